@@ -1,0 +1,35 @@
+//! Audit records: who did what, chained by hash so that none can be changed or taken out
+//! without it showing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::time::Timestamp;
+
+/// One write, login or denial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditRecord {
+    /// Place in the chain, from 1.
+    pub seq: u64,
+    /// Log time.
+    pub at: Timestamp,
+    /// User, token or `system`.
+    pub actor: String,
+    /// What was done, such as `job.update`.
+    pub action: String,
+    /// To what, such as a job's name.
+    pub target: String,
+    /// Address of the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub from: Option<String>,
+    /// Id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub request_id: Option<String>,
+    /// What changed: `{field: {before, after}}`, long values cut; or what was refused.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub change: Value,
+    /// SHA-256, in hex, over the hash of the record before and this record without it.
+    pub hash: String,
+}

@@ -1,0 +1,578 @@
+//! The definition of a job, as a caller writes it. Contract section 11 lists the fields;
+//! docs/jobs.md explains them.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::invalid::Invalid;
+use super::limits;
+use super::name::Name;
+use super::parameters::Parameters;
+use super::placement::Placement;
+use super::policy::{self, DstFold, DstGap, Misfire, Overlap, Retention, Retry};
+use super::runner::Runner;
+use super::span::Span;
+use super::time::Timestamp;
+
+/// A job that is started when a run ends: its name, or its name with parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Target {
+    /// The name alone.
+    Name(Name),
+    /// The name and parameters to pass on.
+    With(TargetWith),
+}
+
+/// A chained job with the parameters it is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TargetWith {
+    /// The job to start.
+    pub job: Name,
+    /// Laid over its own. A text that is `${result}`, `${result.a.b}`, `${parameters.a}`,
+    /// `${run_id}`, `${status}` or `${error}` is replaced by that of the run that ended.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+impl Target {
+    /// The job to start.
+    pub fn job(&self) -> &Name {
+        match self {
+            Target::Name(name) => name,
+            Target::With(with) => &with.job,
+        }
+    }
+
+    /// The parameters to pass on.
+    pub fn parameters(&self) -> Parameters {
+        match self {
+            Target::Name(_) => Parameters::default(),
+            Target::With(with) => with.parameters.clone(),
+        }
+    }
+}
+
+/// Dates on which nominal times are skipped, or the only ones on which they are not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalendarSpec {
+    /// Dates (`2026-12-25`) or ranges (`2026-12-24..2027-01-02`), in the job's time zone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 512)]
+    pub exclude: Vec<String>,
+    /// When given, only these days count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 512)]
+    pub include: Vec<String>,
+}
+
+/// Declares the definition once: the struct, the parser that reports every faulty field
+/// at once, and the list of names for "did you mean".
+macro_rules! spec {
+    ($( $(#[$meta:meta])* $field:ident : $type:ty, )*) => {
+        /// A job's definition. Unknown fields are refused with their path.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct JobSpec {
+            /// 1 to 128 characters of `[A-Za-z0-9._-]`; unique in the cluster.
+            pub name: Name,
+            $( $(#[$meta])* pub $field: $type, )*
+        }
+
+        impl JobSpec {
+            const FIELDS: &'static [&'static str] = &["name", $( stringify!($field), )*];
+
+            /// The empty definition of that name: a job that only gates or groups.
+            pub fn new(name: Name) -> Self {
+                JobSpec { name, $( $field: Default::default(), )* }
+            }
+
+            fn fill(&mut self, map: &mut Map<String, Value>, faults: &mut Vec<Invalid>) {
+                $( take(map, stringify!($field), &mut self.$field, faults); )*
+            }
+        }
+    };
+}
+
+spec! {
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 4096)]
+    description: Option<Box<str>>,
+    /// Labels to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 32, value_type = Vec<Name>)]
+    tags: Vec<String>,
+    /// False: paused. Its schedule, its joins and its chains rest; a person may still run it.
+    #[serde(default, skip_serializing_if = "Enabled::is_default")]
+    #[schema(value_type = bool, default = true)]
+    enabled: Enabled,
+    /// When it fires; none: only by hand, chain or dependency. docs/schedules.md.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 512, value_type = String)]
+    expr: Option<Arc<str>>,
+    /// IANA name of the zone that `expr` is read in; UTC unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 64, value_type = String)]
+    timezone: Option<Arc<str>>,
+    /// No nominal time before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    start_at: Option<Timestamp>,
+    /// No nominal time after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    end_at: Option<Timestamp>,
+    /// Starts are spread over this much after the nominal time, by a hash of the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    jitter: Option<Span>,
+    /// Days off, or the only days on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 8)]
+    calendars: Vec<CalendarSpec>,
+    /// Scheduled runs after which the schedule ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1)]
+    max_runs: Option<u64>,
+    /// A wall-clock time that a change of clocks leaves out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    dst_gap: Option<DstGap>,
+    /// A wall-clock time that a change of clocks repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    dst_fold: Option<DstFold>,
+    /// Python source: short for a `python` runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_length = 65536, value_type = String)]
+    code: Option<Arc<str>>,
+    /// Accepted; coroutines are detected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    is_async: Option<bool>,
+    /// What carries out an attempt; with neither this nor `code` a run succeeds at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    runner: Option<Box<Runner>>,
+    /// Parameters of a run that is given no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parameters: Option<Parameters>,
+    /// JSON Schema that a run's parameters must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Object)]
+    parameters_schema: Option<Arc<Value>>,
+    /// An attempt that lasts longer is stopped; none: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    timeout: Option<Span>,
+    /// From SIGTERM to SIGKILL; 10s unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kill_grace: Option<Span>,
+    /// When a run is attempted again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retry: Option<Box<Retry>>,
+    /// What a fire does while an earlier run is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    overlap: Option<Overlap>,
+    /// Runs at a time; 1 unless told, without bound under `allow`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, maximum = 1000)]
+    max_concurrent: Option<u32>,
+    /// Catch-up after a time without a leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    misfire: Option<Box<Misfire>>,
+    /// Jobs that must have newly succeeded. On a job without `expr` they trigger it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
+    dependencies: Vec<Name>,
+    /// How long a fire waits for them; until the next nominal time unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    dependency_timeout: Option<Span>,
+    /// Jobs started when a run has succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
+    on_success: Vec<Target>,
+    /// Jobs started when a run has failed, timed out or was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
+    on_failure: Vec<Target>,
+    /// Jobs started when a run has ended, however it did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 64)]
+    on_finish: Vec<Target>,
+    /// The queue its runs wait in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    queue: Option<Name>,
+    /// −100 to 100; the higher starts first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = -100, maximum = 100)]
+    priority: Option<i32>,
+    /// Where its runs may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    placement: Option<Box<Placement>>,
+    /// How much history is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retention: Option<Box<Retention>>,
+}
+
+/// `enabled`: true unless told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Enabled(pub bool);
+
+impl Default for Enabled {
+    fn default() -> Self {
+        Enabled(true)
+    }
+}
+
+impl Enabled {
+    fn is_default(&self) -> bool {
+        self.0
+    }
+}
+
+/// Reads `field` out of `map` into `slot`; a fault names the place inside it.
+fn take<T: DeserializeOwned>(
+    map: &mut Map<String, Value>,
+    field: &str,
+    slot: &mut T,
+    faults: &mut Vec<Invalid>,
+) {
+    match map.remove(field) {
+        // A null leaves the default: what merge-patch and many clients mean by it.
+        None | Some(Value::Null) => {}
+        Some(value) => match serde_path_to_error::deserialize(value) {
+            Ok(read) => *slot = read,
+            Err(fault) => {
+                let mut pointer = field.to_string();
+                for segment in fault.path() {
+                    let text = segment.to_string();
+                    let text = text.trim_matches(['[', ']']);
+                    if text != "?" {
+                        pointer.push('/');
+                        pointer.push_str(&text.replace('~', "~0").replace('/', "~1"));
+                    }
+                }
+                faults.push(Invalid::new(pointer, fault.inner().to_string()));
+            }
+        },
+    }
+}
+
+impl JobSpec {
+    /// Reads a definition from a JSON object, reporting every faulty field at once. What
+    /// needs the clock or other jobs (does it ever fire, is there a cycle) is not judged.
+    pub fn from_map(mut map: Map<String, Value>) -> Result<JobSpec, Vec<Invalid>> {
+        let mut faults = Vec::new();
+        let name = match map.remove("name") {
+            Some(Value::String(text)) => match Name::parse(&text) {
+                Ok(name) => Some(name),
+                Err(detail) => {
+                    faults.push(Invalid::new("name", detail));
+                    None
+                }
+            },
+            Some(_) => {
+                faults.push(Invalid::new("name", "must be a string"));
+                None
+            }
+            None => {
+                faults.push(Invalid::new("name", "is missing; every job has a name"));
+                None
+            }
+        };
+        let stand_in = name.or_else(|| Name::parse("unnamed").ok());
+        let Some(name) = stand_in else { return Err(faults) };
+        let mut spec = JobSpec::new(name);
+        spec.fill(&mut map, &mut faults);
+        for key in map.keys() {
+            faults.push(Invalid::new(
+                key.replace('~', "~0").replace('/', "~1"),
+                unknown_field(key, Self::FIELDS),
+            ));
+        }
+        spec.check(&mut faults);
+        if faults.is_empty() { Ok(spec) } else { Err(faults) }
+    }
+
+    /// The definition as a JSON object.
+    pub fn to_map(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        }
+    }
+
+    fn check(&self, faults: &mut Vec<Invalid>) {
+        self.check_texts(faults);
+        self.check_schedule(faults);
+        self.check_references(faults);
+        match (&self.code, &self.runner) {
+            (Some(_), Some(_)) => {
+                faults.push(Invalid::new("code", "give code or runner, not both"));
+            }
+            (Some(code), None) if code.trim().is_empty() => {
+                faults.push(Invalid::new("code", "is empty; give Python source or leave it out"));
+            }
+            (Some(code), None) if code.contains('\0') => {
+                faults.push(Invalid::new("code", "holds a NUL character"));
+            }
+            (None, Some(runner)) => runner.check(faults),
+            _ => {}
+        }
+        if let Some(retry) = &self.retry {
+            policy::check_retry(retry, faults);
+        }
+        if let Some(misfire) = &self.misfire {
+            policy::check_misfire(misfire, faults);
+        }
+        if let Some(retention) = &self.retention {
+            policy::check_retention(retention, faults);
+        }
+        if let Some(placement) = &self.placement {
+            placement.check(faults);
+        }
+        if let Some(parameters) = &self.parameters
+            && let Err(detail) = Parameters::new(parameters.map().clone())
+        {
+            faults.push(Invalid::new("parameters", detail));
+        }
+        let bytes = serde_json::to_vec(self).map(|json| json.len()).unwrap_or(usize::MAX);
+        if bytes > limits::DEFINITION_BYTES_MAX {
+            let most = limits::DEFINITION_BYTES_MAX;
+            faults.push(Invalid::new(
+                "",
+                format!("the definition is {bytes} bytes of JSON; at most {most} fit"),
+            ));
+        }
+    }
+
+    fn check_texts(&self, faults: &mut Vec<Invalid>) {
+        if let Some(text) = &self.description
+            && text.chars().count() > limits::TEXT_LEN_MAX
+        {
+            let most = limits::TEXT_LEN_MAX;
+            faults.push(Invalid::new("description", format!("is over {most} characters")));
+        }
+        if self.tags.len() > limits::TAGS_MAX {
+            faults.push(Invalid::new("tags", format!("has over {} tags", limits::TAGS_MAX)));
+        }
+        for (at, tag) in self.tags.iter().enumerate() {
+            if let Err(detail) = Name::parse(tag) {
+                faults.push(Invalid::new(format!("tags/{at}"), detail));
+            }
+        }
+        if self.priority.is_some_and(|p| !(-100..=100).contains(&p)) {
+            faults.push(Invalid::new("priority", "must be from -100 to 100"));
+        }
+        if self.max_concurrent.is_some_and(|n| n == 0 || n > limits::CONCURRENT_MAX) {
+            let most = limits::CONCURRENT_MAX;
+            faults.push(Invalid::new("max_concurrent", format!("must be from 1 to {most}")));
+        }
+        if self.max_runs == Some(0) {
+            faults.push(Invalid::new("max_runs", "must be 1 or more; pause the job instead"));
+        }
+    }
+
+    fn check_schedule(&self, faults: &mut Vec<Invalid>) {
+        if self.expr.is_none() {
+            let given = [
+                ("timezone", self.timezone.is_some()),
+                ("start_at", self.start_at.is_some()),
+                ("end_at", self.end_at.is_some()),
+                ("calendars", !self.calendars.is_empty()),
+                ("jitter", self.jitter.is_some()),
+                ("max_runs", self.max_runs.is_some()),
+            ];
+            for (field, _) in given.iter().filter(|(_, given)| *given) {
+                faults.push(Invalid::new(field, "has no meaning without expr; add one"));
+            }
+        }
+        let spans = [
+            ("jitter", self.jitter),
+            ("timeout", self.timeout),
+            ("kill_grace", self.kill_grace),
+            ("dependency_timeout", self.dependency_timeout),
+        ];
+        for (field, span) in spans {
+            if span.is_some_and(|s| s > limits::SPAN_MAX) {
+                faults.push(Invalid::new(field, "is over ten years"));
+            }
+        }
+        if self.timeout == Some(Span::ZERO) {
+            faults.push(Invalid::new("timeout", "must be over 0; leave it out for no bound"));
+        }
+        if self.calendars.len() > limits::CALENDARS_MAX {
+            let most = limits::CALENDARS_MAX;
+            faults.push(Invalid::new("calendars", format!("has over {most} calendars")));
+        }
+        for (at, calendar) in self.calendars.iter().enumerate() {
+            let items = calendar.exclude.len().max(calendar.include.len());
+            if items > limits::CALENDAR_ITEMS_MAX {
+                let most = limits::CALENDAR_ITEMS_MAX;
+                faults.push(Invalid::new(format!("calendars/{at}"), format!("over {most} items")));
+            }
+        }
+    }
+
+    fn check_references(&self, faults: &mut Vec<Invalid>) {
+        let chains = [
+            ("on_success", &self.on_success),
+            ("on_failure", &self.on_failure),
+            ("on_finish", &self.on_finish),
+        ];
+        for (field, targets) in chains {
+            let names: Vec<&Name> = targets.iter().map(Target::job).collect();
+            self.check_names(field, &names, faults);
+            for (at, target) in targets.iter().enumerate() {
+                if let Err(detail) = Parameters::new(target.parameters().map().clone()) {
+                    faults.push(Invalid::new(format!("{field}/{at}/parameters"), detail));
+                }
+            }
+        }
+        let names: Vec<&Name> = self.dependencies.iter().collect();
+        self.check_names("dependencies", &names, faults);
+        if self.dependencies.is_empty() && self.dependency_timeout.is_some() {
+            let detail = "has no meaning without dependencies";
+            faults.push(Invalid::new("dependency_timeout", detail));
+        }
+    }
+
+    fn check_names(&self, field: &str, names: &[&Name], faults: &mut Vec<Invalid>) {
+        if names.len() > limits::REFERENCES_MAX {
+            let most = limits::REFERENCES_MAX;
+            faults.push(Invalid::new(field, format!("names over {most} jobs")));
+            return;
+        }
+        for (at, name) in names.iter().enumerate() {
+            if **name == self.name {
+                let detail = format!("{name} names itself, which would never end");
+                faults.push(Invalid::new(format!("{field}/{at}"), detail));
+            } else if names[..at].contains(name) {
+                faults.push(Invalid::new(format!("{field}/{at}"), format!("{name} twice")));
+            }
+        }
+    }
+
+    /// The overlap policy in force.
+    pub fn overlap(&self) -> Overlap {
+        self.overlap.unwrap_or_default()
+    }
+
+    /// Runs at a time; none: no bound.
+    pub fn max_concurrent(&self) -> Option<u32> {
+        match (self.max_concurrent, self.overlap()) {
+            (Some(most), _) => Some(most),
+            (None, Overlap::Allow) => None,
+            (None, _) => Some(1),
+        }
+    }
+
+    /// The catch-up in force.
+    pub fn misfire(&self) -> Misfire {
+        self.misfire.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// The retries in force.
+    pub fn retry(&self) -> Retry {
+        self.retry.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// The retention in force.
+    pub fn retention(&self) -> Retention {
+        self.retention.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Whether a run has nothing to carry out.
+    pub fn is_no_op(&self) -> bool {
+        self.code.is_none() && self.runner.is_none()
+    }
+
+    /// `python`, `shell`, `http` or `none`.
+    pub fn runner_kind(&self) -> &'static str {
+        match (&self.code, &self.runner) {
+            (Some(_), _) => "python",
+            (None, Some(runner)) => runner.kind(),
+            (None, None) => "none",
+        }
+    }
+
+    /// Whether `other` names the same instants: the fields that `schedule` reads.
+    pub fn same_schedule(&self, other: &JobSpec) -> bool {
+        let key = |s: &JobSpec| {
+            (
+                s.expr.clone(),
+                s.timezone.clone(),
+                s.start_at,
+                s.end_at,
+                s.dst_gap,
+                s.dst_fold,
+                s.jitter,
+            )
+        };
+        key(self) == key(other)
+    }
+
+    /// Every job this one names, with the field and place that does.
+    pub fn references(&self) -> impl Iterator<Item = (&'static str, usize, &Name)> {
+        let chains = [
+            ("on_success", &self.on_success),
+            ("on_failure", &self.on_failure),
+            ("on_finish", &self.on_finish),
+        ];
+        let chained = chains.into_iter().flat_map(|(field, targets)| {
+            targets.iter().enumerate().map(move |(at, target)| (field, at, target.job()))
+        });
+        let gates =
+            self.dependencies.iter().enumerate().map(|(at, name)| ("dependencies", at, name));
+        chained.chain(gates)
+    }
+}
+
+/// "unknown field", with the nearest known one when it is near.
+pub fn unknown_field(given: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|name| (distance(given, name), *name))
+        .filter(|(far, name)| *far <= 1 + name.len() / 4)
+        .min();
+    match near {
+        Some((_, name)) => format!("is not a field; did you mean {name}?"),
+        None => format!("is not a field; the fields are {}", known.join(", ")),
+    }
+}
+
+/// Levenshtein distance, of the first 64 characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().take(64).enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (corner + usize::from(ca != *cb)).min(above + 1).min(row[j] + 1);
+            corner = above;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+use super::*;
+use serde_json::json;
+
+fn read(value: Value) -> Result<JobSpec, Vec<Invalid>> {
+    match value {
+        Value::Object(map) => JobSpec::from_map(map),
+        _ => unreachable!("tests give objects"),
+    }
+}
+
+fn pointers(value: Value) -> Vec<String> {
+    read(value).unwrap_err().into_iter().map(|fault| fault.pointer).collect()
+}
+
+#[test]
+fn the_first_example_of_the_readme_reads_and_goes_round() {
+    let given = json!({
+        "name": "example-job", "expr": "*/5 * * * *", "tags": ["example"], "is_async": true,
+        "code": "async def job_function():\n    print(\"Hello from CronAPI!\")",
+    });
+    let spec = read(given.clone()).unwrap();
+    assert_eq!(Value::Object(spec.to_map()), given);
+    assert_eq!(spec.runner_kind(), "python");
+    let packed = rmp_serde::to_vec_named(&spec).unwrap();
+    assert_eq!(rmp_serde::from_slice::<JobSpec>(&packed).unwrap(), spec);
+}
+
+#[test]
+fn a_definition_with_every_kind_of_field_survives_the_log_codec() {
+    let spec = read(json!({
+        "name": "full", "expr": "@hourly", "timezone": "Europe/London", "jitter": "30s",
+        "start_at": "2027-01-01T00:00:00Z", "enabled": false, "max_runs": 3,
+        "calendars": [{"exclude": ["2027-12-25"]}], "dst_fold": "both", "dst_gap": "skip",
+        "runner": {"type": "http", "url": "http://127.0.0.1/x", "expect_status": [200, "300-399"]},
+        "parameters": {"a": [1, 2.5, null, {"b": "c"}]}, "parameters_schema": {"type": "object"},
+        "timeout": "5m", "retry": {"max_attempts": 3, "multiplier": 1.5, "on": ["lost"]},
+        "overlap": "queue_one", "misfire": {"policy": "all", "max": 5},
+        "dependencies": ["a"], "on_success": ["b", {"job": "c", "parameters": {"x": "${result}"}}],
+        "priority": -5, "placement": {"require": {"zone": "a"}}, "retention": {"count": 9},
+    }))
+    .unwrap();
+    let packed = rmp_serde::to_vec_named(&spec).unwrap();
+    assert_eq!(rmp_serde::from_slice::<JobSpec>(&packed).unwrap(), spec);
+    assert_eq!(JobSpec::from_map(spec.to_map()).unwrap(), spec);
+}
+
+#[test]
+fn every_faulty_field_is_named_at_once() {
+    let faults = pointers(json!({
+        "name": "a/b", "expr": 5, "tgas": [], "timeout": "soon",
+        "retry": {"max_attempts": 1000, "delai": 1}, "on_success": [{"job": "x", "y": 1}],
+        "runner": {"type": "shell"}, "priority": 1e30,
+    }));
+    for want in ["/name", "/expr", "/tgas", "/timeout", "/retry/delai", "/on_success/0"] {
+        assert!(faults.iter().any(|have| have == want), "{want} in {faults:?}");
+    }
+    assert!(faults.contains(&"/runner/command".to_string()), "{faults:?}");
+    assert!(faults.contains(&"/priority".to_string()), "{faults:?}");
+}
+
+#[test]
+fn a_misspelt_field_is_told_the_right_one() {
+    let faults = read(json!({"name": "a", "dependancies": []})).unwrap_err();
+    assert!(faults[0].detail.contains("did you mean dependencies"), "{faults:?}");
+}
+
+#[test]
+fn what_makes_no_sense_together_is_refused() {
+    assert_eq!(pointers(json!({"name": "a", "timezone": "UTC"})), ["/timezone"]);
+    assert_eq!(pointers(json!({"name": "a", "on_success": ["a"]})), ["/on_success/0"]);
+    assert_eq!(pointers(json!({"name": "a", "dependencies": ["b", "b"]})), ["/dependencies/1"]);
+    let both = json!({"name": "a", "code": "x=1", "runner": {"type": "shell", "command": "x"}});
+    assert_eq!(pointers(both), ["/code"]);
+    let big = json!({"name": "a", "code": "x".repeat(70_000)});
+    assert_eq!(pointers(big), [""]);
+}

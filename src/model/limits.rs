@@ -1,0 +1,78 @@
+//! Every limit of the product, in one place. Each is documented in docs/limits.md and
+//! stands in the OpenAPI document; tests send one more than each.
+
+use super::span::Span;
+
+/// A definition as JSON, its code included, in bytes.
+pub const DEFINITION_BYTES_MAX: usize = 64 * 1024;
+/// A request body that is not a list of definitions, in bytes.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// The body of `POST /apply`, in bytes.
+pub const APPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Definitions in one `POST /apply`.
+pub const APPLY_ITEMS_MAX: usize = 10_000;
+/// A run's parameters as JSON, in bytes.
+pub const PARAMETERS_BYTES_MAX: usize = 32 * 1024;
+/// A run's result as JSON, in bytes.
+pub const RESULT_BYTES_MAX: usize = 32 * 1024;
+/// A name of a job, user, queue or label, in characters.
+pub const NAME_LEN_MAX: usize = 128;
+/// A description or a reason, in characters.
+pub const TEXT_LEN_MAX: usize = 4_096;
+/// Tags of a job.
+pub const TAGS_MAX: usize = 32;
+/// Dependencies of a job, and likewise targets in one of its chain lists.
+pub const REFERENCES_MAX: usize = 64;
+/// Jobs in a row that chains and dependencies may lead through.
+pub const CHAIN_DEPTH_MAX: usize = 32;
+/// Open runs of one job, waiting ones included; a fire past it is `skipped: queue full`.
+pub const OPEN_RUNS_PER_JOB_MAX: u32 = 1_000;
+/// `max_concurrent` at most.
+pub const CONCURRENT_MAX: u32 = 1_000;
+/// Attempts of a run.
+pub const ATTEMPTS_MAX: u32 = 100;
+/// Captured output of an attempt, in bytes: head and tail are kept.
+pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Items of a page, at most and unless told.
+pub const PAGE_MAX: usize = 1_000;
+/// Items of a page unless told.
+pub const PAGE_DEFAULT: usize = 50;
+/// Calendars of a job, and dates or date ranges in one of them.
+pub const CALENDARS_MAX: usize = 8;
+/// Dates or date ranges in one calendar.
+pub const CALENDAR_ITEMS_MAX: usize = 512;
+/// Environment variables or headers of a runner.
+pub const RUNNER_ENTRIES_MAX: usize = 128;
+/// Characters of an `Idempotency-Key` (printable ASCII).
+pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 255;
+/// How long an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_TTL: Span = Span::from_secs(24 * 3600);
+/// Idempotency keys remembered at a time; past it the oldest are forgotten.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 100_000;
+/// Jobs in a cluster.
+pub const JOBS_MAX: usize = 2_000_000;
+/// Users, and likewise API tokens, in a cluster.
+pub const USERS_MAX: usize = 10_000;
+/// A duration in a definition, at most (ten years).
+pub const SPAN_MAX: Span = Span::from_secs(3_650 * 86_400);
+/// A password, in bytes: at least.
+pub const PASSWORD_LEN_MIN: usize = 8;
+/// A password, in bytes: at most (hashing is not free).
+pub const PASSWORD_LEN_MAX: usize = 512;
+
+/// Nominal times later than this are not misfires: they fire, late.
+pub const MISFIRE_GRACE: Span = Span::from_secs(5);
+/// Runs of a catch-up unless the job says otherwise.
+pub const MISFIRE_MAX_DEFAULT: u32 = 100;
+/// Runs of a catch-up, at most.
+pub const MISFIRE_MAX: u32 = 10_000;
+/// Age past which a missed time is not caught up, unless the job says otherwise.
+pub const MISFIRE_WINDOW_DEFAULT: Span = Span::from_secs(3600);
+/// SIGTERM to SIGKILL, unless the job says otherwise.
+pub const KILL_GRACE_DEFAULT: Span = Span::from_secs(10);
+/// Closed runs kept a job, unless it says otherwise.
+pub const RETENTION_COUNT_DEFAULT: u32 = 1_000;
+/// Age at which a closed run goes, unless the job says otherwise.
+pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
+/// Missed or paused times that are counted one by one; a range of more has no count.
+pub const COUNTED_MAX: u32 = 10_000;

@@ -1,0 +1,49 @@
+//! The nouns of the domain, parsed and validated.
+//!
+//! Owns: names, instants, durations, identifiers, job definitions, runs, ledger rows,
+//! people and tokens, and every limit (`limits.rs`). A value that exists is valid on its
+//! own: what only the whole cluster can judge (does the target exist, is there a cycle)
+//! belongs to `machine`.
+//!
+//! Does not own: cron text (`schedule`), decisions (`machine`), bytes (`wire`).
+//!
+//! Two serialisations are served by the same types: JSON for people (RFC 3339 times,
+//! durations as `1m30s`) and MessagePack for the log (integers). They differ only by
+//! `is_human_readable`, so such types must not stand inside internally tagged enums:
+//! serde buffers those and loses the distinction.
+//!
+//! To add a job field: `job.rs` (field, `spec_fields!` line, check), `limits.rs` if it is
+//! bounded, docs/jobs.md; then `docs/checklists/job-field.md` has the rest.
+
+pub mod access;
+pub mod audit;
+pub mod event;
+pub mod ids;
+pub mod invalid;
+pub mod job;
+pub mod ledger;
+pub mod limits;
+pub mod name;
+pub mod parameters;
+pub mod placement;
+pub mod policy;
+pub mod run;
+pub mod runner;
+pub mod span;
+pub mod time;
+
+pub use access::{Actor, ApiToken, Role, Scope, User};
+pub use audit::AuditRecord;
+pub use event::Event;
+pub use ids::{BootId, Fence, JobNo, JobUid, NodeId, RunId};
+pub use invalid::Invalid;
+pub use job::JobSpec;
+pub use ledger::{LedgerRow, Outcome, SkipReason};
+pub use name::Name;
+pub use parameters::Parameters;
+pub use placement::Placement;
+pub use policy::{DstFold, DstGap, Misfire, MisfirePolicy, Overlap, Retention, Retry, RetryOn};
+pub use run::{Attempt, Run, RunStatus, Trigger, Usage};
+pub use runner::Runner;
+pub use span::Span;
+pub use time::Timestamp;
