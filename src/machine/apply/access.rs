@@ -1,0 +1,145 @@
+//! Users, API tokens, signing keys.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::machine::command::SigningKey;
+use crate::machine::reply::{Answer, Rejection, Reply};
+use crate::model::{ApiToken, Name, Role, Scope, User, limits};
+
+use super::Cx;
+
+impl Cx<'_> {
+    pub(super) fn bootstrap(&mut self, key: &SigningKey, admin: &User) -> Answer {
+        if !self.s.access.keys.is_empty() {
+            return Err(Rejection::Bootstrapped);
+        }
+        self.s.access.keys.push(key.clone());
+        self.insert_user(admin);
+        Ok(Reply::Created(admin.uid))
+    }
+
+    fn insert_user(&mut self, user: &User) {
+        let user = User { created_at: self.at, updated_at: self.at, ..user.clone() };
+        self.s.access.users.insert(user.name.clone(), Arc::new(user));
+    }
+
+    pub(super) fn create_user(&mut self, user: &User) -> Answer {
+        let name = user.name.to_string();
+        if self.s.access.users.contains_key(&user.name) {
+            return Err(Rejection::Exists { what: "user".into(), name });
+        }
+        if self.s.access.users.len() >= limits::USERS_MAX {
+            return Err(Rejection::Limit { what: "users".into(), most: limits::USERS_MAX as u64 });
+        }
+        self.insert_user(user);
+        self.audit("user.create", &name, json!({"role": user.role, "scope": user.scope}));
+        Ok(Reply::Created(user.uid))
+    }
+
+    fn edit_user(&mut self, name: &Name, edit: impl FnOnce(&mut User)) -> Result<(), Rejection> {
+        let at = self.at;
+        let user = self.s.access.users.get_mut(name).ok_or_else(|| Rejection::no_user(name))?;
+        let user = Arc::make_mut(user);
+        edit(user);
+        user.updated_at = at;
+        Ok(())
+    }
+
+    pub(super) fn set_role(&mut self, name: &Name, role: Role, scope: &Scope) -> Answer {
+        let stays = role == Role::Admin && scope.is_all();
+        if !stays && self.s.access.is_last_admin(name) {
+            return Err(Rejection::LastAdmin { name: name.clone() });
+        }
+        let before = self.s.access.users.get(name).map(|user| user.role);
+        self.edit_user(name, |user| {
+            user.role = role;
+            user.scope = scope.clone();
+        })?;
+        let change = json!({"role": {"before": before, "after": role}, "scope": scope});
+        self.audit("user.role", name.as_str(), change);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_password(&mut self, name: &Name, password: &str) -> Answer {
+        self.edit_user(name, |user| {
+            user.password = password.to_string();
+            user.epoch += 1;
+        })?;
+        self.audit("user.password", name.as_str(), json!({}));
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn revoke_user(&mut self, name: &Name) -> Answer {
+        self.edit_user(name, |user| user.epoch += 1)?;
+        self.audit("user.revoke", name.as_str(), json!({}));
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn delete_user(&mut self, name: &Name) -> Answer {
+        if self.s.access.is_last_admin(name) {
+            return Err(Rejection::LastAdmin { name: name.clone() });
+        }
+        if self.s.access.users.remove(name).is_none() {
+            return Err(Rejection::no_user(name));
+        }
+        let tokens: Vec<Uuid> = self
+            .s
+            .access
+            .tokens
+            .values()
+            .filter(|token| token.owner == *name)
+            .map(|token| token.id)
+            .collect();
+        for id in tokens {
+            self.s.access.tokens.remove(&id);
+        }
+        self.audit("user.delete", name.as_str(), json!({}));
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn create_token(&mut self, token: &ApiToken) -> Answer {
+        let owner = self.s.access.users.get(&token.owner);
+        if owner.is_none_or(|user| user.uid != token.owner_uid) {
+            return Err(Rejection::no_user(&token.owner));
+        }
+        if self.s.access.tokens.len() >= limits::USERS_MAX {
+            let most = limits::USERS_MAX as u64;
+            return Err(Rejection::Limit { what: "API tokens".into(), most });
+        }
+        let token = ApiToken { created_at: self.at, ..token.clone() };
+        let change = json!({"name": token.name, "role": token.role, "expires_at": token.expires_at});
+        self.audit("token.create", &token.id.to_string(), change);
+        let id = token.id;
+        self.s.access.tokens.insert(id, Arc::new(token));
+        Ok(Reply::Created(id))
+    }
+
+    pub(super) fn delete_token(&mut self, id: Uuid) -> Answer {
+        if self.s.access.tokens.remove(&id).is_none() {
+            return Err(Rejection::NotFound { what: "token".into(), name: id.to_string() });
+        }
+        self.audit("token.delete", &id.to_string(), json!({}));
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn token_used(&mut self, id: Uuid) -> Answer {
+        let at = self.at;
+        if let Some(token) = self.s.access.tokens.get_mut(&id) {
+            Arc::make_mut(token).last_used_at = Some(at);
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn rotate_key(&mut self, key: &SigningKey) -> Answer {
+        let keys = &mut self.s.access.keys;
+        keys.push(key.clone());
+        if keys.len() > 2 {
+            keys.remove(0);
+        }
+        self.audit("access.rotate-key", "signing key", json!({"kid": key.id}));
+        Ok(Reply::Done)
+    }
+}

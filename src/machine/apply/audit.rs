@@ -1,0 +1,112 @@
+//! The audit chain: each record's hash covers the one before it.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::machine::command::AuditNote;
+use crate::machine::reply::{Answer, Reply};
+use crate::model::{AuditRecord, JobSpec, Timestamp};
+
+use super::Cx;
+
+/// Texts in `change` are cut to this many characters.
+const TEXT_MAX: usize = 256;
+
+impl Cx<'_> {
+    /// Adds a record of what the command's actor did. Steps of the cluster itself (no
+    /// actor) stand in the ledger and are not audited.
+    pub(super) fn audit(&mut self, action: &str, target: &str, change: Value) {
+        let Some(actor) = self.command.actor.clone() else { return };
+        self.push(self.at, actor.name, action, target, actor.from, actor.request_id, change);
+    }
+
+    /// Logins and denials.
+    pub(super) fn note(&mut self, entries: &[AuditNote]) -> Answer {
+        for note in entries {
+            let actor = note.actor.clone();
+            let change = cut(&note.change);
+            let (from, id) = (actor.from, actor.request_id);
+            self.push(note.at, actor.name, &note.action, &note.target, from, id, change);
+        }
+        Ok(Reply::Done)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn push(
+        &mut self,
+        at: Timestamp,
+        actor: String,
+        action: &str,
+        target: &str,
+        from: Option<String>,
+        request_id: Option<String>,
+        change: Value,
+    ) {
+        self.s.counters.audit += 1;
+        let mut record = AuditRecord {
+            seq: self.s.counters.audit,
+            at,
+            actor,
+            action: action.to_string(),
+            target: target.to_string(),
+            from,
+            request_id,
+            change,
+            hash: String::new(),
+        };
+        self.s.audit_hash = chain_hash(&self.s.audit_hash, &record);
+        record.hash = hex(&self.s.audit_hash);
+        self.out.audit.push(record);
+    }
+}
+
+/// The hash of `record` (its own hash left out) after `before`: SHA-256 over the hash
+/// before and the record as JSON.
+pub fn chain_hash(before: &[u8; 32], record: &AuditRecord) -> [u8; 32] {
+    let plain = AuditRecord { hash: String::new(), ..record.clone() };
+    let json = serde_json::to_vec(&plain).unwrap_or_default();
+    let mut hasher = Sha256::new();
+    hasher.update(before);
+    hasher.update(&json);
+    hasher.finalize().into()
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `{field: {before, after}}` of what differs between two definitions. What a secret may
+/// stand in (code, runner, parameters) is told by its hash.
+pub(super) fn difference(before: Option<&JobSpec>, after: Option<&JobSpec>) -> Value {
+    let map = |spec: Option<&JobSpec>| spec.map(JobSpec::to_map).unwrap_or_default();
+    let (old, new) = (map(before), map(after));
+    let mut change = Map::new();
+    for field in old.keys().chain(new.keys()) {
+        let (was, is) = (old.get(field), new.get(field));
+        if was != is && !change.contains_key(field) {
+            let show = |value: Option<&Value>| value.map(|v| mask(field, v));
+            change.insert(field.clone(), json!({"before": show(was), "after": show(is)}));
+        }
+    }
+    Value::Object(change)
+}
+
+fn mask(field: &str, value: &Value) -> Value {
+    if matches!(field, "code" | "runner" | "parameters") {
+        let digest: [u8; 32] = Sha256::digest(value.to_string().as_bytes()).into();
+        return json!(format!("sha256:{}", hex(&digest[..8])));
+    }
+    cut(value)
+}
+
+fn cut(value: &Value) -> Value {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= TEXT_MAX {
+        return value.clone();
+    }
+    Value::String(text.chars().take(TEXT_MAX).chain("…".chars()).collect())
+}

@@ -1,0 +1,144 @@
+//! Chains: runs that the end of another run starts, through the log, in the same step in
+//! which that run is closed. Contract section 4.
+
+use serde_json::Value;
+
+use crate::machine::history::run_key;
+use crate::model::job::Target;
+use crate::model::{
+    JobNo, Parameters, Run, RunStatus, SkipReason, Trigger, limits,
+};
+
+use super::Cx;
+use super::admit::NewRun;
+
+impl Cx<'_> {
+    pub(super) fn chain(&mut self, run: &Run, targets: &[Target], trigger: Trigger) {
+        for target in targets {
+            let name = target.job();
+            let Some(job) = self.s.job(name.as_str()).cloned() else {
+                let why = format!("{} names {name}, which does not exist", run.job);
+                self.event_because("chain.unresolved", Some(name), None, Some(&why));
+                continue;
+            };
+            let passed = fill(&target.parameters(), run);
+            let own = job.spec.parameters.clone().unwrap_or_default();
+            let (parameters, too_large) = match own.overlaid(&passed) {
+                Ok(parameters) => (parameters, None),
+                Err(why) => (own, Some(why)),
+            };
+            let new = NewRun {
+                cause: Some(run.id),
+                depth: run.depth.saturating_add(1),
+                unchecked: job.spec.parameters_schema.is_some(),
+                ..NewRun::of(trigger, parameters)
+            };
+            match too_large {
+                None => self.start_following(job.no, new),
+                Some(why) => self.refuse_following(job.no, new, SkipReason::ParametersRefused, &why),
+            }
+        }
+    }
+
+    /// Starts a run that follows from another, or records why it does not start.
+    pub(super) fn start_following(&mut self, no: JobNo, new: NewRun) {
+        let Some(job) = self.job(no) else { return };
+        let refused = if !job.spec.enabled.0 {
+            Some(SkipReason::Paused)
+        } else if usize::from(new.depth) > 2 * limits::CHAIN_DEPTH_MAX {
+            Some(SkipReason::Limit)
+        } else {
+            self.admit(no, new.clone()).err()
+        };
+        if let Some(reason) = refused {
+            self.refuse_following(no, new, reason, reason.as_str());
+        }
+    }
+
+    /// A run that is closed as it is created: it exists to explain itself.
+    fn refuse_following(&mut self, no: JobNo, new: NewRun, reason: SkipReason, why: &str) {
+        let Some(job) = self.job(no) else { return };
+        self.s.counters.run += 1;
+        self.s.counters.closed += 1;
+        let id = crate::model::RunId::new(self.at, no, self.s.counters.run);
+        let run = Run {
+            id,
+            job: job.spec.name.clone(),
+            job_uid: job.uid,
+            version: job.version,
+            trigger: new.trigger,
+            cause: new.cause,
+            requested_by: None,
+            nominal_time: None,
+            fired_at: self.at,
+            started_at: None,
+            finished_at: Some(self.at),
+            status: RunStatus::Skipped,
+            reason: Some(why.to_string()),
+            skip: Some(reason),
+            node: None,
+            attempt: 0,
+            exit_code: None,
+            http_status: None,
+            error: None,
+            result: None,
+            parameters: new.parameters,
+            log_bytes: 0,
+            depth: new.depth,
+            cancelled_by: None,
+            attempts: Vec::new(),
+        };
+        self.out.closed.push((self.s.counters.closed, id));
+        self.out.put(run_key(id), &run);
+        let status = Some((id, RunStatus::Skipped));
+        self.event_because("run.skipped", Some(&run.job), status, Some(why));
+    }
+}
+
+/// Replaces `${…}` in the parameters that are passed on by what the ended run has.
+fn fill(parameters: &Parameters, run: &Run) -> Parameters {
+    let filled = parameters
+        .map()
+        .iter()
+        .map(|(key, value)| (key.clone(), fill_value(value, run)))
+        .collect();
+    // What does not fit is cut to nothing here and refused by size in the overlay.
+    Parameters::new(filled).unwrap_or_else(|_| parameters.clone())
+}
+
+fn fill_value(value: &Value, run: &Run) -> Value {
+    match value {
+        Value::String(text) => {
+            let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+            inner.and_then(|path| look_up(path, run)).unwrap_or_else(|| value.clone())
+        }
+        Value::Array(items) => items.iter().map(|item| fill_value(item, run)).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, item)| (key.clone(), fill_value(item, run))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// `result.a.b`, `parameters.a`, `run_id`, `status` or `error`; none: not such a path, and
+/// the text stands as it is. A path that leads nowhere gives null.
+fn look_up(path: &str, run: &Run) -> Option<Value> {
+    let mut parts = path.split('.');
+    let root = match parts.next()? {
+        "result" => run.result.clone().unwrap_or(Value::Null),
+        "parameters" => run.parameters.to_value(),
+        "run_id" => Value::String(run.id.to_string()),
+        "status" => Value::String(run.status.as_str().to_string()),
+        "error" => run.error.clone().map_or(Value::Null, Value::String),
+        _ => return None,
+    };
+    Some(parts.fold(root, |value, part| match &value {
+        Value::Object(map) => map.get(part).cloned().unwrap_or(Value::Null),
+        Value::Array(items) => part
+            .parse::<usize>()
+            .ok()
+            .and_then(|at| items.get(at).cloned())
+            .unwrap_or(Value::Null),
+        _ => Value::Null,
+    }))
+}

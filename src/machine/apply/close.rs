@@ -1,0 +1,158 @@
+//! The end of a run, and what follows from it: history, places for others, gates and joins
+//! of dependent jobs, chains.
+
+use crate::machine::history::run_key;
+use crate::machine::state::{LastRun, OpenRun, Wait};
+use crate::model::{JobNo, Name, RunId, RunStatus, SkipReason, Trigger};
+
+use super::Cx;
+use super::admit::{NewRun, ready_key, until_of};
+
+impl Cx<'_> {
+    /// Closes a run that never started.
+    pub(super) fn close_skipped(&mut self, id: RunId, reason: SkipReason) {
+        self.edit_run(id, |open| open.run.skip = Some(reason));
+        self.close(id, RunStatus::Skipped, Some(reason.as_str().to_string()));
+    }
+
+    /// Closes a run. Terminal states never change: a closed run is not in the state.
+    pub(super) fn close(&mut self, id: RunId, status: RunStatus, reason: Option<String>) {
+        let Some(open) = self.s.runs.remove(&id) else { return };
+        let no = id.job_no();
+        self.unindex(&open);
+        let mut run = open.run.clone();
+        run.status = status;
+        run.reason = reason.or(run.reason.filter(|_| status == RunStatus::Skipped));
+        run.finished_at = Some(self.at);
+        self.s.counters.closed += 1;
+        self.out.closed.push((self.s.counters.closed, id));
+        self.out.put(run_key(id), &run);
+        self.count(status);
+        let last_run = LastRun { id, status, finished_at: self.at };
+        self.edit_job(no, |job| {
+            job.live.open = job.live.open.saturating_sub(1);
+            job.live.last_run = Some(last_run);
+        });
+        let kind = format!("run.{}", status.as_str());
+        let (name, why) = (run.job.clone(), run.reason.clone().or(run.error.clone()));
+        self.event_because(&kind, Some(&name), Some((id, status)), why.as_deref());
+        if !open.orphan {
+            self.follow(&open, &run);
+        }
+        self.release(no);
+    }
+
+    fn count(&mut self, status: RunStatus) {
+        let totals = &mut self.s.totals;
+        match status {
+            RunStatus::Succeeded => totals.succeeded += 1,
+            RunStatus::Failed | RunStatus::TimedOut => totals.failed += 1,
+            RunStatus::Cancelled => totals.cancelled += 1,
+            RunStatus::Lost => totals.lost += 1,
+            _ => {}
+        }
+    }
+
+    /// Takes a run out of every order it stands in.
+    fn unindex(&mut self, open: &OpenRun) {
+        let id = open.run.id;
+        self.s.open.remove(&(id.job_no(), id));
+        self.s.ready.remove(&ready_key(open));
+        if let Some(until) = open.wait.as_ref().and_then(until_of) {
+            self.s.timers.remove(&(until, id));
+        }
+        if matches!(open.wait, Some(Wait::Behind { .. })) {
+            self.edit_job(id.job_no(), |job| job.live.behind = job.live.behind.saturating_sub(1));
+        }
+        if open.held().is_some() {
+            self.free_place(open);
+        }
+    }
+
+    /// What the end of a run starts: its chains, and the gates and joins that waited for it.
+    fn follow(&mut self, open: &OpenRun, run: &crate::model::Run) {
+        let spec = open.spec.clone();
+        match run.status {
+            RunStatus::Succeeded => {
+                self.chain(run, &spec.on_success, Trigger::OnSuccess);
+                self.succeeded(run);
+            }
+            RunStatus::Failed | RunStatus::TimedOut | RunStatus::Lost => {
+                self.chain(run, &spec.on_failure, Trigger::OnFailure);
+            }
+            _ => {}
+        }
+        if run.status != RunStatus::Skipped {
+            self.chain(run, &spec.on_finish, Trigger::OnFinish);
+        }
+    }
+
+    /// A success opens gates and completes joins of the jobs that depend on it.
+    fn succeeded(&mut self, run: &crate::model::Run) {
+        self.s.counters.success += 1;
+        let success = self.s.counters.success;
+        self.edit_job(run.id.job_no(), |job| job.live.success = success);
+        let dependents: Vec<JobNo> = self
+            .s
+            .naming(&run.job)
+            .filter(|no| {
+                let names = |job: &std::sync::Arc<crate::machine::state::Job>| {
+                    job.spec.dependencies.contains(&run.job)
+                };
+                self.s.jobs.get(no).is_some_and(names)
+            })
+            .collect();
+        for no in dependents {
+            self.open_gates(no, &run.job);
+            self.join(no, run);
+        }
+    }
+
+    fn open_gates(&mut self, no: JobNo, _of: &Name) {
+        let opened: Vec<RunId> = self
+            .s
+            .open_of(no)
+            .filter(|open| match open.wait {
+                Some(Wait::Gate { after, .. }) => self.gate_open(open, after),
+                _ => false,
+            })
+            .map(|open| open.run.id)
+            .collect();
+        for id in opened {
+            if let Some(until) =
+                self.s.runs.get(&id).and_then(|open| open.wait.as_ref().and_then(until_of))
+            {
+                self.s.timers.remove(&(until, id));
+            }
+            self.make_ready(id);
+        }
+    }
+
+    /// A job without a schedule runs once each time all its dependencies newly succeeded.
+    fn join(&mut self, no: JobNo, cause: &crate::model::Run) {
+        let Some(job) = self.job(no) else { return };
+        if job.spec.expr.is_some() {
+            return;
+        }
+        let complete = job.spec.dependencies.iter().all(|name| {
+            self.s
+                .job(name.as_str())
+                .is_some_and(|dependency| dependency.live.success > job.live.join_mark)
+        });
+        if complete {
+            let mark = self.s.counters.success;
+            self.edit_job(no, |job| {
+                job.live.join_mark = mark;
+                job.live.gate_mark = mark;
+            });
+            let parameters = job.spec.parameters.clone().unwrap_or_default();
+            let new = NewRun {
+                cause: Some(cause.id),
+                depth: cause.depth.saturating_add(1),
+                unchecked: job.spec.parameters_schema.is_some(),
+                ..NewRun::of(Trigger::Dependency, parameters)
+            };
+            self.start_following(no, new);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Fires: the decision for one nominal time. Contract section 2.
+//!
+//! The one check that keeps the promise stands here: a nominal time is decided only while
+//! it is the job's next one, and deciding moves the job on in the same step. So no second
+//! decision for it can succeed, whoever proposes it and however often.
+
+use crate::machine::command::{Next, Place, Range};
+use crate::machine::history::ledger_key;
+use crate::machine::reply::{Answer, Rejection, Reply};
+use crate::machine::state::Job;
+use crate::model::{
+    JobNo, LedgerRow, Name, Outcome, SkipReason, Timestamp, Trigger,
+};
+
+use super::Cx;
+use super::admit::NewRun;
+
+impl Cx<'_> {
+    pub(super) fn fire(
+        &mut self,
+        no: JobNo,
+        version: u64,
+        scheduled_for: Timestamp,
+        next: Option<Next>,
+        place: Option<Place>,
+    ) -> Answer {
+        let job = self.undecided(no, version, scheduled_for)?;
+        let over = job.spec.max_runs.is_some_and(|most| job.live.fired + 1 >= most);
+        self.decide(no, scheduled_for, next.filter(|_| !over));
+        self.expire_gates(no);
+        let parameters = job.spec.parameters.clone().unwrap_or_default();
+        let new = NewRun { place, ..NewRun::of(Trigger::Schedule, parameters) };
+        match self.admit(no, NewRun { nominal: Some(scheduled_for), ..new }) {
+            Ok(id) => {
+                self.s.totals.fired += 1;
+                self.edit_job(no, |job| job.live.fired += 1);
+                Ok(Reply::Run { id })
+            }
+            Err(reason) => {
+                self.s.totals.skipped += 1;
+                let row = LedgerRow {
+                    nominal_time: scheduled_for,
+                    until: None,
+                    count: None,
+                    outcome: Outcome::Skipped,
+                    reason: Some(reason),
+                    run_id: None,
+                    decided_at: self.at,
+                    version,
+                };
+                self.out.put(ledger_key(no, scheduled_for), &row);
+                let name = &job.spec.name;
+                self.event_because("fire.skipped", Some(name), None, Some(reason.as_str()));
+                Ok(Reply::Skipped(reason))
+            }
+        }
+    }
+
+    pub(super) fn skip(
+        &mut self,
+        no: JobNo,
+        version: u64,
+        range: Range,
+        next: Option<Next>,
+    ) -> Answer {
+        let job = self.undecided(no, version, range.from)?;
+        let last = Timestamp::from_micros(range.until.micros() - 1).max(range.from);
+        self.decide(no, last, next);
+        self.record_range(no, &job.spec.name, version, range);
+        Ok(range.reason.map_or(Reply::Done, Reply::Skipped))
+    }
+
+    /// The job, when `scheduled_for` is its next undecided nominal time.
+    fn undecided(
+        &self,
+        no: JobNo,
+        version: u64,
+        scheduled_for: Timestamp,
+    ) -> Result<std::sync::Arc<Job>, Rejection> {
+        let job = self.job(no).ok_or(Rejection::Stale)?;
+        let expected = job.live.next.map(|next| next.nominal);
+        let current = job.version == version && job.spec.enabled.0;
+        if !current || expected != Some(scheduled_for) || scheduled_for <= job.live.decided {
+            return Err(Rejection::Stale);
+        }
+        Ok(job)
+    }
+
+    /// Moves the job past `decided`.
+    fn decide(&mut self, no: JobNo, decided: Timestamp, next: Option<Next>) {
+        self.edit_job(no, |job| job.live.decided = decided);
+        self.set_next(no, next);
+    }
+
+    /// One ledger row for a range of nominal times; a range of one is an ordinary row.
+    pub(super) fn record_range(&mut self, no: JobNo, name: &Name, version: u64, range: Range) {
+        let single = range.count == Some(1);
+        if single {
+            self.s.totals.skipped += 1;
+        } else {
+            self.s.totals.ranges += 1;
+        }
+        let row = LedgerRow {
+            nominal_time: range.from,
+            until: (!single).then_some(range.until),
+            count: range.count.filter(|_| !single),
+            outcome: range.outcome,
+            reason: range.reason,
+            run_id: None,
+            decided_at: self.at,
+            version,
+        };
+        self.out.put(ledger_key(no, range.from), &row);
+        let reason = range.reason.map_or("superseded", SkipReason::as_str);
+        self.event_because("fire.skipped", Some(name), None, Some(reason));
+    }
+}

@@ -1,0 +1,194 @@
+//! Definitions: create, replace, pause, resume, delete.
+
+use std::sync::Arc;
+
+use crate::machine::command::{Next, PutJob, Range};
+use crate::machine::history::{VersionRow, version_key};
+use crate::machine::reply::{Answer, Rejection, Reply};
+use crate::machine::state::{Job, Live};
+use crate::model::{JobNo, JobUid, Name, RunStatus, Timestamp, limits};
+
+use super::Cx;
+use super::audit::difference;
+
+impl Cx<'_> {
+    pub(super) fn put_job(&mut self, put: &PutJob) -> Answer {
+        let name = &put.spec.name;
+        let present = self.s.job(name.as_str()).cloned();
+        match (&present, put.based_on) {
+            (None, None) => {}
+            (Some(job), None) => {
+                let version = job.version;
+                if put.pinned {
+                    return Err(Rejection::VersionConflict { expected: 0, actual: version });
+                }
+                return Err(Rejection::Exists { what: "job".into(), name: name.to_string() });
+            }
+            (None, Some(_)) => return Err(Rejection::Stale),
+            (Some(job), Some((no, version))) if (job.no, job.version) != (no, version) => {
+                if put.pinned {
+                    let actual = job.version;
+                    return Err(Rejection::VersionConflict { expected: version, actual });
+                }
+                return Err(Rejection::Stale);
+            }
+            _ => {}
+        }
+        self.check_graph(&put.spec)?;
+        match present {
+            Some(job) if job.spec == put.spec => {
+                let (no, version) = (job.no, job.version);
+                Ok(Reply::Job { no, version, created: false, changed: false })
+            }
+            Some(job) => self.replace_job(&job, put),
+            None => self.create_job(put),
+        }
+    }
+
+    fn create_job(&mut self, put: &PutJob) -> Answer {
+        if self.s.jobs.len() >= limits::JOBS_MAX {
+            return Err(Rejection::Limit { what: "jobs".into(), most: limits::JOBS_MAX as u64 });
+        }
+        self.s.counters.job_no += 1;
+        let no = self.s.counters.job_no;
+        let live = Live { join_mark: self.s.counters.success, ..Live::default() };
+        let job = Job {
+            no,
+            uid: JobUid::new(self.at, no),
+            version: 1,
+            spec: put.spec.clone(),
+            created_at: self.at,
+            updated_at: self.at,
+            live,
+        };
+        self.s.names.insert(put.spec.name.clone(), no);
+        self.s.jobs.insert(no, Arc::new(job));
+        self.link(no, &put.spec.name);
+        self.set_next(no, put.next);
+        self.record_version(no, put);
+        self.event("job.created", Some(&put.spec.name), None);
+        self.audit("job.create", put.spec.name.as_str(), difference(None, Some(&put.spec)));
+        Ok(Reply::Job { no, version: 1, created: true, changed: true })
+    }
+
+    fn replace_job(&mut self, job: &Job, put: &PutJob) -> Answer {
+        let (no, at) = (job.no, self.at);
+        self.settle(job, put.settled);
+        self.unlink(no);
+        let spec = put.spec.clone();
+        self.edit_job(no, |job| {
+            job.spec = spec;
+            job.version += 1;
+            job.updated_at = at;
+        });
+        self.link(no, &put.spec.name);
+        self.set_next(no, put.next);
+        self.record_version(no, put);
+        let kind = format!("job.{}d", put.verb);
+        self.event(&kind, Some(&put.spec.name), None);
+        let action = format!("job.{}", put.verb);
+        let change = difference(Some(&job.spec), Some(&put.spec));
+        self.audit(&action, put.spec.name.as_str(), change);
+        self.release(no);
+        Ok(Reply::Job { no, version: job.version + 1, created: false, changed: true })
+    }
+
+    pub(super) fn delete_job(
+        &mut self,
+        no: JobNo,
+        based_on: u64,
+        pinned: bool,
+        settled: Option<Range>,
+    ) -> Answer {
+        let job = self.job(no).ok_or_else(|| Rejection::no_job(format!("number {no}")))?;
+        if job.version != based_on {
+            return Err(if pinned {
+                Rejection::VersionConflict { expected: based_on, actual: job.version }
+            } else {
+                Rejection::Stale
+            });
+        }
+        self.settle(&job, settled);
+        let open: Vec<_> = self.s.open_of(no).map(|run| run.run.id).collect();
+        for id in open {
+            self.edit_run(id, |run| run.orphan = true);
+            self.stop_run(id, "the job was deleted");
+        }
+        self.unlink(no);
+        self.set_next(no, None);
+        self.s.names.remove(&job.spec.name);
+        self.s.jobs.remove(&no);
+        self.event("job.deleted", Some(&job.spec.name), None);
+        self.audit("job.delete", job.spec.name.as_str(), difference(Some(&job.spec), None));
+        Ok(Reply::Done)
+    }
+
+    /// Puts the next nominal time in force. Of a paused job it is kept as the first of the
+    /// range that pausing skips.
+    pub(super) fn set_next(&mut self, no: JobNo, next: Option<Next>) {
+        let Some(job) = self.job(no) else { return };
+        if let Some(old) = job.live.next {
+            self.s.due.remove(&(old.due, no));
+        }
+        // Never at or before what was decided: see `Live::decided`.
+        let next = next.filter(|next| next.nominal > job.live.decided);
+        let enabled = job.spec.enabled.0;
+        if let (true, Some(next)) = (enabled, next) {
+            self.s.due.insert((next.due, no));
+        }
+        self.edit_job(no, |job| {
+            job.live.next = next.filter(|_| enabled);
+            job.live.paused_from = next.filter(|_| !enabled).map(|next| next.nominal);
+        });
+    }
+
+    /// Records the nominal times that the definition before left undecided.
+    fn settle(&mut self, job: &Job, settled: Option<Range>) {
+        if let Some(range) = settled {
+            self.record_range(job.no, &job.spec.name, job.version, range);
+            let last = Timestamp::from_micros(range.until.micros() - 1);
+            self.edit_job(job.no, |job| job.live.decided = job.live.decided.max(last));
+        }
+    }
+
+    fn record_version(&mut self, no: JobNo, put: &PutJob) {
+        let Some(job) = self.job(no) else { return };
+        let (by, verb) = (self.who(), put.verb.clone());
+        let row = VersionRow { version: job.version, at: self.at, by, verb, spec: job.spec.clone() };
+        self.out.put(version_key(no, job.version), &row);
+    }
+
+    fn link(&mut self, no: JobNo, name: &Name) {
+        let Some(job) = self.job(no) else { return };
+        debug_assert_eq!(&job.spec.name, name);
+        for (_, _, target) in job.spec.references() {
+            self.s.references.insert((target.clone(), no));
+        }
+    }
+
+    fn unlink(&mut self, no: JobNo) {
+        let Some(job) = self.job(no) else { return };
+        for (_, _, target) in job.spec.references() {
+            self.s.references.remove(&(target.clone(), no));
+        }
+    }
+
+    /// Stops a run for a reason other than its own end: at once when no node has it,
+    /// else by asking its node.
+    pub(super) fn stop_run(&mut self, id: crate::model::RunId, why: &str) {
+        let Some(open) = self.s.runs.get(&id).cloned() else { return };
+        if open.held().is_some() {
+            self.edit_run(id, |run| {
+                run.cancel = true;
+                run.run.cancelled_by.get_or_insert(why.to_string());
+            });
+            let status = open.run.status;
+            self.event_because("run.cancelling", Some(&open.run.job), Some((id, status)), Some(why));
+        } else {
+            self.edit_run(id, |run| {
+                run.run.cancelled_by.get_or_insert(why.to_string());
+            });
+            self.close(id, RunStatus::Cancelled, Some(why.to_string()));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The only writer of [`State`]: deterministic, total, without clock, chance, time zones
+//! or I/O.
+//!
+//! Owns: what each command does, refusals, history rows, events, the audit chain. A file a
+//! family of commands; `admit.rs` holds overlap and gates, `close.rs` the end of a run and
+//! what follows from it.
+//!
+//! What a user can cause is answered with a [`Rejection`] that changes nothing: every
+//! function checks first and writes after. What only a bug can cause is refused as
+//! `Stale` or `Fenced`.
+//!
+//! To add a command: `docs/checklists/command.md`.
+
+mod access;
+mod admit;
+mod assign;
+mod audit;
+mod chains;
+mod close;
+mod fires;
+mod graph;
+mod jobs;
+mod nodes;
+mod report;
+mod trigger;
+
+use std::sync::Arc;
+
+use crate::model::{Event, JobNo, Name, RunId, RunStatus, Timestamp, limits};
+
+use super::command::{Command, Op};
+use super::history::Output;
+use super::reply::{Answer, Rejection, Reply};
+use super::state::{Job, OpenRun, Remembered, State};
+
+/// Applies the commands of one log entry, in order. Each is answered on its own.
+pub fn apply_entry(
+    state: &mut State,
+    index: u64,
+    commands: &[Command],
+    out: &mut Output,
+) -> Vec<Answer> {
+    let mut sub = 0;
+    let answers =
+        commands.iter().map(|command| apply(state, index, &mut sub, command, out)).collect();
+    out.finish();
+    answers
+}
+
+fn apply(
+    state: &mut State,
+    index: u64,
+    sub: &mut u32,
+    command: &Command,
+    out: &mut Output,
+) -> Answer {
+    let at = state.last_at.max(command.at);
+    state.last_at = at;
+    if let Some(request) = command.request
+        && let Some(known) = state.idempotency.by_key.get(&request.key)
+    {
+        return if known.fingerprint == request.fingerprint {
+            Ok(Reply::Replayed(Box::new(known.reply.clone())))
+        } else {
+            Err(Rejection::KeyReused)
+        };
+    }
+    let mut cx = Cx { s: state, at, index, sub, out, command };
+    let answer = cx.dispatch();
+    if let (Some(request), Ok(reply)) = (command.request, &answer) {
+        remember(cx.s, at, request.key, request.fingerprint, reply.clone());
+    }
+    answer
+}
+
+fn remember(s: &mut State, at: Timestamp, key: uuid::Uuid, fingerprint: uuid::Uuid, reply: Reply) {
+    let window = &mut s.idempotency;
+    let horizon = at.minus(limits::IDEMPOTENCY_TTL);
+    while let Some(oldest) = window.by_age.get_min().copied() {
+        if oldest.0 >= horizon && window.by_key.len() < limits::IDEMPOTENCY_KEYS_MAX {
+            break;
+        }
+        window.by_age.remove(&oldest);
+        window.by_key.remove(&oldest.1);
+    }
+    window.by_age.insert((at, key));
+    window.by_key.insert(key, Remembered { at, fingerprint, reply });
+}
+
+/// What the handlers of one command share.
+struct Cx<'a> {
+    s: &'a mut State,
+    at: Timestamp,
+    index: u64,
+    sub: &'a mut u32,
+    out: &'a mut Output,
+    command: &'a Command,
+}
+
+impl Cx<'_> {
+    fn dispatch(&mut self) -> Answer {
+        match &self.command.op {
+            Op::Bootstrap { signing_key, admin } => self.bootstrap(signing_key, admin),
+            Op::PutJob(put) => self.put_job(put),
+            Op::DeleteJob { no, based_on, pinned, settled } => {
+                self.delete_job(*no, *based_on, *pinned, *settled)
+            }
+            Op::Fire { no, version, scheduled_for, next, place } => {
+                self.fire(*no, *version, *scheduled_for, *next, *place)
+            }
+            Op::Skip { no, version, range, next } => self.skip(*no, *version, *range, *next),
+            Op::Trigger(trigger) => self.trigger(trigger),
+            Op::Assign { run, attempt, place } => self.assign(*run, *attempt, *place),
+            Op::Refuse { run, error } => self.refuse(*run, error),
+            Op::Due { run } => self.due(*run),
+            Op::Started { run, attempt, fence, started_at } => {
+                self.started(*run, *attempt, *fence, *started_at)
+            }
+            Op::Ended { run, attempt, fence, end } => self.ended(*run, *attempt, *fence, end),
+            Op::Output { run, attempt, fence, chunks } => {
+                self.output(*run, *attempt, *fence, chunks)
+            }
+            Op::Cancel { run } => self.cancel(*run),
+            Op::NodeUp { node, boot, address, slots, labels } => {
+                self.node_up(*node, *boot, address, *slots, labels)
+            }
+            Op::NodeDraining { node, boot } => self.node_draining(*node, *boot),
+            Op::CreateUser { user } => self.create_user(user),
+            Op::SetRole { name, role, scope } => self.set_role(name, *role, scope),
+            Op::SetPassword { name, password } => self.set_password(name, password),
+            Op::RevokeUser { name } => self.revoke_user(name),
+            Op::DeleteUser { name } => self.delete_user(name),
+            Op::CreateToken { token } => self.create_token(token),
+            Op::DeleteToken { id } => self.delete_token(*id),
+            Op::TokenUsed { id } => self.token_used(*id),
+            Op::RotateKey { signing_key } => self.rotate_key(signing_key),
+            Op::Note { entries } => self.note(entries),
+            Op::SetQueue { name, concurrency } => self.set_queue(name, *concurrency),
+            Op::Trim { keys } => self.trim(keys),
+        }
+    }
+
+    fn event(&mut self, kind: &str, job: Option<&Name>, run: Option<(RunId, RunStatus)>) {
+        self.event_because(kind, job, run, None);
+    }
+
+    fn event_because(
+        &mut self,
+        kind: &str,
+        job: Option<&Name>,
+        run: Option<(RunId, RunStatus)>,
+        reason: Option<&str>,
+    ) {
+        self.out.events.push(Event {
+            index: self.index,
+            sub: *self.sub,
+            at: self.at,
+            kind: kind.to_string(),
+            job: job.cloned(),
+            run_id: run.map(|(id, _)| id),
+            status: run.map(|(_, status)| status),
+            reason: reason.map(str::to_string),
+        });
+        *self.sub += 1;
+    }
+
+    fn job(&self, no: JobNo) -> Option<Arc<Job>> {
+        self.s.jobs.get(&no).cloned()
+    }
+
+    fn edit_job(&mut self, no: JobNo, edit: impl FnOnce(&mut Job)) {
+        if let Some(job) = self.s.jobs.get_mut(&no) {
+            edit(Arc::make_mut(job));
+        }
+    }
+
+    fn edit_run(&mut self, id: RunId, edit: impl FnOnce(&mut OpenRun)) {
+        if let Some(run) = self.s.runs.get_mut(&id) {
+            edit(Arc::make_mut(run));
+        }
+    }
+
+    /// The name of the caller, for records.
+    fn who(&self) -> String {
+        self.command.actor.as_ref().map_or("system".into(), |actor| actor.name.clone())
+    }
+}

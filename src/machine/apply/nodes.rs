@@ -1,0 +1,99 @@
+//! Nodes come and go; queues get limits; old history leaves.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::machine::command::{End, TrimKey};
+use crate::machine::history::{feed_key, ledger_key, output_key, run_key, version_key};
+use crate::machine::reply::{Answer, Rejection, Reply};
+use crate::machine::state::Node;
+use crate::model::placement::Labels;
+use crate::model::{BootId, Name, NodeId, RunId, RunStatus};
+
+use super::Cx;
+
+impl Cx<'_> {
+    /// A boot of a node is up: whatever its earlier boots had died with them.
+    pub(super) fn node_up(
+        &mut self,
+        id: NodeId,
+        boot: BootId,
+        address: &str,
+        slots: u32,
+        labels: &Labels,
+    ) -> Answer {
+        let lost: Vec<RunId> = self
+            .s
+            .placed_on(id)
+            .filter(|open| open.held().is_some_and(|(_, held)| held != boot))
+            .map(|open| open.run.id)
+            .collect();
+        let address = address.to_string();
+        let (up_since, labels) = (self.at, labels.clone());
+        let busy = self.s.nodes.get(&id).map_or(0, |node| node.busy);
+        let node = Node { id, boot, address, slots, busy, labels, up_since, accepting: true };
+        self.s.nodes.insert(id, Arc::new(node));
+        for run in lost {
+            self.lose(run, "its node was restarted while it ran");
+        }
+        self.event_because("node.up", None, None, Some(&format!("node {id}")));
+        Ok(Reply::Done)
+    }
+
+    fn lose(&mut self, id: RunId, why: &str) {
+        let end = End {
+            status: RunStatus::Lost,
+            started_at: None,
+            finished_at: self.at,
+            exit_code: None,
+            signal: None,
+            http_status: None,
+            error: Some(why.to_string()),
+            result: None,
+            usage: None,
+        };
+        self.conclude(id, &end);
+    }
+
+    pub(super) fn node_draining(&mut self, id: NodeId, boot: BootId) -> Answer {
+        let node = self.s.nodes.get_mut(&id).ok_or(Rejection::Stale)?;
+        if node.boot != boot {
+            return Err(Rejection::Stale);
+        }
+        Arc::make_mut(node).accepting = false;
+        self.event_because("node.draining", None, None, Some(&format!("node {id}")));
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_queue(&mut self, name: &Name, concurrency: Option<u32>) -> Answer {
+        let mut queue = self.s.queues.get(name).copied().unwrap_or_default();
+        let before = queue.concurrency;
+        queue.concurrency = concurrency;
+        if queue.concurrency.is_none() && queue.busy == 0 {
+            self.s.queues.remove(name);
+        } else {
+            self.s.queues.insert(name.clone(), queue);
+        }
+        let change = json!({"concurrency": {"before": before, "after": concurrency}});
+        self.audit("queue.update", name.as_str(), change);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn trim(&mut self, keys: &[TrimKey]) -> Answer {
+        for key in keys {
+            match key {
+                TrimKey::Run { id, outputs } => {
+                    self.out.remove(run_key(*id));
+                    for (attempt, first) in outputs {
+                        self.out.remove(output_key(*id, *attempt, *first));
+                    }
+                }
+                TrimKey::Ledger { no, nominal } => self.out.remove(ledger_key(*no, *nominal)),
+                TrimKey::Version { no, version } => self.out.remove(version_key(*no, *version)),
+                TrimKey::Feed { first } => self.out.remove(feed_key(*first)),
+            }
+        }
+        Ok(Reply::Done)
+    }
+}

@@ -1,0 +1,51 @@
+//! Runs that people start and stop.
+
+use serde_json::json;
+
+use crate::machine::command::TriggerRun;
+use crate::machine::reply::{Answer, Rejection, Reply};
+use crate::model::{RunId, RunStatus, SkipReason, Trigger, limits};
+
+use super::Cx;
+use super::admit::NewRun;
+
+impl Cx<'_> {
+    pub(super) fn trigger(&mut self, trigger: &TriggerRun) -> Answer {
+        let job = self.job(trigger.no).ok_or(Rejection::Stale)?;
+        if job.version != trigger.version {
+            return Err(Rejection::Stale);
+        }
+        let new = NewRun {
+            force: trigger.force,
+            cause: trigger.cause,
+            place: trigger.place,
+            ..NewRun::of(Trigger::Manual, trigger.parameters.clone())
+        };
+        let id = match self.admit(trigger.no, new) {
+            Ok(id) => id,
+            Err(SkipReason::Overlap) => {
+                let run = self.s.open_of(trigger.no).next();
+                let run = run.map(|open| open.run.id.to_string()).unwrap_or_default();
+                return Err(Rejection::Overlap { job: job.spec.name.clone(), run });
+            }
+            Err(_) => {
+                let most = u64::from(limits::OPEN_RUNS_PER_JOB_MAX);
+                return Err(Rejection::Limit { what: "open runs of a job".into(), most });
+            }
+        };
+        let change = json!({"run_id": id, "force": trigger.force, "repeats": trigger.cause});
+        self.audit("job.run", job.spec.name.as_str(), change);
+        Ok(Reply::Run { id })
+    }
+
+    pub(super) fn cancel(&mut self, id: RunId) -> Answer {
+        let open = self.s.runs.get(&id).cloned().ok_or_else(|| Rejection::no_run(id))?;
+        let by = self.who();
+        self.stop_run(id, &by);
+        self.audit("run.cancel", open.run.job.as_str(), json!({"run_id": id}));
+        match self.s.runs.get(&id).map(|open| open.run.status) {
+            Some(RunStatus::Cancelled) | None => Ok(Reply::Done),
+            Some(_) => Ok(Reply::Run { id }),
+        }
+    }
+}

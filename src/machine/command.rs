@@ -1,0 +1,280 @@
+//! What is replicated. Every value is already decided: `apply` looks nothing up outside.
+//!
+//! Commands are encoded with named fields (MessagePack), so that fields may be added with
+//! a default; a variant or field never changes its meaning, and none is ever reused.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::model::access::{Actor, ApiToken, Role, Scope, User};
+use crate::model::placement::Labels;
+use crate::model::{
+    BootId, Fence, JobNo, JobSpec, Name, NodeId, Outcome, Parameters, RunId, RunStatus, SkipReason,
+    Timestamp, Usage,
+};
+
+/// One replicated step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Log time, stamped by the leader; `apply` never lets it run backwards.
+    pub at: Timestamp,
+    /// Who asked; none: the cluster itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
+    /// Makes a repeated request harmless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestKey>,
+    /// What to do.
+    pub op: Op,
+}
+
+/// A caller's `Idempotency-Key`, scoped to user and route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestKey {
+    /// Hash of user, route and key.
+    pub key: Uuid,
+    /// Hash of the request's content.
+    pub fingerprint: Uuid,
+}
+
+/// The next nominal time of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// The instant that the schedule names.
+    pub nominal: Timestamp,
+    /// When the fire is due: the nominal time and the job's share of its jitter.
+    pub due: Timestamp,
+}
+
+/// Undecided nominal times that are settled at one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The first of them.
+    pub from: Timestamp,
+    /// The instant before which the last of them lies.
+    pub until: Timestamp,
+    /// How many, when counted.
+    pub count: Option<u32>,
+    /// Their outcome: skipped or superseded.
+    pub outcome: Outcome,
+    /// Why, when skipped.
+    pub reason: Option<SkipReason>,
+}
+
+/// A node, and the boot of it that is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The node.
+    pub node: NodeId,
+    /// Its boot; an assignment to an earlier one is void.
+    pub boot: BootId,
+}
+
+/// How an attempt ended, as its node reports it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    /// `succeeded`, `failed`, `timed_out` or `cancelled`.
+    pub status: RunStatus,
+    /// Start, by the node's clock.
+    pub started_at: Option<Timestamp>,
+    /// End, by the node's clock.
+    pub finished_at: Timestamp,
+    /// Exit code of the process.
+    pub exit_code: Option<i32>,
+    /// Signal that ended it.
+    pub signal: Option<i32>,
+    /// HTTP status of the answer.
+    pub http_status: Option<u16>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// What it gave back.
+    pub result: Option<Value>,
+    /// What it used.
+    pub usage: Option<Usage>,
+}
+
+/// A piece of captured output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputChunk {
+    /// Order within the attempt, from 0.
+    pub seq: u32,
+    /// `o` stdout, `e` stderr, `s` a note of the scheduler.
+    pub stream: char,
+    /// When it was read, by the node's clock.
+    pub at: Timestamp,
+    /// The bytes, not always UTF-8.
+    #[serde(with = "packed_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// Bytes as a MessagePack `bin`, not as an array of numbers.
+mod packed_bytes {
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl<'de> serde::de::Visitor<'de> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        d.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// The kinds of step. See `apply/` for what each does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// The first command of a cluster: its signing key and its first admin.
+    Bootstrap { signing_key: SigningKey, admin: Box<User> },
+    /// Creates or replaces a definition.
+    PutJob(Box<PutJob>),
+    /// Removes a definition; its open runs are cancelled.
+    DeleteJob { no: JobNo, based_on: u64, pinned: bool, settled: Option<Range> },
+    /// A nominal time fires.
+    Fire {
+        no: JobNo,
+        version: u64,
+        scheduled_for: Timestamp,
+        next: Option<Next>,
+        place: Option<Place>,
+    },
+    /// Nominal times pass without a run.
+    Skip { no: JobNo, version: u64, range: Range, next: Option<Next> },
+    /// Someone starts a run.
+    Trigger(Box<TriggerRun>),
+    /// A queued run is given to a node.
+    Assign { run: RunId, attempt: u32, place: Place },
+    /// A queued run can't start: its parameters do not fit.
+    Refuse { run: RunId, error: String },
+    /// The time a run waited for has come: a retry, or the end of its patience.
+    Due { run: RunId },
+    /// A node has started an attempt.
+    Started { run: RunId, attempt: u32, fence: Fence, started_at: Timestamp },
+    /// A node reports the end of an attempt.
+    Ended { run: RunId, attempt: u32, fence: Fence, end: Box<End> },
+    /// Captured output of an attempt.
+    Output { run: RunId, attempt: u32, fence: Fence, chunks: Vec<OutputChunk> },
+    /// Someone stops a run.
+    Cancel { run: RunId },
+    /// A node has started; what its earlier boots had is lost.
+    NodeUp { node: NodeId, boot: BootId, address: String, slots: u32, labels: Labels },
+    /// A node is leaving: it gets no more attempts.
+    NodeDraining { node: NodeId, boot: BootId },
+    /// Creates a user.
+    CreateUser { user: Box<User> },
+    /// Changes role and scope.
+    SetRole { name: Name, role: Role, scope: Scope },
+    /// Changes the password hash; every token issued so far is refused from here on.
+    SetPassword { name: Name, password: String },
+    /// Refuses every token issued to the user so far.
+    RevokeUser { name: Name },
+    /// Removes a user and its tokens.
+    DeleteUser { name: Name },
+    /// Creates an API token.
+    CreateToken { token: Box<ApiToken> },
+    /// Removes an API token.
+    DeleteToken { id: Uuid },
+    /// Notes the use of an API token, to the hour.
+    TokenUsed { id: Uuid },
+    /// Replaces the signing key; tokens of the one before stay good until they expire.
+    RotateKey { signing_key: SigningKey },
+    /// Logins and denials, for the audit.
+    Note { entries: Vec<AuditNote> },
+    /// Sets or removes the limits of a queue.
+    SetQueue { name: Name, concurrency: Option<u32> },
+    /// Removes history rows that retention no longer wants.
+    Trim { keys: Vec<TrimKey> },
+}
+
+/// A history row to remove.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TrimKey {
+    /// A closed run and its output: per attempt, chunk rows below the bound.
+    Run { id: RunId, outputs: Vec<(u32, u32)> },
+    /// A ledger row.
+    Ledger { no: JobNo, nominal: Timestamp },
+    /// A version of a definition.
+    Version { no: JobNo, version: u64 },
+    /// A block of the feed of closed runs.
+    Feed { first: u64 },
+}
+
+/// A key that access tokens are signed with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKey {
+    /// `kid` of the tokens.
+    pub id: Uuid,
+    /// 32 random bytes.
+    pub secret: [u8; 32],
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKey({})", self.id)
+    }
+}
+
+/// See [`Op::PutJob`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PutJob {
+    /// The definition.
+    pub spec: Arc<JobSpec>,
+    /// The number and version it was prepared on; none: there was no such job.
+    pub based_on: Option<(JobNo, u64)>,
+    /// The caller insists on that version (`If-Match`): do not prepare again.
+    pub pinned: bool,
+    /// Its next nominal time; none: it has no schedule, or it is over. Of a paused job, the
+    /// first that is skipped.
+    pub next: Option<Next>,
+    /// What the definition before left undecided.
+    pub settled: Option<Range>,
+    /// What was asked, for the audit: `create`, `update`, `pause`, `resume`.
+    pub verb: String,
+}
+
+/// See [`Op::Trigger`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TriggerRun {
+    /// The job.
+    pub no: JobNo,
+    /// The version its parameters were checked against.
+    pub version: u64,
+    /// All parameters of the run.
+    pub parameters: Parameters,
+    /// Pass over dependencies and overlap.
+    pub force: bool,
+    /// The run this one repeats.
+    pub cause: Option<RunId>,
+    /// Where it may start at once.
+    pub place: Option<Place>,
+}
+
+/// See [`Op::Note`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditNote {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What, such as `login.failed`.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// More.
+    pub change: Value,
+}

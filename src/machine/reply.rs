@@ -1,0 +1,97 @@
+//! The deterministic answer to a command.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{Invalid, JobNo, Name, RunId, RunStatus, SkipReason};
+
+/// Every node computes the same one.
+pub type Answer = Result<Reply, Rejection>;
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It did what it says, and there is no more to tell.
+    Done,
+    /// A definition stands at this version.
+    Job { no: JobNo, version: u64, created: bool, changed: bool },
+    /// A run was created, and may even have ended.
+    Run { id: RunId },
+    /// A nominal time was decided without a run.
+    Skipped(SkipReason),
+    /// A user or a token exists.
+    Created(Uuid),
+    /// The same request was answered before; this is that answer.
+    Replayed(Box<Reply>),
+}
+
+impl Reply {
+    /// The answer itself, and whether it is a repeated one.
+    pub fn unwrap_replay(self) -> (Reply, bool) {
+        match self {
+            Reply::Replayed(inner) => (*inner, true),
+            other => (other, false),
+        }
+    }
+}
+
+/// Why a legal command was refused. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    /// It was prepared on a state that has moved: prepare again.
+    #[error("the state moved while the request was on its way")]
+    Stale,
+    /// There is no such thing.
+    #[error("there is no {what} {name}")]
+    NotFound { what: String, name: String },
+    /// There is one already.
+    #[error("there is a {what} {name} already")]
+    Exists { what: String, name: String },
+    /// The version named in `If-Match` is not the present one.
+    #[error("version {expected} was expected, {actual} is present")]
+    VersionConflict { expected: u64, actual: u64 },
+    /// The attempt is not, or no longer, this node's to report on.
+    #[error("the attempt is closed or belongs to another")]
+    Fenced,
+    /// Chains and dependencies would lead in a circle.
+    #[error("{field} would make a circle: {}", path.join(" -> "))]
+    Cycle { field: String, path: Vec<String> },
+    /// Chains and dependencies would lead through too many jobs.
+    #[error("chains and dependencies would lead through {depth} jobs, at most {most} may")]
+    TooDeep { depth: u32, most: u32 },
+    /// The overlap policy forbids the run.
+    #[error("{job} has open runs (such as {run}), and its overlap policy forbids another")]
+    Overlap { job: Name, run: String },
+    /// A limit was reached.
+    #[error("{what}: at most {most} are allowed")]
+    Limit { what: String, most: u64 },
+    /// The cluster would have no admin.
+    #[error("{name} is the last admin; make another user admin first")]
+    LastAdmin { name: Name },
+    /// The run is closed.
+    #[error("the run has ended already: {}", status.as_str())]
+    Ended { status: RunStatus },
+    /// The `Idempotency-Key` was used for another request.
+    #[error("this Idempotency-Key was used for a different request")]
+    KeyReused,
+    /// The cluster was set up before.
+    #[error("the cluster is set up already")]
+    Bootstrapped,
+    /// What was sent is faulty.
+    #[error("{} faults", .0.len())]
+    Invalid(Vec<Invalid>),
+}
+
+impl Rejection {
+    pub(crate) fn no_job(name: impl ToString) -> Self {
+        Rejection::NotFound { what: "job".into(), name: name.to_string() }
+    }
+
+    pub(crate) fn no_run(id: impl ToString) -> Self {
+        Rejection::NotFound { what: "run".into(), name: id.to_string() }
+    }
+
+    pub(crate) fn no_user(name: impl ToString) -> Self {
+        Rejection::NotFound { what: "user".into(), name: name.to_string() }
+    }
+}

@@ -1,0 +1,51 @@
+//! Users, tokens, signing keys, and the requests that were answered.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::machine::command::SigningKey;
+use crate::machine::reply::Reply;
+use crate::model::{ApiToken, Name, Role, Timestamp, User};
+
+/// Who may come in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    /// Accounts.
+    pub users: OrdMap<Name, Arc<User>>,
+    /// Long-lived tokens.
+    pub tokens: OrdMap<Uuid, Arc<ApiToken>>,
+    /// Signing keys, newest last; at most two.
+    pub keys: Vec<SigningKey>,
+}
+
+impl Access {
+    /// Whether taking admin rights from `name` would leave nobody with all of them.
+    pub fn is_last_admin(&self, name: &Name) -> bool {
+        let whole = |user: &User| user.role == Role::Admin && user.scope.is_all();
+        self.users.get(name).is_some_and(|user| whole(user))
+            && self.users.values().filter(|user| whole(user)).count() == 1
+    }
+}
+
+/// An answered request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// When, log time.
+    pub at: Timestamp,
+    /// Hash of what was asked.
+    pub fingerprint: Uuid,
+    /// What was answered.
+    pub reply: Reply,
+}
+
+/// The window in which a repeated request gets its first answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// By hash of user, route and key.
+    pub by_key: OrdMap<Uuid, Remembered>,
+    /// By age.
+    pub by_age: OrdSet<(Timestamp, Uuid)>,
+}

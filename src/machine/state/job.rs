@@ -1,0 +1,63 @@
+//! A job: its definition, and what is live about it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::command::Next;
+use crate::model::{JobNo, JobSpec, JobUid, RunId, RunStatus, Timestamp};
+
+/// A definition with what is live about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number; the short form of `uid`.
+    pub no: JobNo,
+    /// Its identity.
+    pub uid: JobUid,
+    /// From 1; one more at each change.
+    pub version: u64,
+    /// The definition in force.
+    pub spec: Arc<JobSpec>,
+    /// Creation, log time.
+    pub created_at: Timestamp,
+    /// Last change, log time.
+    pub updated_at: Timestamp,
+    /// What runs and fires have made of it.
+    pub live: Live,
+}
+
+/// What changes without the definition changing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// The next nominal time; none: no schedule, over, or paused.
+    pub next: Option<Next>,
+    /// The newest nominal time that was ever decided. A fire at or before it is refused.
+    pub decided: Timestamp,
+    /// While paused: the first nominal time that is skipped for it, if there is one.
+    pub paused_from: Option<Timestamp>,
+    /// Scheduled runs so far, for `max_runs`.
+    pub fired: u64,
+    /// Open runs.
+    pub open: u32,
+    /// Those of them that wait behind others.
+    pub behind: u32,
+    /// The success counter at the job's last gated run: later successes open the next gate.
+    pub gate_mark: u64,
+    /// The success counter at the job's last join.
+    pub join_mark: u64,
+    /// The success counter at the job's own last success; 0: none yet.
+    pub success: u64,
+    /// Its last closed run.
+    pub last_run: Option<LastRun>,
+}
+
+/// The last closed run of a job, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LastRun {
+    /// Its id.
+    pub id: RunId,
+    /// How it ended.
+    pub status: RunStatus,
+    /// When.
+    pub finished_at: Timestamp,
+}

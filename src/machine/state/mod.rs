@@ -1,0 +1,139 @@
+//! The replicated state: what decisions are made from.
+//!
+//! All maps are persistent (`imbl`): a clone shares everything, so readers, `plan` and
+//! checkpoints work on a snapshot of their own while `apply` goes on. Only `apply` writes.
+//! Closed runs, ledger rows, audit and output are not here: they are history.
+
+mod access;
+mod job;
+mod node;
+mod run;
+
+pub use access::{Access, Idempotency, Remembered};
+pub use job::{Job, LastRun, Live};
+pub use node::{Node, Queue};
+pub use run::{OpenRun, Wait};
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{JobNo, Name, NodeId, RunId, RunStatus, Timestamp};
+
+/// Counters that identities and order come from. They only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Jobs ever created.
+    pub job_no: JobNo,
+    /// Runs ever created.
+    pub run: u64,
+    /// Attempts ever given to a node: the last fencing token.
+    pub fence: u64,
+    /// Runs ever closed: the place in the feed.
+    pub closed: u64,
+    /// Successes ever: what gates and joins compare.
+    pub success: u64,
+    /// Audit records ever.
+    pub audit: u64,
+}
+
+/// Totals since the cluster began, for status and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Nominal times that got a run.
+    pub fired: u64,
+    /// Nominal times skipped one by one.
+    pub skipped: u64,
+    /// Ranges of nominal times settled without a run.
+    pub ranges: u64,
+    /// Runs that succeeded.
+    pub succeeded: u64,
+    /// Runs that failed or timed out.
+    pub failed: u64,
+    /// Runs that were cancelled.
+    pub cancelled: u64,
+    /// Runs that were lost.
+    pub lost: u64,
+}
+
+/// The whole of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Log time: never runs backwards.
+    pub last_at: Timestamp,
+    /// See [`Counters`].
+    pub counters: Counters,
+    /// See [`Totals`].
+    pub totals: Totals,
+    /// Hash of the last audit record.
+    pub audit_hash: [u8; 32],
+    /// Definitions with what is live about them.
+    pub jobs: OrdMap<JobNo, Arc<Job>>,
+    /// Their names.
+    pub names: OrdMap<Name, JobNo>,
+    /// When the next fire of each job is due.
+    pub due: OrdSet<(Timestamp, JobNo)>,
+    /// Which jobs name a job, whether it exists or not.
+    pub references: OrdSet<(Name, JobNo)>,
+    /// Runs that are not closed.
+    pub runs: OrdMap<RunId, Arc<OpenRun>>,
+    /// The open runs of each job.
+    pub open: OrdSet<(JobNo, RunId)>,
+    /// Queued runs in the order in which they start: −priority, then order of creation.
+    pub ready: OrdSet<(i32, u64, RunId)>,
+    /// When a waiting run has to be looked at again.
+    pub timers: OrdSet<(Timestamp, RunId)>,
+    /// The open attempts of each node.
+    pub placed: OrdSet<(NodeId, RunId)>,
+    /// Nodes that have been up.
+    pub nodes: OrdMap<NodeId, Arc<Node>>,
+    /// Queues with limits or with runs in them.
+    pub queues: OrdMap<Name, Queue>,
+    /// Users, tokens, keys.
+    pub access: Access,
+    /// Requests that were answered.
+    pub idempotency: Idempotency,
+}
+
+impl State {
+    /// The job of that name.
+    pub fn job(&self, name: &str) -> Option<&Arc<Job>> {
+        self.jobs.get(self.names.get(name)?)
+    }
+
+    /// The open runs of a job, by id.
+    pub fn open_of(&self, no: JobNo) -> impl Iterator<Item = &Arc<OpenRun>> {
+        let least = (no, RunId(uuid::Uuid::nil()));
+        let most = (no, RunId(uuid::Uuid::max()));
+        self.open.range(least..=most).filter_map(|(_, id)| self.runs.get(id))
+    }
+
+    /// The open attempts of a node.
+    pub fn placed_on(&self, node: NodeId) -> impl Iterator<Item = &Arc<OpenRun>> {
+        let least = (node, RunId(uuid::Uuid::nil()));
+        let most = (node, RunId(uuid::Uuid::max()));
+        self.placed.range(least..=most).filter_map(|(_, id)| self.runs.get(id))
+    }
+
+    /// The numbers of the jobs that name `name` as a dependency or in a chain.
+    pub fn naming(&self, name: &Name) -> impl Iterator<Item = JobNo> {
+        let least = (name.clone(), 0);
+        let most = (name.clone(), JobNo::MAX);
+        self.references.range(least..=most).map(|(_, no)| *no)
+    }
+
+    /// Open runs of a job that hold one of its `max_concurrent` places.
+    pub fn occupying(&self, no: JobNo) -> u32 {
+        self.jobs.get(&no).map_or(0, |job| job.live.open.saturating_sub(job.live.behind))
+    }
+
+    /// Open runs by status.
+    pub fn open_by_status(&self) -> std::collections::BTreeMap<RunStatus, u64> {
+        let mut counts = std::collections::BTreeMap::new();
+        for run in self.runs.values() {
+            *counts.entry(run.run.status).or_insert(0) += 1;
+        }
+        counts
+    }
+}

@@ -1,0 +1,43 @@
+//! Nodes as the log knows them, and queues.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::placement::Labels;
+use crate::model::{BootId, NodeId, Timestamp};
+
+/// A cluster member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Identity.
+    pub id: NodeId,
+    /// Its present boot.
+    pub boot: BootId,
+    /// Where other nodes reach it.
+    pub address: String,
+    /// Attempts at a time.
+    pub slots: u32,
+    /// Open attempts.
+    pub busy: u32,
+    /// For placement.
+    pub labels: Labels,
+    /// When this boot joined, log time.
+    pub up_since: Timestamp,
+    /// It gets attempts: it is up and not leaving.
+    pub accepting: bool,
+}
+
+/// A queue: a bound on the attempts of the jobs that name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Attempts at a time; none: no bound.
+    pub concurrency: Option<u32>,
+    /// Open attempts.
+    pub busy: u32,
+}
+
+impl Queue {
+    /// Whether another attempt would be one too many.
+    pub fn is_full(&self) -> bool {
+        self.concurrency.is_some_and(|most| self.busy >= most)
+    }
+}

@@ -1,0 +1,44 @@
+//! A run that is not closed.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BootId, Fence, JobSpec, Run, Timestamp};
+
+/// What a waiting run waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wait {
+    /// For every dependency to succeed after success `after`, until then at most.
+    Gate { after: u64, until: Option<Timestamp> },
+    /// For a place among the job's concurrent runs; then for its gate, if it has one.
+    Behind { gate: Option<u64> },
+    /// For the delay of a retry.
+    Retry { until: Timestamp },
+}
+
+/// An open run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenRun {
+    /// What will be its history.
+    pub run: Run,
+    /// The definition that it was fired with.
+    pub spec: Arc<JobSpec>,
+    /// Order of creation in the cluster.
+    pub seq: u64,
+    /// What it waits for, while it is `waiting`.
+    pub wait: Option<Wait>,
+    /// Someone wants it stopped.
+    pub cancel: bool,
+    /// Its parameters were passed on and not yet held against the schema.
+    pub unchecked: bool,
+    /// The job was deleted: nothing follows from its end.
+    pub orphan: bool,
+}
+
+impl OpenRun {
+    /// Fence and boot of the attempt that a node has.
+    pub fn held(&self) -> Option<(Fence, BootId)> {
+        self.run.attempts.last().filter(|a| a.finished_at.is_none()).map(|a| (a.fence, a.boot))
+    }
+}
