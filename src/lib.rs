@@ -1,1 +1,5 @@
+//! CronAPI: a clustered job scheduler managed entirely over REST.
+
+pub mod machine;
 pub mod model;
+pub mod schedule;

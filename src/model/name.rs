@@ -24,9 +24,7 @@ impl Name {
             ));
         }
         if let Some(c) = text.chars().find(|c| !allowed(*c)) {
-            return Err(format!(
-                "has the character {c:?}; a name has only A-Z a-z 0-9 . _ -"
-            ));
+            return Err(format!("has the character {c:?}; a name has only A-Z a-z 0-9 . _ -"));
         }
         if text.chars().all(|c| c == '.') {
             return Err("has only dots, which URLs resolve away; add a letter".into());

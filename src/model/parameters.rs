@@ -58,7 +58,9 @@ impl utoipa::PartialSchema for Parameters {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::Object)
-            .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(true)))
+            .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(
+                true,
+            )))
             .into()
     }
 }

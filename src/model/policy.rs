@@ -8,9 +8,7 @@ use super::limits;
 use super::span::Span;
 
 /// What a fire does while an earlier run of the job is open.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// Start beside it, up to `max_concurrent` when that is given.
@@ -27,9 +25,7 @@ pub enum Overlap {
 }
 
 /// Which of the times missed without a leader are caught up.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MisfirePolicy {
     /// One run, for the newest of them.

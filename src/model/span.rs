@@ -177,7 +177,9 @@ mod tests {
             let span = Span::parse(text).unwrap();
             assert_eq!((span.millis(), span.to_string().as_str()), (millis, shown), "{text}");
         }
-        for bad in ["", "s", "1x", "30m1h", "5m5m", "-1s", "1.5s", "PT", "P1Y", "99999999999999999999s"] {
+        for bad in
+            ["", "s", "1x", "30m1h", "5m5m", "-1s", "1.5s", "PT", "P1Y", "99999999999999999999s"]
+        {
             assert!(Span::parse(bad).is_err(), "{bad}");
         }
     }

@@ -110,7 +110,8 @@ impl Cx<'_> {
             return Err(Rejection::Limit { what: "API tokens".into(), most });
         }
         let token = ApiToken { created_at: self.at, ..token.clone() };
-        let change = json!({"name": token.name, "role": token.role, "expires_at": token.expires_at});
+        let change =
+            json!({"name": token.name, "role": token.role, "expires_at": token.expires_at});
         self.audit("token.create", &token.id.to_string(), change);
         let id = token.id;
         self.s.access.tokens.insert(id, Arc::new(token));

@@ -46,9 +46,8 @@ impl Cx<'_> {
             return Err(SkipReason::QueueFull);
         }
         let behind = !new.force && self.overlap(&job)?;
-        let gated = !new.force
-            && new.trigger != Trigger::Dependency
-            && !job.spec.dependencies.is_empty();
+        let gated =
+            !new.force && new.trigger != Trigger::Dependency && !job.spec.dependencies.is_empty();
         let gate = gated.then_some(job.live.gate_mark);
         let (place, immediate) = (new.place, new.depth == 0);
         let id = self.create_run(&job, new);
@@ -124,8 +123,7 @@ impl Cx<'_> {
         };
         let spec = job.spec.clone();
         let unchecked = new.unchecked;
-        let open =
-            OpenRun { run, spec, seq, wait: None, cancel: false, unchecked, orphan: false };
+        let open = OpenRun { run, spec, seq, wait: None, cancel: false, unchecked, orphan: false };
         self.s.runs.insert(id, Arc::new(open));
         self.s.open.insert((job.no, id));
         self.edit_job(job.no, |job| job.live.open += 1);

@@ -5,9 +5,7 @@ use serde_json::Value;
 
 use crate::machine::history::run_key;
 use crate::model::job::Target;
-use crate::model::{
-    JobNo, Parameters, Run, RunStatus, SkipReason, Trigger, limits,
-};
+use crate::model::{JobNo, Parameters, Run, RunStatus, SkipReason, Trigger, limits};
 
 use super::Cx;
 use super::admit::NewRun;
@@ -35,7 +33,9 @@ impl Cx<'_> {
             };
             match too_large {
                 None => self.start_following(job.no, new),
-                Some(why) => self.refuse_following(job.no, new, SkipReason::ParametersRefused, &why),
+                Some(why) => {
+                    self.refuse_following(job.no, new, SkipReason::ParametersRefused, &why)
+                }
             }
         }
     }
@@ -97,11 +97,8 @@ impl Cx<'_> {
 
 /// Replaces `${…}` in the parameters that are passed on by what the ended run has.
 fn fill(parameters: &Parameters, run: &Run) -> Parameters {
-    let filled = parameters
-        .map()
-        .iter()
-        .map(|(key, value)| (key.clone(), fill_value(value, run)))
-        .collect();
+    let filled =
+        parameters.map().iter().map(|(key, value)| (key.clone(), fill_value(value, run))).collect();
     // What does not fit is cut to nothing here and refused by size in the overlay.
     Parameters::new(filled).unwrap_or_else(|_| parameters.clone())
 }
@@ -134,11 +131,9 @@ fn look_up(path: &str, run: &Run) -> Option<Value> {
     };
     Some(parts.fold(root, |value, part| match &value {
         Value::Object(map) => map.get(part).cloned().unwrap_or(Value::Null),
-        Value::Array(items) => part
-            .parse::<usize>()
-            .ok()
-            .and_then(|at| items.get(at).cloned())
-            .unwrap_or(Value::Null),
+        Value::Array(items) => {
+            part.parse::<usize>().ok().and_then(|at| items.get(at).cloned()).unwrap_or(Value::Null)
+        }
         _ => Value::Null,
     }))
 }

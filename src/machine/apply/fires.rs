@@ -8,9 +8,7 @@ use crate::machine::command::{Next, Place, Range};
 use crate::machine::history::ledger_key;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::Job;
-use crate::model::{
-    JobNo, LedgerRow, Name, Outcome, SkipReason, Timestamp, Trigger,
-};
+use crate::model::{JobNo, LedgerRow, Name, Outcome, SkipReason, Timestamp, Trigger};
 
 use super::Cx;
 use super::admit::NewRun;

@@ -101,8 +101,10 @@ fn circle_field(spec: &JobSpec, path: &[Name], downward: bool) -> String {
     let (first, last) = (path.get(1), path.last());
     let (out, into) = if downward { (first, last) } else { (last, first) };
     spec.references()
-        .find(|(field, _, to)| {
-            if *field == "dependencies" { Some(*to) == into } else { Some(*to) == out }
-        })
+        .find(
+            |(field, _, to)| {
+                if *field == "dependencies" { Some(*to) == into } else { Some(*to) == out }
+            },
+        )
         .map_or_else(|| "name".into(), |(field, at, _)| format!("{field}/{at}"))
 }

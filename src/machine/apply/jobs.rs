@@ -154,7 +154,8 @@ impl Cx<'_> {
     fn record_version(&mut self, no: JobNo, put: &PutJob) {
         let Some(job) = self.job(no) else { return };
         let (by, verb) = (self.who(), put.verb.clone());
-        let row = VersionRow { version: job.version, at: self.at, by, verb, spec: job.spec.clone() };
+        let row =
+            VersionRow { version: job.version, at: self.at, by, verb, spec: job.spec.clone() };
         self.out.put(version_key(no, job.version), &row);
     }
 
@@ -183,7 +184,12 @@ impl Cx<'_> {
                 run.run.cancelled_by.get_or_insert(why.to_string());
             });
             let status = open.run.status;
-            self.event_because("run.cancelling", Some(&open.run.job), Some((id, status)), Some(why));
+            self.event_because(
+                "run.cancelling",
+                Some(&open.run.job),
+                Some((id, status)),
+                Some(why),
+            );
         } else {
             self.edit_run(id, |run| {
                 run.run.cancelled_by.get_or_insert(why.to_string());

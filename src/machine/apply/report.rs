@@ -7,9 +7,7 @@ use crate::machine::command::{End, OutputChunk};
 use crate::machine::history::output_key;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{OpenRun, Wait};
-use crate::model::{
-    Fence, RetryOn, RunId, RunStatus, Timestamp, limits,
-};
+use crate::model::{Fence, RetryOn, RunId, RunStatus, Timestamp, limits};
 
 use super::Cx;
 

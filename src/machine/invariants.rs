@@ -1,0 +1,96 @@
+//! What holds between any two commands. Tests check it after each step; a node never needs
+//! to, since `apply` keeps it.
+
+use std::collections::BTreeMap;
+
+use crate::model::RunStatus;
+
+use super::state::{State, Wait};
+
+/// Every broken invariant, in words; empty: all hold.
+pub fn check(s: &State) -> Vec<String> {
+    let mut broken = Vec::new();
+    jobs(s, &mut broken);
+    runs(s, &mut broken);
+    indexes(s, &mut broken);
+    broken
+}
+
+fn jobs(s: &State, broken: &mut Vec<String>) {
+    if s.names.len() != s.jobs.len() {
+        broken.push(format!("{} names for {} jobs", s.names.len(), s.jobs.len()));
+    }
+    for (no, job) in &s.jobs {
+        if s.names.get(&job.spec.name) != Some(no) {
+            broken.push(format!("{} is not found by its name", job.spec.name));
+        }
+        if let Some(next) = job.live.next {
+            if next.nominal <= job.live.decided {
+                broken.push(format!("{}: next {} is decided", job.spec.name, next.nominal));
+            }
+            if !s.due.contains(&(next.due, *no)) {
+                broken.push(format!("{}: next is not in the due index", job.spec.name));
+            }
+            if !job.spec.enabled.0 {
+                broken.push(format!("{} is paused and has a next time", job.spec.name));
+            }
+        }
+        let open = s.open_of(*no).count() as u32;
+        let behind =
+            s.open_of(*no).filter(|r| matches!(r.wait, Some(Wait::Behind { .. }))).count() as u32;
+        if (open, behind) != (job.live.open, job.live.behind) {
+            broken.push(format!("{}: counts of open runs are off", job.spec.name));
+        }
+        if let Some(most) = job.spec.max_concurrent()
+            && behind > 0
+            && s.occupying(*no) < most
+        {
+            broken.push(format!("{}: a run waits behind none", job.spec.name));
+        }
+    }
+    let next = s.jobs.values().filter(|job| job.live.next.is_some()).count();
+    if next != s.due.len() {
+        broken.push(format!("{} due entries for {next} jobs", s.due.len()));
+    }
+}
+
+fn runs(s: &State, broken: &mut Vec<String>) {
+    for (id, open) in &s.runs {
+        let status = open.run.status;
+        if status.is_terminal() {
+            broken.push(format!("{id} is {} and open", status.as_str()));
+        }
+        if (status == RunStatus::Waiting) != open.wait.is_some() {
+            broken.push(format!("{id} is {} with wait {:?}", status.as_str(), open.wait));
+        }
+        let held = matches!(status, RunStatus::Assigned | RunStatus::Running);
+        if held != open.held().is_some() {
+            broken.push(format!("{id} is {} but its attempt says otherwise", status.as_str()));
+        }
+        let fences: Vec<u64> = open.run.attempts.iter().map(|a| a.fence).collect();
+        if !fences.is_sorted_by(|a, b| a < b) {
+            broken.push(format!("{id}: fences do not grow: {fences:?}"));
+        }
+    }
+}
+
+fn indexes(s: &State, broken: &mut Vec<String>) {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let of = |status| s.runs.values().filter(|open| open.run.status == status).count();
+    counts.insert("open", (s.open.len(), s.runs.len()));
+    counts.insert("ready", (s.ready.len(), of(RunStatus::Queued)));
+    let held = of(RunStatus::Assigned) + of(RunStatus::Running);
+    counts.insert("placed", (s.placed.len(), held));
+    let busy: u32 = s.nodes.values().map(|node| node.busy).sum();
+    counts.insert("busy", (busy as usize, held));
+    for (name, (have, want)) in counts {
+        if have != want {
+            broken.push(format!("index {name} has {have} entries for {want}"));
+        }
+    }
+    for (_, id) in &s.timers {
+        if s.runs.get(id).is_none_or(|open| open.wait.is_none()) {
+            broken.push(format!("a timer for {id}, which does not wait"));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What the leader has to do now: fires that are due, waits that are over, queued runs that
+//! may start.
+//!
+//! Owns: catch-up after a time without a leader (`due.rs`), the choice of a node
+//! (`place.rs`). Pure but for the cache of compiled schedules it is given: it reads a
+//! snapshot of the state and answers with commands; `apply` judges them again.
+//!
+//! Its cost grows with what is due, not with what exists: it walks ordered indexes of the
+//! state from their front and stops at the first entry that is not due.
+//!
+//! To add a duty: a function that appends to [`Plan::ops`] within [`OPS_MAX`], and an index
+//! in the state that it can walk from the front.
+
+mod due;
+mod place;
+
+use crate::model::Timestamp;
+
+use super::command::Op;
+use super::prepare::timing::Compiled;
+use super::state::State;
+
+pub use place::Slots;
+
+/// Commands of one step, at most (a catch-up may go over it, to be whole).
+pub const OPS_MAX: usize = 4_096;
+
+/// What to propose now, and when to look again.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Commands, in order.
+    pub ops: Vec<Op>,
+    /// When the next thing is due; none: nothing is in sight.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Looks at `state` at `now`. When there is more than fits, `wake_at` is `now`.
+pub fn plan(state: &State, now: Timestamp, compiled: &Compiled) -> Plan {
+    let mut plan = Plan::default();
+    let mut slots = Slots::of(state);
+    timers(state, now, &mut plan);
+    due::fires(state, now, compiled, &mut slots, &mut plan);
+    place::assign(state, &mut slots, &mut plan);
+    if plan.ops.len() >= OPS_MAX {
+        plan.wake_at = Some(now);
+        return plan;
+    }
+    let fire = state.due.iter().map(|(at, _)| *at).find(|at| *at > now);
+    let timer = state.timers.iter().map(|(at, _)| *at).find(|at| *at > now);
+    plan.wake_at = fire.into_iter().chain(timer).min();
+    plan
+}
+
+fn timers(state: &State, now: Timestamp, plan: &mut Plan) {
+    for (_, run) in state.timers.iter().take_while(|(at, _)| *at <= now).take(OPS_MAX / 2) {
+        plan.ops.push(Op::Due { run: *run });
+    }
+}

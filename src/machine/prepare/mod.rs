@@ -1,0 +1,80 @@
+//! What a caller wants becomes a command: the leader's half of a decision.
+//!
+//! Owns: everything that needs the clock, the time zones or a JSON Schema: next nominal
+//! times, what an edit leaves undecided, parameters held against their schema. The result
+//! is pinned to the version it was computed on; `apply` refuses it as [`Rejection::Stale`]
+//! when that moved, and the caller prepares again.
+//!
+//! To add an intent: a variant here, an arm in [`prepare`], the rest as in
+//! `docs/checklists/command.md`.
+
+mod jobs;
+pub mod parameters;
+pub mod timing;
+mod trigger;
+
+use crate::model::{Actor, Invalid, JobSpec, Name, Parameters, RunId, Timestamp};
+
+use super::command::{Command, Op, RequestKey};
+use super::reply::Rejection;
+use super::state::State;
+
+/// How a definition is meant to be put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// It must not exist.
+    Create,
+    /// It must exist.
+    Update,
+    /// Either.
+    Upsert,
+}
+
+/// What a caller wants. It carries no time.
+#[derive(Clone, Debug)]
+pub enum Intent {
+    /// Create or replace a definition; `expected` is the version of `If-Match`.
+    PutJob { spec: Box<JobSpec>, mode: PutMode, expected: Option<u64> },
+    /// Pause or resume; the reason is for the audit.
+    SetEnabled { name: Name, enabled: bool, expected: Option<u64> },
+    /// Remove a definition.
+    DeleteJob { name: Name, expected: Option<u64> },
+    /// Start a run.
+    Trigger { name: Name, parameters: Parameters, force: bool, cause: Option<RunId> },
+    /// A step that needs no preparation.
+    Plain(Box<Op>),
+}
+
+/// Turns `intent` into a command at `now`.
+///
+/// # Errors
+/// What can be told without the log: faulty fields, missing jobs, wrong versions.
+pub fn prepare(
+    state: &State,
+    intent: Intent,
+    now: Timestamp,
+    actor: Option<Actor>,
+    request: Option<RequestKey>,
+) -> Result<Command, Rejection> {
+    let now = state.last_at.max(now);
+    let op = match intent {
+        Intent::PutJob { spec, mode, expected } => jobs::put(state, *spec, mode, expected, now)?,
+        Intent::SetEnabled { name, enabled, expected } => {
+            jobs::set_enabled(state, &name, enabled, expected, now)?
+        }
+        Intent::DeleteJob { name, expected } => jobs::delete(state, &name, expected, now)?,
+        Intent::Trigger { name, parameters, force, cause } => {
+            trigger::trigger(state, &name, &parameters, force, cause)?
+        }
+        Intent::Plain(op) => *op,
+    };
+    Ok(Command { at: now, actor, request, op })
+}
+
+/// Checks a definition as a write would, changing nothing. For previews and dry runs.
+pub fn check(state: &State, spec: &JobSpec, now: Timestamp) -> Result<(), Vec<Invalid>> {
+    let created_at = state.job(spec.name.as_str()).map_or(now, |job| job.created_at);
+    let mut faults = Vec::new();
+    jobs::check(spec, created_at, now, &mut faults);
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}

@@ -1,0 +1,34 @@
+//! A run by hand: its parameters are the job's own with the given ones laid over, and fit
+//! the job's schema.
+
+use crate::machine::command::{Op, TriggerRun};
+use crate::machine::reply::Rejection;
+use crate::machine::state::State;
+use crate::model::{Invalid, Name, Parameters, RunId};
+
+use super::parameters;
+
+pub(super) fn trigger(
+    state: &State,
+    name: &Name,
+    given: &Parameters,
+    force: bool,
+    cause: Option<RunId>,
+) -> Result<Op, Rejection> {
+    let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
+    let own = job.spec.parameters.clone().unwrap_or_default();
+    let parameters = own
+        .overlaid(given)
+        .map_err(|detail| Rejection::Invalid(vec![Invalid::new("parameters", detail)]))?;
+    if let Some(schema) = &job.spec.parameters_schema {
+        parameters::fits(schema, &parameters, "parameters").map_err(Rejection::Invalid)?;
+    }
+    Ok(Op::Trigger(Box::new(TriggerRun {
+        no: job.no,
+        version: job.version,
+        parameters,
+        force,
+        cause,
+        place: None,
+    })))
+}
