@@ -1,5 +1,6 @@
 //! CronAPI: a clustered job scheduler managed entirely over REST.
 
+pub mod clock;
 pub mod machine;
 pub mod model;
 pub mod schedule;
