@@ -1,6 +1,11 @@
 //! CronAPI: a clustered job scheduler managed entirely over REST.
 
+#![deny(unsafe_code)]
+
 pub mod clock;
+pub mod consensus;
 pub mod machine;
 pub mod model;
 pub mod schedule;
+pub mod storage;
+pub mod wire;

@@ -26,6 +26,7 @@ pub mod prepare;
 pub mod reply;
 pub mod state;
 
+pub use crate::model::Event;
 pub use apply::apply_entry;
 pub use command::{Command, Op};
 pub use history::{Output, Row};

@@ -1,0 +1,36 @@
+//! What a node is started with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options of [`super::open`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The data directory; not touched when `in_memory`.
+    pub data_dir: PathBuf,
+    /// `host:port` at which other nodes reach this one.
+    pub advertise: String,
+    /// The wall clock at the start, in milliseconds since 1970: dates a new data directory and
+    /// names one that is moved aside.
+    pub now_ms: u64,
+    /// Keep everything in memory, for tests and simulation; a restart begins empty.
+    pub in_memory: bool,
+    /// Rename a damaged data directory aside and start empty, as a new node of a new cluster.
+    pub move_aside_damaged: bool,
+    /// How long [`super::Handle::submit`] waits for an answer before it says that it is unknown.
+    pub submit_timeout: Duration,
+}
+
+impl Options {
+    /// The defaults, for a data directory at a time.
+    pub fn new(data_dir: impl Into<PathBuf>, now_ms: u64) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            advertise: "127.0.0.1:8001".to_owned(),
+            now_ms,
+            in_memory: false,
+            move_aside_damaged: false,
+            submit_timeout: Duration::from_secs(10),
+        }
+    }
+}
