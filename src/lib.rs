@@ -1,1 +1,3 @@
+//! CronAPI: a clustered job scheduler managed entirely over REST.
 
+pub mod executor;
