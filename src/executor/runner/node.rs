@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::environment;
 use super::http::{self, Client};
+use super::process::raw::keep_open_files_from_children;
 use super::shell_result;
 
 /// Found once when the node starts, shared by all attempts.
@@ -27,10 +28,12 @@ pub struct RunnerEnv {
 }
 
 impl RunnerEnv {
-    /// Looks for the interpreter and takes the harmless part of the environment. Blocks for
-    /// the start of one interpreter.
+    /// Looks for the interpreter, takes the harmless part of the environment, and keeps
+    /// files that this process was handed open from its children. Blocks for the start of
+    /// one interpreter.
     #[must_use]
     pub fn detect() -> Self {
+        keep_open_files_from_children();
         Self {
             python: find_python(),
             allow_user: false,

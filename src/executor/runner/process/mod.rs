@@ -12,10 +12,10 @@
 //! 4. Reap: last of all.
 
 pub(super) mod account;
-mod account_switch;
 mod child;
 pub(super) mod group;
 pub(super) mod memory;
+pub(super) mod raw;
 pub(super) mod stdin_file;
 
 use std::os::fd::OwnedFd;
@@ -123,7 +123,7 @@ fn start(launch: Launch, pump: &mut Pump) -> Result<Child, String> {
         account
             .give(&out_writer)
             .and_then(|()| account.give(&err_writer))?;
-        account_switch::run_as(&mut command, account);
+        raw::run_as(&mut command, account);
     }
     command
         .stdin(Stdio::from(stdin))
