@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod consensus;
+pub mod executor;
 pub mod machine;
 pub mod model;
 pub mod schedule;

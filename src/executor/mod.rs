@@ -1,0 +1,3 @@
+//! This node's attempts.
+
+pub mod runner;

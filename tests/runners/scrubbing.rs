@@ -1,0 +1,120 @@
+//! What a child sees of the daemon: its environment and its open files.
+
+use std::collections::BTreeSet;
+
+use crate::bench::*;
+
+#[tokio::test]
+async fn children_see_what_they_are_told() {
+    let mut asked = shell("env; cat");
+    asked.params = serde_json::json!({"a": [1, "é"]});
+    let ran = attempt(asked).await;
+    let lines = ran.lines();
+    for expected in [
+        "CRONAPI_JOB=nightly",
+        "CRONAPI_RUN_ID=run-1",
+        "CRONAPI_ATTEMPT=2",
+        "CRONAPI_NOMINAL_TIME=2026-01-02T03:04:05Z",
+        "CRONAPI_FENCE=42",
+        "CRONAPI_NODE=n1",
+        "CRONAPI_TRIGGER=schedule",
+        "CRONAPI_BOOT=tests/1",
+        "CRONAPI_PARAMS={\"a\":[1,\"é\"]}",
+        "{\"a\":[1,\"é\"]}",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn no_nominal_time_is_an_empty_variable() {
+    let mut asked = shell("echo \"[${CRONAPI_NOMINAL_TIME-unset}]\"");
+    asked.context.nominal_time = None;
+    assert_eq!(attempt(asked).await.out(), "[]\n");
+}
+
+#[test]
+fn children_do_not_see_the_environment_of_the_daemon() {
+    let secrets = [("CRONAPI_CLUSTER_KEY", "s3cr3t"), ("AWS_SECRET_ACCESS_KEY", "s3cr3t")];
+    alone("scrubbing::in_a_daemon_with_secrets", &secrets);
+}
+
+#[tokio::test]
+#[ignore = "started by children_do_not_see_the_environment_of_the_daemon"]
+async fn in_a_daemon_with_secrets() {
+    assert_eq!(std::env::var("CRONAPI_CLUSTER_KEY").as_deref(), Ok("s3cr3t"));
+    let ran = attempt(shell("env")).await;
+    assert!(ran.out().contains("CRONAPI_JOB=") && !ran.out().contains("s3cr3t"), "{ran:?}");
+    let allowed = ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"];
+    for line in ran.lines() {
+        let name = line.split('=').next().unwrap_or_default();
+        let known = allowed.contains(&name);
+        assert!(known || name.starts_with("LC_") || name.starts_with("CRONAPI_"), "{line}");
+    }
+    if has_python() {
+        let code = "import os\ndef f(): return sorted(os.environ)";
+        let seen = attempt(python(code, serde_json::json!({}))).await.outcome.result;
+        let seen = seen.expect("a list").to_string();
+        assert!(seen.contains("CRONAPI_RUN_ID") && !seen.contains("KEY"), "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn children_inherit_three_files_and_no_more() {
+    // The test itself holds sockets, pipes and files of other attempts meanwhile.
+    let others: Vec<_> = (0..4).map(|_| start(shell("cat; sleep 0.2"))).collect();
+    let ran = attempt(shell("ls /proc/$$/fd; true")).await;
+    assert_eq!(ran.lines(), ["0", "1", "2"]);
+    for other in others {
+        other.end().await;
+    }
+    if has_python() {
+        let code = "import subprocess\ndef f(): subprocess.run(['ls', '/proc/self/fd'])";
+        let ran = attempt(python(code, serde_json::json!({}))).await;
+        // The fourth is the folder that ls reads.
+        assert_eq!(ran.lines(), ["0", "1", "2", "3"]);
+    }
+}
+
+#[tokio::test]
+async fn a_jobs_own_variables_are_checked() {
+    use cronapi::executor::runner::ShellCommand::Argv;
+    let run = |name: &'static str, value: &'static str| {
+        let line = Argv(vec!["env".to_owned()]);
+        attempt(shell_with(line, &[("PATH", "/usr/bin:/bin"), (name, value)], None, None))
+    };
+    let ran = run("Odd name-ä", "x\ny").await;
+    assert!(ran.out().contains("Odd name-ä=x\ny\n"), "{ran:?}");
+    assert!(ran.lines().contains(&"PATH=/usr/bin:/bin".to_owned()), "{ran:?}");
+    let long = "x".repeat(200 * 1024).leak();
+    let refused: BTreeSet<_> = [
+        ("", "x", "empty name"),
+        ("A=B", "x", "can't hold '='"),
+        ("A\0", "x", "can't hold '='"),
+        ("A", "x\0", "a value can't hold NUL"),
+        ("A", &*long, "longer than"),
+        ("CRONAPI_FENCE", "99", "reserved"),
+    ]
+    .into();
+    for (name, value, why) in refused {
+        let ran = run(name, value).await;
+        assert!(ran.error().contains(why), "{name:?}: {ran:?}");
+        assert_eq!(ran.pid, None);
+    }
+}
+
+#[tokio::test]
+async fn large_parameters_are_on_stdin_alone() {
+    let mut asked = shell("echo ${CRONAPI_PARAMS-unset}; wc -c");
+    asked.params = serde_json::json!({"x": "y".repeat(300_000)});
+    let ran = attempt(asked).await;
+    assert_eq!(ran.lines(), ["unset", "300008"]);
+    assert!(ran.notes().contains("CRONAPI_PARAMS is not set"), "{}", ran.notes());
+}
+
+#[tokio::test]
+async fn a_child_that_never_reads_does_not_matter() {
+    let mut asked = shell("exec true");
+    asked.params = serde_json::json!({"x": "y".repeat(5_000_000)});
+    assert_eq!(attempt(asked).await.outcome.exit_code, Some(0));
+}
