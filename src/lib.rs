@@ -8,5 +8,6 @@ pub mod executor;
 pub mod machine;
 pub mod model;
 pub mod schedule;
+pub mod scheduler;
 pub mod storage;
 pub mod wire;
