@@ -132,7 +132,7 @@ fn day_of_week_selects(text: &str, date: NaiveDate) -> bool {
     text.split(',').any(|item| {
         let item = item.to_ascii_uppercase();
         if let Some((day, nth)) = item.split_once('#') {
-            number(day) % 7 == today && i64::from((date.day() + 6) / 7) == number(nth)
+            number(day) % 7 == today && i64::from(date.day().div_ceil(7)) == number(nth)
         } else if let Some(day) = item.strip_suffix('L') {
             number(day) % 7 == today && plus(date, 7).month() != date.month()
         } else {
@@ -597,7 +597,7 @@ fn croner_field(rng: &mut Lcg, star: u64, low: i64, high: i64, names: &[&str], m
         let text = field(rng, star, low, high, names, min);
         let day = high == 31 || names == WEEKDAYS;
         let sunday = text.to_ascii_uppercase().contains("-SUN");
-        if !(day && text.starts_with("*/")) && !sunday {
+        if !(sunday || day && text.starts_with("*/")) {
             return text;
         }
     }

@@ -34,6 +34,8 @@ mod field;
 mod nominal;
 mod special;
 mod spread;
+#[cfg(test)]
+mod tests;
 mod wall;
 mod zone;
 
