@@ -591,8 +591,8 @@ fn days_agree_up_to_the_horizon() {
 
 // ---------------------------------------------------------------- another library
 
-/// croner reads three things otherwise, which are left out: `*/n` in a day field (it ORs),
-/// ranges that end in `SUN`, and ranges `a-a`.
+/// croner reads two things otherwise, which are left out: `*/n` in a day field (it ORs) and
+/// ranges that end in `SUN`.
 fn croner_field(rng: &mut Lcg, star: u64, low: i64, high: i64, names: &[&str], min: i64) -> String {
     loop {
         let text = field(rng, star, low, high, names, min);

@@ -123,6 +123,64 @@ fn a_wall_time_that_comes_twice_runs_in_the_passes_chosen() {
 }
 
 #[test]
+fn the_worked_examples_of_the_manual_are_true() {
+    for (expr, gap, fold, march, october) in [
+        (
+            "30 1 * * *",
+            DstGap::RunAfter,
+            None,
+            vec!["02:00+01:00"],
+            vec!["01:30+01:00"],
+        ),
+        (
+            "30 1 * * *",
+            DstGap::Skip,
+            Some(DstFold::Both),
+            vec![],
+            vec!["01:30+01:00", "01:30+00:00"],
+        ),
+        (
+            "0,20,40 1 * * *",
+            DstGap::RunAfter,
+            None,
+            vec!["02:00+01:00"],
+            vec!["01:00+01:00", "01:20+01:00", "01:40+01:00"],
+        ),
+        (
+            "0 1,2 * * *",
+            DstGap::RunAfter,
+            None,
+            vec!["02:00+01:00"],
+            vec!["01:00+01:00", "02:00+00:00"],
+        ),
+        (
+            "*/30 1 * * *",
+            DstGap::RunAfter,
+            None,
+            vec![],
+            vec!["01:00+01:00", "01:30+01:00", "01:00+00:00", "01:30+00:00"],
+        ),
+    ] {
+        let schedule = with_policy(expr, "Europe/London", gap, fold);
+        for (day, expected) in [("2027-03-28", march), ("2027-10-31", october)] {
+            let (from, to) = (format!("{day}T00:00:00Z"), format!("{day}T12:00:00Z"));
+            // London is an hour ahead when October's day begins.
+            let from = if day.contains("-10-") {
+                "2027-10-30T23:00:00Z".to_owned()
+            } else {
+                from
+            };
+            let times = between(&schedule, &from, &to);
+            let times: Vec<String> = times
+                .iter()
+                .map(|t| format!("{}{}", &t[11..16], &t[19..]))
+                .collect();
+            assert_eq!(times, expected, "{expr} on {day}");
+        }
+    }
+}
+
+#[test]
 fn lord_howe_moves_by_half_an_hour() {
     let zone = "Australia/Lord_Howe";
     // 2027-10-03 02:00 +10:30 becomes 02:30 +11:00; 2027-04-04 02:00 +11:00 becomes 01:30 +10:30.
@@ -457,6 +515,25 @@ fn sentences_are_readable() {
         parse("0 0 1 1 *", "Europe/London").describe(),
         "At 00:00 on day 1 of the month in January, Europe/London"
     );
+}
+
+#[test]
+fn the_examples_of_the_manual_are_true() {
+    let manual = include_str!("../../docs/schedules.md");
+    let examples = manual
+        .split("\n## ")
+        .find(|part| part.starts_with("Examples"))
+        .unwrap();
+    let rows: Vec<&str> = examples
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .collect();
+    assert!(rows.len() > 8);
+    for row in rows.iter().filter(|row| !row.starts_with("expr`")) {
+        let (expr, rest) = row.split_once("` | ").unwrap();
+        let sentence = rest.trim_end_matches(" |").to_owned() + ", UTC";
+        assert_eq!(parse(expr, "").describe(), sentence, "{expr}");
+    }
 }
 
 #[test]
