@@ -3,7 +3,8 @@
 //! The oracle below shares nothing with the implementation: it decides every value by reading
 //! the text again, every day by looking at its neighbours in the calendar, and every DST case
 //! by walking through real time and watching the local clock. A failure prints its seed:
-//! `CRONAPI_SEED=<seed> cargo test --test schedule_oracle` repeats it.
+//! `CRONAPI_SEED=<seed> cargo test --test schedule_oracle` repeats it, and `CRONAPI_CASES=10`
+//! runs ten times as many cases.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -487,7 +488,11 @@ fn compare(rng: &mut Lcg, expr: &str, zone: Tz, from: i64, to: i64, step: i64) -
 }
 
 fn with_seed(salt: u64, cases: usize, mut case: impl FnMut(&mut Lcg)) {
-    for n in 0..cases {
+    let times = std::env::var("CRONAPI_CASES")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1);
+    for n in 0..cases * times {
         let seed = seed(salt).wrapping_add(n as u64 * 7_919);
         let mut rng = Lcg(seed);
         rng.below(2);
@@ -502,7 +507,7 @@ fn with_seed(salt: u64, cases: usize, mut case: impl FnMut(&mut Lcg)) {
 #[test]
 fn five_fields_agree_around_transitions() {
     let mut fires = 0;
-    with_seed(1, 2_500, |rng| {
+    with_seed(1, 1_500, |rng| {
         let (zone, change) = zone_and_transition(rng);
         let from = change - 60 * rng.between(0, 10 * 60);
         let to = change + 30 * 3_600;
@@ -515,13 +520,13 @@ fn five_fields_agree_around_transitions() {
         let expr = format!("{minute} {hour} {dom} * {dow}");
         fires += compare(rng, &expr, zone, from, to, 60);
     });
-    assert!(fires > 20_000, "only {fires} fires were compared");
+    assert!(fires > 10_000, "only {fires} fires were compared");
 }
 
 #[test]
 fn six_and_seven_fields_agree_around_transitions_by_the_second() {
     let mut fires = 0;
-    with_seed(2, 250, |rng| {
+    with_seed(2, 200, |rng| {
         let (zone, change) = zone_and_transition(rng);
         let from = change - rng.between(0, 4_000);
         let to = change + 7_500;
@@ -535,7 +540,7 @@ fn six_and_seven_fields_agree_around_transitions_by_the_second() {
         }
         fires += compare(rng, &expr, zone, from, to, 1);
     });
-    assert!(fires > 50_000, "only {fires} fires were compared");
+    assert!(fires > 20_000, "only {fires} fires were compared");
 }
 
 #[test]
@@ -556,7 +561,7 @@ fn months_of_minutes_agree() {
 #[test]
 fn days_agree_up_to_the_horizon() {
     let mut never = 0;
-    with_seed(4, 1_500, |rng| {
+    with_seed(4, 800, |rng| {
         let year = rng.between(1971, 2098);
         let from = NaiveDate::from_yo_opt(year as i32, rng.between(1, 365) as u32).unwrap();
         let (dom, dow) = days(rng, 60);
@@ -606,7 +611,7 @@ fn croner_field(rng: &mut Lcg, star: u64, low: i64, high: i64, names: &[&str], m
 
 #[test]
 fn croner_agrees_in_utc() {
-    with_seed(5, 1_500, |rng| {
+    with_seed(5, 800, |rng| {
         let minute = croner_field(rng, 10, 0, 59, &[], 0);
         let hour = croner_field(rng, 20, 0, 23, &[], 0);
         let dom = match rng.below(5) {
@@ -652,7 +657,7 @@ fn croner_agrees_in_utc() {
 /// fixed times are left out: it takes them for wildcards.
 #[test]
 fn croner_agrees_around_transitions() {
-    with_seed(6, 400, |rng| {
+    with_seed(6, 250, |rng| {
         let zone: Tz = rng.pick(&ZONES).parse().unwrap();
         let Some(change) = a_transition(rng, zone) else {
             return;
