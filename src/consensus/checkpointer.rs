@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::log_store::LogStore;
 use super::snapshot::index_in;
@@ -19,6 +20,8 @@ const BYTES_MIN: u64 = 64 * 1024 * 1024;
 const EVERY: Duration = Duration::from_millis(500);
 /// A checkpoint that takes longer than this is given up as far as waiting goes.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The same for a purge, which only sets a mark.
+const PURGE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Checkpointer {
     pub raft: Raft,
@@ -69,7 +72,7 @@ impl Checkpointer {
         let taken = metrics.wait_for(|now| {
             now.running_state.is_err() || now.snapshot.is_some_and(|id| id.index >= applied)
         });
-        match tokio::time::timeout(PATIENCE, taken).await {
+        match timeout(PATIENCE, taken).await {
             Ok(Ok(_)) => {}
             _ => return tracing::warn!(applied, "a checkpoint takes unusually long"),
         }
@@ -83,13 +86,17 @@ impl Checkpointer {
             Ok(kept) => kept,
             Err(error) => return tracing::warn!(%error, "the log is not purged"),
         };
-        let [_, (older, _)] = kept.as_slice() else {
-            return;
-        };
-        if let Some(index) = index_in(older)
-            && let Err(error) = self.raft.trigger().purge_log(index).await
-        {
-            tracing::warn!(%error, "the log is not purged");
+        let [_, (older, _)] = kept.as_slice() else { return };
+        let Some(upto) = index_in(older) else { return };
+        if let Err(error) = self.raft.trigger().purge_log(upto).await {
+            return tracing::warn!(%error, "the log is not purged");
+        }
+        let mut metrics = self.raft.metrics();
+        let purged = metrics.wait_for(|now| {
+            now.running_state.is_err() || now.purged.is_some_and(|id| id.index >= upto)
+        });
+        if timeout(PURGE_PATIENCE, purged).await.is_err() {
+            tracing::warn!(upto, "purging the log takes unusually long");
         }
     }
 }
