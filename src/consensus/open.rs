@@ -129,7 +129,7 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
     let config = Arc::new(config(&identity)?);
     let raft = Raft::new(node_id, config, Peers, log.clone(), machine).await.map_err(consensus)?;
     let node = Node { addr: options.advertise };
-    if !raft.is_initialized().await.map_err(consensus)? {
+    if options.bootstrap && !raft.is_initialized().await.map_err(consensus)? {
         raft.initialize(BTreeMap::from([(node_id, node)])).await.map_err(consensus)?;
     }
     let (leads, leadership) = watch::channel(Leadership::default());
@@ -141,6 +141,7 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
         log: log.clone(),
         published: Arc::clone(&published),
         checkpoints,
+        entries: options.checkpoint_entries,
         bytes_at_last: 0,
     };
     let (stop_proposer, proposer_stopped) = watch::channel(false);

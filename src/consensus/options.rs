@@ -21,6 +21,11 @@ pub struct Options {
     pub in_memory: Option<Arc<MemoryDisk>>,
     /// Rename a damaged data directory aside and start empty, as a new node of a new cluster.
     pub move_aside_damaged: bool,
+    /// Begin a new cluster when the data directory is new. A node that joins one does not.
+    pub bootstrap: bool,
+    /// Entries applied since the last checkpoint that make the next one due; the bytes of the
+    /// log can make it due sooner.
+    pub checkpoint_entries: u64,
     /// How long [`super::Handle::submit`] waits for an answer before it says that it is unknown.
     pub submit_timeout: Duration,
 }
@@ -34,6 +39,8 @@ impl Options {
             now_ms,
             in_memory: None,
             move_aside_damaged: false,
+            bootstrap: true,
+            checkpoint_entries: 20_000,
             submit_timeout: Duration::from_secs(10),
         }
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::super::{OpenError, Options, open};
-use super::fixture::{NOW_MS, accepted, node, numbered, numbers};
+use super::fixture::{NOW_MS, accepted, node, numbered, numbers, row_of};
 
 async fn refusal(path: &Path) -> String {
     match open(Options::new(path, NOW_MS)).await {
@@ -178,4 +178,53 @@ async fn an_error_that_is_not_damage_moves_nothing() {
     assert!(matches!(refused, Err(OpenError::Directory(_))));
     assert!(dir.path().exists());
     first.shutdown().await.unwrap();
+}
+
+/// Wherever a file is spoilt, the node has everything or refuses; it never goes on with less.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_anywhere_is_refused_or_harmless() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = dir.path().join("good");
+    prepared(&good).await;
+    prepared_again(&good).await;
+    let files = ["log/db", "state/db"];
+    let (mut opened, mut refused) = (0, 0);
+    for (case, file) in files.iter().cycle().take(60).enumerate() {
+        let path = dir.path().join(format!("case-{case}"));
+        copy(&good, &path);
+        let length = fs::metadata(path.join(file)).unwrap().len();
+        let used = if *file == "log/db" { length.min(20_000) } else { length.min(9_000) };
+        spoil(&path.join(file), (case as u64 * 7919) % used);
+        match open(Options::new(&path, NOW_MS)).await {
+            Ok(node) => {
+                opened += 1;
+                let state = node.state();
+                assert_eq!(numbers(&state).len(), 21, "case {case}: {file}");
+                for n in 0..20 {
+                    let row = node.history().get(&row_of(n)).await;
+                    let there = row.as_ref().is_ok_and(Option::is_some);
+                    assert!(there || row.is_err(), "case {case}: row {n} is gone");
+                }
+                let _ = node.shutdown().await;
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains("is damaged"), "case {case}: {error}");
+            }
+        }
+    }
+    println!("{opened} opened, {refused} refused");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

@@ -50,6 +50,11 @@ pub async fn node(path: &Path) -> Handle {
     open(Options::new(path, NOW_MS)).await.unwrap()
 }
 
+/// Opens a node that takes a checkpoint every few entries.
+pub async fn node_with_many_checkpoints(path: &Path) -> Handle {
+    open(Options { checkpoint_entries: 30, ..Options::new(path, NOW_MS) }).await.unwrap()
+}
+
 /// Opens a node that keeps everything in memory.
 pub async fn node_in_memory() -> Handle {
     node_on(&disk()).await

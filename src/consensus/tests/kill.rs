@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::fixture::{accepted, node, numbered, numbers, row_of, sized};
+use super::fixture::{
+    accepted, node, node_with_many_checkpoints, numbered, numbers, row_of, sized,
+};
 
 const CHILD: &str = "CRONAPI_TEST_KILL_CHILD";
 const ROUNDS: u64 = 12;
@@ -21,7 +23,7 @@ async fn child_that_is_killed() {
     let Ok(order) = std::env::var(CHILD) else { return };
     let (round, path) = order.split_once(':').unwrap();
     let base = round.parse::<u64>().unwrap() * ROUND_NUMBERS;
-    let node = node(Path::new(path)).await;
+    let node = node_with_many_checkpoints(Path::new(path)).await;
     let writer = |w| {
         let node = node.clone();
         tokio::spawn(async move {

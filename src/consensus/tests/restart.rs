@@ -1,5 +1,7 @@
 use super::super::{Handle, SubmitError};
-use super::fixture::{accepted, disk, node, node_on, numbered, numbers, row_of};
+use super::fixture::{
+    accepted, disk, node, node_on, node_with_many_checkpoints, numbered, numbers, row_of,
+};
 
 /// Ends a node without a checkpoint or a last flush.
 async fn abandon(node: Handle) {
@@ -102,4 +104,24 @@ async fn a_failed_write_of_the_history_stops_the_node() {
     let reason = fatal.wait_for(Option::is_some).await.unwrap().clone();
     assert!(reason.unwrap().contains("history"));
     assert!(node.submit(numbered(2)).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_are_taken_and_the_log_is_purged_while_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = node_with_many_checkpoints(dir.path()).await;
+    let mut n = 0;
+    while node.status().purged == 0 {
+        node.submit(numbered(n)).await.unwrap();
+        n += 1;
+        assert!(n < 100_000, "the log is never purged");
+    }
+    let status = node.status();
+    assert!(status.purged < status.checkpoint, "the older checkpoint needs its log");
+    assert!(status.history >= status.checkpoint);
+    assert!(node.read_barrier().await.unwrap() >= status.checkpoint);
+    abandon(node).await;
+    let node = node_with_many_checkpoints(dir.path()).await;
+    assert_eq!(numbers(&node.state()).len() as u64, n);
+    node.shutdown().await.unwrap();
 }
