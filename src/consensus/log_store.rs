@@ -147,8 +147,11 @@ impl LogStore {
         let stored_to = first.map_or(to, |first| first.min(to));
         let mut entries = self.read_stored(from, stored_to, bytes_max).await?;
         // Only when the stored part is complete may the tail follow it without a hole.
-        let next = entries.last().map_or(from, |entry| entry.log_id.index + 1);
-        if next == stored_to && stored_to < to && bytes_max == usize::MAX {
+        let complete = match entries.last() {
+            Some(last) => last.log_id.index + 1 == stored_to && bytes_max == usize::MAX,
+            None => true,
+        };
+        if complete && stored_to < to {
             entries.extend(self.tail().range(stored_to, to, bytes_max));
         }
         Ok(entries)

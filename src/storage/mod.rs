@@ -42,8 +42,11 @@ pub use history::{History, Scan};
 pub use kv::{Direction, Kv, Limits, Pair, Writes};
 pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
-pub use memory::MemoryKv;
+pub use memory::{MemoryDisk, MemoryKv};
 pub use sled::{Profile, SledKv};
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::PathBuf;

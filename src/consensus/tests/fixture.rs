@@ -1,10 +1,11 @@
-#![allow(dead_code)]
 //! The only place where these tests know what the machine's commands are.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::super::{Handle, Options, open};
 use crate::machine::{Answer, Command, Event, State};
+use crate::storage::{Identity, MemoryDisk};
 
 /// Any time: tests have no clock.
 pub const NOW_MS: u64 = 1_790_000_000_000;
@@ -49,8 +50,23 @@ pub async fn node(path: &Path) -> Handle {
     open(Options::new(path, NOW_MS)).await.unwrap()
 }
 
+/// Opens a node that takes a checkpoint every few entries.
+pub async fn node_with_many_checkpoints(path: &Path) -> Handle {
+    open(Options { checkpoint_entries: 30, ..Options::new(path, NOW_MS) }).await.unwrap()
+}
+
 /// Opens a node that keeps everything in memory.
 pub async fn node_in_memory() -> Handle {
-    let options = Options { in_memory: true, ..Options::new("unused", NOW_MS) };
-    open(options).await.unwrap()
+    node_on(&disk()).await
+}
+
+/// An empty disk in memory.
+pub fn disk() -> Arc<MemoryDisk> {
+    MemoryDisk::new(Identity::generate(NOW_MS).unwrap())
+}
+
+/// Opens a node on such a disk.
+pub async fn node_on(disk: &Arc<MemoryDisk>) -> Handle {
+    let in_memory = Some(Arc::clone(disk));
+    open(Options { in_memory, ..Options::new("unused", NOW_MS) }).await.unwrap()
 }

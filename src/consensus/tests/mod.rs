@@ -1,4 +1,8 @@
 //! Tests of whole nodes and of the library's contract with our storage.
 
+mod batching;
+mod damage;
 mod fixture;
+mod kill;
 mod restart;
+mod suite;
