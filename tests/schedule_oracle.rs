@@ -439,10 +439,7 @@ fn compare(rng: &mut Lcg, expr: &str, zone: Tz, from: i64, to: i64, step: i64) -
 }
 
 fn with_seed(salt: u64, cases: usize, mut case: impl FnMut(&mut Lcg)) {
-    let times = std::env::var("CRONAPI_CASES")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(1);
+    let times = std::env::var("CRONAPI_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     for n in 0..cases * times {
         let seed = seed(salt).wrapping_add(n as u64 * 7_919);
         let mut rng = Lcg(seed);
@@ -612,11 +609,8 @@ fn croner_agrees_around_transitions() {
         let to = change + 20 * 3_600;
         let other: croner::Cron = expr.parse().unwrap();
         let start = zone.timestamp_opt(from, 0).unwrap();
-        let expected: Vec<i64> = other
-            .iter_after(start)
-            .map(|at| at.timestamp())
-            .take_while(|t| *t <= to)
-            .collect();
+        let expected: Vec<i64> =
+            other.iter_after(start).map(|at| at.timestamp()).take_while(|t| *t <= to).collect();
         let ours = schedule(&expr, zone.name(), DstGap::RunAfter, None);
         let got: Vec<i64> = ours.upcoming(from).take_while(|t| *t <= to).collect();
         assert_eq!(got, expected, "`{expr}` in {} after {from}", zone.name());

@@ -52,11 +52,7 @@ impl Days {
             day_of_week: DayField::of(&cron.day_of_week),
             either: cron.either_day(),
             months: mask(&cron.month.values),
-            years: if cron.year.is_full() {
-                vec![]
-            } else {
-                cron.year.values.clone()
-            },
+            years: if cron.year.is_full() { vec![] } else { cron.year.values.clone() },
         })
     }
 

@@ -26,15 +26,8 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const WEEKDAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The sentence, without a full stop; `anchor` is what `@every` counts from.
 pub(super) fn sentence(expr: &Expr, anchor: i64, zone: &str) -> String {
@@ -55,12 +48,7 @@ fn utc(t: i64) -> String {
 }
 
 fn duration(period: i64) -> String {
-    let units = [
-        (86_400, "day"),
-        (3_600, "hour"),
-        (60, "minute"),
-        (1, "second"),
-    ];
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let mut rest = period;
     let mut parts = vec![];
     for (unit_s, name) in units {
@@ -154,10 +142,7 @@ fn past_hours(hour: &Field) -> String {
 // ---- the days
 
 fn days(cron: &Cron) -> String {
-    let (dom, dow) = (
-        day_of_month(&cron.day_of_month),
-        day_of_week(&cron.day_of_week),
-    );
+    let (dom, dow) = (day_of_month(&cron.day_of_month), day_of_week(&cron.day_of_week));
     match (dom, dow) {
         (Some(dom), Some(dow)) if cron.either_day() => format!("on {dom} or on {dow}"),
         (Some(dom), Some(dow)) => format!("on {dom}, if that is also {dow}"),
@@ -185,9 +170,7 @@ fn day_of_week(field: &Field) -> Option<String> {
     if field.is_full() {
         return None;
     }
-    let mut parts = names(&week_from_monday(&field.values), |day| {
-        weekday(day % 7).to_owned()
-    });
+    let mut parts = names(&week_from_monday(&field.values), |day| weekday(day % 7).to_owned());
     parts.extend(field.special.iter().map(|special| special_day(*special)));
     Some(or(&parts))
 }
@@ -197,10 +180,7 @@ fn week_from_monday(values: &[u32]) -> Vec<u32> {
     if !values.contains(&6) {
         return values.to_vec();
     }
-    let mut days: Vec<u32> = values
-        .iter()
-        .map(|v| if *v == 0 { 7 } else { *v })
-        .collect();
+    let mut days: Vec<u32> = values.iter().map(|v| if *v == 0 { 7 } else { *v }).collect();
     days.sort_unstable();
     days
 }
@@ -231,13 +211,7 @@ fn months(cron: &Cron) -> String {
     if cron.month.is_full() {
         return String::new();
     }
-    let name = |m: u32| {
-        MONTHS
-            .get(m as usize - 1)
-            .copied()
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let name = |m: u32| MONTHS.get(m as usize - 1).copied().unwrap_or_default().to_owned();
     format!("in {}", and(&names(&cron.month.values, name)))
 }
 
@@ -245,10 +219,7 @@ fn years(cron: &Cron) -> String {
     if cron.year.is_full() {
         return String::new();
     }
-    format!(
-        "in {}",
-        and(&names(&cron.year.values, |year| year.to_string()))
-    )
+    format!("in {}", and(&names(&cron.year.values, |year| year.to_string())))
 }
 
 // ---- lists of values
@@ -256,10 +227,7 @@ fn years(cron: &Cron) -> String {
 /// `minute 5`, or `minutes 5, 10 and 20 through 30`.
 fn counted(noun: &str, field: &Field) -> String {
     let plural = if field.values.len() == 1 { "" } else { "s" };
-    format!(
-        "{noun}{plural} {}",
-        and(&names(&field.values, |value| value.to_string()))
-    )
+    format!("{noun}{plural} {}", and(&names(&field.values, |value| value.to_string())))
 }
 
 /// The values by name, with three or more in a row as `a through b`.
@@ -277,10 +245,7 @@ fn names(values: &[u32], name: impl Fn(u32) -> String) -> Vec<String> {
 }
 
 fn ends(values: &[u32]) -> (u32, u32) {
-    (
-        values.first().copied().unwrap_or(0),
-        values.last().copied().unwrap_or(0),
-    )
+    (values.first().copied().unwrap_or(0), values.last().copied().unwrap_or(0))
 }
 
 fn and(parts: &[String]) -> String {

@@ -56,17 +56,8 @@ impl Schedule {
         }
         let sentence = describe::sentence(&expr, d.anchor, zone.name()).into_boxed_str();
         let (rhythm, wildcard) = match expr {
-            Expr::Cron(cron) => (
-                Rhythm::Cron(Box::new(Walls::of(&cron)?)),
-                cron.is_wildcard(),
-            ),
-            Expr::Every(period) => (
-                Rhythm::Every {
-                    anchor: d.anchor,
-                    period,
-                },
-                false,
-            ),
+            Expr::Cron(cron) => (Rhythm::Cron(Box::new(Walls::of(&cron)?)), cron.is_wildcard()),
+            Expr::Every(period) => (Rhythm::Every { anchor: d.anchor, period }, false),
             Expr::At(t) => (Rhythm::At(t), false),
         };
         let usual = if wildcard { DstFold::Both } else { DstFold::First };

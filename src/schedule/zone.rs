@@ -214,52 +214,29 @@ mod tests {
                 (day, before) = (next, after);
             }
         }
-        assert!(
-            gaps > 10_000 && folds > 10_000,
-            "{gaps} gaps, {folds} folds"
-        );
+        assert!(gaps > 10_000 && folds > 10_000, "{gaps} gaps, {folds} folds");
     }
 
     fn check_gap(zone: Zone, change: i64, before: i64, after: i64) {
         let (begin, end) = (change + before, change + after);
         assert_eq!(zone.read(begin - 1), Reading::Once(change - 1), "{zone:?}");
-        assert_eq!(
-            zone.read(begin),
-            Reading::Never { resume: change },
-            "{zone:?}"
-        );
-        assert_eq!(
-            zone.read(end - 1),
-            Reading::Never { resume: change },
-            "{zone:?}"
-        );
+        assert_eq!(zone.read(begin), Reading::Never { resume: change }, "{zone:?}");
+        assert_eq!(zone.read(end - 1), Reading::Never { resume: change }, "{zone:?}");
         assert_eq!(zone.read(end), Reading::Once(change), "{zone:?}");
     }
 
     fn check_fold(zone: Zone, change: i64, before: i64, after: i64) {
         let (bottom, top) = (change + after, change + before);
-        assert_eq!(
-            zone.read(bottom - 1),
-            Reading::Once(bottom - 1 - before),
-            "{zone:?}"
-        );
+        assert_eq!(zone.read(bottom - 1), Reading::Once(bottom - 1 - before), "{zone:?}");
         for wall in [bottom, top - 1] {
             let (first, second) = (wall - before, wall - after);
-            assert_eq!(
-                zone.read(wall),
-                Reading::Twice { first, second },
-                "{zone:?}"
-            );
+            assert_eq!(zone.read(wall), Reading::Twice { first, second }, "{zone:?}");
             for (t, first_pass) in [(first, true), (second, false)] {
                 let fold = zone.fold_at(t).unwrap();
                 assert_eq!((fold.bottom, fold.top), (bottom, top), "{zone:?}");
                 assert_eq!(fold.first_pass, first_pass, "{zone:?}");
             }
         }
-        assert_eq!(
-            zone.read(top),
-            Reading::Once(change + before - after),
-            "{zone:?}"
-        );
+        assert_eq!(zone.read(top), Reading::Once(change + before - after), "{zone:?}");
     }
 }

@@ -201,7 +201,7 @@ async fn damage_anywhere_is_refused_or_harmless() {
                 let state = node.state();
                 assert_eq!(numbers(&state).len(), 21, "case {case}: {file}");
                 for n in 0..20 {
-                    let row = node.history().get(&row_of(n)).await;
+                    let row = node.history().get(&row_of(&node, n)).await;
                     let there = row.as_ref().is_ok_and(Option::is_some);
                     assert!(there || row.is_err(), "case {case}: row {n} is gone");
                 }

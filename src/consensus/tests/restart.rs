@@ -29,7 +29,7 @@ async fn what_was_answered_is_there_after_a_graceful_stop() {
 
     let second = node(dir.path()).await;
     assert_eq!(numbers(&second.state()), (0..50).collect::<Vec<_>>());
-    assert!(second.history().get(&row_of(49)).await.unwrap().is_some());
+    assert!(second.history().get(&row_of(&second, 49)).await.unwrap().is_some());
     let after = second.status();
     assert_eq!((before.node_id, &before.cluster_id), (after.node_id, &after.cluster_id));
     assert!(after.checkpoint >= before.applied, "a graceful stop takes a checkpoint");
@@ -49,7 +49,7 @@ async fn a_node_that_was_dropped_without_a_stop_applies_its_log_again() {
 
     let second = node(dir.path()).await;
     assert_eq!(numbers(&second.state()), (0..20).collect::<Vec<_>>());
-    assert!(second.history().get(&row_of(0)).await.unwrap().is_some());
+    assert!(second.history().get(&row_of(&second, 0)).await.unwrap().is_some());
     second.shutdown().await.unwrap();
 }
 
@@ -74,7 +74,7 @@ async fn a_crash_that_loses_unflushed_writes_loses_nothing_answered() {
     }
     let node = node_on(&disk).await;
     for n in 0..200 {
-        assert!(node.history().get(&row_of(n)).await.unwrap().is_some());
+        assert!(node.history().get(&row_of(&node, n)).await.unwrap().is_some());
     }
     node.shutdown().await.unwrap();
 }

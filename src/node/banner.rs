@@ -1,0 +1,21 @@
+//! What a person sees at the start, on standard output.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The banner: where to go, and the first password when it was made up.
+pub fn text(listen: SocketAddr, data: &Path, generated: Option<&str>) -> String {
+    let base = format!("http://{listen}");
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!(
+        "\n  CronAPI {version}\n\n  REST      {base}\n  API docs  {base}/docs\n  data      {}\n",
+        data.display()
+    );
+    if let Some(password) = generated {
+        text.push_str(&format!(
+            "\n  First start: user admin, password {password}\n  \
+             It is shown this once. Change it with PUT /auth/password.\n"
+        ));
+    }
+    text
+}
