@@ -8,5 +8,6 @@ pub mod executor;
 pub mod machine;
 pub mod model;
 pub mod schedule;
+pub mod service;
 pub mod storage;
 pub mod wire;
