@@ -9,5 +9,6 @@ pub mod machine;
 pub mod model;
 pub mod schedule;
 pub mod scheduler;
+pub mod service;
 pub mod storage;
 pub mod wire;
