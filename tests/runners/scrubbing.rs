@@ -82,6 +82,31 @@ async fn in_a_daemon_with_secrets() {
     }
 }
 
+#[test]
+fn children_cannot_look_into_the_daemon() {
+    use std::os::unix::process::CommandExt;
+    let mut command = std::process::Command::new(std::env::current_exe().expect("known"));
+    command.args(["--exact", "scrubbing::in_a_daemon_of_nobodys", "--ignored"]);
+    // Root may look into everything, so the daemon of this test is somebody else's.
+    command
+        .uid(65534)
+        .gid(65534)
+        .current_dir("/")
+        .env("CRONAPI_CLUSTER_KEY", "s3cr3t");
+    match command.output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(e) => eprintln!("\n*** SKIPPED: can't run as another user: {e} ***\n"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "started by children_cannot_look_into_the_daemon"]
+async fn in_a_daemon_of_nobodys() {
+    let ran = attempt(shell("id -u; cat /proc/$PPID/environ; ls /proc/$PPID/fd")).await;
+    assert_eq!(ran.lines(), ["65534"], "{ran:?}");
+    assert!(ran.err().contains("ermission denied"), "{ran:?}");
+}
+
 #[tokio::test]
 async fn children_inherit_three_files_and_no_more() {
     // The test itself holds sockets, pipes and files of other attempts meanwhile.
