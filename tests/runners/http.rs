@@ -547,13 +547,12 @@ fn certificates_are_verified() {
     };
     let mut server = Command::new("openssl");
     server.args(["s_server", "-www", "-quiet", "-accept", &port, "-key", &key]);
-    let mut server = server
-        .args(["-cert", &certificate])
-        .spawn()
-        .expect("started");
+    server.args(["-cert", &certificate]).stdin(Stdio::null());
+    server.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut server = Server(server.spawn().expect("started"));
     while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
         assert!(
-            server.try_wait().expect("known").is_none(),
+            server.0.try_wait().expect("known").is_none(),
             "the TLS server has ended"
         );
         std::thread::yield_now();
