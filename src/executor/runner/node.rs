@@ -21,7 +21,8 @@ pub struct RunnerEnv {
     pub python: Option<PathBuf>,
     /// Whether shell jobs may name a `user` (the daemon must be root as well).
     pub allow_user: bool,
-    /// Addresses that HTTP attempts never connect to, whatever a name resolves to.
+    /// Addresses that HTTP attempts never connect to, whatever a name resolves to. Read at
+    /// the first HTTP attempt; later changes have no effect.
     pub http_deny: Vec<IpNet>,
     pub(super) inherited: Vec<(OsString, OsString)>,
     pub(super) results_dir: Option<PathBuf>,
