@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cronapi::consensus::{Handle, Options, open};
-use cronapi::machine::Command;
+use cronapi::machine::command::PutJob;
+use cronapi::machine::{Command, Op};
+use cronapi::model::{JobSpec, Name, Timestamp};
 use cronapi::storage::{Kv, Profile, SledKv, Writes};
 use hdrhistogram::Histogram;
 
@@ -22,9 +24,18 @@ const WRITERS: [u64; 3] = [1, 64, 1024];
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// The command that is submitted; every number is accepted once.
-fn command(n: u64) -> Command {
-    Command::Take { slot: n }
+/// The command that is submitted: a new job, without a schedule.
+fn command(n: u64) -> Result<Command, Failure> {
+    let name = Name::parse(&format!("job-{n}")).map_err(|_| "a name that is not valid")?;
+    let op = Op::PutJob(Box::new(PutJob {
+        spec: Arc::new(JobSpec::new(name)),
+        based_on: None,
+        pinned: false,
+        next: None,
+        settled: None,
+        verb: "create".into(),
+    }));
+    Ok(Command { at: Timestamp::ZERO, actor: None, request: None, op })
 }
 
 fn main() -> Result<(), Failure> {
@@ -133,7 +144,7 @@ async fn submit_until(
         if start >= end {
             break;
         }
-        node.submit(command(n)).await?;
+        node.submit(command(n)?).await?;
         latency.record(start.elapsed().as_micros() as u64)?;
     }
     Ok(latency)

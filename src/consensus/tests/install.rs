@@ -79,6 +79,6 @@ async fn a_crash_in_the_middle_of_an_install_is_mended() {
     let node = node_on(&disk).await;
     assert_eq!(numbers(&node.state()), [1, 2, 3]);
     assert_eq!(node.history().durable_index(), Some(9));
-    assert!(node.history().get(&row_of(1)).await.unwrap().is_none());
+    assert!(node.history().get(&row_of(&node, 1)).await.unwrap().is_none());
     node.shutdown().await.unwrap();
 }
