@@ -10,7 +10,7 @@ use super::{Action, Caller, Error, Meta, PutMode, Service, Target, WriteOptions,
 use crate::machine::prepare::Intent;
 use crate::machine::prepare::timing::Compiled;
 use crate::machine::{Reply, State};
-use crate::model::{JobSpec, Name};
+use crate::model::JobSpec;
 
 impl Service {
     /// Creates or replaces a definition. Faults are reported all at once; references to
@@ -181,9 +181,4 @@ fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
             }
         }
     }
-}
-
-/// The name of a job, as a caller gave it; what can't be a name is the name of nothing.
-pub(super) fn name_of(text: &str) -> Result<Name, Error> {
-    Name::parse(text).map_err(|_| Error::no_job(text))
 }

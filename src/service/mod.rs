@@ -27,6 +27,7 @@ mod check;
 mod error;
 mod events;
 mod explain;
+mod explain_text;
 mod jobs;
 mod ledger;
 mod listing;
