@@ -64,32 +64,16 @@ async fn how_parameters_are_passed() {
         ("def f(a=5): return a", json!({}), json!(5)),
         ("def f(*, a, c=3): return [a, c]", ab(), json!([1, 3])),
         ("def f(**rest): return rest", ab(), ab()),
-        (
-            "def f(a, **rest): return [a, rest]",
-            ab(),
-            json!([1, {"b": 2}]),
-        ),
+        ("def f(a, **rest): return [a, rest]", ab(), json!([1, {"b": 2}])),
         ("def f(*args): return len(args)", ab(), json!(0)),
-        (
-            "def f(*args, **rest): return [len(args), rest]",
-            ab(),
-            json!([0, ab()]),
-        ),
+        ("def f(*args, **rest): return [len(args), rest]", ab(), json!([0, ab()])),
         ("def f(a, /): return a", ab(), json!(1)),
         ("def f(c=3, /, b=4): return [c, b]", ab(), json!([3, 2])),
         ("def f(event): return event", ab(), ab()),
         ("def f(event): return event", json!({}), json!({})),
         ("def f(event, /): return event", ab(), ab()),
-        (
-            "def f(event, b=0): return [event, b]",
-            ab(),
-            json!([ab(), 2]),
-        ),
-        (
-            "def f(event, **rest): return [event, rest]",
-            ab(),
-            json!([ab(), ab()]),
-        ),
+        ("def f(event, b=0): return [event, b]", ab(), json!([ab(), 2])),
+        ("def f(event, **rest): return [event, rest]", ab(), json!([ab(), ab()])),
         ("async def f(a): return a", ab(), json!(1)),
         (
             "import functools\ndef deco(g):\n  @functools.wraps(g)\n  def w(*a, **k): \

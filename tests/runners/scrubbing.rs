@@ -65,11 +65,7 @@ fn children_cannot_look_into_the_daemon() {
     let mut command = std::process::Command::new(std::env::current_exe().expect("known"));
     command.args(["--exact", "scrubbing::in_a_daemon_of_nobodys", "--ignored"]);
     // Root may look into everything, so the daemon of this test is somebody else's.
-    command
-        .uid(65534)
-        .gid(65534)
-        .current_dir("/")
-        .env("CRONAPI_CLUSTER_KEY", "s3cr3t");
+    command.uid(65534).gid(65534).current_dir("/").env("CRONAPI_CLUSTER_KEY", "s3cr3t");
     match command.output() {
         Ok(output) => {
             let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
@@ -93,9 +89,7 @@ async fn children_inherit_three_files_and_no_more() {
     for _ in 0..5 {
         let python = || python("", serde_json::json!({}));
         let shell = || shell("ls /proc/$$/fd; true");
-        let started: Vec<_> = (0..4)
-            .flat_map(|_| [start(python()), start(shell())])
-            .collect();
+        let started: Vec<_> = (0..4).flat_map(|_| [start(python()), start(shell())]).collect();
         for (at, running) in started.into_iter().enumerate() {
             let ran = running.end().await;
             assert!(at % 2 == 0 || ran.lines() == ["0", "1", "2"], "{ran:?}");

@@ -93,13 +93,7 @@ impl Pump {
     /// Bounded, since a stray process may be writing at the other end.
     pub(super) fn drain_now(&mut self) {
         const ROUNDS_MAX: usize = 32;
-        let Self {
-            capture,
-            pipes,
-            buffer,
-            last_read,
-            ..
-        } = self;
+        let Self { capture, pipes, buffer, last_read, .. } = self;
         for (slot, stream) in pipes.iter_mut().zip(STREAMS) {
             for _ in 0..ROUNDS_MAX {
                 let Some(pipe) = slot else { break };

@@ -46,34 +46,18 @@ pub(super) async fn run(
     attempt: Attempt<'_>,
     started: impl FnOnce(Option<u32>) + Send,
 ) -> Result<Outcome, String> {
-    let Attempt {
-        spec,
-        params,
-        cancel,
-        pump,
-        node,
-        ..
-    } = attempt;
+    let Attempt { spec, params, cancel, pump, node, .. } = attempt;
     let Some(python) = &node.python else {
         return Err("there is no python3 (3.8 or newer) on this node".to_owned());
     };
-    let environment = Environment::build(
-        &node.inherited,
-        &spec.context,
-        params,
-        &BTreeMap::new(),
-        None,
-    )?;
+    let environment =
+        Environment::build(&node.inherited, &spec.context, params, &BTreeMap::new(), None)?;
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }
     let mut command = Command::new(python);
     // The job's name is there for people who look at the process list.
-    command
-        .args(FLAGS)
-        .arg("-c")
-        .arg(BOOTSTRAP)
-        .arg(&spec.context.job);
+    command.args(FLAGS).arg("-c").arg(BOOTSTRAP).arg(&spec.context.job);
     command.env_clear().envs(&environment.vars);
     let request = json!({
         "harness": HARNESS,
@@ -87,16 +71,8 @@ pub(super) async fn run(
     // Not a plain dup, which other children that start at this moment would inherit.
     let stdin = channel.try_clone();
     let stdin = stdin.map_err(|e| format!("can't prepare standard input: {e}"))?;
-    let launch = Launch {
-        command,
-        stdin,
-        account: None,
-    };
-    let deadlines = Deadlines {
-        timeout: spec.timeout,
-        kill_grace: spec.kill_grace,
-        cancel,
-    };
+    let launch = Launch { command, stdin, account: None };
+    let deadlines = Deadlines { timeout: spec.timeout, kill_grace: spec.kill_grace, cancel };
     let exit = drive(launch, deadlines, pump, started).await?;
     let mut outcome = exit.outcome(spec.timeout);
     let max = ABOUT_BYTES_MAX.saturating_add(spec.result_max);
@@ -107,10 +83,7 @@ pub(super) async fn run(
 
 /// Adds what the harness said to what the operating system said.
 fn add(outcome: &mut Outcome, answer: &[u8], result_max: usize, pump: &mut Pump) {
-    let end = answer
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .unwrap_or(answer.len());
+    let end = answer.iter().position(|&byte| byte == b'\n').unwrap_or(answer.len());
     let (about, result) = answer.split_at(end);
     let about: About = serde_json::from_slice(about).unwrap_or_default();
     outcome.peak_rss_bytes = outcome.peak_rss_bytes.max(about.peak_rss_bytes);
