@@ -214,12 +214,19 @@ pub fn wait_for(file: &Path) -> String {
     format!("while [ ! -e {} ]; do sleep 0.01; done", file.display())
 }
 
-/// Runs one `#[ignore]`d test of this binary in a process of its own, for what concerns a
-/// whole process: its environment, its memory.
+const ALONE: &str = "CRONAPI_TEST_ALONE";
+
+/// Whether this process was started by [`alone`].
+pub fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// Runs one test of this binary in a process of its own, for what concerns a whole process:
+/// its environment, its memory. Elsewhere that test does nothing: see [`is_alone`].
 pub fn alone(test: &str, env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("known"));
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
-    command.envs(env.iter().copied());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env(ALONE, test).envs(env.iter().copied());
     let output = command.output().expect("started");
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

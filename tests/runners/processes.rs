@@ -202,8 +202,11 @@ fn memory_is_the_childs_not_the_daemons() {
 }
 
 #[tokio::test]
-#[ignore = "started by memory_is_the_childs_not_the_daemons"]
+/// Run by `memory_is_the_childs_not_the_daemons` in a process of its own.
 async fn in_a_large_daemon() {
+    if !is_alone() {
+        return;
+    }
     const MIB: u64 = 1024 * 1024;
     let ballast = vec![1_u8; 200 * 1024 * 1024];
     let small = attempt(shell("sleep 0.2")).await.outcome.peak_rss_bytes.expect("sampled");

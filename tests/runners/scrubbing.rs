@@ -40,8 +40,11 @@ fn children_do_not_see_the_environment_of_the_daemon() {
 }
 
 #[tokio::test]
-#[ignore = "started by children_do_not_see_the_environment_of_the_daemon"]
+/// Run by `children_do_not_see_the_environment_of_the_daemon` in a process of its own.
 async fn in_a_daemon_with_secrets() {
+    if !is_alone() {
+        return;
+    }
     assert_eq!(std::env::var("CRONAPI_CLUSTER_KEY").as_deref(), Ok("s3cr3t"));
     let ran = attempt(shell("env")).await;
     assert!(ran.out().contains("CRONAPI_JOB=") && !ran.out().contains("s3cr3t"), "{ran:?}");
@@ -76,8 +79,11 @@ fn children_cannot_look_into_the_daemon() {
 }
 
 #[tokio::test]
-#[ignore = "started by children_cannot_look_into_the_daemon"]
+/// Run by `children_cannot_look_into_the_daemon` in a process of its own.
 async fn in_a_daemon_of_nobodys() {
+    if !is_alone() {
+        return;
+    }
     let ran = attempt(shell("id -u; cat /proc/$PPID/environ; ls /proc/$PPID/fd")).await;
     assert_eq!(ran.lines(), ["65534"], "{ran:?}");
     assert!(ran.err().contains("ermission denied"), "{ran:?}");
