@@ -214,7 +214,8 @@ pub fn wait_for(file: &Path) -> String {
     format!("while [ ! -e {} ]; do sleep 0.01; done", file.display())
 }
 
-const ALONE: &str = "CRONAPI_TEST_ALONE";
+/// Set in a process that [`alone`] started.
+pub const ALONE: &str = "CRONAPI_TEST_ALONE";
 
 /// Whether this process was started by [`alone`].
 pub fn is_alone() -> bool {

@@ -410,8 +410,8 @@ impl Drop for Server {
     }
 }
 
-#[tokio::test]
 /// Run by `certificates_are_verified` in a process of its own.
+#[tokio::test]
 async fn over_tls() {
     if !is_alone() {
         return;

@@ -111,8 +111,8 @@ fn a_flood_stays_within_bounds() {
 
 /// 200 MB through one attempt, whose output nobody takes before the end, beside attempts
 /// that want to be served meanwhile.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 /// Run by `a_flood_stays_within_bounds` in a process of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_flood() {
     if !is_alone() {
         return;

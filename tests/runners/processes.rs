@@ -201,8 +201,8 @@ fn memory_is_the_childs_not_the_daemons() {
     alone("processes::in_a_large_daemon", &[]);
 }
 
-#[tokio::test]
 /// Run by `memory_is_the_childs_not_the_daemons` in a process of its own.
+#[tokio::test]
 async fn in_a_large_daemon() {
     if !is_alone() {
         return;
