@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cronapi::executor::runner::{
     Chunk, Context, Outcome, RunnerEnv, ShellCommand, Spec, Stream, What, limits, run,
@@ -22,8 +22,7 @@ pub fn node() -> &'static RunnerEnv {
 }
 
 pub fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_micros()).expect("before the year 290000")
+    cronapi::clock::now().micros()
 }
 
 pub fn spec(what: What, params: Value) -> Spec {
@@ -214,16 +213,21 @@ pub fn wait_for(file: &Path) -> String {
     format!("while [ ! -e {} ]; do sleep 0.01; done", file.display())
 }
 
-/// Runs one `#[ignore]`d test of this binary in a process of its own, for what concerns a
-/// whole process: its environment, its memory.
-pub fn alone(test: &str, env: &[(&str, &str)]) -> Output {
+/// Whether the calling test, named `test`, has a process of its own, for what concerns a
+/// whole process: its environment, its memory. If not, it is run in one now, and the caller
+/// has nothing left to do.
+pub fn is_alone(test: &str, env: &[(&str, &str)]) -> bool {
+    const ALONE: &str = "RUNNER_TEST_IS_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
     let mut command = Command::new(std::env::current_exe().expect("known"));
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
-    command.envs(env.iter().copied());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.envs(env.iter().copied()).env(ALONE, "1");
     let output = command.output().expect("started");
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{test}: {text}{errors}");
     assert!(text.contains("1 passed"), "{test} did not run: {text}");
-    output
+    false
 }

@@ -196,14 +196,11 @@ async fn processor_time_is_counted_with_children() {
     assert!(ran.outcome.cpu_ms.expect("counted") >= 30, "{ran:?}");
 }
 
-#[test]
-fn memory_is_the_childs_not_the_daemons() {
-    alone("processes::in_a_large_daemon", &[]);
-}
-
 #[tokio::test]
-#[ignore = "started by memory_is_the_childs_not_the_daemons"]
-async fn in_a_large_daemon() {
+async fn memory_is_the_childs_not_the_daemons() {
+    if !is_alone("processes::memory_is_the_childs_not_the_daemons", &[]) {
+        return;
+    }
     const MIB: u64 = 1024 * 1024;
     let ballast = vec![1_u8; 200 * 1024 * 1024];
     let small = attempt(shell("sleep 0.2")).await.outcome.peak_rss_bytes.expect("sampled");

@@ -93,14 +93,14 @@ impl Pump {
     /// Bounded, since a stray process may be writing at the other end.
     pub(super) fn drain_now(&mut self) {
         const ROUNDS_MAX: usize = 32;
-        for at in 0..2 {
+        for (at, stream) in STREAMS.into_iter().enumerate() {
             for _ in 0..ROUNDS_MAX {
                 let Some(pipe) = &self.pipes[at] else { break };
                 match rustix::io::read(pipe, &mut self.buffer) {
                     Ok(0) => self.pipes[at] = None,
                     Ok(length) => {
                         self.last_read = Instant::now();
-                        self.capture.feed(STREAMS[at], &self.buffer[..length]);
+                        self.capture.feed(stream, &self.buffer[..length]);
                     }
                     Err(rustix::io::Errno::INTR) => {}
                     Err(_) => break,
