@@ -14,6 +14,9 @@ use cronapi::storage::{Kv, Profile, SledKv, Writes};
 use hdrhistogram::Histogram;
 
 use crate::Failure;
+
+/// Writes a second through the log, to a file and to the engine; latencies of the first.
+type Round = (f64, f64, f64, Histogram<u64>);
 use crate::node::create;
 
 /// Bytes of a write that stands for a definition.
@@ -41,7 +44,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
             rounds.push((submit, file, engine, latency));
         }
         rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let median = |pick: fn(&(f64, f64, f64, Histogram<u64>)) -> f64| {
+        let median = |pick: fn(&Round) -> f64| {
             let mut values: Vec<f64> = rounds.iter().map(pick).collect();
             values.sort_by(f64::total_cmp);
             values[ROUNDS / 2]
