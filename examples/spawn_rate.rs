@@ -17,12 +17,19 @@ fn main() -> std::io::Result<()> {
     let runtime = Runtime::new()?;
     let env = Arc::new(RunnerEnv::detect());
     let (mut bare, mut full) = (Vec::new(), Vec::new());
+    let (mut bare_cpu, mut full_cpu) = (0, 0);
     // In turns, so that both meet the same state of the machine.
     for _ in 0..5 {
+        let begin = cpu_ticks();
         bare.push(rate(count, || bare_spawns(count)));
+        bare_cpu += cpu_ticks() - begin;
+        let begin = cpu_ticks();
         full.push(rate(count, || on(&runtime, attempts(count, env.clone()))));
+        full_cpu += cpu_ticks() - begin;
     }
     let (bare, full) = (median(bare), median(full));
+    let cpu = full_cpu as f64 / bare_cpu as f64;
+    println!("processor time of an attempt: {cpu:.2} of a bare spawn");
     println!("one at a time: bare spawn+wait {bare:.0}/s, attempts {full:.0}/s");
     println!("an attempt costs {:.2} of a bare spawn (bound: 1.25)", bare / full);
     let wide = rate(count, || on(&runtime, side_by_side(count, env.clone())));
@@ -34,6 +41,13 @@ fn rate(count: usize, work: impl FnOnce()) -> f64 {
     let begin = Instant::now();
     work();
     count as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// Processor time so far, of this process and the children it waited for.
+fn cpu_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    fields.split(' ').skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

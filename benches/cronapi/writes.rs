@@ -14,10 +14,10 @@ use cronapi::storage::{Kv, Profile, SledKv, Writes};
 use hdrhistogram::Histogram;
 
 use crate::Failure;
+use crate::node::create;
 
 /// Writes a second through the log, to a file and to the engine; latencies of the first.
 type Round = (f64, f64, f64, Histogram<u64>);
-use crate::node::create;
 
 /// Bytes of a write that stands for a definition.
 const VALUE_BYTES: usize = 200;

@@ -72,7 +72,7 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     let consensus = consensus::open(options).await?;
     let generated = bootstrap::first_admin(&consensus, config.admin_password.as_ref()).await?;
     let node = Node::start(&config, consensus, listener).await?;
-    print!("{}", banner::text(address, &config.data, generated.as_deref()));
+    banner::show(&banner::text(address, &config.data, generated.as_deref()));
     tracing::info!(%address, node = node.consensus.node_id(), "ready");
     let mut fatal = node.consensus.fatal();
     let reason = tokio::select! {

@@ -22,25 +22,31 @@
 
 mod apply;
 mod caller;
+mod check;
 
 mod error;
 mod events;
 mod explain;
+mod explain_text;
 mod jobs;
 mod ledger;
 mod listing;
+mod lookup;
 
 mod output;
 mod paging;
 mod preview;
 mod run_list;
 mod runs;
+mod submit;
 
 mod system;
 mod versions;
 mod views;
 
 use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::consensus;
@@ -98,8 +104,14 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     deps: Deps,
+    /// Schedules of the definitions in force.
     compiled: Compiled,
+    /// Turns at the syntax check: each starts an interpreter.
+    interpreters: Semaphore,
 }
+
+/// Syntax checks at a time.
+const INTERPRETERS_MAX: usize = 4;
 
 /// Where an answer stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +151,8 @@ pub struct WriteOptions {
 impl Service {
     /// The use cases on top of `deps`.
     pub fn new(deps: Deps) -> Service {
-        Service(Arc::new(Inner { deps, compiled: Compiled::default() }))
+        let interpreters = Semaphore::new(INTERPRETERS_MAX);
+        Service(Arc::new(Inner { deps, compiled: Compiled::default(), interpreters }))
     }
 
     /// Index of the last entry applied here: what a read shows.

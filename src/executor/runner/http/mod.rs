@@ -116,7 +116,6 @@ async fn receive(
     let mut json = is_json(response).then(Vec::new);
     loop {
         let part = tokio::select! {
-            biased;
             part = response.chunk() => part?,
             () = pump.step() => continue,
         };

@@ -83,6 +83,8 @@ pub(super) async fn drive(
         tokio::select! {
             biased;
             () = child.exited() => break,
+            // Before the time-out: the nearest timer first wakes the runtime's clock once.
+            () = sleep_until(sample_at) => memory.sample(),
             reason = stop.wait(), if stopped.is_none() => {
                 stopped = Some(reason);
                 kill_at = Instant::now().checked_add(grace);
@@ -96,7 +98,6 @@ pub(super) async fn drive(
                 child.signal_group(Signal::KILL);
                 pump.capture.note("still running: SIGKILL");
             }
-            () = sleep_until(sample_at) => memory.sample(),
             () = pump.step() => {}
         }
     }
