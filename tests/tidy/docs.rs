@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use regex::Regex;
 
-use super::source::{Tree, shipped};
+use super::source::Tree;
 
 /// Lines of the header of a `mod.rs`, at most.
 const HEADER_LINES_MAX: usize = 40;
@@ -29,30 +29,20 @@ pub fn headers(tree: &Tree) -> Vec<String> {
     breaches
 }
 
-/// Problem codes are the texts in kebab case of `src/api/problem.rs`.
+/// Problem codes stand in the table of `src/api/problem.rs`, before their status.
 pub fn problems(tree: &Tree) -> Vec<String> {
     let Some(page) = tree.get("docs/errors.md") else { return Vec::new() };
-    let headings: BTreeSet<String> = headings(&page.text).collect();
-    let code = Regex::new(r#""([a-z][a-z0-9]*(?:-[a-z0-9]+)+)""#).unwrap();
-    let own = |name: &str| name == "src/api/problem.rs" || name.starts_with("src/api/problem/");
-    let mut codes = BTreeSet::new();
-    for file in tree.sources().filter(|file| own(&file.path)) {
-        let shipped = shipped(&file.text);
-        for found in code.captures_iter(&file.text) {
-            // Literals are blank in shipped code, and what is not shipped is blank as well:
-            // tell them apart by what stands before the literal.
-            let before = &shipped[..found.get(0).map_or(0, |all| all.start())];
-            if !before.trim_end().is_empty() {
-                codes.insert(found[1].to_string());
-            }
-        }
+    let Some(table) = tree.get("src/api/problem.rs") else { return Vec::new() };
+    let first = |heading: String| heading.split(' ').next().unwrap_or_default().replace('`', "");
+    let headings: BTreeSet<String> = headings(&page.text).map(first).collect();
+    let row = Regex::new(r#"\(\s*"([a-z0-9-]+)",\s*[1-5]\d\d\b"#).unwrap();
+    let codes: BTreeSet<String> =
+        row.captures_iter(&table.text).map(|found| found[1].to_string()).collect();
+    if codes.is_empty() {
+        return vec!["src/api/problem.rs has no table of (code, status, ..)".into()];
     }
-    let missing = codes.into_iter().filter(|code| !NO_CODES.contains(&code.as_str()));
-    missing.filter(|code| !headings.contains(code)).collect()
+    codes.into_iter().filter(|code| !headings.contains(code)).collect()
 }
-
-/// Texts of problem.rs that look like a code and are none: names of headers and the like.
-const NO_CODES: [&str; 0] = [];
 
 pub fn limits(tree: &Tree) -> Vec<String> {
     let Some(source) = tree.get("src/model/limits.rs") else { return vec!["no limits".into()] };
@@ -145,10 +135,10 @@ fn headers_that_say_too_little_are_found() {
 
 #[test]
 fn what_the_documents_leave_out_is_found() {
-    let code = "fn code() -> &'static str { \"no-leader\" }";
+    let code = "const TABLE: &[(&str, u16, &str)] = &[(\"no-leader\", 503, \"Wait\")];";
     let page =
         |text| problems(&Tree::of(&[("src/api/problem.rs", code), ("docs/errors.md", text)]));
-    assert_eq!(page("# Errors\n## no-leader\n").len(), 0);
+    assert_eq!(page("# Errors\n## `no-leader` (503)\n").len(), 0);
     assert_eq!(page("# Errors\n").len(), 1);
     let tree = [("src/model/limits.rs", "pub const A_MAX: u32 = 1;"), ("docs/limits.md", "A_MAXI")];
     assert_eq!(limits(&Tree::of(&tree)).len(), 1);
