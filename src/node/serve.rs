@@ -120,7 +120,7 @@ impl Node {
             .map_err(|source| Failure::System { what: "the folder of results", source })?;
         let runners = Arc::new(RunnerEnv { allow_user: true, ..runners });
         if runners.python.is_none() {
-            tracing::warn!("no python3 on PATH: python jobs will fail, their syntax is not checked");
+            tracing::warn!("no python3 on PATH: python jobs fail, their syntax is unchecked");
         }
         announce(&consensus, config, boot).await?;
         let local = NodeLocal {

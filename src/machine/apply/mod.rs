@@ -11,6 +11,8 @@
 //!
 //! To add a command: `docs/checklists/command.md`.
 
+#![deny(clippy::disallowed_types)]
+
 mod access;
 mod admit;
 mod assign;

@@ -31,6 +31,7 @@ pub enum PutMode {
 }
 
 /// What a caller wants. It carries no time.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug)]
 pub enum Intent {
     /// Create or replace a definition; `expected` is the version of `If-Match`.

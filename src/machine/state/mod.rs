@@ -1,8 +1,16 @@
 //! The replicated state: what decisions are made from.
 //!
+//! Owns: definitions with what is live about them, open runs, nodes, queues, people, and the
+//! ordered indexes that `plan` walks. Does not own: closed runs, ledger rows, audit and
+//! output, which are history; nor how anything changes, which is `apply`.
+//!
 //! All maps are persistent (`imbl`): a clone shares everything, so readers, `plan` and
 //! checkpoints work on a snapshot of their own while `apply` goes on. Only `apply` writes.
-//! Closed runs, ledger rows, audit and output are not here: they are history.
+//!
+//! To add a field: give it `#[serde(default)]`, so that older checkpoints still read; an
+//! index also needs its rule in `invariants.rs`.
+
+#![deny(clippy::disallowed_types)]
 
 mod access;
 mod job;

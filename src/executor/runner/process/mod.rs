@@ -10,6 +10,8 @@
 //!    too) can't belong to anybody else yet. Strays get a moment to finish writing, or the
 //!    rest of the grace when the attempt was stopped; then the group gets SIGKILL.
 //! 4. Reap: last of all.
+//!
+//! To add a step: its file here, its place in `drive`, its rule in `tests/runners`.
 
 pub(super) mod account;
 mod child;
