@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cronapi::executor::runner::{
     Chunk, Context, Outcome, RunnerEnv, ShellCommand, Spec, Stream, What, limits, run,
@@ -22,8 +22,7 @@ pub fn node() -> &'static RunnerEnv {
 }
 
 pub fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_micros()).expect("before the year 290000")
+    cronapi::clock::now().micros()
 }
 
 pub fn spec(what: What, params: Value) -> Spec {
