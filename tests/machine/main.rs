@@ -8,3 +8,6 @@ mod chains;
 mod fires;
 mod gates;
 mod overlap;
+mod places;
+mod retries;
+mod schemas;
