@@ -149,7 +149,7 @@ impl Node {
         let (drain, drained) = watch::channel(false);
         let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
         let (stop_api, stopped) = watch::channel(false);
-        let router = api::router(service, api::Options::default());
+        let router = api::router(service, api::Options::new(stopped.clone()));
         let api = tokio::spawn(api::serve(listener, router, stopped));
         Ok(Node { consensus, boot, stop_scheduler, drain, stop_api, scheduler, executor, api })
     }

@@ -4,4 +4,7 @@
 
 mod world;
 
+mod chains;
 mod fires;
+mod gates;
+mod overlap;

@@ -303,7 +303,8 @@ impl World {
                     started_at: self.now,
                 }));
                 self.held.insert(fence, held);
-            } else if open.cancel {
+            }
+            if open.cancel {
                 let held = self.held.get_mut(&fence).unwrap();
                 held.ends_at = held.ends_at.min(self.now);
                 held.ending.status = RunStatus::Cancelled;

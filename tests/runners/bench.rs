@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -213,21 +213,24 @@ pub fn wait_for(file: &Path) -> String {
     format!("while [ ! -e {} ]; do sleep 0.01; done", file.display())
 }
 
-/// Whether the calling test, named `test`, has a process of its own, for what concerns a
-/// whole process: its environment, its memory. If not, it is run in one now, and the caller
-/// has nothing left to do.
-pub fn is_alone(test: &str, env: &[(&str, &str)]) -> bool {
-    const ALONE: &str = "RUNNER_TEST_IS_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
+/// Set in a process that [`alone`] started.
+pub const ALONE: &str = "CRONAPI_TEST_ALONE";
+
+/// Whether this process was started by [`alone`].
+pub fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// Runs one test of this binary in a process of its own, for what concerns a whole process:
+/// its environment, its memory. Elsewhere that test does nothing: see [`is_alone`].
+pub fn alone(test: &str, env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("known"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    command.envs(env.iter().copied()).env(ALONE, "1");
+    command.env(ALONE, test).envs(env.iter().copied());
     let output = command.output().expect("started");
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{test}: {text}{errors}");
     assert!(text.contains("1 passed"), "{test} did not run: {text}");
-    false
+    output
 }

@@ -410,9 +410,12 @@ impl Drop for Server {
     }
 }
 
+/// Run by `certificates_are_verified` in a process of its own.
 #[tokio::test]
-#[ignore = "started by certificates_are_verified"]
 async fn over_tls() {
+    if !is_alone() {
+        return;
+    }
     let variable = |name| std::env::var(name).expect("set");
     let ran = get_from(variable("ASKED_URL")).run().await;
     let wanted = variable("WANTED");

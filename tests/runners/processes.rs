@@ -196,9 +196,15 @@ async fn processor_time_is_counted_with_children() {
     assert!(ran.outcome.cpu_ms.expect("counted") >= 30, "{ran:?}");
 }
 
+#[test]
+fn memory_is_the_childs_not_the_daemons() {
+    alone("processes::in_a_large_daemon", &[]);
+}
+
+/// Run by `memory_is_the_childs_not_the_daemons` in a process of its own.
 #[tokio::test]
-async fn memory_is_the_childs_not_the_daemons() {
-    if !is_alone("processes::memory_is_the_childs_not_the_daemons", &[]) {
+async fn in_a_large_daemon() {
+    if !is_alone() {
         return;
     }
     const MIB: u64 = 1024 * 1024;

@@ -33,10 +33,16 @@ async fn no_nominal_time_is_an_empty_variable() {
     assert_eq!(attempt(asked).await.out(), "[]\n");
 }
 
-#[tokio::test]
-async fn children_do_not_see_the_environment_of_the_daemon() {
+#[test]
+fn children_do_not_see_the_environment_of_the_daemon() {
     let secrets = [("CRONAPI_CLUSTER_KEY", "s3cr3t"), ("AWS_SECRET_ACCESS_KEY", "s3cr3t")];
-    if !is_alone("scrubbing::children_do_not_see_the_environment_of_the_daemon", &secrets) {
+    alone("scrubbing::in_a_daemon_with_secrets", &secrets);
+}
+
+/// Run by `children_do_not_see_the_environment_of_the_daemon` in a process of its own.
+#[tokio::test]
+async fn in_a_daemon_with_secrets() {
+    if !is_alone() {
         return;
     }
     assert_eq!(std::env::var("CRONAPI_CLUSTER_KEY").as_deref(), Ok("s3cr3t"));
@@ -60,7 +66,7 @@ async fn children_do_not_see_the_environment_of_the_daemon() {
 fn children_cannot_look_into_the_daemon() {
     use std::os::unix::process::CommandExt;
     let mut command = std::process::Command::new(std::env::current_exe().expect("known"));
-    command.args(["--exact", "scrubbing::in_a_daemon_of_nobodys", "--ignored"]);
+    command.args(["--exact", "scrubbing::in_a_daemon_of_nobodys"]).env(ALONE, "yes");
     // Root may look into everything, so the daemon of this test is somebody else's.
     command.uid(65534).gid(65534).current_dir("/").env("CRONAPI_CLUSTER_KEY", "s3cr3t");
     match command.output() {
@@ -72,9 +78,12 @@ fn children_cannot_look_into_the_daemon() {
     }
 }
 
+/// Run by `children_cannot_look_into_the_daemon` in a process of its own.
 #[tokio::test]
-#[ignore = "started by children_cannot_look_into_the_daemon"]
 async fn in_a_daemon_of_nobodys() {
+    if !is_alone() {
+        return;
+    }
     let ran = attempt(shell("id -u; cat /proc/$PPID/environ; ls /proc/$PPID/fd")).await;
     assert_eq!(ran.lines(), ["65534"], "{ran:?}");
     assert!(ran.err().contains("ermission denied"), "{ran:?}");

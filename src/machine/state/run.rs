@@ -33,8 +33,12 @@ pub struct OpenRun {
     pub cancel: bool,
     /// Its parameters were passed on and not yet held against the schema.
     pub unchecked: bool,
-    /// The job was deleted: nothing follows from its end.
+    /// Nothing follows from its end: its job was deleted, or a newer run took its place
+    /// before it started.
     pub orphan: bool,
+    /// The success counter when it was fired, if it is gated.
+    #[serde(default)]
+    pub mark: Option<u64>,
 }
 
 impl OpenRun {
