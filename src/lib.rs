@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod api;
 pub mod clock;
 pub mod consensus;
 pub mod executor;

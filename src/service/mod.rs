@@ -20,6 +20,7 @@
 //! To add a use case: a method in the file of its noun, its view in `views.rs` or beside
 //! it, a permission in `caller.rs` if none fits, its test in `tests/`, then `api`.
 
+pub mod access;
 mod apply;
 mod caller;
 
@@ -99,6 +100,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     deps: Deps,
     compiled: Compiled,
+    access: access::Access,
 }
 
 /// Where an answer stands in the log.
@@ -137,9 +139,10 @@ pub struct WriteOptions {
 }
 
 impl Service {
-    /// The use cases on top of `deps`.
+    /// The use cases on top of `deps`. Needs a tokio runtime: the audit has a writer.
     pub fn new(deps: Deps) -> Service {
-        Service(Arc::new(Inner { deps, compiled: Compiled::default() }))
+        let access = access::Access::start(deps.consensus.clone(), Arc::clone(&deps.clock));
+        Service(Arc::new(Inner { deps, compiled: Compiled::default(), access }))
     }
 
     /// Index of the last entry applied here: what a read shows.
