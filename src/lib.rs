@@ -9,6 +9,7 @@ pub mod executor;
 pub mod machine;
 pub mod model;
 pub mod schedule;
+pub mod scheduler;
 pub mod service;
 pub mod storage;
 pub mod wire;

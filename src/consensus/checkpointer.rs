@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::log_store::LogStore;
 use super::snapshot::index_in;
@@ -11,20 +12,23 @@ use super::state_machine::Published;
 use super::types::Raft;
 use crate::storage::Checkpoints;
 
-/// Entries applied since the last checkpoint that make the next one due.
-const ENTRIES: u64 = 20_000;
-/// Bytes of log since then that do, unless the last checkpoint itself was larger.
+/// Bytes of log since the last checkpoint that make the next one due, unless the last one itself
+/// was larger.
 const BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// How often that is looked at.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(100);
 /// A checkpoint that takes longer than this is given up as far as waiting goes.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The same for a purge, which only sets a mark.
+const PURGE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Checkpointer {
     pub raft: Raft,
     pub log: LogStore,
     pub published: Arc<Published>,
     pub checkpoints: Arc<Checkpoints>,
+    /// Entries applied since the last one that make the next one due.
+    pub entries: u64,
     /// Bytes appended when the last checkpoint was begun.
     pub bytes_at_last: u64,
 }
@@ -54,10 +58,14 @@ impl Checkpointer {
     }
 
     fn is_due(&self, applied: u64) -> bool {
-        let size = self.published.checkpoint().as_ref().map_or(0, |(_, source)| source.bytes());
+        let last = self.last_index();
         let bytes = self.log.appended_bytes().saturating_sub(self.bytes_at_last);
-        let fresh = applied > self.last_index();
-        fresh && (applied - self.last_index() >= ENTRIES || bytes >= BYTES_MIN.max(size))
+        if applied <= last || (applied - last < self.entries && bytes < BYTES_MIN) {
+            return false;
+        }
+        // Copying a large state more often than its log outgrows it would cost more than it saves.
+        let size = self.published.checkpoint().as_ref().map_or(0, |(_, source)| source.bytes());
+        applied - last >= self.entries || bytes >= size
     }
 
     async fn take(&mut self, applied: u64) {
@@ -69,7 +77,7 @@ impl Checkpointer {
         let taken = metrics.wait_for(|now| {
             now.running_state.is_err() || now.snapshot.is_some_and(|id| id.index >= applied)
         });
-        match tokio::time::timeout(PATIENCE, taken).await {
+        match timeout(PATIENCE, taken).await {
             Ok(Ok(_)) => {}
             _ => return tracing::warn!(applied, "a checkpoint takes unusually long"),
         }
@@ -83,13 +91,17 @@ impl Checkpointer {
             Ok(kept) => kept,
             Err(error) => return tracing::warn!(%error, "the log is not purged"),
         };
-        let [_, (older, _)] = kept.as_slice() else {
-            return;
-        };
-        if let Some(index) = index_in(older)
-            && let Err(error) = self.raft.trigger().purge_log(index).await
-        {
-            tracing::warn!(%error, "the log is not purged");
+        let [_, (older, _)] = kept.as_slice() else { return };
+        let Some(upto) = index_in(older) else { return };
+        if let Err(error) = self.raft.trigger().purge_log(upto).await {
+            return tracing::warn!(%error, "the log is not purged");
+        }
+        let mut metrics = self.raft.metrics();
+        let purged = metrics.wait_for(|now| {
+            now.running_state.is_err() || now.purged.is_some_and(|id| id.index >= upto)
+        });
+        if timeout(PURGE_PATIENCE, purged).await.is_err() {
+            tracing::warn!(upto, "purging the log takes unusually long");
         }
     }
 }

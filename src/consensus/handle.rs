@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::ServerState;
+use openraft::error::RaftError;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -119,6 +120,22 @@ impl Handle {
             None => Ok(answers),
             Some(_) if !answers.is_empty() => Err(SubmitError::Unknown),
             Some(error) => Err(error),
+        }
+    }
+
+    /// Makes sure that this node still leads, and returns once it has applied everything that
+    /// was committed before the call: what [`Handle::state`] shows then is up to date.
+    ///
+    /// # Errors
+    /// It does not lead, or can't reach a majority.
+    pub async fn read_barrier(&self) -> Result<u64, SubmitError> {
+        let barrier = self.running.raft.ensure_linearizable();
+        match timeout(self.running.submit_timeout, barrier).await {
+            Ok(Ok(id)) => Ok(id.map_or(0, |id| id.index)),
+            Ok(Err(RaftError::Fatal(_))) => Err(SubmitError::Stopping),
+            Ok(Err(_)) | Err(_) => {
+                Err(SubmitError::NoLeader { leader: self.running.leadership.borrow().leader })
+            }
         }
     }
 

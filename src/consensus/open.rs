@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::checkpointer::Checkpointer;
 use super::handle::{Handle, Running, Tasks};
@@ -16,10 +17,10 @@ use super::options::Options;
 use super::proposer::Proposer;
 use super::recovery::{self, RecoveryError};
 use super::state_machine::StateMachine;
-use super::types::{Node, Raft};
+use super::types::{Node, NodeId, Raft};
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identity, Kv, Limits, Log,
-    MemoryKv, Profile, SledKv,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identity, Kv, Log, Profile,
+    SledKv,
 };
 
 /// The leader's heartbeat, and the span from which each node draws its patience with it. A new
@@ -29,6 +30,8 @@ const ELECTION_MS_MIN: u64 = 200;
 const ELECTION_MS_MAX: u64 = 300;
 /// A follower this far behind is sent a checkpoint. The log reaches back further than that.
 const LAG_ENTRIES_MAX: u64 = 20_000;
+/// The only voter asks for an election when it does not lead by itself by then.
+const ELECT_AFTER: Duration = Duration::from_millis(100);
 /// How long the only voter of a cluster is waited for to lead.
 const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -76,14 +79,14 @@ pub async fn open(options: Options) -> Result<Handle, OpenError> {
 }
 
 async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
-    let new = Identity::generate(options.now_ms)?;
     let fatal = Fatal::default();
-    if options.in_memory {
-        let (log, state) = (MemoryKv::new(Limits::LOG), MemoryKv::new(Limits::STATE));
-        let checkpoints = Checkpoints::in_memory();
-        let opened = assemble(new, Arc::new(log), Arc::new(state), checkpoints, fatal).await;
-        return opened.map_err(|e| OpenError::Consensus(e.to_string()));
+    if let Some(disk) = &options.in_memory {
+        let (log, state) = (Arc::clone(&disk.log), Arc::clone(&disk.state));
+        let checkpoints = Arc::clone(&disk.checkpoints);
+        let opened = assemble(disk.identity.clone(), log, state, checkpoints, fatal).await;
+        return opened.map_err(consensus);
     }
+    let new = Identity::generate(options.now_ms)?;
     let directory = DataDirectory::open(&options.data_dir, &new)?;
     let damaged = |error: storage::Error| match error {
         storage::Error::Damaged { .. } => OpenError::Directory(directory.damaged(error)),
@@ -92,7 +95,7 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     let kv = |name, profile| SledKv::open(&directory.join(name), profile, directory.lock());
     let log: Arc<dyn Kv> = Arc::new(kv("log", Profile::Log).map_err(damaged)?);
     let state: Arc<dyn Kv> = Arc::new(kv("state", Profile::State).map_err(damaged)?);
-    let checkpoints = Checkpoints::open(&directory.join("checkpoints"))?;
+    let checkpoints = Arc::new(Checkpoints::open(&directory.join("checkpoints"))?);
     let identity = directory.identity().clone();
     let opened = assemble(identity, log, state, checkpoints, fatal).await;
     opened.map_err(|error| match error {
@@ -105,13 +108,12 @@ async fn assemble(
     identity: Identity,
     log: Arc<dyn Kv>,
     state: Arc<dyn Kv>,
-    checkpoints: Checkpoints,
+    checkpoints: Arc<Checkpoints>,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
     let log = LogStore::open(Log::new(log), fatal.clone())?;
     let history = History::open(state, fatal.clone())?;
     let recovered = recovery::recover(&checkpoints, &log, &history).await?;
-    let checkpoints = Arc::new(checkpoints);
     Ok(Opened { identity, log, history, checkpoints, recovered, fatal })
 }
 
@@ -127,7 +129,7 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
     let config = Arc::new(config(&identity)?);
     let raft = Raft::new(node_id, config, Peers, log.clone(), machine).await.map_err(consensus)?;
     let node = Node { addr: options.advertise };
-    if !raft.is_initialized().await.map_err(consensus)? {
+    if options.bootstrap && !raft.is_initialized().await.map_err(consensus)? {
         raft.initialize(BTreeMap::from([(node_id, node)])).await.map_err(consensus)?;
     }
     let (leads, leadership) = watch::channel(Leadership::default());
@@ -139,6 +141,7 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
         log: log.clone(),
         published: Arc::clone(&published),
         checkpoints,
+        entries: options.checkpoint_entries,
         bytes_at_last: 0,
     };
     let (stop_proposer, proposer_stopped) = watch::channel(false);
@@ -186,31 +189,31 @@ fn config(identity: &Identity) -> Result<Config, OpenError> {
     config.validate().map_err(consensus)
 }
 
-/// The only voter need not wait for a leader to be silent.
+/// The only voter need not wait for a leader to be silent. It leads by itself when it led last,
+/// or was just initialized; asking for an election then would only unseat it.
 async fn lead_alone(handle: &Handle) -> Result<(), OpenError> {
     let running = &handle.running;
-    let mut metrics = running.raft.metrics();
-    let alone = {
-        let now = metrics.borrow_and_update();
-        let mut voters = now.membership_config.voter_ids();
-        voters.next() == Some(now.id) && voters.next().is_none()
-    };
+    // Asked of the core itself: its metrics lag behind what it already did.
+    let voters = running.raft.with_raft_state(|state| {
+        state.membership_state.effective().voter_ids().collect::<Vec<NodeId>>()
+    });
+    let alone = voters.await.map_err(consensus)? == [running.identity.node_id];
     if !alone {
         return Ok(());
-    }
-    if !handle.leadership().borrow().is_leader {
-        running.raft.trigger().elect().await.map_err(consensus)?;
     }
     let mut leadership = handle.leadership();
     let mut applied = handle.applied();
     let ready = async {
-        let leads = leadership.wait_for(|now| now.is_leader).await.is_ok();
+        while timeout(ELECT_AFTER, leadership.wait_for(|now| now.is_leader)).await.is_err() {
+            running.raft.trigger().elect().await.map_err(consensus)?;
+        }
         let end = running.log.last().map_or(0, |id| id.index);
-        leads && applied.wait_for(|applied| *applied >= end).await.is_ok()
+        applied.wait_for(|applied| *applied >= end).await.map_err(consensus)?;
+        Ok(())
     };
-    match tokio::time::timeout(LEAD_PATIENCE, ready).await {
-        Ok(true) => Ok(()),
-        _ => Err(OpenError::Consensus("the only voter does not come to lead".to_owned())),
+    match timeout(LEAD_PATIENCE, ready).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(consensus("the only voter does not come to lead")),
     }
 }
 

@@ -23,25 +23,31 @@
 pub mod access;
 mod apply;
 mod caller;
+mod check;
 
 mod error;
 mod events;
 mod explain;
+mod explain_text;
 mod jobs;
 mod ledger;
 mod listing;
+mod lookup;
 
 mod output;
 mod paging;
 mod preview;
 mod run_list;
 mod runs;
+mod submit;
 
 mod system;
 mod versions;
 mod views;
 
 use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::consensus;
@@ -99,9 +105,15 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     deps: Deps,
+    /// Schedules of the definitions in force.
     compiled: Compiled,
     access: access::Access,
+    /// Turns at the syntax check: each starts an interpreter.
+    interpreters: Semaphore,
 }
+
+/// Syntax checks at a time.
+const INTERPRETERS_MAX: usize = 4;
 
 /// Where an answer stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +154,8 @@ impl Service {
     /// The use cases on top of `deps`. Needs a tokio runtime: the audit has a writer.
     pub fn new(deps: Deps) -> Service {
         let access = access::Access::start(deps.consensus.clone(), Arc::clone(&deps.clock));
-        Service(Arc::new(Inner { deps, compiled: Compiled::default(), access }))
+        let interpreters = Semaphore::new(INTERPRETERS_MAX);
+        Service(Arc::new(Inner { deps, compiled: Compiled::default(), access, interpreters }))
     }
 
     /// Index of the last entry applied here: what a read shows.

@@ -69,6 +69,20 @@ impl Question {
         rmp_serde::from_slice(rest).map(Some).map_err(|_| refuse("is damaged"))
     }
 
+    /// A page of `items`, which are one more than fit when there are more.
+    pub fn page<T, K: Serialize>(
+        &self,
+        mut items: Vec<T>,
+        limit: usize,
+        key: impl Fn(&T) -> K,
+    ) -> Page<T> {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().filter(|_| more);
+        let next_cursor = last.and_then(|last| self.cursor(&key(last)));
+        Page { items, next_cursor }
+    }
+
     /// The cursor that goes on after `key`.
     pub fn cursor<K: Serialize>(&self, key: &K) -> Option<String> {
         let mut bytes = self.0.to_vec();

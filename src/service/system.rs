@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Caller, Error, Service};
+use super::{Action, Caller, Error, Service, Target};
+use crate::consensus;
 use crate::machine::state::Totals;
 use crate::model::placement::Labels;
-use crate::model::{NodeId, RunStatus, Timestamp};
+use crate::model::{NodeId, Timestamp};
 
 /// What a node is in its cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -151,8 +152,35 @@ impl Service {
     /// # Errors
     /// `Forbidden`.
     pub async fn status(&self, c: &Caller) -> Result<SystemStatus, Error> {
-        let _ = (c, Totals::default(), RunStatus::Lost);
-        Err(Error::Internal(String::new()))
+        c.permit(Action::ReadCluster, Target::Cluster)?;
+        let (status, state) = (self.consensus().status(), self.consensus().state());
+        let local = &self.0.deps.local;
+        let open_runs = state.open_by_status().into_iter();
+        Ok(SystemStatus {
+            node_id: status.node_id,
+            cluster_id: status.cluster_id,
+            role: status.role.into(),
+            leader_id: status.leader,
+            term: status.term,
+            last_log_index: status.last_log,
+            committed_index: status.committed,
+            applied_index: status.applied,
+            checkpoint_index: status.checkpoint,
+            log_time: state.last_at,
+            jobs: state.jobs.len() as u64,
+            jobs_paused: state.jobs.values().filter(|job| !job.spec.enabled.0).count() as u64,
+            open_runs: open_runs.map(|(s, n)| (s.as_str().to_string(), n)).collect(),
+            totals: state.totals.into(),
+            nodes: state.nodes.len() as u64,
+            storage: StorageView {
+                log_bytes: status.log_bytes,
+                history_bytes: status.history_bytes,
+                history_waiting_bytes: status.history_waiting_bytes,
+            },
+            version: local.version.clone(),
+            started_at: local.started_at,
+            uptime_seconds: self.now().since(local.started_at).secs(),
+        })
     }
 
     /// Who leads.
@@ -160,8 +188,9 @@ impl Service {
     /// # Errors
     /// `Forbidden`.
     pub async fn leader(&self, c: &Caller) -> Result<LeaderView, Error> {
-        let _ = c;
-        Err(Error::Internal(String::new()))
+        c.permit(Action::ReadCluster, Target::Cluster)?;
+        let now = *self.consensus().leadership().borrow();
+        Ok(LeaderView { leader_id: now.leader, is_leader: now.is_leader, term: now.term })
     }
 
     /// The cluster's members.
@@ -169,8 +198,28 @@ impl Service {
     /// # Errors
     /// `Forbidden`.
     pub async fn nodes(&self, c: &Caller) -> Result<NodeList, Error> {
-        let _ = c;
-        Err(Error::Internal(String::new()))
+        c.permit(Action::ReadCluster, Target::Cluster)?;
+        let (status, state) = (self.consensus().status(), self.consensus().state());
+        let items = state.nodes.values().map(|node| {
+            let own = node.id == status.node_id;
+            NodeView {
+                id: node.id,
+                address: node.address.clone(),
+                role: match status.leader {
+                    _ if own => status.role.into(),
+                    Some(leader) if leader == node.id => NodeRole::Leader,
+                    _ => NodeRole::Follower,
+                },
+                live: node.accepting,
+                applied_index: own.then_some(status.applied),
+                labels: node.labels.clone(),
+                slots: node.slots,
+                busy: node.busy,
+                boot: node.boot,
+                up_since: node.up_since,
+            }
+        });
+        Ok(NodeList { items: items.collect() })
     }
 
     /// Whether this node can serve.
@@ -178,6 +227,40 @@ impl Service {
     /// # Errors
     /// Every reason why it can't.
     pub fn ready(&self) -> Result<(), Vec<String>> {
-        Err(Vec::new())
+        let mut reasons = Vec::new();
+        if let Some(reason) = &*self.consensus().fatal().borrow() {
+            reasons.push(format!("this node must stop: {reason}"));
+        }
+        if self.consensus().leadership().borrow().leader.is_none() {
+            reasons.push("no leader is known".to_string());
+        }
+        let status = self.consensus().status();
+        if status.applied < status.committed {
+            let behind = status.committed - status.applied;
+            reasons.push(format!("{behind} committed entries are not applied yet"));
+        }
+        if let Err(error) = self.consensus().health() {
+            reasons.push(format!("the storage is not sound: {error}"));
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+impl From<consensus::Role> for NodeRole {
+    fn from(role: consensus::Role) -> Self {
+        match role {
+            consensus::Role::Leader => NodeRole::Leader,
+            consensus::Role::Follower => NodeRole::Follower,
+            consensus::Role::Candidate => NodeRole::Candidate,
+            consensus::Role::Learner => NodeRole::Learner,
+            consensus::Role::Stopped => NodeRole::Stopped,
+        }
+    }
+}
+
+impl From<Totals> for TotalsView {
+    fn from(totals: Totals) -> Self {
+        let Totals { fired, skipped, ranges, succeeded, failed, cancelled, lost } = totals;
+        TotalsView { fired, skipped, ranges, succeeded, failed, cancelled, lost }
     }
 }

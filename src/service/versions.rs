@@ -2,8 +2,14 @@
 
 use serde::Serialize;
 
-use super::{Caller, Error, Page, Paging, Service};
-use crate::model::{JobSpec, Timestamp};
+use super::lookup::job_for;
+use super::paging::Question;
+use super::views::{JobLive, JobView, shown, unresolved};
+use super::{Action, Caller, Error, Page, Paging, Service};
+use crate::machine::State;
+use crate::machine::history::{VersionRow, unpack, version_key, versions_prefix};
+use crate::model::{JobNo, JobSpec, JobUid, Timestamp};
+use crate::storage::{Direction, Scan};
 
 /// A version of a definition.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -20,6 +26,13 @@ pub struct VersionView {
     pub definition: JobSpec,
 }
 
+impl VersionView {
+    fn of(c: &Caller, row: VersionRow) -> Self {
+        let definition = shown(c, &row.spec);
+        VersionView { version: row.version, at: row.at, by: row.by, verb: row.verb, definition }
+    }
+}
+
 impl Service {
     /// The versions of a job, newest first, as far as retention kept them.
     ///
@@ -31,8 +44,18 @@ impl Service {
         name: &str,
         p: Paging,
     ) -> Result<Page<VersionView>, Error> {
-        let _ = (c, name, p);
-        Err(Error::Internal(String::new()))
+        let job = job_for(c, Action::ReadJobs, &self.consensus().state(), name)?;
+        let limit = p.limit()?;
+        let question = Question::new(&("versions", job.no));
+        let mut scan = Scan::prefix(&versions_prefix(job.no), Direction::Backward, limit + 1);
+        if let Some(last) = question.after::<u64>(&p)? {
+            scan = scan.after(&version_key(job.no, last));
+        }
+        let mut items = Vec::new();
+        for (_, value) in self.consensus().history().scan(scan).await? {
+            items.push(VersionView::of(c, unpack(&value)?));
+        }
+        Ok(question.page(items, limit, |version| version.version))
     }
 
     /// One version of a job.
@@ -45,7 +68,48 @@ impl Service {
         name: &str,
         version: u64,
     ) -> Result<VersionView, Error> {
-        let _ = (c, name, version);
-        Err(Error::Internal(String::new()))
+        let job = job_for(c, Action::ReadJobs, &self.consensus().state(), name)?;
+        let row = self.version_row(job.no, version).await?;
+        let (what, name) = ("version".to_string(), format!("{version} of {name}"));
+        row.map(|row| VersionView::of(c, row)).ok_or(Error::NotFound { what, name })
+    }
+
+    pub(super) async fn version_row(
+        &self,
+        no: JobNo,
+        version: u64,
+    ) -> Result<Option<VersionRow>, Error> {
+        match self.consensus().history().get(&version_key(no, version)).await? {
+            Some(value) => Ok(Some(unpack(&value)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// A job as it was at a version that is not in force any more: the answer to a write
+    /// that others have written over.
+    pub(super) async fn view_of_version(
+        &self,
+        c: &Caller,
+        state: &State,
+        no: JobNo,
+        version: u64,
+    ) -> Result<JobView, Error> {
+        let row = self.version_row(no, version).await?.ok_or_else(|| Error::no_job(no))?;
+        let created_at = match state.jobs.get(&no) {
+            Some(job) => job.created_at,
+            None => self.version_row(no, 1).await?.map_or(row.at, |first| first.at),
+        };
+        let live = JobLive {
+            uid: JobUid::new(created_at, no),
+            version,
+            created_at,
+            updated_at: row.at,
+            next_fire_at: None,
+            last_run: state.jobs.get(&no).and_then(|job| job.live.last_run),
+            open_runs: state.jobs.get(&no).map_or(0, |job| job.live.open),
+            unresolved: unresolved(state, &row.spec),
+            schedule_text: super::preview::text_of(&row.spec, created_at),
+        };
+        Ok(JobView { spec: shown(c, &row.spec), live })
     }
 }

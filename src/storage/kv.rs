@@ -29,8 +29,9 @@ pub struct Limits {
 impl Limits {
     /// For the log: few keys, values up to 64 KiB.
     pub const LOG: Self = Self { key: 64, value: 64 * 1024 };
-    /// For the history: many keys, values up to 8 KiB.
-    pub const STATE: Self = Self { key: 1024, value: 8 * 1024 };
+    /// For the history: many keys, values up to 6 KiB. The engine puts up to 16 values into a
+    /// node of its tree, and 16 of 8 KiB are over the quarter of a segment that it allows.
+    pub const STATE: Self = Self { key: 1024, value: 6 * 1024 };
 
     /// Refuses a batch with a key or a value over the bounds.
     ///

@@ -180,6 +180,11 @@ pub(super) fn key(index: u64, part: u16) -> Vec<u8> {
     [&[ENTRY], &index.to_be_bytes()[..], &part.to_be_bytes()[..]].concat()
 }
 
+/// Whether two keys are parts of one entry.
+pub(super) fn same_entry(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.get(..9) == b.get(..9)
+}
+
 /// Above every entry.
 pub(super) fn end() -> Vec<u8> {
     vec![ENTRY + 1]

@@ -208,8 +208,12 @@ impl Writer {
     fn sweep_some(&mut self) {
         let Some(upto) = self.sweep else { return };
         let end = log::key(upto.saturating_add(1), 0);
-        let swept = self.kv.keys(&log::key(0, 0), &end, SWEEP).and_then(|keys| {
+        let swept = self.kv.keys(&log::key(0, 0), &end, SWEEP).and_then(|mut keys| {
             let more = keys.len() == SWEEP;
+            if more && let Some(last) = keys.last().cloned() {
+                // Parts of the last entry may be missing from this page: it goes with the next.
+                keys.retain(|key| !log::same_entry(key, &last));
+            }
             let mut writes = Writes::default();
             keys.into_iter().for_each(|key| writes.delete(key));
             self.kv.write(writes).map(|()| more)

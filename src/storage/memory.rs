@@ -1,13 +1,14 @@
-//! A Kv in memory that loses what was not flushed when it crashes, for tests and simulation.
+//! A Kv in memory that loses what was not flushed when it crashes, for tests and simulation;
+//! and the whole "disk" of a simulated node, which outlives the node.
 
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use imbl::OrdMap;
 
-use super::Error;
 use super::kv::{Direction, Kv, Limits, Pair, Writes};
+use super::{Checkpoints, Error, Identity};
 
 #[derive(Default)]
 struct Maps {
@@ -41,6 +42,43 @@ impl MemoryKv {
 
     fn maps(&self) -> MutexGuard<'_, Maps> {
         self.maps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The disk of a node without a data directory. It outlives the node: opening another one on it
+/// is a restart.
+pub struct MemoryDisk {
+    pub(crate) identity: Identity,
+    pub(crate) log: Arc<MemoryKv>,
+    pub(crate) state: Arc<MemoryKv>,
+    pub(crate) checkpoints: Arc<Checkpoints>,
+}
+
+impl MemoryDisk {
+    /// An empty disk for a node.
+    pub fn new(identity: Identity) -> Arc<Self> {
+        Arc::new(Self {
+            identity,
+            log: Arc::new(MemoryKv::new(Limits::LOG)),
+            state: Arc::new(MemoryKv::new(Limits::STATE)),
+            checkpoints: Arc::new(Checkpoints::in_memory()),
+        })
+    }
+
+    /// Loses everything that was not flushed. End the node first.
+    pub fn crash(&self) {
+        self.log.crash();
+        self.state.crash();
+    }
+
+    /// Makes every later flush of the log fail.
+    pub fn break_log(&self) {
+        self.log.break_flushes();
+    }
+
+    /// Makes every later flush of the history fail.
+    pub fn break_history(&self) {
+        self.state.break_flushes();
     }
 }
 

@@ -27,10 +27,12 @@ mod directory;
 mod fatal;
 mod frames;
 mod history;
+mod history_scan;
 mod kv;
 mod log;
 mod log_writer;
 mod memory;
+mod off_thread;
 mod overlay;
 mod rows;
 mod sled;
@@ -38,12 +40,17 @@ mod sled;
 pub use checkpoint::{Checkpoints, Source};
 pub use directory::{DataDirectory, DirectoryError, Identity};
 pub use fatal::Fatal;
-pub use history::{History, Scan};
+pub use history::History;
+pub use history_scan::Scan;
 pub use kv::{Direction, Kv, Limits, Pair, Writes};
 pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
-pub use memory::MemoryKv;
+pub use memory::{MemoryDisk, MemoryKv};
+pub use off_thread::off_thread;
 pub use sled::{Profile, SledKv};
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::PathBuf;

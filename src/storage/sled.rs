@@ -179,12 +179,14 @@ fn open_guarded(path: &Path, profile: Profile) -> Result<sled::Db, Error> {
         .map_err(|e| Error::file("open", path, e))?;
     match opening.join() {
         Ok(Ok(db)) => Ok(db),
-        Ok(Err(sled::Error::Io(e))) if e.kind() != io::ErrorKind::InvalidData => {
-            Err(Error::file("open", path, e))
-        }
+        Ok(Err(sled::Error::Io(e))) if !is_damage(e.kind()) => Err(Error::file("open", path, e)),
         Ok(Err(e)) => Err(Error::Damaged { what, reason: e.to_string() }),
         Err(panic) => Err(Error::Damaged { what, reason: panic_text(panic.as_ref()) }),
     }
+}
+
+fn is_damage(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {

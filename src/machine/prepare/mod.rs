@@ -45,7 +45,8 @@ pub enum Intent {
     Plain(Box<Op>),
 }
 
-/// Turns `intent` into a command at `now`.
+/// Turns `intent` into a command at `now`, the leader's clock: after a clock ran ahead and
+/// was set back, log time stands still for a while, but new schedules follow the clock.
 ///
 /// # Errors
 /// What can be told without the log: faulty fields, missing jobs, wrong versions.
@@ -56,7 +57,6 @@ pub fn prepare(
     actor: Option<Actor>,
     request: Option<RequestKey>,
 ) -> Result<Command, Rejection> {
-    let now = state.last_at.max(now);
     let op = match intent {
         Intent::PutJob { spec, mode, expected } => jobs::put(state, *spec, mode, expected, now)?,
         Intent::SetEnabled { name, enabled, expected } => {

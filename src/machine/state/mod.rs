@@ -90,6 +90,9 @@ pub struct State {
     pub nodes: OrdMap<NodeId, Arc<Node>>,
     /// Queues with limits or with runs in them.
     pub queues: OrdMap<Name, Queue>,
+    /// Deleted jobs whose history is still to go.
+    #[serde(default)]
+    pub deleted: OrdSet<JobNo>,
     /// Users, tokens, keys.
     pub access: Access,
     /// Requests that were answered.
