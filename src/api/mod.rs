@@ -18,7 +18,7 @@
 //! - The document is made of the types that serve; `openapi.json` is held against it.
 //!
 //! To add an endpoint: a handler in the file of its resource, its `routes!` line there, the
-//! permission in `service`; then `UPDATE_EXPECT=1 cargo test --test api_document` and a
+//! permission in `service`; then `UPDATE_EXPECT=1 cargo test --test api document` and a
 //! test. To add a problem: a row of `problem::TABLE` and a section in docs/errors.md.
 
 mod answer;

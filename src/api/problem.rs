@@ -58,7 +58,6 @@ pub struct Fault {
 pub struct ProblemBody {
     /// Path of the explanation: `/problems/` and the code.
     #[serde(rename = "type")]
-    #[schema(rename = "type", format = UriReference)]
     pub kind: String,
     /// The kind in a few words.
     pub title: String,

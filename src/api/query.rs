@@ -164,6 +164,7 @@ impl<'de> Deserializer<'de> for Texts {
 
     numbers! {
         deserialize_u16 visit_u16 u16,
+        deserialize_i32 visit_i32 i32,
         deserialize_u32 visit_u32 u32,
         deserialize_u64 visit_u64 u64,
         deserialize_i64 visit_i64 i64,

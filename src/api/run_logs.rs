@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::sse::Event;
@@ -78,7 +78,6 @@ async fn run_logs(
     State(api): State<Api>,
     Who(caller): Who,
     Extension(bearer): Extension<Bearer>,
-    OriginalUri(_): OriginalUri,
     headers: HeaderMap,
     Path(path): Path<RunPath>,
     Query(asked): Query<OutputQuery>,

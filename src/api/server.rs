@@ -87,6 +87,12 @@ pub async fn serve_with(
     while connections.join_next().await.is_some() {}
 }
 
+/// Returns once the node stops, or nobody is left to say so.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // What it gives is a lock, which must not be held any longer.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
 async fn connection(
     stream: TcpStream,
     from: SocketAddr,
@@ -109,7 +115,7 @@ async fn connection(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = shutdown.wait_for(|stop| *stop) => {
+        () = stopped(&mut shutdown) => {
             connection.as_mut().graceful_shutdown();
             match tokio::time::timeout(options.grace, connection).await {
                 Ok(ended) => ended,

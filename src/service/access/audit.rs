@@ -130,7 +130,8 @@ impl Service {
             }
             for block in &blocks {
                 let records = records_of(block)?;
-                for record in records.into_iter().rev().filter(|record| record.seq < before) {
+                let upto = before;
+                for record in records.into_iter().rev().filter(|record| record.seq < upto) {
                     (before, looked_at) = (record.seq, looked_at + 1);
                     if f.wants(&record) {
                         items.push(record);
