@@ -33,6 +33,7 @@ mod jobs;
 mod ledger;
 mod listing;
 mod lookup;
+mod nearest;
 
 mod output;
 mod paging;
@@ -44,6 +45,9 @@ mod submit;
 mod system;
 mod versions;
 mod views;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
