@@ -4,11 +4,13 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod consensus;
 pub mod executor;
 pub mod machine;
 pub mod model;
+pub mod node;
 pub mod schedule;
 pub mod scheduler;
 pub mod service;
