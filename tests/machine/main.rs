@@ -8,6 +8,7 @@ mod chains;
 mod chance;
 mod fires;
 mod gates;
+mod golden;
 mod oracle;
 mod overlap;
 mod places;
