@@ -4,6 +4,7 @@
 
 mod world;
 
+mod access;
 mod chains;
 mod chance;
 mod fires;
