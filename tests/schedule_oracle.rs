@@ -3,7 +3,8 @@
 //! The oracle below shares nothing with the implementation: it decides every value by reading
 //! the text again, every day by looking at its neighbours in the calendar, and every DST case
 //! by walking through real time and watching the local clock. A failure prints its seed:
-//! `CRONAPI_SEED=<seed> cargo test --test schedule_oracle` repeats it.
+//! `CRONAPI_SEED=<seed> cargo test --test schedule_oracle` repeats it, and `CRONAPI_CASES=10`
+//! runs ten times as many cases.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -36,7 +37,7 @@ impl Lcg {
     }
 }
 
-/// One seed a day's run, unless given: fixed by default so that a red build stays red.
+/// Fixed unless given, so that a red build stays red; `salt` keeps the tests apart.
 fn seed(salt: u64) -> u64 {
     let base =
         std::env::var("CRONAPI_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_270_101);
@@ -124,7 +125,7 @@ fn day_of_week_selects(text: &str, date: NaiveDate) -> bool {
     text.split(',').any(|item| {
         let item = item.to_ascii_uppercase();
         if let Some((day, nth)) = item.split_once('#') {
-            number(day) % 7 == today && i64::from((date.day() + 6) / 7) == number(nth)
+            number(day) % 7 == today && i64::from(date.day().div_ceil(7)) == number(nth)
         } else if let Some(day) = item.strip_suffix('L') {
             number(day) % 7 == today && plus(date, 7).month() != date.month()
         } else {
@@ -209,8 +210,9 @@ impl Oracle {
         to: i64,
         step: i64,
     ) -> Vec<i64> {
-        // The walk starts early enough to know what the clock has shown before `from`.
-        let start = from - 30 * 3_600;
+        // The walk starts early enough to know what the clock has shown before `from`: no clock
+        // since 1973 was set back by more than three hours.
+        let start = from - 4 * 3_600;
         let mut fires = vec![];
         let mut before = start - step + offset(zone, start - step);
         let mut highest = before;
@@ -437,7 +439,8 @@ fn compare(rng: &mut Lcg, expr: &str, zone: Tz, from: i64, to: i64, step: i64) -
 }
 
 fn with_seed(salt: u64, cases: usize, mut case: impl FnMut(&mut Lcg)) {
-    for n in 0..cases {
+    let times = std::env::var("CRONAPI_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    for n in 0..cases * times {
         let seed = seed(salt).wrapping_add(n as u64 * 7_919);
         let mut rng = Lcg(seed);
         rng.below(2);
@@ -452,7 +455,7 @@ fn with_seed(salt: u64, cases: usize, mut case: impl FnMut(&mut Lcg)) {
 #[test]
 fn five_fields_agree_around_transitions() {
     let mut fires = 0;
-    with_seed(1, 2_500, |rng| {
+    with_seed(1, 1_500, |rng| {
         let (zone, change) = zone_and_transition(rng);
         let from = change - 60 * rng.between(0, 10 * 60);
         let to = change + 30 * 3_600;
@@ -465,13 +468,13 @@ fn five_fields_agree_around_transitions() {
         let expr = format!("{minute} {hour} {dom} * {dow}");
         fires += compare(rng, &expr, zone, from, to, 60);
     });
-    assert!(fires > 20_000, "only {fires} fires were compared");
+    assert!(fires > 10_000, "only {fires} fires were compared");
 }
 
 #[test]
 fn six_and_seven_fields_agree_around_transitions_by_the_second() {
     let mut fires = 0;
-    with_seed(2, 250, |rng| {
+    with_seed(2, 200, |rng| {
         let (zone, change) = zone_and_transition(rng);
         let from = change - rng.between(0, 4_000);
         let to = change + 7_500;
@@ -485,7 +488,7 @@ fn six_and_seven_fields_agree_around_transitions_by_the_second() {
         }
         fires += compare(rng, &expr, zone, from, to, 1);
     });
-    assert!(fires > 50_000, "only {fires} fires were compared");
+    assert!(fires > 20_000, "only {fires} fires were compared");
 }
 
 #[test]
@@ -506,7 +509,7 @@ fn months_of_minutes_agree() {
 #[test]
 fn days_agree_up_to_the_horizon() {
     let mut never = 0;
-    with_seed(4, 1_500, |rng| {
+    with_seed(4, 800, |rng| {
         let year = rng.between(1971, 2098);
         let from = NaiveDate::from_yo_opt(year as i32, rng.between(1, 365) as u32).unwrap();
         let (dom, dow) = days(rng, 60);
@@ -532,14 +535,14 @@ fn days_agree_up_to_the_horizon() {
 
 // ---------------------------------------------------------------- another library
 
-/// croner reads three things otherwise, which are left out: `*/n` in a day field (it ORs),
-/// ranges that end in `SUN`, and ranges `a-a`.
+/// croner reads two things otherwise, which are left out: `*/n` in a day field (it ORs) and
+/// ranges that end in `SUN`.
 fn croner_field(rng: &mut Lcg, star: u64, low: i64, high: i64, names: &[&str], min: i64) -> String {
     loop {
         let text = field(rng, star, low, high, names, min);
         let day = high == 31 || names == WEEKDAYS;
         let sunday = text.to_ascii_uppercase().contains("-SUN");
-        if !(day && text.starts_with("*/")) && !sunday {
+        if !(sunday || day && text.starts_with("*/")) {
             return text;
         }
     }
@@ -547,7 +550,7 @@ fn croner_field(rng: &mut Lcg, star: u64, low: i64, high: i64, names: &[&str], m
 
 #[test]
 fn croner_agrees_in_utc() {
-    with_seed(5, 1_500, |rng| {
+    with_seed(5, 800, |rng| {
         let minute = croner_field(rng, 10, 0, 59, &[], 0);
         let hour = croner_field(rng, 20, 0, 23, &[], 0);
         let dom = match rng.below(5) {
@@ -581,6 +584,36 @@ fn croner_agrees_in_utc() {
         let got: Vec<i64> =
             ours.upcoming(from).take(6).take_while(|t| *t < 4_000_000_000).collect();
         assert_eq!(got, expected, "`{expr}` after {start}");
+    });
+}
+
+/// Around changes of the clock, croner agrees on one fixed time and on true wildcards. Lists of
+/// fixed times are left out: it takes them for wildcards. So are gaps of three hours (Casey) and
+/// of days, where it ends.
+#[test]
+fn croner_agrees_around_transitions() {
+    with_seed(6, 250, |rng| {
+        let zone: Tz = rng.pick(&ZONES).parse().unwrap();
+        let Some(change) = a_transition(rng, zone) else {
+            return;
+        };
+        if offset(zone, change) - offset(zone, change - 1) > 2 * 3_600 {
+            return;
+        }
+        let expr = match rng.below(3) {
+            0 => format!("{} {} * * *", rng.between(0, 59), rng.between(0, 4)),
+            1 => format!("*/{} * * * *", rng.pick(&[1, 5, 10, 30])),
+            _ => format!("{} * * * *", rng.between(0, 59)),
+        };
+        let from = change - 60 * rng.between(0, 300);
+        let to = change + 20 * 3_600;
+        let other: croner::Cron = expr.parse().unwrap();
+        let start = zone.timestamp_opt(from, 0).unwrap();
+        let expected: Vec<i64> =
+            other.iter_after(start).map(|at| at.timestamp()).take_while(|t| *t <= to).collect();
+        let ours = schedule(&expr, zone.name(), DstGap::RunAfter, None);
+        let got: Vec<i64> = ours.upcoming(from).take_while(|t| *t <= to).collect();
+        assert_eq!(got, expected, "`{expr}` in {} after {from}", zone.name());
     });
 }
 

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::model::access::{Actor, ApiToken, Role, Scope, User};
 use crate::model::placement::Labels;
 use crate::model::{
-    BootId, Fence, JobNo, JobSpec, Name, NodeId, Outcome, Parameters, RunId, RunStatus, SkipReason,
-    Timestamp, Usage,
+    BootId, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Outcome, Parameters, RunId, RunStatus,
+    SkipReason, Timestamp, Usage,
 };
 
 /// One replicated step.
@@ -137,6 +137,7 @@ mod packed_bytes {
 }
 
 /// The kinds of step. See `apply/` for what each does.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// The first command of a cluster: its signing key and its first admin.
@@ -202,16 +203,24 @@ pub enum Op {
 }
 
 /// A history row to remove.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrimKey {
     /// A closed run and its output: per attempt, chunk rows below the bound.
-    Run { id: RunId, outputs: Vec<(u32, u32)> },
+    Run {
+        id: RunId,
+        outputs: Vec<(u32, u32)>,
+        /// Stays as the outcome of its nominal time.
+        ledger: Option<Box<LedgerRow>>,
+    },
     /// A ledger row.
     Ledger { no: JobNo, nominal: Timestamp },
     /// A version of a definition.
     Version { no: JobNo, version: u64 },
     /// A block of the feed of closed runs.
     Feed { first: u64 },
+    /// Nothing is left of a deleted job.
+    Gone { no: JobNo },
 }
 
 /// A key that access tokens are signed with.

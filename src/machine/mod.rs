@@ -26,6 +26,9 @@ pub mod prepare;
 pub mod reply;
 pub mod state;
 
+pub use crate::model::Event;
+#[cfg(test)]
+pub(crate) use apply::PANIC_FOR_TESTS;
 pub use apply::apply_entry;
 pub use command::{Command, Op};
 pub use history::{Output, Row};

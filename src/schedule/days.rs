@@ -18,7 +18,7 @@ pub(super) struct Days {
     either: bool,
     /// Bit m is set for month m, 1 to 12.
     months: u32,
-    /// Ascending.
+    /// Ascending; empty for every year, which spares most schedules the list.
     years: Vec<u32>,
 }
 
@@ -52,7 +52,7 @@ impl Days {
             day_of_week: DayField::of(&cron.day_of_week),
             either: cron.either_day(),
             months: mask(&cron.month.values),
-            years: cron.year.values.clone(),
+            years: if cron.year.is_full() { vec![] } else { cron.year.values.clone() },
         })
     }
 
@@ -60,8 +60,7 @@ impl Days {
     pub(super) fn first_from(&self, date: NaiveDate) -> Option<NaiveDate> {
         let year = u32::try_from(date.year()).unwrap_or(0).max(YEAR.min);
         let from = NaiveDate::from_ymd_opt(YEAR.min as i32, 1, 1)?.max(date);
-        let later = self.years.partition_point(|y| *y < year);
-        for &year in self.years.iter().skip(later) {
+        for year in (year..=YEAR.max).filter(|y| self.has_year(*y)) {
             for month in (1..=12).filter(|month| self.months & 1 << month != 0) {
                 let first = NaiveDate::from_ymd_opt(year as i32, month, 1)?;
                 let skipped = match from.signed_duration_since(first).num_days() {
@@ -76,6 +75,10 @@ impl Days {
             }
         }
         None
+    }
+
+    fn has_year(&self, year: u32) -> bool {
+        self.years.is_empty() || self.years.binary_search(&year).is_ok()
     }
 
     /// The selected days of the month that begins on `first`, as bits 1 to 31.

@@ -120,6 +120,9 @@ fn parse_instant(text: &str) -> Result<i64, Fault> {
 }
 
 fn parse_cron(text: &str, job: &str) -> Result<Expr, Fault> {
+    if text.starts_with("TZ=") || text.starts_with("CRON_TZ=") {
+        return Err(Fault::expr("a zone can't be part of it; set `timezone` instead"));
+    }
     let texts: Vec<&str> = text.split_ascii_whitespace().collect();
     let (seconds, years) = match texts.len() {
         5 => (0, 0),

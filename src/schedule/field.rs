@@ -205,7 +205,8 @@ impl Source<'_> {
             format!("{low}-{star_max},{min}-{high}")
         };
         Err(self.fault(format!(
-            "`{item}`: the range runs backwards; write `{high}-{low}`, or `{wrapped}` to wrap around"
+            "`{item}`: the range runs backwards; write `{high}-{low}`, or `{wrapped}` to wrap \
+             around"
         )))
     }
 

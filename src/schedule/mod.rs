@@ -34,6 +34,8 @@ mod field;
 mod nominal;
 mod special;
 mod spread;
+#[cfg(test)]
+mod tests;
 mod wall;
 mod zone;
 
@@ -48,3 +50,6 @@ pub use zone::zone_names;
 /// The end of schedules: 2100-01-01T00:00:00 (as wall time and as instant), exclusive. The zone
 /// data and the `cron` crate say nothing dependable after it.
 pub const HORIZON_S: i64 = 4_102_444_800;
+
+/// The edition of the IANA zone data compiled in, such as `2025b`: for version reports.
+pub const ZONE_DATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;

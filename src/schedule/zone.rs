@@ -181,3 +181,62 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row.last().copied().unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Reading, TZ_VARIANTS, Zone, first};
+
+    const DAY_S: i64 = 86_400;
+    /// 1973-01-01: before it some offsets have odd seconds, which the walk below does not need.
+    const FROM: i64 = 94_694_400;
+
+    /// Every change of every zone up to the horizon, read at the seconds around its edges.
+    /// Changes that undo each other within two days are not seen; there are none in the data.
+    #[test]
+    fn every_change_of_every_zone_is_read_as_the_clock_shows_it() {
+        let (mut gaps, mut folds) = (0, 0);
+        for zone in TZ_VARIANTS.map(Zone) {
+            let mut day = FROM;
+            let mut before = zone.offset_at(day);
+            while day < super::super::HORIZON_S {
+                let next = day + 2 * DAY_S;
+                let after = zone.offset_at(next);
+                if after != before {
+                    let change = first(day, next, |t| zone.offset_at(t) == after);
+                    if after > before {
+                        check_gap(zone, change, before, after);
+                        gaps += 1;
+                    } else {
+                        check_fold(zone, change, before, after);
+                        folds += 1;
+                    }
+                }
+                (day, before) = (next, after);
+            }
+        }
+        assert!(gaps > 10_000 && folds > 10_000, "{gaps} gaps, {folds} folds");
+    }
+
+    fn check_gap(zone: Zone, change: i64, before: i64, after: i64) {
+        let (begin, end) = (change + before, change + after);
+        assert_eq!(zone.read(begin - 1), Reading::Once(change - 1), "{zone:?}");
+        assert_eq!(zone.read(begin), Reading::Never { resume: change }, "{zone:?}");
+        assert_eq!(zone.read(end - 1), Reading::Never { resume: change }, "{zone:?}");
+        assert_eq!(zone.read(end), Reading::Once(change), "{zone:?}");
+    }
+
+    fn check_fold(zone: Zone, change: i64, before: i64, after: i64) {
+        let (bottom, top) = (change + after, change + before);
+        assert_eq!(zone.read(bottom - 1), Reading::Once(bottom - 1 - before), "{zone:?}");
+        for wall in [bottom, top - 1] {
+            let (first, second) = (wall - before, wall - after);
+            assert_eq!(zone.read(wall), Reading::Twice { first, second }, "{zone:?}");
+            for (t, first_pass) in [(first, true), (second, false)] {
+                let fold = zone.fold_at(t).unwrap();
+                assert_eq!((fold.bottom, fold.top), (bottom, top), "{zone:?}");
+                assert_eq!(fold.first_pass, first_pass, "{zone:?}");
+            }
+        }
+        assert_eq!(zone.read(top), Reading::Once(change + before - after), "{zone:?}");
+    }
+}

@@ -23,6 +23,8 @@ impl Cx<'_> {
     /// Logins and denials.
     pub(super) fn note(&mut self, entries: &[AuditNote]) -> Answer {
         for note in entries {
+            #[cfg(test)]
+            assert_ne!(note.action, super::PANIC_FOR_TESTS);
             let actor = note.actor.clone();
             let change = cut(&note.change);
             let (from, id) = (actor.from, actor.request_id);
@@ -47,8 +49,8 @@ impl Cx<'_> {
             seq: self.s.counters.audit,
             at,
             actor,
-            action: action.to_string(),
-            target: target.to_string(),
+            action: clip(action),
+            target: clip(target),
             from,
             request_id,
             change,
@@ -108,5 +110,12 @@ fn cut(value: &Value) -> Value {
     if text.chars().count() <= TEXT_MAX {
         return value.clone();
     }
-    Value::String(text.chars().take(TEXT_MAX).chain("…".chars()).collect())
+    Value::String(clip(&text))
+}
+
+fn clip(text: &str) -> String {
+    if text.chars().count() <= TEXT_MAX {
+        return text.to_string();
+    }
+    text.chars().take(TEXT_MAX).chain("…".chars()).collect()
 }

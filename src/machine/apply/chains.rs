@@ -90,6 +90,7 @@ impl Cx<'_> {
         };
         self.out.closed.push((self.s.counters.closed, id));
         self.out.put(run_key(id), &run);
+        self.edit_job(no, |job| job.live.kept += 1);
         let status = Some((id, RunStatus::Skipped));
         self.event_because("run.skipped", Some(&run.job), status, Some(why));
     }

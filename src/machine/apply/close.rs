@@ -42,6 +42,7 @@ impl Cx<'_> {
         self.edit_job(no, |job| {
             job.live.open = job.live.open.saturating_sub(1);
             job.live.last_run = Some(last_run);
+            job.live.kept += 1;
         });
         let kind = format!("run.{}", status.as_str());
         let (name, why) = (run.job.clone(), run.reason.clone().or(run.error.clone()));

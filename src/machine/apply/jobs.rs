@@ -120,6 +120,7 @@ impl Cx<'_> {
         self.set_next(no, None);
         self.s.names.remove(&job.spec.name);
         self.s.jobs.remove(&no);
+        self.s.deleted.insert(no);
         self.event("job.deleted", Some(&job.spec.name), None);
         self.audit("job.delete", job.spec.name.as_str(), difference(Some(&job.spec), None));
         Ok(Reply::Done)

@@ -11,6 +11,8 @@
 //!
 //! To add a command: `docs/checklists/command.md`.
 
+#![deny(clippy::disallowed_types)]
+
 mod access;
 mod admit;
 mod assign;
@@ -34,6 +36,8 @@ use super::command::{Command, Op};
 use super::history::Output;
 use super::reply::{Answer, Rejection, Reply};
 use super::state::{Job, OpenRun, Remembered, State};
+
+pub use self::audit::chain_hash;
 
 /// Applies the commands of one log entry, in order. Each is answered on its own.
 pub fn apply_entry(
@@ -97,6 +101,10 @@ fn remember(s: &mut State, at: Timestamp, key: uuid::Uuid, fingerprint: uuid::Uu
     window.by_age.insert((at, key));
     window.by_key.insert(key, Remembered { at, fingerprint, reply });
 }
+
+/// An audit note with this action panics, so that tests see what a bug here does to a node.
+#[cfg(test)]
+pub(crate) const PANIC_FOR_TESTS: &str = "panic-for-tests";
 
 /// What the handlers of one command share.
 struct Cx<'a> {

@@ -101,8 +101,14 @@ impl Cx<'_> {
     pub(super) fn trim(&mut self, keys: &[TrimKey]) -> Answer {
         for key in keys {
             match key {
-                TrimKey::Run { id, outputs } => {
+                TrimKey::Run { id, outputs, ledger } => {
                     self.out.remove(run_key(*id));
+                    let job = id.job_no();
+                    if let Some(row) = ledger.as_deref().filter(|_| self.s.jobs.contains_key(&job))
+                    {
+                        self.out.put(ledger_key(job, row.nominal_time), row);
+                    }
+                    self.edit_job(job, |job| job.live.kept = job.live.kept.saturating_sub(1));
                     for (attempt, first) in outputs {
                         self.out.remove(output_key(*id, *attempt, *first));
                     }
@@ -110,6 +116,9 @@ impl Cx<'_> {
                 TrimKey::Ledger { no, nominal } => self.out.remove(ledger_key(*no, *nominal)),
                 TrimKey::Version { no, version } => self.out.remove(version_key(*no, *version)),
                 TrimKey::Feed { first } => self.out.remove(feed_key(*first)),
+                TrimKey::Gone { no } => {
+                    self.s.deleted.remove(no);
+                }
             }
         }
         Ok(Reply::Done)

@@ -47,6 +47,9 @@ pub struct Live {
     pub join_mark: u64,
     /// The success counter at the job's own last success; 0: none yet.
     pub success: u64,
+    /// Closed runs that history keeps.
+    #[serde(default)]
+    pub kept: u64,
     /// Its last closed run.
     pub last_run: Option<LastRun>,
 }

@@ -1,8 +1,16 @@
 //! The replicated state: what decisions are made from.
 //!
+//! Owns: definitions with what is live about them, open runs, nodes, queues, people, and the
+//! ordered indexes that `plan` walks. Does not own: closed runs, ledger rows, audit and
+//! output, which are history; nor how anything changes, which is `apply`.
+//!
 //! All maps are persistent (`imbl`): a clone shares everything, so readers, `plan` and
 //! checkpoints work on a snapshot of their own while `apply` goes on. Only `apply` writes.
-//! Closed runs, ledger rows, audit and output are not here: they are history.
+//!
+//! To add a field: give it `#[serde(default)]`, so that older checkpoints still read; an
+//! index also needs its rule in `invariants.rs`.
+
+#![deny(clippy::disallowed_types)]
 
 mod access;
 mod job;
@@ -94,6 +102,9 @@ pub struct State {
     pub nodes: OrdMap<NodeId, Arc<Node>>,
     /// Queues with limits or with runs in them.
     pub queues: OrdMap<Name, Queue>,
+    /// Deleted jobs whose history is still to go.
+    #[serde(default)]
+    pub deleted: OrdSet<JobNo>,
     /// Users, tokens, keys.
     pub access: Access,
     /// Requests that were answered.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BootId, Fence, JobSpec, Run, Timestamp};
 
 /// What a waiting run waits for.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wait {
     /// For every dependency to succeed after success `after`, until then at most.

@@ -1,0 +1,107 @@
+//! Decides when a checkpoint is due, and purges the log behind the older of the two kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::log_store::LogStore;
+use super::snapshot::index_in;
+use super::state_machine::Published;
+use super::types::Raft;
+use crate::storage::Checkpoints;
+
+/// Bytes of log since the last checkpoint that make the next one due, unless the last one itself
+/// was larger.
+const BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// How often that is looked at.
+const EVERY: Duration = Duration::from_millis(100);
+/// A checkpoint that takes longer than this is given up as far as waiting goes.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The same for a purge, which only sets a mark.
+const PURGE_PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) struct Checkpointer {
+    pub raft: Raft,
+    pub log: LogStore,
+    pub published: Arc<Published>,
+    pub checkpoints: Arc<Checkpoints>,
+    /// Entries applied since the last one that make the next one due.
+    pub entries: u64,
+    /// Bytes appended when the last checkpoint was begun.
+    pub bytes_at_last: u64,
+}
+
+impl Checkpointer {
+    /// Runs until `stop` turns true, then takes a last checkpoint.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let stopping = tokio::select! {
+                () = tokio::time::sleep(EVERY) => false,
+                _ = stop.wait_for(|stop| *stop) => true,
+            };
+            let applied = *self.published.applied.borrow();
+            let due = if stopping { applied > self.last_index() } else { self.is_due(applied) };
+            if due {
+                self.take(applied).await;
+            }
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    fn last_index(&self) -> u64 {
+        let newest = self.published.checkpoint();
+        newest.as_ref().and_then(|(meta, _)| meta.last_log_id).map_or(0, |id| id.index)
+    }
+
+    fn is_due(&self, applied: u64) -> bool {
+        let last = self.last_index();
+        let bytes = self.log.appended_bytes().saturating_sub(self.bytes_at_last);
+        if applied <= last || (applied - last < self.entries && bytes < BYTES_MIN) {
+            return false;
+        }
+        // Copying a large state more often than its log outgrows it would cost more than it saves.
+        let size = self.published.checkpoint().as_ref().map_or(0, |(_, source)| source.bytes());
+        applied - last >= self.entries || bytes >= size
+    }
+
+    async fn take(&mut self, applied: u64) {
+        let bytes = self.log.appended_bytes();
+        let mut metrics = self.raft.metrics();
+        if self.raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+        let taken = metrics.wait_for(|now| {
+            now.running_state.is_err() || now.snapshot.is_some_and(|id| id.index >= applied)
+        });
+        match timeout(PATIENCE, taken).await {
+            Ok(Ok(_)) => {}
+            _ => return tracing::warn!(applied, "a checkpoint takes unusually long"),
+        }
+        self.bytes_at_last = bytes;
+        self.purge().await;
+    }
+
+    /// Purges up to the older of the two checkpoints kept; with one there is nothing to purge.
+    async fn purge(&self) {
+        let kept = match self.checkpoints.list() {
+            Ok(kept) => kept,
+            Err(error) => return tracing::warn!(%error, "the log is not purged"),
+        };
+        let [_, (older, _)] = kept.as_slice() else { return };
+        let Some(upto) = index_in(older) else { return };
+        if let Err(error) = self.raft.trigger().purge_log(upto).await {
+            return tracing::warn!(%error, "the log is not purged");
+        }
+        let mut metrics = self.raft.metrics();
+        let purged = metrics.wait_for(|now| {
+            now.running_state.is_err() || now.purged.is_some_and(|id| id.index >= upto)
+        });
+        if timeout(PURGE_PATIENCE, purged).await.is_err() {
+            tracing::warn!(upto, "purging the log takes unusually long");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The replicated log: commands go in at the leader, and every node applies them in one order.
+//!
+//! Owns: the consensus library and everything that knows its types, the proposer that turns many
+//! commands into one entry, leadership, and checkpoints. Does not own: what commands mean
+//! (`machine`), nor how bytes become durable (`storage`).
+//!
+//! ```text
+//! submit ──> queue ─┐
+//!                   ├─ proposer: up to 1,024 commands = one entry ──> raft ──> log_store, flushed
+//! propose ─> queue ─┘                                                  │
+//!    answers, in order <── state_machine: machine::apply <── committed ┘
+//!                             │ state, events, history rows
+//!                             └─ checkpointer: clone, write, publish, purge the log
+//! ```
+//!
+//! Invariants:
+//! - Nothing but the proposer writes to the log: one entry costs one flush (ADR 0004).
+//! - An answer means durable on a quorum and applied here. An error says whether the command may
+//!   still have been applied ([`SubmitError::ambiguous`]).
+//! - The machine's state is a checkpoint plus the log after it (ADR 0005).
+//! - A command that can't be decoded, or a panic in `apply`, stops the node.
+//!
+//! To add a member-to-member message: the message in `proto/`, its client in `network`, its
+//! server beside it. To change what a checkpoint holds: `wire`'s head, `snapshot` and `recovery`.
+
+mod checkpointer;
+mod convert;
+mod events;
+mod handle;
+mod leadership;
+mod log_storage;
+mod log_store;
+mod network;
+mod open;
+mod options;
+mod proposer;
+mod recovery;
+mod snapshot;
+mod state_machine;
+mod status;
+mod submit;
+mod tail;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use events::TooOld;
+pub use handle::{Handle, ShutdownError};
+pub use leadership::Leadership;
+pub use open::{OpenError, open};
+pub use options::Options;
+pub use status::{Role, Status};
+pub use submit::{Committed, SubmitError};
+pub use types::{Node, NodeId};

@@ -1,0 +1,215 @@
+//! Turns many commands into few entries, and one entry's answers back into many.
+//!
+//! The library writes and flushes one entry at a time. While up to two are under way, commands
+//! gather in the queue; whatever has gathered becomes the next entry. There is no timer: the
+//! flush is the window (ADR 0004).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use openraft::error::ClientWriteError;
+use openraft::raft::ClientWriteResult;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use super::leadership::Leadership;
+use super::submit::{Committed, SubmitError};
+use super::types::{Payload, Raft, TypeConfig};
+use crate::machine::Answer;
+use crate::wire::{Batch, EncodedCommand};
+
+/// Commands in one entry.
+pub(super) const COMMANDS_MAX: usize = 1024;
+/// Bytes of commands in one entry, unless a single command is larger.
+pub(super) const BATCH_BYTES_MAX: usize = 60 * 1024;
+/// Bytes of a single command: it becomes an entry alone, stored in parts.
+pub(super) const COMMAND_BYTES_MAX: usize = 200 * 1024;
+/// Entries under way. One is flushed while the next fills.
+const DEPTH: usize = 2;
+/// Commands waiting; more are refused.
+const QUEUE: usize = 16 * 1024;
+/// The leader's own batches waiting.
+const LEADER_QUEUE: usize = 256;
+
+/// A command that waits for its answer.
+pub(super) struct Single {
+    pub command: EncodedCommand,
+    pub reply: oneshot::Sender<Result<Committed, SubmitError>>,
+}
+
+/// Commands that the leader decided together: an entry of their own.
+pub(super) struct Decided {
+    pub term: u64,
+    pub commands: Vec<EncodedCommand>,
+    pub reply: oneshot::Sender<Result<Vec<Answer>, SubmitError>>,
+}
+
+/// Where commands enter. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Queues {
+    pub singles: mpsc::Sender<Single>,
+    /// Served first: a fire never waits for a crowd of callers.
+    pub decided: mpsc::Sender<Decided>,
+}
+
+/// The only writer of entries.
+pub(super) struct Proposer {
+    raft: Raft,
+    leadership: watch::Receiver<Leadership>,
+    singles: mpsc::Receiver<Single>,
+    decided: mpsc::Receiver<Decided>,
+    /// Taken from the queue, but too large for the entry before.
+    held: Option<Single>,
+    depth: Arc<Semaphore>,
+}
+
+enum Next {
+    Singles(Vec<Single>),
+    Decided(Decided),
+}
+
+impl Proposer {
+    pub fn new(raft: Raft, leadership: watch::Receiver<Leadership>) -> (Self, Queues) {
+        let (singles_in, singles) = mpsc::channel(QUEUE);
+        let (decided_in, decided) = mpsc::channel(LEADER_QUEUE);
+        let depth = Arc::new(Semaphore::new(DEPTH));
+        let proposer = Self { raft, leadership, singles, decided, held: None, depth };
+        (proposer, Queues { singles: singles_in, decided: decided_in })
+    }
+
+    /// Runs until `stop` turns true and the queues are empty, and every answer is given.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let Ok(permit) = Arc::clone(&self.depth).acquire_owned().await else {
+                return;
+            };
+            let next = tokio::select! {
+                biased;
+                next = self.next() => next,
+                // Only once nothing is waiting: what was accepted is answered.
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            match next {
+                Next::Singles(singles) => self.send_singles(singles, permit).await,
+                Next::Decided(decided) => self.send_decided(decided, permit).await,
+            }
+        }
+        // Nothing is sent any more; what is under way still answers.
+        self.singles.close();
+        self.decided.close();
+        while let Ok(late) = self.singles.try_recv() {
+            refuse(late.reply, SubmitError::Stopping);
+        }
+        while let Ok(late) = self.decided.try_recv() {
+            refuse(late.reply, SubmitError::Stopping);
+        }
+        let _all = self.depth.acquire_many(DEPTH as u32).await;
+    }
+
+    async fn next(&mut self) -> Next {
+        if let Some(held) = self.held.take() {
+            return Next::Singles(self.fill(held));
+        }
+        tokio::select! {
+            biased;
+            Some(decided) = self.decided.recv() => Next::Decided(decided),
+            Some(single) = self.singles.recv() => Next::Singles(self.fill(single)),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Adds what else is waiting, as far as it fits.
+    fn fill(&mut self, first: Single) -> Vec<Single> {
+        let mut bytes = first.command.size();
+        let mut batch = vec![first];
+        while batch.len() < COMMANDS_MAX
+            && bytes < BATCH_BYTES_MAX
+            && let Ok(single) = self.singles.try_recv()
+        {
+            bytes += single.command.size();
+            if bytes > BATCH_BYTES_MAX {
+                self.held = Some(single);
+                break;
+            }
+            batch.push(single);
+        }
+        batch
+    }
+
+    async fn send_singles(&self, singles: Vec<Single>, permit: OwnedSemaphorePermit) {
+        let (commands, replies): (Vec<_>, Vec<_>) =
+            singles.into_iter().map(|single| (single.command, single.reply)).unzip();
+        self.send(commands, permit, move |outcome| match outcome {
+            Ok((answers, index)) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    // The caller may have given up; the command is applied all the same.
+                    let _ = reply.send(Ok(Committed { answer, index }));
+                }
+            }
+            Err(error) => replies.into_iter().for_each(|reply| refuse(reply, error.clone())),
+        })
+        .await;
+    }
+
+    async fn send_decided(&self, decided: Decided, permit: OwnedSemaphorePermit) {
+        let Decided { term: expected, commands, reply } = decided;
+        let Leadership { term: current, leader, is_leader } = *self.leadership.borrow();
+        if !is_leader {
+            return refuse(reply, SubmitError::NoLeader { leader });
+        }
+        if current != expected {
+            return refuse(reply, SubmitError::TermMoved { expected, current });
+        }
+        self.send(commands, permit, move |outcome| {
+            let _ = reply.send(outcome.map(|(answers, _)| answers));
+        })
+        .await;
+    }
+
+    /// Hands one entry to the library and lets `finish` have its outcome. Entries keep the order
+    /// of these calls; only the waiting happens elsewhere.
+    async fn send(
+        &self,
+        commands: Vec<EncodedCommand>,
+        permit: OwnedSemaphorePermit,
+        finish: impl FnOnce(Result<(Vec<Answer>, u64), SubmitError>) + Send + 'static,
+    ) {
+        let count = commands.len();
+        let payload = Payload::new(Batch::new(commands));
+        let appended = payload.appended();
+        let receiver = match self.raft.client_write_ff(payload).await {
+            Ok(receiver) => receiver,
+            Err(_) => return finish(Err(SubmitError::Stopping)),
+        };
+        tokio::spawn(async move {
+            let outcome = match receiver.await {
+                Ok(outcome) => judge(outcome, count, &appended),
+                Err(_) if appended.load(Ordering::Acquire) => Err(SubmitError::Unknown),
+                Err(_) => Err(SubmitError::Stopping),
+            };
+            finish(outcome);
+            drop(permit);
+        });
+    }
+}
+
+/// Reads the library's outcome. Its "forward to the leader" is also what an entry gets that was
+/// appended here and then overwritten by a new leader, and that may live on elsewhere.
+fn judge(
+    outcome: ClientWriteResult<TypeConfig>,
+    count: usize,
+    appended: &AtomicBool,
+) -> Result<(Vec<Answer>, u64), SubmitError> {
+    match outcome {
+        Ok(done) if done.data.0.len() == count => Ok((done.data.0, done.log_id.index)),
+        Ok(_) => Err(SubmitError::Unknown),
+        Err(_) if appended.load(Ordering::Acquire) => Err(SubmitError::Unknown),
+        Err(ClientWriteError::ForwardToLeader(to)) => {
+            Err(SubmitError::NoLeader { leader: to.leader_id })
+        }
+        Err(ClientWriteError::ChangeMembershipError(_)) => Err(SubmitError::Unknown),
+    }
+}
+
+fn refuse<T>(reply: oneshot::Sender<Result<T, SubmitError>>, error: SubmitError) {
+    let _ = reply.send(Err(error));
+}

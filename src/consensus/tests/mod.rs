@@ -1,0 +1,10 @@
+//! Tests of whole nodes and of the library's contract with our storage.
+
+mod batching;
+mod damage;
+mod fixture;
+mod golden;
+mod install;
+mod kill;
+mod restart;
+mod suite;

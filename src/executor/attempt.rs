@@ -1,0 +1,206 @@
+//! One attempt: order, run, report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::clock;
+use crate::machine::Op;
+use crate::machine::command::{End, OutputChunk};
+use crate::machine::state::OpenRun;
+use crate::model::{Fence, RunId, RunStatus, Timestamp, Usage};
+
+use super::order::{Here, order};
+use super::report::report;
+use super::runner::{self, Chunk, Ended, Outcome, Stream};
+use super::worker::Parts;
+
+/// An attempt that ends sooner does not report its start on its own: the end tells it.
+const START_REPORT_AFTER: Duration = Duration::from_millis(20);
+/// Batches of output between the runner and the log.
+const OUTPUT_BATCHES: usize = 8;
+
+/// Why the node wants an attempt stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopFor {
+    /// Nothing yet.
+    Nothing,
+    /// The state says so.
+    Cancel,
+    /// The node goes down.
+    Shutdown,
+}
+
+/// The numbers that make a report count.
+#[derive(Clone, Copy)]
+struct Held {
+    run: RunId,
+    attempt: u32,
+    fence: Fence,
+}
+
+/// Carries out the open attempt of `open` and reports it.
+pub(super) async fn carry_out(
+    parts: Arc<Parts>,
+    open: Arc<OpenRun>,
+    stop: watch::Receiver<StopFor>,
+) {
+    let Some(last) = open.run.attempts.last() else { return };
+    let held = Held { run: open.run.id, attempt: last.attempt, fence: last.fence };
+    let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag };
+    let started = Arc::new(Start::default());
+    let outcome = match order(&open, &here) {
+        Some(spec) => run(&parts, spec, held, &started, stop.clone()).await,
+        None => None,
+    };
+    let end = end_of(outcome, started.at(), *stop.borrow());
+    tracing::debug!(run = %held.run, attempt = held.attempt, status = end.status.as_str(), "ended");
+    let op =
+        Op::Ended { run: held.run, attempt: held.attempt, fence: held.fence, end: Box::new(end) };
+    if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
+        tracing::warn!(run = %held.run, %refused, "the end of an attempt came too late");
+    }
+}
+
+/// When the attempt started, once it has.
+#[derive(Default)]
+struct Start {
+    micros: AtomicI64,
+    known: Notify,
+}
+
+impl Start {
+    fn at(&self) -> Option<Timestamp> {
+        match self.micros.load(Ordering::Acquire) {
+            0 => None,
+            micros => Some(Timestamp::from_micros(micros)),
+        }
+    }
+}
+
+fn now_micros() -> i64 {
+    clock::now().micros()
+}
+
+async fn run(
+    parts: &Parts,
+    spec: runner::Spec,
+    held: Held,
+    started: &Arc<Start>,
+    stop: watch::Receiver<StopFor>,
+) -> Option<Outcome> {
+    let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
+    let (cancel, cancelled) = watch::channel(false);
+    let mark = started.clone();
+    let attempt = async move {
+        let on_start = move |_pid| {
+            mark.micros.store(now_micros(), Ordering::Release);
+            mark.known.notify_one();
+        };
+        runner::run(spec, cancelled, send, on_start, now_micros, &parts.runners).await
+    };
+    let beside = async {
+        tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
+        std::future::pending().await
+    };
+    let attempt = async {
+        // Neither ends by itself; both are over when the attempt is.
+        tokio::select! {
+            outcome = attempt => outcome,
+            never = beside => never,
+        }
+    };
+    let (outcome, ()) = tokio::join!(attempt, report_output(parts, held, receive));
+    Some(outcome)
+}
+
+/// Turns the node's wish into the runner's token.
+async fn pass_on(mut stop: watch::Receiver<StopFor>, cancel: watch::Sender<bool>) {
+    if stop.wait_for(|stop| *stop != StopFor::Nothing).await.is_ok() {
+        cancel.send_replace(true);
+    }
+    // Dropping the sender would say that the attempt can't be cancelled any more.
+    cancel.closed().await;
+}
+
+async fn report_start(parts: &Parts, held: Held, started: &Start) {
+    started.known.notified().await;
+    tokio::time::sleep(START_REPORT_AFTER).await;
+    if let Some(started_at) = started.at() {
+        let Held { run, attempt, fence } = held;
+        report(&parts.consensus, &*parts.clock, Op::Started { run, attempt, fence, started_at })
+            .await;
+    }
+}
+
+async fn report_output(parts: &Parts, held: Held, mut receive: mpsc::Receiver<Vec<Chunk>>) {
+    let Held { run, attempt, fence } = held;
+    while let Some(batch) = receive.recv().await {
+        let chunks = batch.into_iter().map(chunk).collect();
+        let op = Op::Output { run, attempt, fence, chunks };
+        if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
+            tracing::debug!(%run, %refused, "output came too late");
+            return;
+        }
+    }
+}
+
+fn chunk(chunk: Chunk) -> OutputChunk {
+    OutputChunk {
+        seq: chunk.seq,
+        stream: match chunk.stream {
+            Stream::Stdout => 'o',
+            Stream::Stderr => 'e',
+            Stream::System => 's',
+        },
+        at: Timestamp::from_micros(chunk.at_micros),
+        bytes: chunk.bytes.to_vec(),
+    }
+}
+
+fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor) -> End {
+    let finished_at = clock::now();
+    let Some(outcome) = outcome else {
+        return End {
+            status: RunStatus::Failed,
+            started_at,
+            finished_at,
+            exit_code: None,
+            signal: None,
+            http_status: None,
+            error: Some("the definition names nothing that can be carried out".into()),
+            result: None,
+            usage: None,
+        };
+    };
+    let shutdown = stop == StopFor::Shutdown;
+    let (status, error) = match outcome.ended {
+        Ended::Succeeded => (RunStatus::Succeeded, outcome.error),
+        Ended::Failed => (RunStatus::Failed, outcome.error),
+        Ended::TimedOut => (RunStatus::TimedOut, outcome.error),
+        Ended::Cancelled if shutdown => {
+            (RunStatus::Lost, Some("its node was stopped while it ran".to_string()))
+        }
+        Ended::Cancelled => (RunStatus::Cancelled, outcome.error),
+    };
+    let usage = match (outcome.cpu_ms, outcome.peak_rss_bytes) {
+        (None, None) => None,
+        (cpu, peak) => Some(Usage {
+            cpu_ms: cpu.unwrap_or_default(),
+            peak_memory_bytes: peak.unwrap_or_default(),
+        }),
+    };
+    End {
+        status,
+        started_at,
+        finished_at,
+        exit_code: outcome.exit_code,
+        signal: outcome.signal,
+        http_status: outcome.http_status,
+        error,
+        result: outcome.result,
+        usage,
+    }
+}

@@ -1,0 +1,69 @@
+//! What an assigned run asks of its runner.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::machine::state::OpenRun;
+use crate::model::{Runner, Timestamp, limits};
+
+use super::runner::{Context, HttpSign, ShellCommand, Spec, What};
+
+/// Where the attempt runs.
+pub(super) struct Here<'a> {
+    /// This node's name, as children see it.
+    pub node: &'a str,
+    /// `<node tag>/<boot>`.
+    pub boot_tag: &'a str,
+}
+
+/// The runner's order for the open attempt of a run; none: there is nothing to carry out.
+pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
+    let attempt = open.run.attempts.last()?;
+    let context = Context {
+        job: open.run.job.to_string(),
+        run_id: open.run.id.to_string(),
+        attempt: attempt.attempt,
+        nominal_time: open.run.nominal_time.as_ref().map(Timestamp::to_string),
+        fence: attempt.fence,
+        node: here.node.to_string(),
+        trigger: open.run.trigger.as_str().to_string(),
+        boot_tag: here.boot_tag.to_string(),
+    };
+    Some(Spec {
+        what: what(open)?,
+        context,
+        params: open.run.parameters.to_value(),
+        timeout: open.spec.timeout.map(|span| span.std()),
+        kill_grace: kill_grace(open),
+        output_max: limits::OUTPUT_BYTES_MAX,
+        result_max: limits::RESULT_BYTES_MAX,
+    })
+}
+
+fn kill_grace(open: &OpenRun) -> Duration {
+    open.spec.kill_grace.unwrap_or(limits::KILL_GRACE_DEFAULT).std()
+}
+
+fn what(open: &OpenRun) -> Option<What> {
+    if let Some(code) = &open.spec.code {
+        return Some(What::Python { code: code.to_string() });
+    }
+    Some(match open.spec.runner.as_deref()?.clone() {
+        Runner::Python { code } => What::Python { code },
+        Runner::Shell { command, argv, env, cwd, user } => {
+            let command = match (command, argv) {
+                (Some(line), _) => ShellCommand::Line(line),
+                (None, argv) => ShellCommand::Argv(argv.unwrap_or_default()),
+            };
+            What::Shell { command, env: env.into_iter().collect::<BTreeMap<_, _>>(), cwd, user }
+        }
+        Runner::Http { method, url, headers, body, expect_status, hmac_secret } => What::Http {
+            method,
+            url,
+            headers,
+            body,
+            expect_status: expect_status.iter().filter_map(|item| item.bounds()).collect(),
+            sign: hmac_secret.map(|secret| HttpSign { secret }),
+        },
+    })
+}

@@ -1,0 +1,112 @@
+//! The scrubbed environment of a child: what it is told, and nothing of the daemon's.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+
+use super::limits::{ARGUMENT_BYTES_MAX, PARAMS_ENV_BYTES_MAX};
+use super::process::account::Account;
+use super::spec::Context;
+
+/// The path when the daemon itself has none.
+const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Names beginning so are told by the runner and can't be set by a job.
+const RESERVED: &str = "CRONAPI_";
+
+/// The part of the daemon's own environment that children see, taken once at start.
+pub(super) fn inherited() -> Vec<(OsString, OsString)> {
+    let passes = |name: &str| {
+        matches!(name, "PATH" | "HOME" | "LANG" | "TZ" | "TMPDIR") || name.starts_with("LC_")
+    };
+    let mut kept: Vec<_> =
+        env::vars_os().filter(|(name, _)| name.to_str().is_some_and(passes)).collect();
+    if !kept.iter().any(|(name, _)| name == "PATH") {
+        kept.push(("PATH".into(), PATH_DEFAULT.into()));
+    }
+    kept
+}
+
+/// The environment of one attempt.
+pub(super) struct Environment {
+    pub(super) vars: BTreeMap<OsString, OsString>,
+    /// What the job should know about it.
+    pub(super) note: Option<String>,
+}
+
+impl Environment {
+    /// `params` is the JSON text of the parameters.
+    ///
+    /// # Errors
+    /// A sentence, when a name or value of `job_env` can't be used.
+    pub(super) fn build(
+        inherited: &[(OsString, OsString)],
+        context: &Context,
+        params: &str,
+        job_env: &BTreeMap<String, String>,
+        account: Option<&Account>,
+    ) -> Result<Self, String> {
+        let mut vars: BTreeMap<OsString, OsString> = inherited.iter().cloned().collect();
+        if let Some(account) = account {
+            vars.insert("HOME".into(), account.home.clone().into());
+            vars.insert("USER".into(), account.name.clone().into());
+            vars.insert("LOGNAME".into(), account.name.clone().into());
+        }
+        for (name, value) in job_env {
+            check(name, value)?;
+            vars.insert(name.into(), value.into());
+        }
+        for (name, value) in told(context) {
+            vars.insert(name.into(), value.into());
+        }
+        let note = (params.len() > PARAMS_ENV_BYTES_MAX).then(|| {
+            format!(
+                "CRONAPI_PARAMS is not set: the parameters have {} bytes, more than {}; \
+                 read them from standard input",
+                params.len(),
+                PARAMS_ENV_BYTES_MAX
+            )
+        });
+        if note.is_none() {
+            vars.insert("CRONAPI_PARAMS".into(), params.into());
+        }
+        Ok(Self { vars, note })
+    }
+
+    /// Value of a variable, as the child will see it.
+    pub(super) fn get(&self, name: &str) -> Option<&OsString> {
+        self.vars.get(OsString::from(name).as_os_str())
+    }
+}
+
+fn told(context: &Context) -> [(&'static str, String); 8] {
+    [
+        ("CRONAPI_JOB", context.job.clone()),
+        ("CRONAPI_RUN_ID", context.run_id.clone()),
+        ("CRONAPI_ATTEMPT", context.attempt.to_string()),
+        ("CRONAPI_NOMINAL_TIME", context.nominal_time.clone().unwrap_or_default()),
+        ("CRONAPI_FENCE", context.fence.to_string()),
+        ("CRONAPI_NODE", context.node.clone()),
+        ("CRONAPI_TRIGGER", context.trigger.clone()),
+        ("CRONAPI_BOOT", context.boot_tag.clone()),
+    ]
+}
+
+fn check(name: &str, value: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("an environment variable has an empty name".to_owned());
+    }
+    if name.contains(['=', '\0']) {
+        return Err(format!("environment variable {name:?}: a name can't hold '=' or NUL"));
+    }
+    if name.starts_with(RESERVED) {
+        return Err(format!("environment variable {name}: names with {RESERVED} are reserved"));
+    }
+    if value.contains('\0') {
+        return Err(format!("environment variable {name}: a value can't hold NUL"));
+    }
+    if name.len() + value.len() + 1 > ARGUMENT_BYTES_MAX {
+        return Err(format!("environment variable {name} is longer than {ARGUMENT_BYTES_MAX}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! What carries out one attempt of a job: start, feed, capture, time out, kill, report.
+//!
+//! **Owns** child processes and HTTP calls, their environment, output and end. **Does not
+//! own** what to run when, retries, or where output and outcomes are kept: it knows nothing
+//! of consensus, storage or the machine.
+//!
+//! ```text
+//! Spec ──► run ─┬─ python ─┐                             ┌─► Chunks, while it runs
+//!               ├─ shell ──┴─► process: start, drive, ───┤
+//!               └─ http         clear, reap              └─► Outcome, at its end
+//!                   └────► pump ◄── capture ◄── tail
+//! ```
+//!
+//! Invariants: an attempt ends with its process, and none of its group is left then; no
+//! signal goes to a number that may belong to somebody else; a slow reader of the output
+//! delays neither the process nor its kill; output in memory is bounded by
+//! [`Spec::output_max`]. Linux only: process descriptors, files in memory, `/proc`.
+//!
+//! To add a runner: a variant of [`What`], a file with its `run` beside `shell.rs`, an arm
+//! below, a section in `docs/runners.md`, and its rules in `tests/runners.rs`.
+
+mod capture;
+mod check;
+mod environment;
+mod http;
+mod leftovers;
+pub mod limits;
+mod node;
+mod outcome;
+mod process;
+mod pump;
+mod python;
+mod shell;
+mod shell_result;
+mod spec;
+mod stop;
+mod tail;
+
+use tokio::sync::mpsc::Sender;
+
+pub use self::capture::{Chunk, Stream};
+pub use self::check::{SyntaxFault, check_python};
+pub use self::leftovers::reap_leftovers;
+pub use self::node::RunnerEnv;
+pub use self::outcome::{Ended, Outcome};
+pub use self::spec::{CancelToken, Context, HttpSign, ShellCommand, Spec, What};
+
+use self::capture::Capture;
+use self::pump::Pump;
+use self::stop::Stop;
+
+/// Runs one attempt to its end.
+///
+/// `started` is called once the process (its number) or request (`None`) is on its way, and
+/// never when it could not be started. Output goes to `output` in batches of at most 16 KiB
+/// as it comes; a dropped receiver only loses the output. Returns after the last batch was
+/// taken, which the receiver may delay as long as it likes: nothing runs by then.
+///
+/// Dropping the future kills the process group. Needs a tokio runtime with I/O and time.
+pub async fn run(
+    spec: Spec,
+    mut cancel: CancelToken,
+    output: Sender<Vec<Chunk>>,
+    started: impl FnOnce(Option<u32>) + Send,
+    now_micros: fn() -> i64,
+    env: &RunnerEnv,
+) -> Outcome {
+    if *cancel.borrow() {
+        return Stop::Cancelled.outcome(spec.timeout);
+    }
+    let mut pump = Pump::new(Capture::new(now_micros, spec.output_max), output);
+    let done = match params_text(&spec.params) {
+        Err(refused) => Err(refused),
+        Ok(params) => {
+            let (spec, params, pump, cancel) = (&spec, &params, &mut pump, &mut cancel);
+            let attempt = Attempt { spec, params, cancel, pump, node: env, now_micros };
+            dispatch(attempt, started).await
+        }
+    };
+    let mut outcome = done.unwrap_or_else(Outcome::failed);
+    (outcome.output_bytes, outcome.output_cut) = pump.finish().await;
+    outcome
+}
+
+/// What every runner is handed.
+struct Attempt<'a> {
+    spec: &'a Spec,
+    /// [`Spec::params`] as JSON text.
+    params: &'a str,
+    cancel: &'a mut CancelToken,
+    pump: &'a mut Pump,
+    node: &'a RunnerEnv,
+    now_micros: fn() -> i64,
+}
+
+async fn dispatch(
+    attempt: Attempt<'_>,
+    started: impl FnOnce(Option<u32>) + Send,
+) -> Result<Outcome, String> {
+    let spec = attempt.spec;
+    match &spec.what {
+        What::Python { code } => python::run(code, attempt, started).await,
+        What::Shell { command, env, cwd, user } => {
+            let (cwd, user) = (cwd.as_deref(), user.as_deref());
+            shell::run(shell::Call { command, env, cwd, user }, attempt, started).await
+        }
+        What::Http { method, url, headers, body, expect_status, sign } => {
+            let (body, sign) = (body.as_deref(), sign.as_ref());
+            let call = http::Call { method, url, headers, body, expect_status, sign };
+            http::run(call, attempt, started).await
+        }
+    }
+}
+
+fn params_text(params: &serde_json::Value) -> Result<String, String> {
+    match params {
+        serde_json::Value::Null => Ok("{}".to_owned()),
+        serde_json::Value::Object(_) => Ok(params.to_string()),
+        _ => Err("the parameters are not a JSON object".to_owned()),
+    }
+}

@@ -1,0 +1,216 @@
+//! One process of the operating system, from start to nothing left of it.
+//!
+//! **Owns** the order in which a process is started, fed, read, stopped and reaped, and its
+//! group cleared. **Does not own** what is started (`shell`, `python`), nor its output.
+//!
+//! 1. Start: own process group, stdin a file in memory, two pipes.
+//! 2. Drive: read output, sample memory, until the process ends. Time-out and cancel send
+//!    SIGTERM to the group, and SIGKILL after the grace.
+//! 3. Clear: the process has ended but is not reaped, so its number (which is its group's
+//!    too) can't belong to anybody else yet. Strays get a moment to finish writing, or the
+//!    rest of the grace when the attempt was stopped; then the group gets SIGKILL.
+//! 4. Reap: last of all.
+//!
+//! To add a step: its file here, its place in `drive`, its rule in `tests/runners`.
+
+pub(super) mod account;
+mod child;
+pub(super) mod group;
+pub(super) mod memory;
+pub(super) mod raw;
+pub(super) mod stdin_file;
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use self::account::Account;
+use self::child::Child;
+use self::memory::MemorySampler;
+use super::limits::{GROUP_POLL, LAST_WORDS, STRAY_MAX, STRAY_QUIET};
+use super::outcome::{Ended, Outcome};
+use super::pump::Pump;
+use super::spec::CancelToken;
+use super::stop::{Stop, StopSignal};
+
+/// What to start.
+pub(super) struct Launch {
+    pub(super) command: Command,
+    /// Becomes standard input.
+    pub(super) stdin: OwnedFd,
+    /// Run as somebody else.
+    pub(super) account: Option<Account>,
+}
+
+/// How a process ended.
+pub(super) struct Exit {
+    pub(super) status: ExitStatus,
+    pub(super) stop: Option<Stop>,
+    pub(super) cpu_ms: u64,
+    pub(super) peak_rss_bytes: Option<u64>,
+}
+
+/// When to stop it.
+pub(super) struct Deadlines<'a> {
+    pub(super) timeout: Option<Duration>,
+    pub(super) kill_grace: Duration,
+    pub(super) cancel: &'a mut CancelToken,
+}
+
+/// Starts a process and stays with it until nothing of its group is left.
+///
+/// # Errors
+/// A sentence, when it could not be started.
+pub(super) async fn drive(
+    launch: Launch,
+    deadlines: Deadlines<'_>,
+    pump: &mut Pump,
+    started: impl FnOnce(Option<u32>) + Send,
+) -> Result<Exit, String> {
+    let child = start(launch, pump)?;
+    started(Some(child.id()));
+    let mut memory = MemorySampler::new(child.id());
+    let mut stop = StopSignal::new(deadlines.timeout, deadlines.cancel);
+    let mut stopped: Option<Stop> = None;
+    let mut kill_at: Option<Instant> = None;
+    let grace = deadlines.kill_grace;
+    loop {
+        let sample_at = memory.due();
+        tokio::select! {
+            biased;
+            () = child.exited() => break,
+            // Before the time-out: the nearest timer first wakes the runtime's clock once.
+            () = sleep_until(sample_at) => memory.sample(),
+            reason = stop.wait(), if stopped.is_none() => {
+                stopped = Some(reason);
+                kill_at = Instant::now().checked_add(grace);
+                child.signal_group(Signal::TERM);
+                // A suspended process acts on SIGTERM only once it runs again.
+                child.signal_group(Signal::CONT);
+                pump.capture.note(&format!("{reason}: SIGTERM, SIGKILL after {grace:?}"));
+            }
+            () = at(kill_at), if kill_at.is_some() => {
+                kill_at = None;
+                child.signal_group(Signal::KILL);
+                pump.capture.note("still running: SIGKILL");
+            }
+            () = pump.step() => {}
+        }
+    }
+    pump.drain_now();
+    clear(&child, stopped.is_some(), kill_at, pump).await;
+    let usage = child.reap()?;
+    let cpu = usage.rusage.utime + usage.rusage.stime;
+    Ok(Exit {
+        status: usage.status,
+        stop: stopped,
+        cpu_ms: u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX),
+        peak_rss_bytes: memory.peak(usage.rusage.maxrss),
+    })
+}
+
+fn start(launch: Launch, pump: &mut Pump) -> Result<Child, String> {
+    let Launch { mut command, stdin, account } = launch;
+    let pipes = || -> std::io::Result<_> { Ok((std::io::pipe()?, std::io::pipe()?)) };
+    let ((out, out_writer), (err, err_writer)) =
+        pipes().map_err(|e| format!("no pipes for the output: {e}"))?;
+    if let Some(account) = account {
+        account.give(&out_writer).and_then(|()| account.give(&err_writer))?;
+        raw::run_as(&mut command, account);
+    }
+    command.stdin(Stdio::from(stdin)).stdout(out_writer).stderr(err_writer);
+    let child = Child::start(&mut command)?;
+    // The command still holds the writing ends; without this the pipes would never end.
+    drop(command);
+    pump.attach(out.into(), err.into()).map_err(|e| format!("can't read the output: {e}"))?;
+    Ok(child)
+}
+
+/// Step 3: nothing of the group survives its leader.
+async fn clear(child: &Child, stopped: bool, kill_at: Option<Instant>, pump: &mut Pump) {
+    if stopped && kill_at.is_some() {
+        // Strays got SIGTERM as well and have the same time to act on it.
+        while group::alive(child.id()) {
+            let look_again = Instant::now() + GROUP_POLL;
+            if kill_at.is_some_and(|kill_at| kill_at <= look_again) {
+                break;
+            }
+            pump_until(look_again, pump).await;
+        }
+    } else {
+        let ended = Instant::now();
+        while !pump.at_end() {
+            let quiet = pump.last_read().max(ended) + STRAY_QUIET;
+            let until = quiet.min(ended + STRAY_MAX);
+            if until <= Instant::now() {
+                break;
+            }
+            let _ = timeout_at(until, pump.step()).await;
+        }
+    }
+    child.signal_group(Signal::KILL);
+    let last_words = Instant::now() + LAST_WORDS;
+    pump.drain_now();
+    while !pump.at_end() && Instant::now() < last_words {
+        let _ = timeout_at(last_words, pump.step()).await;
+    }
+    pump.close();
+}
+
+async fn pump_until(until: Instant, pump: &mut Pump) {
+    while timeout_at(until, pump.step()).await.is_ok() && Instant::now() < until {}
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Exit {
+    /// The outcome as far as the operating system knows it.
+    pub(super) fn outcome(&self, timeout: Option<Duration>) -> Outcome {
+        let (ended, error) = match (self.stop, self.status.code(), self.status.signal()) {
+            (Some(stop), ..) => (stop.ended(), Some(stop.sentence(timeout))),
+            (None, Some(0), _) => (Ended::Succeeded, None),
+            (None, Some(code), _) => (Ended::Failed, Some(format!("exited with status {code}"))),
+            (None, None, Some(signal)) => {
+                (Ended::Failed, Some(format!("killed by signal {}", signal_name(signal))))
+            }
+            (None, None, None) => (Ended::Failed, Some(format!("ended: {}", self.status))),
+        };
+        let mut outcome = Outcome::ended(ended, error);
+        outcome.exit_code = self.status.code();
+        outcome.signal = self.status.signal();
+        outcome.cpu_ms = Some(self.cpu_ms);
+        outcome.peak_rss_bytes = self.peak_rss_bytes;
+        outcome
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return signal.to_string(),
+    };
+    format!("{signal} ({name})")
+}

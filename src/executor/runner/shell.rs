@@ -1,0 +1,137 @@
+//! The shell runner: a line for `/bin/sh -c`, or a program and its arguments.
+
+use std::collections::BTreeMap;
+use std::env::split_paths;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Attempt;
+use super::environment::Environment;
+use super::limits::ARGUMENT_BYTES_MAX;
+use super::node::RunnerEnv;
+use super::outcome::{Ended, Outcome};
+use super::process::account::Account;
+use super::process::{Deadlines, Launch, drive, stdin_file};
+use super::shell_result::ResultFile;
+use super::spec::ShellCommand;
+
+/// The shell part of a [`super::What`].
+pub(super) struct Call<'a> {
+    pub(super) command: &'a ShellCommand,
+    pub(super) env: &'a BTreeMap<String, String>,
+    pub(super) cwd: Option<&'a str>,
+    pub(super) user: Option<&'a str>,
+}
+
+/// # Errors
+/// A sentence, when the command could not be started.
+pub(super) async fn run(
+    call: Call<'_>,
+    attempt: Attempt<'_>,
+    started: impl FnOnce(Option<u32>) + Send,
+) -> Result<Outcome, String> {
+    let Attempt { spec, params, cancel, pump, node, .. } = attempt;
+    let account = call.user.map(|name| node.account(name)).transpose()?;
+    let environment =
+        Environment::build(&node.inherited, &spec.context, params, call.env, account.as_ref())?;
+    if let Some(note) = &environment.note {
+        pump.capture.note(note);
+    }
+    let mut command = command(&call, &environment)?;
+    command.env_clear().envs(&environment.vars);
+    let result = ResultFile::name(node.results_dir.as_deref(), account.as_ref())?;
+    if let Some(result) = &result {
+        command.env("CRONAPI_RESULT", result.path());
+    }
+    let launch = Launch { command, stdin: stdin_file::with(params.as_bytes())?, account };
+    let deadlines = Deadlines { timeout: spec.timeout, kill_grace: spec.kill_grace, cancel };
+    let exit = drive(launch, deadlines, pump, started).await?;
+    let mut outcome = exit.outcome(spec.timeout);
+    match result.map_or(Ok(None), |file| file.take(spec.result_max)) {
+        Ok(found) if outcome.ended == Ended::Succeeded => outcome.result = found,
+        Ok(_) => {}
+        Err(why) => pump.capture.note(&why),
+    }
+    Ok(outcome)
+}
+
+fn command(call: &Call<'_>, environment: &Environment) -> Result<Command, String> {
+    let cwd = call.cwd.map(Path::new);
+    if let Some(cwd) = cwd {
+        match fs::metadata(cwd) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(format!("working directory {} is a file", cwd.display())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(format!("working directory {} does not exist", cwd.display()));
+            }
+            Err(e) => return Err(format!("working directory {}: {e}", cwd.display())),
+        }
+    }
+    let mut command = match call.command {
+        ShellCommand::Line(line) => {
+            argument(line)?;
+            let mut command = Command::new("/bin/sh");
+            command.arg("-c").arg(line);
+            command
+        }
+        ShellCommand::Argv(argv) => {
+            let Some((program, arguments)) = argv.split_first() else {
+                return Err("the list of arguments is empty: it must name a program".to_owned());
+            };
+            argv.iter().try_for_each(|text| argument(text))?;
+            let mut command = Command::new(find(program, cwd, environment)?);
+            command.arg0(program).args(arguments);
+            command
+        }
+    };
+    if let Some(cwd) = cwd {
+        command.current_dir(cwd);
+    }
+    Ok(command)
+}
+
+fn argument(text: &str) -> Result<(), String> {
+    if text.contains('\0') {
+        return Err("the command holds a NUL character".to_owned());
+    }
+    if text.len() > ARGUMENT_BYTES_MAX {
+        return Err(format!(
+            "the command has {} bytes in one argument; the system takes {ARGUMENT_BYTES_MAX}",
+            text.len()
+        ));
+    }
+    Ok(())
+}
+
+/// The program's file. A name with a slash is taken from the working directory, any other
+/// from the child's own `PATH`. Looking here, and not in the spawn, gives a clear error and
+/// keeps the spawn on the standard library's fast path.
+fn find(program: &str, cwd: Option<&Path>, environment: &Environment) -> Result<PathBuf, String> {
+    if program.contains('/') {
+        let path = cwd.map_or_else(|| PathBuf::from(program), |cwd| cwd.join(program));
+        return Ok(path);
+    }
+    let path = environment.get("PATH").cloned().unwrap_or_default();
+    let runs = |file: &PathBuf| {
+        fs::metadata(file).is_ok_and(|f| f.is_file() && f.permissions().mode() & 0o111 != 0)
+    };
+    split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(runs)
+        .ok_or_else(|| format!("program {program:?} was not found in PATH ({})", path.display()))
+}
+
+impl RunnerEnv {
+    fn account(&self, name: &str) -> Result<Account, String> {
+        if !self.allow_user {
+            return Err(format!("running as user {name:?} is not allowed on this node"));
+        }
+        if !rustix::process::geteuid().is_root() {
+            return Err(format!("running as user {name:?} needs a daemon that runs as root"));
+        }
+        Account::find(name)
+    }
+}

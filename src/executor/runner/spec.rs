@@ -1,0 +1,107 @@
+//! What an attempt is given.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// Resolves to "stop" when the watched value becomes true. A dropped sender means that the
+/// attempt will not be cancelled any more.
+pub type CancelToken = tokio::sync::watch::Receiver<bool>;
+
+/// Everything one attempt needs; plain values, nothing of the rest of the node.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// What to carry out.
+    pub what: What,
+    /// What the attempt is told about itself.
+    pub context: Context,
+    /// The run's parameters: a JSON object (`null` counts as empty).
+    pub params: serde_json::Value,
+    /// Whole attempt; `None` is unlimited.
+    pub timeout: Option<Duration>,
+    /// From SIGTERM to SIGKILL when the attempt is stopped.
+    pub kill_grace: Duration,
+    /// Bytes of output kept: the first half and the last half of it.
+    pub output_max: usize,
+    /// Bytes of the JSON result; a larger one is dropped with a note.
+    pub result_max: usize,
+}
+
+/// The built-in runners (contract section 6).
+#[derive(Debug, Clone)]
+pub enum What {
+    /// Source run as a module in a child `python3`.
+    Python {
+        /// The module's text.
+        code: String,
+    },
+    /// A command of the operating system.
+    Shell {
+        /// One line for `/bin/sh -c`, or a program and its arguments.
+        command: ShellCommand,
+        /// Added to the scrubbed environment; `CRONAPI_*` names are refused.
+        env: BTreeMap<String, String>,
+        /// Working directory; the daemon's own when absent.
+        cwd: Option<String>,
+        /// Account of this machine to run as; needs [`super::RunnerEnv::allow_user`].
+        user: Option<String>,
+    },
+    /// One HTTP request.
+    Http {
+        /// Any method token; usually `GET` or `POST`.
+        method: String,
+        /// `http` or `https`; placeholders are allowed after the host.
+        url: String,
+        /// Added to, or replacing, the default headers; values may hold placeholders.
+        headers: BTreeMap<String, String>,
+        /// May hold placeholders; `None` sends the parameters with POST, PUT and PATCH.
+        body: Option<String>,
+        /// Inclusive ranges of good statuses; empty means 200 to 299.
+        expect_status: Vec<(u16, u16)>,
+        /// Signs the body when present.
+        sign: Option<HttpSign>,
+    },
+}
+
+/// The two ways to name a command.
+#[derive(Debug, Clone)]
+pub enum ShellCommand {
+    /// Run by `/bin/sh -c`.
+    Line(String),
+    /// Run as it is, no shell between.
+    Argv(Vec<String>),
+}
+
+/// The key of `X-CronAPI-Signature`.
+#[derive(Clone)]
+pub struct HttpSign {
+    /// Shared with the receiver.
+    pub secret: String,
+}
+
+impl fmt::Debug for HttpSign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpSign(..)")
+    }
+}
+
+/// What an attempt is told about itself, as `CRONAPI_*` or `X-CronAPI-*`.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Name of the job.
+    pub job: String,
+    /// Identity of the run, the same for all its attempts.
+    pub run_id: String,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// RFC 3339; `None` when the run has no nominal time.
+    pub nominal_time: Option<String>,
+    /// Grows with every start of the job: receivers may refuse a smaller one.
+    pub fence: u64,
+    /// The node that carries out the attempt.
+    pub node: String,
+    /// `schedule`, `manual` and so on (contract section 1).
+    pub trigger: String,
+    /// `<node tag>/<boot>`; see [`super::reap_leftovers`].
+    pub boot_tag: String,
+}

@@ -1,0 +1,28 @@
+//! What a person sees at the start, on standard output.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Shows it. A closed standard output is no reason not to run.
+pub fn show(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// The banner: where to go, and the first password when it was made up.
+pub fn text(listen: SocketAddr, data: &Path, generated: Option<&str>) -> String {
+    let base = format!("http://{listen}");
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!(
+        "\n  CronAPI {version}\n\n  REST      {base}\n  API docs  {base}/docs\n  data      {}\n",
+        data.display()
+    );
+    if let Some(password) = generated {
+        text.push_str(&format!(
+            "\n  First start: user admin, password {password}\n  \
+             It is shown this once. Change it with PUT /auth/password.\n"
+        ));
+    }
+    text
+}

@@ -1,0 +1,65 @@
+//! The first command of a cluster: a signing key, and an admin to log in with.
+
+use crate::clock;
+use crate::consensus::Handle;
+use crate::machine::{Command, Op, Rejection};
+use crate::model::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
+use crate::model::{Name, Role, Scope, Timestamp, User};
+use crate::service::access;
+
+use super::config::Secret;
+
+/// Why there is no first admin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The given password can't be used.
+    #[error("CRONAPI_ADMIN_PASSWORD: give {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} bytes")]
+    Password,
+    /// There is no randomness, or hashing failed.
+    #[error("the first admin can't be made: {0}")]
+    Crypto(String),
+    /// The log did not take it.
+    #[error("the first admin can't be recorded: {0}")]
+    Log(String),
+}
+
+/// Sets the cluster up if it is new. Gives the password when one was made up, to be shown
+/// once.
+pub async fn first_admin(
+    consensus: &Handle,
+    given: Option<&Secret>,
+) -> Result<Option<String>, Error> {
+    if !consensus.state().access.keys.is_empty() {
+        return Ok(None);
+    }
+    let generated = given.is_none();
+    let password = match given {
+        Some(secret) => secret.0.clone(),
+        None => access::generate_password().map_err(|e| Error::Crypto(e.to_string()))?,
+    };
+    if !(PASSWORD_LEN_MIN..=PASSWORD_LEN_MAX).contains(&password.len()) {
+        return Err(Error::Password);
+    }
+    let hash = access::hash_password(&password).map_err(|e| Error::Crypto(e.to_string()))?;
+    let admin = User {
+        uid: access::new_id(),
+        name: Name::parse("admin").map_err(Error::Crypto)?,
+        role: Role::Admin,
+        scope: Scope::default(),
+        password: hash,
+        epoch: 0,
+        created_at: Timestamp::ZERO,
+        updated_at: Timestamp::ZERO,
+    };
+    let signing_key = access::new_signing_key().map_err(|e| Error::Crypto(e.to_string()))?;
+    let op = Op::Bootstrap { signing_key, admin: Box::new(admin) };
+    let command = Command { at: clock::now(), actor: None, request: None, op };
+    match consensus.submit(command).await {
+        Ok(done) => match done.answer {
+            Ok(_) => Ok(Some(password).filter(|_| generated)),
+            Err(Rejection::Bootstrapped) => Ok(None),
+            Err(refused) => Err(Error::Log(refused.to_string())),
+        },
+        Err(error) => Err(Error::Log(error.to_string())),
+    }
+}

@@ -1,0 +1,55 @@
+//! Asks `plan` what is due, proposes it, and sleeps until something can be.
+
+use std::time::Duration;
+
+use crate::consensus::SubmitError;
+use crate::machine::plan::{Plan, plan};
+use crate::machine::prepare::timing::Compiled;
+use crate::model::Timestamp;
+
+use super::Term;
+
+/// The longest sleep: a step of the wall clock is noticed within it.
+const SLEEP_MAX: Duration = Duration::from_millis(500);
+/// Pause when nothing of a batch was accepted, so that a refusal does not spin.
+const REFUSED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Runs until the term ends.
+pub(super) async fn run(duties: &Term) {
+    let compiled = Compiled::default();
+    let mut applied = duties.consensus.applied();
+    loop {
+        applied.borrow_and_update();
+        let state = duties.consensus.state();
+        let now = duties.clock.now();
+        let Plan { ops, wake_at } = plan(&state, now, &compiled);
+        drop(state);
+        if ops.is_empty() {
+            tokio::select! {
+                () = tokio::time::sleep(until(wake_at, duties.clock.now())) => {}
+                changed = applied.changed() => if changed.is_err() { return },
+            }
+            continue;
+        }
+        let batch = ops.into_iter().map(|op| duties.command(op)).collect();
+        match duties.consensus.propose(duties.term, batch).await {
+            Ok(answers) if answers.iter().all(Result::is_err) => {
+                tracing::debug!(refused = answers.len(), first = ?answers.first(), "refused");
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+            Ok(_) => {}
+            Err(SubmitError::TermMoved { .. } | SubmitError::NoLeader { .. }) => return,
+            Err(SubmitError::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "a step of the scheduler is planned again");
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn until(wake_at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let Some(wake_at) = wake_at else { return SLEEP_MAX };
+    let micros = (wake_at.micros() - now.micros()).max(0) as u64;
+    Duration::from_micros(micros).min(SLEEP_MAX)
+}

@@ -1,0 +1,89 @@
+//! The leader's duties: fires that are due, waits that are over, history that may go.
+//!
+//! Owns: when `machine::plan` is asked, and that its answer is proposed in the term it was
+//! made in. Does not own: what is due (`machine::plan`), whether it counts
+//! (`machine::apply`).
+//!
+//! ```text
+//! leadership ──► a term begins: barrier ──► due.rs        plan, propose, sleep
+//!                                      └──► retention.rs  small deletes, last in line
+//! ```
+//!
+//! Invariants: nothing is planned before the barrier shows that this node has applied what
+//! earlier terms committed; a term's duties end with it; a duty that comes late is harmless
+//! because `apply` judges again.
+//!
+//! To add a duty: a file with an async loop over `Term`, a line in [`run`].
+
+mod due;
+mod retention;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::consensus::{Handle, SubmitError};
+use crate::machine::{Command, Op};
+
+/// What the duties of one term share.
+#[derive(Clone)]
+struct Term {
+    consensus: Handle,
+    clock: Arc<dyn Clock>,
+    term: u64,
+}
+
+impl Term {
+    fn command(&self, op: Op) -> Command {
+        Command { at: self.clock.now(), actor: None, request: None, op }
+    }
+}
+
+/// Pause after an attempt at a barrier that failed.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Does the leader's duties whenever this node leads, until `stop` turns true.
+pub async fn run(consensus: Handle, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+    let mut leadership = consensus.leadership();
+    loop {
+        let leads = tokio::select! {
+            leads = leadership.wait_for(|now| now.is_leader) => leads.map(|now| now.term),
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let Ok(term) = leads else { return };
+        let duties = Term { consensus: consensus.clone(), clock: clock.clone(), term };
+        let over = leadership.clone();
+        tokio::select! {
+            () = serve(duties) => {}
+            () = moved(over, term) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Resolves when `term` is no longer this node's.
+async fn moved(mut leadership: watch::Receiver<crate::consensus::Leadership>, term: u64) {
+    // An error means that the node stops, which ends the term too.
+    let _ = leadership.wait_for(|now| !now.is_leader || now.term != term).await;
+}
+
+async fn serve(duties: Term) {
+    if let Err(error) = barrier(&duties).await {
+        tracing::debug!(%error, term = duties.term, "no barrier yet");
+        return;
+    }
+    tracing::info!(term = duties.term, "leading: fires are decided here");
+    tokio::select! {
+        () = due::run(&duties) => {}
+        () = retention::run(&duties) => {}
+    }
+}
+
+/// Commits an empty step in this term: when it is applied, so is all that came before.
+async fn barrier(duties: &Term) -> Result<(), SubmitError> {
+    let empty = duties.command(Op::Note { entries: Vec::new() });
+    duties.consensus.propose(duties.term, vec![empty]).await.map(|_| ())
+}

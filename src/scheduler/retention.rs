@@ -1,0 +1,162 @@
+//! Lets history go: closed runs beyond a job's retention (their ledger rows stay until they
+//! are old enough), what deleted jobs left, feed
+//! blocks of which no run is left. In small steps, and never in the way of a fire.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::machine::command::TrimKey;
+use crate::machine::history::{self, unpack};
+use crate::machine::state::Job;
+use crate::machine::{Op, State};
+use crate::model::{JobNo, LedgerRow, Run, RunId, Timestamp};
+use crate::storage::{Direction, Error, Scan};
+
+use super::Term;
+
+/// From the end of one round over all jobs to the next.
+const ROUND_EVERY: Duration = Duration::from_secs(30);
+/// Between two jobs, so that a round is no burst.
+const JOB_PAUSE: Duration = Duration::from_millis(2);
+/// Rows in one command.
+const ROWS_MAX: usize = 200;
+/// Versions of a definition that are kept.
+const VERSIONS_MAX: u64 = 100;
+
+/// Runs until the term ends.
+pub(super) async fn run(duties: &Term) {
+    loop {
+        tokio::time::sleep(ROUND_EVERY).await;
+        if let Err(error) = round(duties).await {
+            tracing::warn!(%error, "retention could not read the history");
+        }
+    }
+}
+
+async fn round(duties: &Term) -> Result<(), Error> {
+    let state = duties.consensus.state();
+    for no in state.deleted.iter() {
+        gone(duties, *no).await?;
+    }
+    for job in state.jobs.values() {
+        let keys = excess(duties, job).await?;
+        trim(duties, keys).await;
+        tokio::time::sleep(JOB_PAUSE).await;
+    }
+    feed(duties, &state).await
+}
+
+async fn trim(duties: &Term, keys: Vec<TrimKey>) {
+    for part in keys.chunks(ROWS_MAX) {
+        let command = duties.command(Op::Trim { keys: part.to_vec() });
+        // What is not removed now is found again in the next round.
+        let _ = duties.consensus.submit(command).await;
+    }
+}
+
+/// Rows of a job that its retention no longer wants.
+async fn excess(duties: &Term, job: &Arc<Job>) -> Result<Vec<TrimKey>, Error> {
+    let retention = job.spec.retention();
+    let horizon = duties.clock.now().minus(retention.age);
+    let surplus = job.live.kept.saturating_sub(u64::from(retention.count)) as usize;
+    let mut keys = Vec::new();
+    let oldest = runs(duties, job.no, surplus.clamp(ROWS_MAX, 2_000)).await?;
+    let mut bytes_over = bytes_over(duties, job, retention.bytes).await?;
+    for (at, run) in oldest.iter().enumerate() {
+        let old = run.finished_at.is_some_and(|finished| finished < horizon);
+        if at >= surplus && !old && bytes_over == 0 {
+            break;
+        }
+        bytes_over = bytes_over.saturating_sub(run.log_bytes);
+        let ledger = history::ledger_of(run).map(Box::new);
+        let outputs = outputs(duties, run.id).await?;
+        keys.push(TrimKey::Run { id: run.id, outputs, ledger });
+    }
+    keys.extend(ledger(duties, job.no, horizon).await?);
+    let versions = job.version.saturating_sub(VERSIONS_MAX);
+    let prefix = history::versions_prefix(job.no);
+    let first = scan(duties, &prefix, 1).await?.first().and_then(|(key, _)| version_of(key));
+    if let Some(first) = first {
+        let range = first..=versions;
+        keys.extend(range.map(|version| TrimKey::Version { no: job.no, version }));
+    }
+    Ok(keys)
+}
+
+fn version_of(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(5..13)?.try_into().ok()?))
+}
+
+async fn bytes_over(duties: &Term, job: &Job, most: Option<u64>) -> Result<u64, Error> {
+    let Some(most) = most else { return Ok(0) };
+    let kept: u64 = runs(duties, job.no, 10_000).await?.iter().map(|run| run.log_bytes).sum();
+    Ok(kept.saturating_sub(most))
+}
+
+async fn runs(duties: &Term, no: JobNo, most: usize) -> Result<Vec<Run>, Error> {
+    let rows = scan(duties, &history::runs_prefix(no), most).await?;
+    Ok(rows.iter().filter_map(|(_, value)| unpack(value).ok()).collect())
+}
+
+async fn outputs(duties: &Term, id: RunId) -> Result<Vec<(u32, u32)>, Error> {
+    let rows = scan(duties, &history::output_prefix(id), 10_000).await?;
+    Ok(rows.iter().filter_map(|(key, _)| history::output_key_parts(key)).collect())
+}
+
+async fn ledger(duties: &Term, no: JobNo, horizon: Timestamp) -> Result<Vec<TrimKey>, Error> {
+    let rows = scan(duties, &history::ledger_prefix(no), ROWS_MAX).await?;
+    let old = rows
+        .iter()
+        .filter_map(|(_, value)| unpack::<LedgerRow>(value).ok())
+        .take_while(|row| row.until.unwrap_or(row.nominal_time) < horizon)
+        .map(|row| TrimKey::Ledger { no, nominal: row.nominal_time });
+    Ok(old.collect())
+}
+
+/// What a deleted job left.
+async fn gone(duties: &Term, no: JobNo) -> Result<(), Error> {
+    loop {
+        let mut keys = Vec::new();
+        for run in runs(duties, no, ROWS_MAX).await? {
+            let outputs = outputs(duties, run.id).await?;
+            keys.push(TrimKey::Run { id: run.id, outputs, ledger: None });
+        }
+        keys.extend(ledger(duties, no, Timestamp::MAX).await?);
+        let versions = scan(duties, &history::versions_prefix(no), ROWS_MAX).await?;
+        let numbers = versions.iter().filter_map(|(key, _)| version_of(key));
+        keys.extend(numbers.map(|version| TrimKey::Version { no, version }));
+        if keys.is_empty() {
+            trim(duties, vec![TrimKey::Gone { no }]).await;
+            return Ok(());
+        }
+        trim(duties, keys).await;
+        tokio::time::sleep(JOB_PAUSE).await;
+    }
+}
+
+/// Blocks of the feed of which no run is left, oldest first.
+async fn feed(duties: &Term, _state: &State) -> Result<(), Error> {
+    let mut keys = Vec::new();
+    for (key, value) in scan(duties, b"f", ROWS_MAX).await? {
+        let ids: Vec<RunId> = unpack(&value).unwrap_or_default();
+        for id in ids {
+            if duties.consensus.history().get(&history::run_key(id)).await?.is_some() {
+                trim(duties, keys).await;
+                return Ok(());
+            }
+        }
+        keys.extend(history::block_first(&key).map(|first| TrimKey::Feed { first }));
+    }
+    trim(duties, keys).await;
+    Ok(())
+}
+
+async fn scan(
+    duties: &Term,
+    prefix: &[u8],
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    let scan = Scan::prefix(prefix, Direction::Forward, limit);
+    let rows = duties.consensus.history().scan(scan).await?;
+    Ok(rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect())
+}

@@ -1,0 +1,275 @@
+//! A node's data directory: who uses it, whose it is, and what to do when it can't be used.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::sled::sync_directory;
+
+/// The layout written today. A directory of a newer one is refused.
+const FORMAT: u32 = 1;
+const FORMAT_FILE: &str = "FORMAT";
+const LOCK_FILE: &str = "LOCK";
+/// A process that is just ending may hold the lock a moment longer.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// Node ids stay exact in JSON numbers, which many clients read as 64-bit floats.
+const NODE_ID_BITS: u32 = 48;
+
+/// Why a data directory can't be used. Each text says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// Another process holds it.
+    #[error("the data directory {} is in use by another process{holder}", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// " (pid N)", or nothing when that is not known.
+        holder: String,
+    },
+    /// It can't be created or written.
+    #[error("the data directory {path} can't be written: {source}", path = path.display())]
+    Unwritable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its name belongs to something else.
+    #[error("{path} is a file, and the data directory must be a directory", path = path.display())]
+    NotADirectory {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// A newer version of the program wrote it.
+    #[error(
+        "the data directory {path} has format {found}, and this version of CronAPI reads up to \
+         format {newest}: start the newer version again, or restore a backup taken before it",
+        path = path.display()
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest this program reads.
+        newest: u32,
+    },
+    /// What it holds can't be used without losing data, so nothing was touched.
+    #[error(
+        "the data directory {path} is damaged: {reason}. Nothing was changed. Either restore a \
+         backup, or start with --move-aside-damaged: that renames the directory to \
+         {path}.damaged-<time> and starts empty, as a new node of a new cluster",
+        path = path.display()
+    )]
+    Damaged {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The system gave no random bytes for a new id.
+    #[error("no random bytes for a new node id: {0}")]
+    Random(String),
+}
+
+/// Which node of which cluster a directory belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Layout of the directory.
+    pub format: u32,
+    /// The cluster, named by its first node.
+    pub cluster_id: String,
+    /// This node; never used again once its directory is lost.
+    pub node_id: u64,
+    /// When the directory was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
+impl Identity {
+    /// A new node of a new cluster.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn generate(created_ms: u64) -> Result<Self, DirectoryError> {
+        let mut cluster = [0; 16];
+        let mut node = [0; 8];
+        let random = |e: getrandom::Error| DirectoryError::Random(e.to_string());
+        getrandom::fill(&mut cluster).map_err(random)?;
+        getrandom::fill(&mut node).map_err(random)?;
+        let node_id = (u64::from_be_bytes(node) >> (u64::BITS - NODE_ID_BITS)).max(1);
+        let cluster_id = uuid::Builder::from_random_bytes(cluster).into_uuid().to_string();
+        Ok(Self { format: FORMAT, cluster_id, node_id, created_ms })
+    }
+}
+
+/// A data directory that this process holds until the last clone of its lock is dropped.
+pub struct DataDirectory {
+    path: PathBuf,
+    identity: Identity,
+    lock: Arc<File>,
+}
+
+impl DataDirectory {
+    /// Takes the directory, creating it for `new` when there is none.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`]; nothing is changed in a directory that is refused.
+    pub fn open(path: &Path, new: &Identity) -> Result<Self, DirectoryError> {
+        create(path)?;
+        let lock = Arc::new(take_lock(path)?);
+        let identity = match read_identity(path)? {
+            Some(identity) => identity,
+            None => {
+                write_identity(path, new)?;
+                new.clone()
+            }
+        };
+        Ok(Self { path: path.to_owned(), identity, lock })
+    }
+
+    /// Renames a directory aside, keeping every byte, so its name is free for a new one.
+    ///
+    /// # Errors
+    /// The directory is in use, or can't be renamed.
+    pub fn move_aside(path: &Path, now_ms: u64) -> Result<PathBuf, DirectoryError> {
+        let _held = take_lock(path)?;
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".damaged-{now_ms}"));
+        let aside = PathBuf::from(name);
+        let renamed = fs::rename(path, &aside);
+        renamed.map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
+        Ok(aside)
+    }
+
+    /// Whose directory it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// A place inside it.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Keeps the directory locked as long as a clone lives.
+    pub fn lock(&self) -> Arc<dyn Send + Sync> {
+        Arc::clone(&self.lock) as Arc<dyn Send + Sync>
+    }
+
+    /// A [`DirectoryError::Damaged`] for this directory.
+    pub fn damaged(&self, reason: impl ToString) -> DirectoryError {
+        DirectoryError::Damaged { path: self.path.clone(), reason: reason.to_string() }
+    }
+}
+
+fn create(path: &Path) -> Result<(), DirectoryError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => {
+            return Err(DirectoryError::NotADirectory { path: path.to_owned() });
+        }
+        Err(_) => {}
+    }
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_directory(parent.unwrap_or(Path::new("."))).map_err(|e| unwritable(path, e))
+}
+
+fn take_lock(path: &Path) -> Result<File, DirectoryError> {
+    let failed = |source| DirectoryError::Unwritable { path: path.to_owned(), source };
+    let name = path.join(LOCK_FILE);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(name).map_err(failed)?;
+    let mut tries = 0;
+    let locked = loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if tries < LOCK_TRIES => {
+                tries += 1;
+                thread::sleep(LOCK_PAUSE);
+            }
+            outcome => break outcome,
+        }
+    };
+    match locked {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut pid = String::new();
+            let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+            let holder = if known { format!(" (pid {})", pid.trim()) } else { String::new() };
+            return Err(DirectoryError::InUse { path: path.to_owned(), holder });
+        }
+        Err(e) => return Err(failed(e.into())),
+    }
+    let mut note = || {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    note().map_err(failed)?;
+    Ok(file)
+}
+
+fn read_identity(path: &Path) -> Result<Option<Identity>, DirectoryError> {
+    let damaged = |reason: String| DirectoryError::Damaged { path: path.to_owned(), reason };
+    let text = match fs::read(path.join(FORMAT_FILE)) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            // Without the file the directory must be new, or we would claim someone else's.
+            let known = ["log", "state", "checkpoints"].map(|name| path.join(name));
+            return match known.iter().find(|place| place.exists()) {
+                Some(place) => Err(damaged(format!(
+                    "its {FORMAT_FILE} file is missing, but {} exists",
+                    place.display()
+                ))),
+                None => Ok(None),
+            };
+        }
+        Err(source) => {
+            return Err(DirectoryError::Unwritable { path: path.to_owned(), source });
+        }
+    };
+    // The version alone is read first: the rest may mean something else in a newer one.
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let unreadable = |e: serde_json::Error| damaged(format!("its {FORMAT_FILE} file: {e}"));
+    let found = serde_json::from_slice::<Version>(&text).map_err(unreadable)?.format;
+    if found > FORMAT {
+        let path = path.to_owned();
+        return Err(DirectoryError::Newer { path, found, newest: FORMAT });
+    }
+    serde_json::from_slice(&text).map(Some).map_err(unreadable)
+}
+
+fn write_identity(path: &Path, identity: &Identity) -> Result<(), DirectoryError> {
+    let failed = |source| DirectoryError::Unwritable { path: path.to_owned(), source };
+    let unfinished = path.join("FORMAT.unfinished");
+    let write = || {
+        let mut file = File::create(&unfinished)?;
+        file.write_all(&serde_json::to_vec_pretty(identity)?)?;
+        file.sync_data()?;
+        fs::rename(&unfinished, path.join(FORMAT_FILE))
+    };
+    write().map_err(failed)?;
+    sync_directory(path).map_err(|e| unwritable(path, e))
+}
+
+fn unwritable(path: &Path, error: Error) -> DirectoryError {
+    let source = match error {
+        Error::File { source, .. } => source,
+        other => io::Error::other(other),
+    };
+    DirectoryError::Unwritable { path: path.to_owned(), source }
+}

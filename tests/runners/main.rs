@@ -1,0 +1,11 @@
+//! The rules of the runners, shown with real processes, a real interpreter and a real HTTP
+//! server. Nothing here sleeps for a result: tests wait for output, files and ends.
+
+mod bench;
+mod http;
+mod leftovers;
+mod output;
+mod processes;
+mod python;
+mod scrubbing;
+mod shell;
