@@ -4,10 +4,13 @@
 
 mod world;
 
+mod access;
 mod chains;
 mod chance;
 mod fires;
 mod gates;
+mod golden;
+mod oracle;
 mod overlap;
 mod places;
 mod property;
