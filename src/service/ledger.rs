@@ -4,6 +4,8 @@
 //! retention took, by a row of the ledger; a pause that is under way by what the job remembers of it. The three are
 //! merged by nominal time, of which each has one at most.
 
+use std::cmp::Reverse;
+
 use super::lookup::job_for;
 use super::paging::{Question, bound};
 use super::{Action, Caller, Error, Page, Paging, Service};
@@ -53,7 +55,7 @@ impl Service {
         let (runs, complete_from) = self.run_rows(job.no, window, limit + 1).await?;
         rows.extend(runs);
         rows.extend(self.other_rows(job.no, window, limit + 1).await?);
-        rows.sort_by(|a, b| b.nominal_time.cmp(&a.nominal_time));
+        rows.sort_by_key(|row| Reverse(row.nominal_time));
         // A run that was closed, or taken by retention, since the state was read is in two.
         rows.dedup_by_key(|row| row.nominal_time);
         if let Some(floor) = complete_from {
