@@ -16,7 +16,7 @@ const RETRY_AFTER: Span = Span::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// What was sent is faulty; every fault is listed.
-    #[error("{} faults, such as {}", .0.len(), .0.first().map_or_else(String::new, Invalid::to_string))]
+    #[error("{}", told(.0))]
     Invalid(Vec<Invalid>),
     /// A parameter of the request, or a cursor, can't be read.
     #[error("{0}")]
@@ -97,6 +97,10 @@ pub enum Error {
     /// A bug or a broken disk. For the log, not for the caller.
     #[error("{0}")]
     Internal(String),
+}
+
+fn told(faults: &[Invalid]) -> String {
+    faults.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Error {
