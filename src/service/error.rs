@@ -12,11 +12,15 @@ use crate::storage;
 /// How long a caller had better wait when the cluster has no leader, or is busy.
 const RETRY_AFTER: Span = Span::from_secs(1);
 
+fn first(faults: &[Invalid]) -> String {
+    faults.first().map_or_else(String::new, |fault| format!(", such as {fault}"))
+}
+
 /// Why a use case did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// What was sent is faulty; every fault is listed.
-    #[error("{}", told(.0))]
+    #[error("{} faults{}", .0.len(), first(.0))]
     Invalid(Vec<Invalid>),
     /// A parameter of the request, or a cursor, can't be read.
     #[error("{0}")]
@@ -97,10 +101,6 @@ pub enum Error {
     /// A bug or a broken disk. For the log, not for the caller.
     #[error("{0}")]
     Internal(String),
-}
-
-fn told(faults: &[Invalid]) -> String {
-    faults.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Error {
