@@ -23,9 +23,12 @@ pub struct Caller {
     pub expires_at: Option<Timestamp>,
     /// The API token it came with.
     pub via_token: Option<Uuid>,
-    // Outside of `service` nobody can write a caller down.
-    _made_here: (),
+    _made: Made,
 }
+
+/// Outside of `service` nobody can write a caller down.
+#[derive(Clone, Debug)]
+struct Made;
 
 /// What a caller wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +129,7 @@ impl Caller {
         expires_at: Option<Timestamp>,
         via_token: Option<Uuid>,
     ) -> Self {
-        Caller { actor, user, role, scope, expires_at, via_token, _made_here: () }
+        Caller { actor, user, role, scope, expires_at, via_token, _made: Made }
     }
 
     /// Whether the caller may do `action` to `target`.
