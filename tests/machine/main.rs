@@ -8,6 +8,7 @@ mod chains;
 mod chance;
 mod fires;
 mod gates;
+mod manual;
 mod overlap;
 mod places;
 mod property;
