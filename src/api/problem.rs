@@ -121,11 +121,7 @@ impl Problem {
     }
 
     /// A problem with one fault.
-    pub fn at(
-        code: &'static str,
-        pointer: impl Into<String>,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub fn at(code: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let (pointer, detail) = (pointer.into(), detail.into());
         let text = if pointer.is_empty() { detail.clone() } else { format!("{pointer}: {detail}") };
         Problem { errors: vec![Fault { pointer, detail }], ..Problem::new(code, text) }

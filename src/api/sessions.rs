@@ -117,9 +117,7 @@ async fn enter(api: &Api, origin: &Origin, login: &Login) -> Result<Issued, Prob
             let token = needed("refresh_token", login.refresh_token.as_ref())?;
             Ok(api.service.refresh(token, origin).await?)
         }
-        Some(_) => {
-            Err(Problem::parameter("/grant_type", "must be password or refresh_token"))
-        }
+        Some(_) => Err(Problem::parameter("/grant_type", "must be password or refresh_token")),
     }
 }
 

@@ -53,7 +53,7 @@ impl Service {
         let (runs, complete_from) = self.run_rows(job.no, window, limit + 1).await?;
         rows.extend(runs);
         rows.extend(self.other_rows(job.no, window, limit + 1).await?);
-        rows.sort_by(|a, b| b.nominal_time.cmp(&a.nominal_time));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.nominal_time));
         // A run that was closed, or taken by retention, since the state was read is in two.
         rows.dedup_by_key(|row| row.nominal_time);
         if let Some(floor) = complete_from {

@@ -227,7 +227,9 @@ fn promises(answer: &Answer) {
     match answer.status.as_u16() {
         401 => assert!(answer.header("www-authenticate").starts_with("Bearer")),
         405 => assert!(!answer.header("allow").is_empty()),
-        429 | 503 => assert!(answer.code() == "not-ready" || !answer.header("retry-after").is_empty()),
+        429 | 503 => {
+            assert!(answer.code() == "not-ready" || !answer.header("retry-after").is_empty())
+        }
         _ => {}
     }
 }
