@@ -5,11 +5,13 @@
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod consensus;
 pub mod executor;
 pub mod machine;
 pub mod model;
+pub mod node;
 pub mod schedule;
 pub mod scheduler;
 pub mod service;
