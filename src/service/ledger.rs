@@ -1,8 +1,8 @@
 //! The ledger of a job: what became of each nominal time, newest first.
 //!
 //! A nominal time with a run is told by the run, open or closed; one without, or whose run
-//! retention took, by a row of the ledger; a pause that is under way by what the job remembers of it. The three are
-//! merged by nominal time, of which each has one at most.
+//! retention took, by a row of the ledger; a pause that is under way by what the job
+//! remembers of it. The three are merged by nominal time, of which each has one at most.
 
 use super::lookup::job_for;
 use super::paging::{Question, bound};
