@@ -2,6 +2,7 @@
 
 // Tests may panic; what serves may not: it answers with an error.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod api;
 pub mod cli;

@@ -9,6 +9,7 @@ use super::error::Error;
 use crate::model::{Actor, JobSpec, Name, Role, Scope, Timestamp};
 
 /// An authenticated caller. Only `service::access` makes one.
+#[allow(clippy::manual_non_exhaustive, reason = "not even this crate may write one down")]
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// As the audit names it.
