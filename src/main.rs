@@ -1,1 +1,3 @@
+//! The `cronapi` binary.
+
 fn main() {}

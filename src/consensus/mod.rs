@@ -28,6 +28,7 @@ mod convert;
 mod events;
 mod handle;
 mod leadership;
+mod log_storage;
 mod log_store;
 mod network;
 mod open;

@@ -8,7 +8,7 @@ use super::log_store::LogStore;
 use super::snapshot;
 use super::types::SnapshotMeta;
 use crate::machine::State;
-use crate::storage::{self, Checkpoints, History, Source};
+use crate::storage::{self, Checkpoints, History, Source, off_thread};
 
 /// The machine at the index of a checkpoint.
 #[derive(Default)]
@@ -58,13 +58,7 @@ pub(super) async fn read(source: Source) -> Result<Recovered, storage::Error> {
         let (meta, installed, state) = snapshot::read(&source)?;
         Ok(Recovered { meta, state, installed, source: Some(source) })
     };
-    if !blocks {
-        return work();
-    }
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|e| {
-        Err(storage::Error::Engine { op: "read a checkpoint", reason: e.to_string() })
-    })
+    off_thread(blocks, "read a checkpoint", work).await
 }
 
 /// Chooses where to begin, or refuses.
@@ -88,7 +82,17 @@ pub(super) async fn recover(
     let text = if texts.is_empty() { "there is none".to_owned() } else { texts.join("; ") };
     let recovered = chosen.unwrap_or_default();
     check_reach(&recovered, log, text)?;
-    check_ends(&recovered, log, history)?;
+    if recovered.installed {
+        // A checkpoint from a leader may lie beyond the log and the history: they were cut off
+        // when it was installed, and a crash came between.
+        if let Some(index) = recovered.index()
+            && history.durable_index() < Some(index)
+        {
+            history.jump_to(index).await?;
+        }
+    } else {
+        check_ends(&recovered, log, history)?;
+    }
     for (name, reason) in damaged {
         tracing::warn!(%name, %reason, "a damaged checkpoint is set aside; the log replaces it");
         checkpoints.set_aside(&name)?;
@@ -121,14 +125,11 @@ fn check_ends(
     let checkpoint = recovered.index();
     let history = history.durable_index();
     let end = log.last().map(|id| id.index);
-    // A checkpoint from a leader may lie beyond the log, until the log catches up.
-    if !recovered.installed {
-        for (what, index) in [("checkpoint", checkpoint), ("history", history)] {
-            if let Some(index) = index
-                && end < Some(index)
-            {
-                return Err(RecoveryError::LogShort { what, log: shown(end), index });
-            }
+    for (what, index) in [("checkpoint", checkpoint), ("history", history)] {
+        if let Some(index) = index
+            && end < Some(index)
+        {
+            return Err(RecoveryError::LogShort { what, log: shown(end), index });
         }
     }
     match checkpoint {

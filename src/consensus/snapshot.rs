@@ -9,7 +9,7 @@ use super::convert;
 use super::state_machine::Published;
 use super::types::{LogId, Snapshot, SnapshotMeta, StorageError, StoredMembership, TypeConfig};
 use crate::machine::State;
-use crate::storage::{self, Checkpoints, History, Source};
+use crate::storage::{self, Checkpoints, History, Source, off_thread};
 
 /// A clone of the machine at an index, and where its checkpoint goes.
 pub(super) struct SnapshotBuilder {
@@ -45,13 +45,7 @@ impl SnapshotBuilder {
                 rmp_serde::encode::write_named(&mut out, &state).map_err(io::Error::other)
             })
         };
-        let source = if self.checkpoints.blocks() {
-            let joined = tokio::task::spawn_blocking(publish).await;
-            joined
-                .map_err(|e| storage::Error::Engine { op: "checkpoint", reason: e.to_string() })?
-        } else {
-            publish()
-        }?;
+        let source = off_thread(self.checkpoints.blocks(), "write a checkpoint", publish).await?;
         *self.published.checkpoint() = Some((meta.clone(), source.clone()));
         Ok(Snapshot { meta, snapshot: Box::new(source) })
     }

@@ -194,15 +194,18 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         builder.state = read.state.clone();
         builder.snapshot_id = Some(meta.snapshot_id.clone());
         builder.installed = true;
+        // The checkpoint first: a crash before the jump is mended when it is recovered from.
+        builder.build().await.map_err(failed)?;
         if let Some(log_id) = meta.last_log_id {
             self.history.jump_to(log_id.index).await.map_err(failed)?;
-            self.published.events.restart_at(log_id.index);
         }
-        builder.build().await.map_err(failed)?;
         self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.state = read.state;
         self.publish();
+        if let Some(log_id) = meta.last_log_id {
+            self.published.events.restart_at(log_id.index);
+        }
         Ok(())
     }
 

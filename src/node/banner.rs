@@ -1,7 +1,14 @@
 //! What a person sees at the start, on standard output.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
+
+/// Shows it. A closed standard output is no reason not to run.
+pub fn show(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
 
 /// The banner: where to go, and the first password when it was made up.
 pub fn text(listen: SocketAddr, data: &Path, generated: Option<&str>) -> String {

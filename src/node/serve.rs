@@ -72,7 +72,7 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     let consensus = consensus::open(options).await?;
     let generated = bootstrap::first_admin(&consensus, config.admin_password.as_ref()).await?;
     let node = Node::start(&config, consensus, listener).await?;
-    print!("{}", banner::text(address, &config.data, generated.as_deref()));
+    banner::show(&banner::text(address, &config.data, generated.as_deref()));
     tracing::info!(%address, node = node.consensus.node_id(), "ready");
     let mut fatal = node.consensus.fatal();
     let reason = tokio::select! {
@@ -120,7 +120,7 @@ impl Node {
             .map_err(|source| Failure::System { what: "the folder of results", source })?;
         let runners = Arc::new(RunnerEnv { allow_user: true, ..runners });
         if runners.python.is_none() {
-            tracing::warn!("no python3 on PATH: python jobs will fail, their syntax is not checked");
+            tracing::warn!("no python3 on PATH: python jobs fail, their syntax is unchecked");
         }
         announce(&consensus, config, boot).await?;
         let local = NodeLocal {
@@ -149,7 +149,7 @@ impl Node {
         let (drain, drained) = watch::channel(false);
         let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
         let (stop_api, stopped) = watch::channel(false);
-        let router = api::router(service, api::Options::default());
+        let router = api::router(service, api::Options::new(stopped.clone()));
         let api = tokio::spawn(api::serve(listener, router, stopped));
         Ok(Node { consensus, boot, stop_scheduler, drain, stop_api, scheduler, executor, api })
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
-use super::kv::{self, Direction, Kv, Pair, Writes};
+use super::history_scan::{self, Scan};
+use super::kv::{Kv, Pair, Writes};
+use super::off_thread::off_thread;
 use super::overlay::{Overlay, Rows};
 use super::{Error, Fatal, rows};
 
@@ -22,38 +24,6 @@ const OVERLAY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// One batch. The engine's lock is held for a batch, and the log's flush waits for it.
 const BATCH_ROWS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
-/// Rows read from the Kv at a time when deleted ones may lie between.
-const PAGE: usize = 256;
-
-/// A range of the history.
-#[derive(Clone, Debug)]
-pub struct Scan {
-    /// The first key that may be found.
-    pub from: Vec<u8>,
-    /// Above the last key that may be found.
-    pub to: Vec<u8>,
-    /// Which end comes first.
-    pub direction: Direction,
-    /// Rows at most.
-    pub limit: usize,
-}
-
-impl Scan {
-    /// All keys that begin with `prefix`.
-    pub fn prefix(prefix: &[u8], direction: Direction, limit: usize) -> Self {
-        Self { from: prefix.to_vec(), to: kv::end_of(prefix), direction, limit }
-    }
-
-    /// Goes on behind `key`, the last one already seen.
-    #[must_use]
-    pub fn after(mut self, key: &[u8]) -> Self {
-        match self.direction {
-            Direction::Forward => self.from = [key, &[0]].concat(),
-            Direction::Backward => self.to = key.to_vec(),
-        }
-        self
-    }
-}
 
 struct Shared {
     kv: Arc<dyn Kv>,
@@ -143,7 +113,7 @@ impl History {
     /// # Errors
     /// Writing failed; [`Fatal`] is raised.
     pub async fn persist(&self) -> Result<(), Error> {
-        self.off_thread(|shared| shared.persist(true)).await
+        self.off_thread("write the history", |shared| shared.persist(true)).await
     }
 
     /// Declares the history complete up to `index`, after a checkpoint from a leader replaced
@@ -164,7 +134,10 @@ impl History {
                 () = tokio::time::sleep(WRITE_EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
-            if self.off_thread(|shared| shared.persist(false)).await.is_err() {
+            if self.overlay().waiting() == 0 {
+                continue;
+            }
+            if self.off_thread("write the history", |shared| shared.persist(false)).await.is_err() {
                 return;
             }
         }
@@ -179,7 +152,7 @@ impl History {
             return Ok(known);
         }
         let key = key.to_vec();
-        self.off_thread(move |shared| rows::get(shared.kv.as_ref(), &key)).await
+        self.off_thread("read the history", move |shared| rows::get(shared.kv.as_ref(), &key)).await
     }
 
     /// Rows of a range, in its order.
@@ -187,7 +160,14 @@ impl History {
     /// # Errors
     /// The engine failed, or a row is damaged.
     pub async fn scan(&self, scan: Scan) -> Result<Vec<Pair>, Error> {
-        self.off_thread(move |shared| shared.scan(scan)).await
+        let read = move |shared: &Shared| {
+            let slice = {
+                let Scan { from, to, direction, limit } = &scan;
+                shared.overlay().slice(from, to, *direction, *limit)
+            };
+            history_scan::scan(scan, slice, shared.kv.as_ref())
+        };
+        self.off_thread("read the history", read).await
     }
 
     fn overlay(&self) -> MutexGuard<'_, Overlay> {
@@ -196,16 +176,11 @@ impl History {
 
     async fn off_thread<T: Send + 'static>(
         &self,
+        op: &'static str,
         work: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        if !self.shared.kv.blocks() {
-            return work(&self.shared);
-        }
         let shared = Arc::clone(&self.shared);
-        let joined = tokio::task::spawn_blocking(move || work(&shared)).await;
-        joined.unwrap_or_else(|panic| {
-            Err(Error::Engine { op: "read the history", reason: panic.to_string() })
-        })
+        off_thread(self.shared.kv.blocks(), op, move || work(&shared)).await
     }
 }
 
@@ -258,62 +233,5 @@ impl Shared {
         }
         self.kv.write(writes)?;
         self.kv.flush_durable()
-    }
-
-    /// Merges the overlay with the Kv. The overlay is read first: a row that moves to the Kv
-    /// meanwhile is then seen twice, and never missed.
-    fn scan(&self, scan: Scan) -> Result<Vec<Pair>, Error> {
-        let Scan { mut from, mut to, direction, limit } = scan;
-        let slice = self.overlay().slice(&from, &to, direction, limit);
-        let mut fresh = slice.rows;
-        if let Some(last) = slice.enough_at {
-            match direction {
-                Direction::Forward => to = [&last[..], &[0]].concat(),
-                Direction::Backward => from = last,
-            }
-        }
-        let mut found = Vec::new();
-        while found.len() < limit {
-            let page = rows::scan(self.kv.as_ref(), &from, &to, direction, PAGE.min(limit))?;
-            let full = page.len() == PAGE.min(limit);
-            for (key, value) in page {
-                take_before(&mut fresh, &key, direction, &mut found);
-                match fresh.remove(&key) {
-                    Some(Some(newer)) => found.push((key.clone(), newer)),
-                    Some(None) => {}
-                    None => found.push((key.clone(), value)),
-                }
-                match direction {
-                    Direction::Forward => from = [&key[..], &[0]].concat(),
-                    Direction::Backward => to = key,
-                }
-            }
-            if !full {
-                break;
-            }
-        }
-        take_rest(fresh, direction, &mut found);
-        found.truncate(limit);
-        Ok(found)
-    }
-}
-
-/// Moves the live rows that come before `key`.
-fn take_before(fresh: &mut Rows, key: &[u8], direction: Direction, found: &mut Vec<Pair>) {
-    let behind = match direction {
-        Direction::Forward => fresh.split_off(key),
-        Direction::Backward => {
-            let above = fresh.split_off(&[key, &[0]].concat());
-            std::mem::replace(fresh, above)
-        }
-    };
-    take_rest(std::mem::replace(fresh, behind), direction, found);
-}
-
-fn take_rest(fresh: Rows, direction: Direction, found: &mut Vec<Pair>) {
-    let live = fresh.into_iter().filter_map(|(key, value)| Some((key, value?)));
-    match direction {
-        Direction::Forward => found.extend(live),
-        Direction::Backward => found.extend(live.rev()),
     }
 }

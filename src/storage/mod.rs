@@ -27,23 +27,27 @@ mod directory;
 mod fatal;
 mod frames;
 mod history;
+mod history_scan;
 mod kv;
 mod log;
 mod log_writer;
 mod memory;
+mod off_thread;
 mod overlay;
 mod rows;
 mod sled;
 
+pub use self::sled::{Profile, SledKv};
 pub use checkpoint::{Checkpoints, Source};
 pub use directory::{DataDirectory, DirectoryError, Identity};
 pub use fatal::Fatal;
-pub use history::{History, Scan};
+pub use history::History;
+pub use history_scan::Scan;
 pub use kv::{Direction, Kv, Limits, Pair, Writes};
 pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
 pub use memory::{MemoryDisk, MemoryKv};
-pub use sled::{Profile, SledKv};
+pub use off_thread::off_thread;
 
 #[cfg(test)]
 mod tests;

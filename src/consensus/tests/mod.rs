@@ -3,6 +3,8 @@
 mod batching;
 mod damage;
 mod fixture;
+mod golden;
+mod install;
 mod kill;
 mod restart;
 mod suite;

@@ -11,16 +11,17 @@ use super::super::state_machine::StateMachine;
 use super::super::types::{StorageError, TypeConfig};
 use crate::storage::{Checkpoints, Fatal, History, Kv, Limits, Log, MemoryKv, Profile, SledKv};
 
-async fn assemble(
+/// The two halves that the library drives, on any storage.
+pub async fn assemble(
     log: Arc<dyn Kv>,
     state: Arc<dyn Kv>,
-    checkpoints: Checkpoints,
+    checkpoints: Arc<Checkpoints>,
 ) -> (LogStore, StateMachine) {
     let fatal = Fatal::default();
     let log = LogStore::open(Log::new(log), fatal.clone()).unwrap();
     let history = History::open(state, fatal.clone()).unwrap();
     let recovered = recovery::recover(&checkpoints, &log, &history).await.unwrap();
-    (log, StateMachine::new(recovered, history, Arc::new(checkpoints), fatal))
+    (log, StateMachine::new(recovered, history, checkpoints, fatal))
 }
 
 struct OnDisk;
@@ -33,7 +34,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
         };
         let (log, state) = (open("log", Profile::Log), open("state", Profile::State));
         let checkpoints = Checkpoints::open(&dir.path().join("checkpoints")).unwrap();
-        let (log, machine) = assemble(log, state, checkpoints).await;
+        let (log, machine) = assemble(log, state, Arc::new(checkpoints)).await;
         Ok((dir, log, machine))
     }
 }
@@ -44,7 +45,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine> for InMemory {
     async fn build(&self) -> Result<((), LogStore, StateMachine), StorageError> {
         let (log, state) = (MemoryKv::new(Limits::LOG), MemoryKv::new(Limits::STATE));
         let (log, machine) =
-            assemble(Arc::new(log), Arc::new(state), Checkpoints::in_memory()).await;
+            assemble(Arc::new(log), Arc::new(state), Arc::new(Checkpoints::in_memory())).await;
         Ok(((), log, machine))
     }
 }

@@ -23,8 +23,7 @@ impl Cx<'_> {
         place: Option<Place>,
     ) -> Answer {
         let job = self.undecided(no, version, scheduled_for)?;
-        let over = job.spec.max_runs.is_some_and(|most| job.live.fired + 1 >= most);
-        self.decide(no, scheduled_for, next.filter(|_| !over));
+        self.decide(no, scheduled_for, next);
         self.expire_gates(no);
         let parameters = job.spec.parameters.clone().unwrap_or_default();
         let new = NewRun { place, ..NewRun::of(Trigger::Schedule, parameters) };
@@ -32,6 +31,10 @@ impl Cx<'_> {
             Ok(id) => {
                 self.s.totals.fired += 1;
                 self.edit_job(no, |job| job.live.fired += 1);
+                // Only a run counts for `max_runs`: a skipped fire leaves the schedule on.
+                if job.spec.max_runs.is_some_and(|most| job.live.fired + 1 >= most) {
+                    self.set_next(no, None);
+                }
                 Ok(Reply::Run { id })
             }
             Err(reason) => {

@@ -17,14 +17,9 @@ impl Cx<'_> {
         let present = self.s.job(name.as_str()).cloned();
         match (&present, put.based_on) {
             (None, None) => {}
-            (Some(job), None) => {
-                let version = job.version;
-                if put.pinned {
-                    return Err(Rejection::VersionConflict { expected: 0, actual: version });
-                }
-                return Err(Rejection::Exists { what: "job".into(), name: name.to_string() });
-            }
-            (None, Some(_)) => return Err(Rejection::Stale),
+            // Made or gone meanwhile: whether that matters depends on what was meant, which
+            // `prepare` knows.
+            (Some(_), None) | (None, Some(_)) => return Err(Rejection::Stale),
             (Some(job), Some((no, version))) if (job.no, job.version) != (no, version) => {
                 if put.pinned {
                     let actual = job.version;
@@ -40,6 +35,7 @@ impl Cx<'_> {
                 let (no, version) = (job.no, job.version);
                 Ok(Reply::Job { no, version, created: false, changed: false })
             }
+            Some(job) if overtaken(&job, put.settled, put.next) => Err(Rejection::Stale),
             Some(job) => self.replace_job(&job, put),
             None => self.create_job(put),
         }
@@ -57,7 +53,8 @@ impl Cx<'_> {
             uid: JobUid::new(self.at, no),
             version: 1,
             spec: put.spec.clone(),
-            created_at: self.at,
+            // Not log time: `@every` counts from here, and `put.next` was computed from it.
+            created_at: self.command.at,
             updated_at: self.at,
             live,
         };
@@ -82,7 +79,9 @@ impl Cx<'_> {
             job.updated_at = at;
         });
         self.link(no, &put.spec.name);
-        self.set_next(no, put.next);
+        // A fire since the edit was prepared may have been the last one allowed.
+        let over = put.spec.max_runs.is_some_and(|most| job.live.fired >= most);
+        self.set_next(no, put.next.filter(|_| !over));
         self.record_version(no, put);
         let kind = format!("job.{}d", put.verb);
         self.event(&kind, Some(&put.spec.name), None);
@@ -107,6 +106,9 @@ impl Cx<'_> {
             } else {
                 Rejection::Stale
             });
+        }
+        if overtaken(&job, settled, None) {
+            return Err(Rejection::Stale);
         }
         self.settle(&job, settled);
         let open: Vec<_> = self.s.open_of(no).map(|run| run.run.id).collect();
@@ -163,15 +165,15 @@ impl Cx<'_> {
     fn link(&mut self, no: JobNo, name: &Name) {
         let Some(job) = self.job(no) else { return };
         debug_assert_eq!(&job.spec.name, name);
-        for (_, _, target) in job.spec.references() {
-            self.s.references.insert((target.clone(), no));
+        for (field, _, target) in job.spec.references() {
+            self.s.references.insert((target.clone(), field == "dependencies", no));
         }
     }
 
     fn unlink(&mut self, no: JobNo) {
         let Some(job) = self.job(no) else { return };
-        for (_, _, target) in job.spec.references() {
-            self.s.references.remove(&(target.clone(), no));
+        for (field, _, target) in job.spec.references() {
+            self.s.references.remove(&(target.clone(), field == "dependencies", no));
         }
     }
 
@@ -198,4 +200,13 @@ impl Cx<'_> {
             self.close(id, RunStatus::Cancelled, Some(why.to_string()));
         }
     }
+}
+
+/// Whether nominal times were decided since the edit was prepared that it settles or has as
+/// its next one. A fire does not change the version, so this is checked beside it: else a
+/// time would have two outcomes, or the schedule would end for want of a next time.
+fn overtaken(job: &Job, settled: Option<Range>, next: Option<Next>) -> bool {
+    let decided = job.live.decided;
+    settled.is_some_and(|range| range.from <= decided)
+        || next.is_some_and(|next| next.nominal <= decided)
 }

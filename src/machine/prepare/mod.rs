@@ -31,6 +31,7 @@ pub enum PutMode {
 }
 
 /// What a caller wants. It carries no time.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug)]
 pub enum Intent {
     /// Create or replace a definition; `expected` is the version of `If-Match`.
@@ -45,7 +46,8 @@ pub enum Intent {
     Plain(Box<Op>),
 }
 
-/// Turns `intent` into a command at `now`.
+/// Turns `intent` into a command at `now`, the leader's clock: after a clock ran ahead and
+/// was set back, log time stands still for a while, but new schedules follow the clock.
 ///
 /// # Errors
 /// What can be told without the log: faulty fields, missing jobs, wrong versions.
@@ -56,7 +58,6 @@ pub fn prepare(
     actor: Option<Actor>,
     request: Option<RequestKey>,
 ) -> Result<Command, Rejection> {
-    let now = state.last_at.max(now);
     let op = match intent {
         Intent::PutJob { spec, mode, expected } => jobs::put(state, *spec, mode, expected, now)?,
         Intent::SetEnabled { name, enabled, expected } => {

@@ -1,0 +1,204 @@
+//! A set of definitions at once, and the plan of what that would change.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::check::{may_put, unresolved_warnings};
+use super::jobs::unexpected;
+use super::{Action, Caller, Error, PutMode, Service, Target};
+use crate::machine::prepare::Intent;
+use crate::machine::{Reply, State};
+use crate::model::limits::APPLY_ITEMS_MAX;
+use crate::model::{Invalid, JobSpec, Timestamp};
+
+/// What became, or would become, of one definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplyAction {
+    /// It is new.
+    Created,
+    /// It replaces another.
+    Updated,
+    /// It is what it was.
+    Unchanged,
+    /// It is faulty or not allowed: see `errors`. The others are not affected.
+    Refused,
+}
+
+/// One definition of an `apply`.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct ApplyItem {
+    /// As given; empty when there was none.
+    pub name: String,
+    /// What became of it.
+    pub action: ApplyAction,
+    /// The version in force after it; none: there is none.
+    #[schema(required)]
+    pub version: Option<u64>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Invalid>,
+    /// What the caller had better know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The next nominal time before.
+    #[schema(required)]
+    pub next_before: Option<Timestamp>,
+    /// The next nominal time after.
+    #[schema(required)]
+    pub next_after: Option<Timestamp>,
+}
+
+/// Definitions under way at a time: enough to share entries of the log.
+const CONCURRENT: usize = 64;
+
+impl Service {
+    /// Creates or replaces many definitions, each on its own: one that is refused does not
+    /// keep the others from being written. `dry_run` answers the plan and writes nothing.
+    ///
+    /// # Errors
+    /// `Forbidden` for a role that manages no jobs; `Limit` for more than 10,000 items;
+    /// `Unavailable` when the cluster can't take them (some may have been written, and to
+    /// apply the same set again does no harm).
+    pub async fn apply(
+        &self,
+        c: &Caller,
+        items: Vec<Map<String, Value>>,
+        dry_run: bool,
+    ) -> Result<Vec<ApplyItem>, Error> {
+        c.permit(Action::ManageJobs, Target::Cluster)?;
+        if items.len() > APPLY_ITEMS_MAX {
+            let what = "definitions of one apply".to_string();
+            return Err(Error::Limit { what, most: APPLY_ITEMS_MAX as u64 });
+        }
+        let start = self.consensus().state();
+        let drafts = self.drafts(&start, items).await;
+        let (judged, end) = if dry_run {
+            self.judge_all(c, &start, drafts).await?
+        } else {
+            let written = stream::iter(drafts).map(|draft| self.write_one(c, draft));
+            let written = written.buffered(CONCURRENT).try_collect().await?;
+            (written, self.consensus().state())
+        };
+        Ok(judged.into_iter().map(|judged| judged.item(c, &start, &end)).collect())
+    }
+
+    /// Reads the definitions: the faults that need no log. A name that comes twice is a
+    /// fault of the later one.
+    async fn drafts(&self, state: &State, items: Vec<Map<String, Value>>) -> Vec<Draft> {
+        let mut names = HashSet::new();
+        let named = items.into_iter().map(|map| {
+            let name = map.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
+            let twice = !name.is_empty() && !names.insert(name.clone());
+            (name, twice, map)
+        });
+        let named: Vec<_> = named.collect();
+        let read = stream::iter(named).map(|(name, twice, map)| async move {
+            let before = state.job(&name).map(|job| &*job.spec);
+            let mut read = self.read_definition(map, before).await;
+            if twice {
+                let detail = "stands twice in this set; the first one counts";
+                let fault = Invalid::new("name", detail);
+                read = Err(read.err().into_iter().flatten().chain([fault]).collect());
+            }
+            Draft { name, read }
+        });
+        read.buffered(CONCURRENT).collect().await
+    }
+
+    async fn write_one(&self, c: &Caller, draft: Draft) -> Result<Judged, Error> {
+        let Draft { name, read } = draft;
+        let spec = match read {
+            Ok(spec) => spec,
+            Err(faults) => return Ok(Judged { name, outcome: Err(faults) }),
+        };
+        let done = self.submit(c, None, |state| intent(c, state, &spec)).await;
+        Judged::of(name, done.map(|done| done.reply))
+    }
+
+    /// What the definitions would do, one after the other, on a copy of the state.
+    async fn judge_all(
+        &self,
+        c: &Caller,
+        start: &State,
+        drafts: Vec<Draft>,
+    ) -> Result<(Vec<Judged>, Arc<State>), Error> {
+        let mut copy = start.clone();
+        let mut judged = Vec::with_capacity(drafts.len());
+        for (at, Draft { name, read }) in drafts.into_iter().enumerate() {
+            if at % CONCURRENT == CONCURRENT - 1 {
+                tokio::task::yield_now().await;
+            }
+            let outcome = match read {
+                Err(faults) => Judged { name, outcome: Err(faults) },
+                Ok(spec) => {
+                    let intent = intent(c, &copy, &spec);
+                    let reply = intent.and_then(|intent| self.judge_on(c, &mut copy, intent));
+                    Judged::of(name, reply)?
+                }
+            };
+            judged.push(outcome);
+        }
+        Ok((judged, Arc::new(copy)))
+    }
+}
+
+fn intent(c: &Caller, state: &State, spec: &JobSpec) -> Result<Intent, Error> {
+    let before = state.job(spec.name.as_str()).map(|job| &*job.spec);
+    may_put(c, state, before, spec)?;
+    let (mode, expected) = (PutMode::Upsert, None);
+    Ok(Intent::PutJob { spec: Box::new(spec.clone()), mode, expected })
+}
+
+/// A definition as read.
+struct Draft {
+    name: String,
+    read: Result<JobSpec, Vec<Invalid>>,
+}
+
+/// What became of a definition: version, created, changed; or its faults.
+struct Judged {
+    name: String,
+    outcome: Result<(u64, bool, bool), Vec<Invalid>>,
+}
+
+impl Judged {
+    /// A refusal is the outcome of this definition; a failure of the cluster is one of all.
+    fn of(name: String, reply: Result<Reply, Error>) -> Result<Judged, Error> {
+        let outcome = match reply {
+            Ok(Reply::Job { version, created, changed, .. }) => Ok((version, created, changed)),
+            Ok(other) => return Err(unexpected(&other)),
+            Err(Error::Invalid(faults)) => Err(faults),
+            Err(Error::Unavailable { detail, retry_after, .. }) => {
+                return Err(Error::Unavailable { detail, retry_after, maybe_applied: true });
+            }
+            Err(error @ Error::Internal(_)) => return Err(error),
+            Err(refused) => Err(vec![Invalid::new("", refused.to_string())]),
+        };
+        Ok(Judged { name, outcome })
+    }
+
+    fn item(self, c: &Caller, start: &State, end: &State) -> ApplyItem {
+        let Judged { name, outcome } = self;
+        // A refused definition may be that of a job that the caller may not see.
+        let seen = |state: &State| {
+            let job = state.job(&name).cloned();
+            job.filter(|job| c.sees(job.spec.name.as_str(), &job.spec.tags))
+        };
+        let next = |state: &State| seen(state)?.live.next.map(|next| next.nominal);
+        let (next_before, next_after) = (next(start), next(end));
+        let (action, version, errors) = match outcome {
+            Ok((version, true, _)) => (ApplyAction::Created, Some(version), Vec::new()),
+            Ok((version, _, true)) => (ApplyAction::Updated, Some(version), Vec::new()),
+            Ok((version, _, _)) => (ApplyAction::Unchanged, Some(version), Vec::new()),
+            Err(errors) => (ApplyAction::Refused, seen(start).map(|job| job.version), errors),
+        };
+        let written = end.job(&name).filter(|_| action != ApplyAction::Refused);
+        let warnings = written.map(|job| unresolved_warnings(end, &job.spec)).unwrap_or_default();
+        ApplyItem { name, action, version, errors, warnings, next_before, next_after }
+    }
+}

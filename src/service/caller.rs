@@ -1,0 +1,172 @@
+//! Who asks, and what they may do.
+//!
+//! A use case gets a [`Permit`] from [`Caller::permit`] before it reads or changes
+//! anything. Roles are a ladder; a scope narrows a role to some jobs.
+
+use uuid::Uuid;
+
+use super::error::Error;
+use crate::model::{Actor, JobSpec, Name, Role, Scope, Timestamp};
+
+/// An authenticated caller. Only `service::access` makes one.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// As the audit names it.
+    pub actor: Actor,
+    /// The account.
+    pub user: Name,
+    /// What it may do; of a token at most what its owner may.
+    pub role: Role,
+    /// The jobs that counts for.
+    pub scope: Scope,
+    /// When it has to authenticate again; none: not by itself.
+    pub expires_at: Option<Timestamp>,
+    /// The API token it came with.
+    pub via_token: Option<Uuid>,
+    // Outside of `service` nobody can write a caller down.
+    _made_here: (),
+}
+
+/// What a caller wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// See definitions, runs, output, the ledger, events.
+    ReadJobs,
+    /// Start a run.
+    TriggerJobs,
+    /// Write definitions; cancel and repeat runs; force a run.
+    ManageJobs,
+    /// Let a job run as another account of the system.
+    RunAsUser,
+    /// Create, change and remove users.
+    ManageUsers,
+    /// See users and all tokens.
+    ReadUsers,
+    /// See the audit.
+    ReadAudit,
+    /// See nodes, queues, the leader.
+    ReadCluster,
+    /// Change queues and membership.
+    ManageCluster,
+}
+
+impl Action {
+    /// The least role that may.
+    pub fn role(self) -> Role {
+        match self {
+            Action::ReadJobs | Action::ReadCluster => Role::Viewer,
+            Action::TriggerJobs => Role::Runner,
+            Action::ManageJobs => Role::Operator,
+            Action::RunAsUser
+            | Action::ManageUsers
+            | Action::ReadUsers
+            | Action::ReadAudit
+            | Action::ManageCluster => Role::Admin,
+        }
+    }
+
+    fn reads_jobs(self) -> bool {
+        self == Action::ReadJobs
+    }
+
+    fn does(self) -> &'static str {
+        match self {
+            Action::ReadJobs => "read jobs",
+            Action::TriggerJobs => "trigger jobs",
+            Action::ManageJobs => "manage jobs",
+            Action::RunAsUser => "let a job run as another user",
+            Action::ManageUsers => "manage users",
+            Action::ReadUsers => "see users",
+            Action::ReadAudit => "read the audit",
+            Action::ReadCluster => "see the cluster",
+            Action::ManageCluster => "manage the cluster",
+        }
+    }
+}
+
+/// What an action is done to.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// The cluster, or no job in particular.
+    Cluster,
+    /// A job.
+    Job {
+        /// Its name.
+        name: &'a str,
+        /// Its tags.
+        tags: &'a [String],
+    },
+}
+
+impl<'a> From<&'a JobSpec> for Target<'a> {
+    fn from(spec: &'a JobSpec) -> Self {
+        Target::Job { name: spec.name.as_str(), tags: &spec.tags }
+    }
+}
+
+/// Proof that a caller may do something.
+#[derive(Clone, Copy, Debug)]
+pub struct Permit {
+    action: Action,
+}
+
+impl Permit {
+    /// What it is for.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+}
+
+impl Caller {
+    pub(super) fn new(
+        actor: Actor,
+        user: Name,
+        role: Role,
+        scope: Scope,
+        expires_at: Option<Timestamp>,
+        via_token: Option<Uuid>,
+    ) -> Self {
+        Caller { actor, user, role, scope, expires_at, via_token, _made_here: () }
+    }
+
+    /// Whether the caller may do `action` to `target`.
+    ///
+    /// # Errors
+    /// `Forbidden` when the role is too low or a write is out of scope; `NotFound` when a
+    /// job is out of scope that was to be read, as if it did not exist. A role that counts
+    /// for some jobs only is never enough for what concerns the whole cluster.
+    pub fn permit(&self, action: Action, target: Target<'_>) -> Result<Permit, Error> {
+        if self.role < action.role() {
+            let (does, needed, has) = (action.does(), action.role(), self.role.as_str());
+            return Err(Error::Forbidden(format!(
+                "to {does} takes the role {}; {} has {has}",
+                needed.as_str(),
+                self.user
+            )));
+        }
+        match target {
+            Target::Job { name, tags } if !self.scope.covers(name, tags) => {
+                if action.reads_jobs() {
+                    return Err(Error::no_job(name));
+                }
+                Err(Error::Forbidden(format!(
+                    "the role {} of {} does not count for the job {name}; an admin can widen it",
+                    self.role.as_str(),
+                    self.user
+                )))
+            }
+            Target::Cluster if action.role() == Role::Admin && !self.scope.is_all() => {
+                Err(Error::Forbidden(format!(
+                    "to {} takes a role that counts for all jobs",
+                    action.does()
+                )))
+            }
+            _ => Ok(Permit { action }),
+        }
+    }
+
+    /// Whether the caller sees a job of this name with these tags.
+    pub(super) fn sees(&self, name: &str, tags: &[String]) -> bool {
+        self.scope.covers(name, tags)
+    }
+}

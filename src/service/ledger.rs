@@ -1,0 +1,187 @@
+//! The ledger of a job: what became of each nominal time, newest first.
+//!
+//! A nominal time with a run is told by the run, open or closed; one without by a row of
+//! the ledger; a pause that is under way by what the job remembers of it. The three are
+//! merged by nominal time, of which each has one at most.
+
+use super::lookup::job_for;
+use super::paging::Question;
+use super::{Action, Caller, Error, Page, Paging, Service};
+use crate::machine::State;
+use crate::machine::history::{ledger_key, ledger_of, ledger_prefix, run_key, runs_prefix, unpack};
+use crate::machine::state::Job;
+use crate::model::{JobNo, LedgerRow, Outcome, Run, RunId, SkipReason, Timestamp};
+use crate::storage::{Direction, Scan};
+
+/// Rows of runs looked at for one page: runs by hand stand between the scheduled ones.
+const LOOKED_MAX: usize = 20_000;
+/// Rows of runs read at a time.
+const ROWS: usize = 256;
+
+/// Nominal times from `from` (inclusive) to `below` (exclusive).
+#[derive(Clone, Copy)]
+struct Window {
+    from: Timestamp,
+    below: Timestamp,
+}
+
+impl Service {
+    /// The outcomes of the nominal times from `from` to `to` (both inclusive), newest
+    /// first. A range that reaches into them belongs to them. A pause under way is a row of
+    /// its own, until now.
+    ///
+    /// # Errors
+    /// `NotFound`, `Malformed`.
+    pub async fn ledger(
+        &self,
+        c: &Caller,
+        name: &str,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        p: Paging,
+    ) -> Result<Page<LedgerRow>, Error> {
+        let state = self.consensus().state();
+        let job = job_for(c, Action::ReadJobs, &state, name)?;
+        let limit = p.limit()?;
+        let question = Question::new(&("ledger", job.no, from, to));
+        let below = match question.after::<i64>(&p)? {
+            Some(micros) => Timestamp::from_micros(micros),
+            None => to.map_or(Timestamp::MAX, |to| Timestamp::from_micros(to.micros() + 1)),
+        };
+        let window = Window { from: from.unwrap_or(Timestamp::ZERO), below };
+        let mut rows = live_rows(&state, &job, window, self.now());
+        let (runs, complete_from) = self.run_rows(job.no, window, limit + 1).await?;
+        // A run that was closed since the state was read is in both.
+        rows.retain(|row| runs.iter().all(|run| run.nominal_time != row.nominal_time));
+        rows.extend(runs);
+        rows.extend(self.other_rows(job.no, window, limit + 1).await?);
+        rows.sort_unstable_by(|a, b| b.nominal_time.cmp(&a.nominal_time));
+        if let Some(floor) = complete_from {
+            // Below it runs may be missing yet: the next page begins there.
+            rows.retain(|row| row.nominal_time >= floor);
+            if rows.len() <= limit {
+                let next_cursor = question.cursor(&floor.micros());
+                return Ok(Page { items: rows, next_cursor });
+            }
+        }
+        Ok(question.page(rows, limit, |row| row.nominal_time.micros()))
+    }
+
+    /// Rows that closed runs stand for, `most` at most. When the walk was cut: from where
+    /// on they are complete.
+    async fn run_rows(
+        &self,
+        no: JobNo,
+        window: Window,
+        most: usize,
+    ) -> Result<(Vec<LedgerRow>, Option<Timestamp>), Error> {
+        let bound = |at: Timestamp| {
+            let id = if at == Timestamp::MAX { RunId(uuid::Uuid::max()) } else { RunId::floor(at) };
+            [&runs_prefix(no), id.0.as_bytes().as_slice()].concat()
+        };
+        // Ids hold milliseconds: the last one is looked at whole.
+        let to = bound(Timestamp::from_micros(window.below.micros().saturating_add(999)));
+        let direction = Direction::Backward;
+        let mut scan = Scan { from: bound(window.from), to, direction, limit: ROWS };
+        let (mut rows, mut looked) = (Vec::new(), 0);
+        loop {
+            let page = self.consensus().history().scan(scan.clone()).await?;
+            let full = page.len() == ROWS;
+            looked += page.len();
+            let mut last = None;
+            for (_, value) in page {
+                let run: Run = unpack(&value)?;
+                last = Some(run.id);
+                rows.extend(ledger_of(&run).filter(|row| window.holds(row.nominal_time)));
+            }
+            match last {
+                Some(last) if full && rows.len() < most => {
+                    if looked >= LOOKED_MAX {
+                        let above = i64::try_from(last.millis()).unwrap_or(i64::MAX) + 1;
+                        let floor = Timestamp::from_micros(above.saturating_mul(1_000));
+                        return Ok((rows, Some(floor)));
+                    }
+                    scan = scan.after(&run_key(last));
+                }
+                _ => return Ok((rows, None)),
+            }
+        }
+    }
+
+    /// Rows of nominal times without a run, `most` at most.
+    async fn other_rows(
+        &self,
+        no: JobNo,
+        window: Window,
+        most: usize,
+    ) -> Result<Vec<LedgerRow>, Error> {
+        let direction = Direction::Backward;
+        let mut scan = Scan::prefix(&ledger_prefix(no), direction, most);
+        if window.below < Timestamp::MAX {
+            // Keys hold seconds: the last one is looked at whole.
+            scan.to = ledger_key(no, Timestamp::from_micros(window.below.micros() + 999_999));
+        }
+        let mut rows = Vec::new();
+        for (_, value) in self.consensus().history().scan(scan).await? {
+            let row: LedgerRow = unpack(&value)?;
+            if row.nominal_time < window.from {
+                // Ranges do not overlap: only the nearest can reach into the window.
+                rows.extend(Some(row).filter(|row| row.until.is_some_and(|u| u > window.from)));
+                break;
+            }
+            rows.extend(Some(row).filter(|row| row.nominal_time < window.below));
+        }
+        Ok(rows)
+    }
+
+    /// The row that decided `at`, if it has no run: a range counts for all of its times.
+    pub(super) async fn row_over(
+        &self,
+        no: JobNo,
+        at: Timestamp,
+    ) -> Result<Option<LedgerRow>, Error> {
+        let scan = Scan {
+            from: ledger_prefix(no),
+            to: [ledger_key(no, at), vec![0]].concat(),
+            direction: Direction::Backward,
+            limit: 1,
+        };
+        let Some((_, value)) = self.consensus().history().scan(scan).await?.pop() else {
+            return Ok(None);
+        };
+        let row: LedgerRow = unpack(&value)?;
+        let over = row.nominal_time == at || row.until.is_some_and(|until| at < until);
+        Ok(Some(row).filter(|_| over))
+    }
+}
+
+impl Window {
+    fn holds(self, at: Timestamp) -> bool {
+        self.from <= at && at < self.below
+    }
+}
+
+/// Open runs, and a pause under way.
+fn live_rows(state: &State, job: &Job, window: Window, now: Timestamp) -> Vec<LedgerRow> {
+    let open = state.open_of(job.no).filter_map(|open| ledger_of(&open.run));
+    let mut rows: Vec<LedgerRow> = open.filter(|row| window.holds(row.nominal_time)).collect();
+    rows.extend(pause_under_way(job, now).filter(|row| {
+        row.nominal_time < window.below && row.until.is_some_and(|until| until > window.from)
+    }));
+    rows
+}
+
+/// What the pause of a job has skipped so far.
+pub(super) fn pause_under_way(job: &Job, now: Timestamp) -> Option<LedgerRow> {
+    let from = job.live.paused_from.filter(|from| *from <= now)?;
+    Some(LedgerRow {
+        nominal_time: from,
+        until: Some(Timestamp::from_secs(now.secs() + 1)),
+        count: None,
+        outcome: Outcome::Skipped,
+        reason: Some(SkipReason::Paused),
+        run_id: None,
+        decided_at: job.updated_at,
+        version: job.version,
+    })
+}

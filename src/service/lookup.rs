@@ -1,0 +1,63 @@
+//! Finding what a caller names, if the caller may.
+//!
+//! The state is read before the history: a run that is closed in between is then seen
+//! open, and never missed.
+
+use std::sync::Arc;
+
+use super::{Action, Caller, Error, Service, Target};
+use crate::machine::State;
+use crate::machine::history::{run_key, unpack};
+use crate::machine::state::Job;
+use crate::model::{Run, RunId};
+
+/// The job of that name, if `c` may do `action` to it.
+pub(super) fn job_for(
+    c: &Caller,
+    action: Action,
+    state: &State,
+    name: &str,
+) -> Result<Arc<Job>, Error> {
+    c.permit(action, Target::Cluster)?;
+    let job = state.job(name).cloned().ok_or_else(|| Error::no_job(name))?;
+    c.permit(action, Target::from(&*job.spec))?;
+    Ok(job)
+}
+
+/// Whether `c` may do `action` to `run`. The tags that count are the job's present ones.
+pub(super) fn may_run(c: &Caller, action: Action, state: &State, run: &Run) -> Result<(), Error> {
+    let tags = state.jobs.get(&run.id.job_no()).map_or(&[][..], |job| &job.spec.tags);
+    let target = Target::Job { name: run.job.as_str(), tags };
+    match c.permit(action, target) {
+        Ok(_) => Ok(()),
+        Err(Error::NotFound { .. }) => Err(Error::no_run(run.id)),
+        Err(error) => Err(error),
+    }
+}
+
+impl Service {
+    /// The run of that id, open or closed, if `c` may do `action` to it.
+    pub(super) async fn run_for(
+        &self,
+        c: &Caller,
+        action: Action,
+        id: RunId,
+    ) -> Result<Run, Error> {
+        c.permit(action, Target::Cluster)?;
+        let state = self.consensus().state();
+        let run = match state.runs.get(&id) {
+            Some(open) => open.run.clone(),
+            None => self.closed_run(id).await?.ok_or_else(|| Error::no_run(id))?,
+        };
+        may_run(c, action, &state, &run)?;
+        Ok(run)
+    }
+
+    /// A run of the history.
+    pub(super) async fn closed_run(&self, id: RunId) -> Result<Option<Run>, Error> {
+        match self.consensus().history().get(&run_key(id)).await? {
+            Some(value) => Ok(Some(unpack(&value)?)),
+            None => Ok(None),
+        }
+    }
+}

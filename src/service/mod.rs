@@ -1,0 +1,170 @@
+//! Use cases and permissions: what callers can ask of a node, free of HTTP.
+//!
+//! Owns: who may do what ([`Caller`], [`Action`]), the views that answers show, lists and
+//! their cursors, the way of a write through the log, every explanation. Does not own:
+//! decisions (`machine`), durable bytes, statuses and headers (`api`).
+//!
+//! ```text
+//! write:  Caller::permit ─> checks ─> submit: prepare ─> consensus ─> answer ─> view
+//!                                       ^─── Stale: again, 5 times ───┘
+//! read:   Caller::permit ─> State (open runs, definitions) + history (closed runs, rows)
+//! ```
+//!
+//! Invariants:
+//! - Every method takes the caller and asks for a permit before it answers. What is out of
+//!   a caller's scope is not found when read and forbidden when written; lists leave it out.
+//! - A list costs no more than a bounded number of rows per page.
+//! - An error says whether a write may have been carried out ([`Error::Unavailable`]).
+//! - A secret in a definition is shown to those who may change it, and to nobody else.
+//!
+//! To add a use case: a method in the file of its noun, its view in `views.rs` or beside
+//! it, a permission in `caller.rs` if none fits, its test in `tests/`, then `api`.
+
+mod apply;
+mod caller;
+mod check;
+
+mod error;
+mod events;
+mod explain;
+mod explain_text;
+mod jobs;
+mod ledger;
+mod listing;
+mod lookup;
+
+mod output;
+mod paging;
+mod preview;
+mod run_list;
+mod runs;
+mod submit;
+
+mod system;
+mod versions;
+mod views;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::consensus;
+use crate::executor::runner::RunnerEnv;
+use crate::machine::prepare::timing::Compiled;
+use crate::model::Timestamp;
+use crate::model::placement::Labels;
+
+pub use crate::consensus::TooOld;
+pub use crate::machine::command::RequestKey;
+pub use crate::machine::prepare::PutMode;
+pub use crate::machine::state::LastRun;
+pub use apply::{ApplyAction, ApplyItem};
+pub use caller::{Action, Caller, Permit, Target};
+pub use error::Error;
+pub use events::EventFilter;
+pub use explain::{Explanation, Verdict};
+pub use listing::{JobFilter, JobSort, JobSortKey};
+pub use output::{LogLine, LogPage, LogPosition, LogStream, RunLog};
+pub use paging::{Page, Paging};
+pub use preview::{NextFire, Preview};
+pub use run_list::RunFilter;
+pub use system::{LeaderView, NodeList, NodeRole, NodeView, StorageView, SystemStatus, TotalsView};
+pub use versions::VersionView;
+pub use views::{JobLive, JobView, SECRET};
+
+/// What a service is made from.
+pub struct Deps {
+    /// This node's consensus.
+    pub consensus: consensus::Handle,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// For the syntax check of Python source.
+    pub runners: Arc<RunnerEnv>,
+    /// What the node knows of itself.
+    pub local: NodeLocal,
+}
+
+/// What a node knows of itself without the log.
+#[derive(Clone, Debug)]
+pub struct NodeLocal {
+    /// Of the program.
+    pub version: String,
+    /// Start of the process.
+    pub started_at: Timestamp,
+    /// For placement.
+    pub labels: Labels,
+    /// Attempts at a time.
+    pub slots: u32,
+}
+
+/// The use cases of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    deps: Deps,
+    /// Schedules of the definitions in force.
+    compiled: Compiled,
+    /// Turns at the syntax check: each starts an interpreter.
+    interpreters: Semaphore,
+}
+
+/// Syntax checks at a time.
+const INTERPRETERS_MAX: usize = 4;
+
+/// Where an answer stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Index of the entry that did it; of a dry run, of the state it was judged on.
+    pub index: u64,
+    /// The same request was carried out before; this is its answer again.
+    pub replayed: bool,
+}
+
+/// The answer to a write.
+#[derive(Clone, Debug)]
+pub struct Written<T> {
+    /// What was written.
+    pub value: T,
+    /// It did not exist before.
+    pub created: bool,
+    /// It is not what it was before.
+    pub changed: bool,
+    /// What the caller had better know, for a person.
+    pub warnings: Vec<String>,
+    /// Where it stands in the log.
+    pub meta: Meta,
+}
+
+/// How a write is meant.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteOptions {
+    /// `If-Match`: the version that must be in force.
+    pub expected: Option<u64>,
+    /// `Idempotency-Key`.
+    pub request: Option<RequestKey>,
+    /// Answer as if, and change nothing.
+    pub dry_run: bool,
+}
+
+impl Service {
+    /// The use cases on top of `deps`.
+    pub fn new(deps: Deps) -> Service {
+        let interpreters = Semaphore::new(INTERPRETERS_MAX);
+        Service(Arc::new(Inner { deps, compiled: Compiled::default(), interpreters }))
+    }
+
+    /// Index of the last entry applied here: what a read shows.
+    pub fn index(&self) -> u64 {
+        *self.0.deps.consensus.applied().borrow()
+    }
+
+    fn consensus(&self) -> &consensus::Handle {
+        &self.0.deps.consensus
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.deps.clock.now()
+    }
+}

@@ -1,0 +1,230 @@
+//! Captured output of runs.
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::{Action, Caller, Error, Paging, RunFilter, Service};
+use crate::machine::command::OutputChunk;
+use crate::machine::history::{OutputRow, output_key, output_key_parts, output_prefix, unpack};
+use crate::model::{RunId, RunStatus, Timestamp};
+use crate::storage::{Direction, Scan};
+
+/// A place in the output of a run.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+pub struct LogPosition {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Order within the attempt, from 0.
+    pub seq: u32,
+}
+
+/// Where a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A note of the scheduler.
+    System,
+}
+
+/// A piece of output. It may hold several lines, or end within one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct LogLine {
+    /// The attempt.
+    pub attempt: u32,
+    /// Order within the attempt.
+    pub seq: u32,
+    /// When it was read, by the node's clock.
+    pub at: Timestamp,
+    /// Where it came from.
+    pub stream: LogStream,
+    /// The text; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+/// A part of the output of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct LogPage {
+    /// In order.
+    pub lines: Vec<LogLine>,
+    /// The run is closed and this is the end of its output.
+    pub closed: bool,
+    /// For what follows; none: nothing was ever written. While the run is open, more may
+    /// follow even when nothing does now.
+    #[schema(required)]
+    pub next: Option<LogPosition>,
+}
+
+/// The output of one of a job's runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RunLog {
+    /// The run.
+    pub run_id: RunId,
+    /// Where it is.
+    pub status: RunStatus,
+    /// Start of its last attempt.
+    #[schema(required)]
+    pub started_at: Option<Timestamp>,
+    /// When it was closed.
+    #[schema(required)]
+    pub finished_at: Option<Timestamp>,
+    /// Its output.
+    pub lines: Vec<LogLine>,
+}
+
+/// Bytes of text in one page, past which it ends.
+const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Rows read at a time.
+const ROWS: usize = 64;
+/// Runs whose output one request for a job's output shows.
+const RUNS_MAX: usize = 20;
+
+impl Service {
+    /// Up to `limit` pieces of a run's output after `after`.
+    ///
+    /// # Errors
+    /// `NotFound`, `Malformed`.
+    pub async fn output(
+        &self,
+        c: &Caller,
+        id: RunId,
+        after: Option<LogPosition>,
+        limit: usize,
+    ) -> Result<LogPage, Error> {
+        let limit = checked(limit)?;
+        // Before its output: a run that is closed by now has all of it there.
+        let ended = self.run_for(c, Action::ReadJobs, id).await?.status.is_terminal();
+        let history = self.consensus().history();
+        let mut scan = Scan::prefix(&output_prefix(id), Direction::Forward, ROWS);
+        if let Some(LogPosition { attempt, seq }) = after {
+            // The piece may stand within a row: begin with the row that holds it.
+            let holds = Scan {
+                from: output_key(id, attempt, 0),
+                to: [output_key(id, attempt, seq), vec![0]].concat(),
+                direction: Direction::Backward,
+                limit: 1,
+            };
+            let row = history.scan(holds).await?.pop();
+            scan.from = row.map_or_else(|| output_key(id, attempt, seq), |(key, _)| key);
+        }
+        let mut page = LogPage { lines: Vec::new(), closed: false, next: after };
+        let mut bytes = 0;
+        loop {
+            let rows = history.scan(scan.clone()).await?;
+            let (full, last) = (rows.len() == ROWS, rows.last().map(|(key, _)| key.clone()));
+            for (key, value) in rows {
+                for line in lines_of(&key, &value)? {
+                    let place = line.place();
+                    if after.is_some_and(|after| place <= after) {
+                        continue;
+                    }
+                    if page.lines.len() == limit || bytes >= PAGE_BYTES_MAX {
+                        return Ok(page);
+                    }
+                    bytes += line.text.len();
+                    page.next = Some(place);
+                    page.lines.push(line);
+                }
+            }
+            match last {
+                Some(last) if full => scan = scan.after(&last),
+                _ => break,
+            }
+        }
+        page.closed = ended;
+        Ok(page)
+    }
+
+    /// The output of a job's latest runs, newest first, up to `limit` pieces in all. Of a
+    /// run that has more, the end.
+    ///
+    /// # Errors
+    /// `NotFound`, `Malformed`.
+    pub async fn job_logs(
+        &self,
+        c: &Caller,
+        name: &str,
+        limit: usize,
+    ) -> Result<Vec<RunLog>, Error> {
+        let mut left = checked(limit)?;
+        let filter = RunFilter { job: Some(name.to_string()), ..RunFilter::default() };
+        let runs = self.runs(c, filter, Paging { limit: RUNS_MAX, cursor: None }).await?;
+        let mut logs = Vec::new();
+        for run in runs.items {
+            if left == 0 {
+                break;
+            }
+            let lines = self.tail(run.id, left).await?;
+            left -= lines.len();
+            let (status, started_at, finished_at) = (run.status, run.started_at, run.finished_at);
+            logs.push(RunLog { run_id: run.id, status, started_at, finished_at, lines });
+        }
+        Ok(logs)
+    }
+
+    /// The last pieces of a run's output, in order.
+    async fn tail(&self, id: RunId, limit: usize) -> Result<Vec<LogLine>, Error> {
+        let mut scan = Scan::prefix(&output_prefix(id), Direction::Backward, ROWS);
+        let (mut newest_first, mut bytes) = (Vec::new(), 0);
+        loop {
+            let rows = self.consensus().history().scan(scan.clone()).await?;
+            let (full, last) = (rows.len() == ROWS, rows.last().map(|(key, _)| key.clone()));
+            for (key, value) in rows {
+                for line in lines_of(&key, &value)?.into_iter().rev() {
+                    bytes += line.text.len();
+                    newest_first.push(line);
+                }
+                if newest_first.len() >= limit || bytes >= PAGE_BYTES_MAX {
+                    break;
+                }
+            }
+            match last {
+                Some(last) if full && newest_first.len() < limit && bytes < PAGE_BYTES_MAX => {
+                    scan = scan.after(&last);
+                }
+                _ => break,
+            }
+        }
+        newest_first.truncate(limit);
+        newest_first.reverse();
+        Ok(newest_first)
+    }
+
+    /// Follows the index of the last applied entry: what was read before may have changed.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.consensus().applied()
+    }
+}
+
+impl LogLine {
+    fn place(&self) -> LogPosition {
+        LogPosition { attempt: self.attempt, seq: self.seq }
+    }
+}
+
+fn checked(limit: usize) -> Result<usize, Error> {
+    Paging { limit, cursor: None }.limit()
+}
+
+fn lines_of(key: &[u8], value: &[u8]) -> Result<Vec<LogLine>, Error> {
+    let (attempt, _) = output_key_parts(key)
+        .ok_or_else(|| Error::Internal("a row of output has a key of another shape".into()))?;
+    let chunks: OutputRow = unpack(value)?;
+    let line = |chunk: OutputChunk| LogLine {
+        attempt,
+        seq: chunk.seq,
+        at: chunk.at,
+        stream: match chunk.stream {
+            'e' => LogStream::Stderr,
+            's' => LogStream::System,
+            _ => LogStream::Stdout,
+        },
+        text: String::from_utf8_lossy(&chunk.bytes).into_owned(),
+    };
+    Ok(chunks.into_iter().map(line).collect())
+}

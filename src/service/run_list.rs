@@ -1,0 +1,248 @@
+//! Lists of runs: open ones first, then closed ones, each newest first.
+//!
+//! Open runs come from the state. Closed ones are walked backwards: those of one job by
+//! their rows, those of all jobs by the feed of closed runs. A walk looks at a bounded
+//! number of rows; where it stops, the cursor goes on.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::lookup::{job_for, may_run};
+use super::paging::Question;
+use super::{Action, Caller, Error, Page, Paging, Service, Target};
+use crate::machine::State;
+use crate::machine::history::{block_first, feed_key, run_key, runs_prefix, unpack};
+use crate::machine::state::Job;
+use crate::model::{NodeId, Run, RunId, RunStatus, Timestamp, Trigger};
+use crate::storage::{Direction, Scan};
+
+/// Which runs are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Of this job.
+    pub job: Option<String>,
+    /// In one of these; empty: in any.
+    pub status: Vec<RunStatus>,
+    /// For this reason.
+    pub trigger: Option<Trigger>,
+    /// Last attempted on this node.
+    pub node: Option<NodeId>,
+    /// Fired at or after.
+    pub after: Option<Timestamp>,
+    /// Fired before.
+    pub before: Option<Timestamp>,
+}
+
+/// Runs looked at for one page.
+const LOOKED_MAX: usize = 20_000;
+/// Rows of runs, or blocks of the feed, read at a time.
+const ROWS: usize = 256;
+
+/// Where a page ended.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Place {
+    /// At an open run.
+    Open(RunId),
+    /// After all open runs.
+    OpenDone,
+    /// At a closed run of the job.
+    Row(RunId),
+    /// At the n-th closed run of the cluster.
+    Feed(u64),
+}
+
+/// A page in the making.
+struct Walk<'a> {
+    caller: &'a Caller,
+    filter: &'a RunFilter,
+    state: Arc<State>,
+    limit: usize,
+    looked: usize,
+    items: Vec<Run>,
+    /// The last run looked at.
+    place: Option<Place>,
+}
+
+impl Service {
+    /// The runs that the caller may see. A page may be short when many runs were looked at.
+    ///
+    /// # Errors
+    /// `Malformed`; `NotFound` for a job that is not there.
+    pub async fn runs(&self, c: &Caller, f: RunFilter, p: Paging) -> Result<Page<Run>, Error> {
+        c.permit(Action::ReadJobs, Target::Cluster)?;
+        let state = self.consensus().state();
+        let job = match &f.job {
+            Some(name) => Some(job_for(c, Action::ReadJobs, &state, name)?),
+            None => None,
+        };
+        let limit = p.limit()?;
+        let question = Question::new(&("runs", &f, job.as_ref().map(|job| job.no)));
+        let place = question.after::<Place>(&p)?;
+        let items = Vec::new();
+        let mut walk = Walk { caller: c, filter: &f, state, limit, looked: 0, items, place };
+        let more = self.walk(&mut walk, job.as_deref()).await?;
+        let place = walk.place.filter(|_| more);
+        let next_cursor = place.and_then(|place| question.cursor(&place));
+        Ok(Page { items: walk.items, next_cursor })
+    }
+
+    /// Fills the page; whether there may be more.
+    async fn walk(&self, walk: &mut Walk<'_>, job: Option<&Job>) -> Result<bool, Error> {
+        if matches!(walk.place, None | Some(Place::Open(_))) {
+            if walk.open(job) {
+                return Ok(true);
+            }
+            walk.place = Some(Place::OpenDone);
+        }
+        let closed = walk.filter.status.is_empty()
+            || walk.filter.status.iter().any(|status| status.is_terminal());
+        match job {
+            _ if !closed => Ok(false),
+            Some(job) => self.walk_rows(walk, job).await,
+            None => self.walk_feed(walk).await,
+        }
+    }
+
+    /// Closed runs of a job, by their ids.
+    async fn walk_rows(&self, walk: &mut Walk<'_>, job: &Job) -> Result<bool, Error> {
+        let mut scan = Scan::prefix(&runs_prefix(job.no), Direction::Backward, ROWS);
+        if let Some(before) = walk.filter.before {
+            // A run is never fired before the time in its id.
+            let above = RunId::floor(Timestamp::from_micros(before.micros() + 1_000));
+            scan.to = [&runs_prefix(job.no), above.0.as_bytes().as_slice()].concat();
+        }
+        if let Some(Place::Row(last)) = walk.place {
+            scan = scan.after(&run_key(last));
+        }
+        loop {
+            let rows = self.consensus().history().scan(scan.clone()).await?;
+            let (full, last) = (rows.len() == ROWS, rows.last().map(|(key, _)| key.clone()));
+            for (_, value) in rows {
+                if walk.is_full() {
+                    return Ok(true);
+                }
+                let run: Run = unpack(&value)?;
+                walk.take(Place::Row(run.id), run);
+            }
+            match last {
+                Some(last) if full => scan = scan.after(&last),
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// Closed runs of all jobs, in the order of their ends.
+    async fn walk_feed(&self, walk: &mut Walk<'_>) -> Result<bool, Error> {
+        let below = match walk.place {
+            Some(Place::Feed(n)) => n,
+            _ => u64::MAX,
+        };
+        let mut scan = Scan::prefix(b"f", Direction::Backward, ROWS).after(&feed_key(below));
+        loop {
+            let blocks = self.consensus().history().scan(scan.clone()).await?;
+            let (full, last) = (blocks.len() == ROWS, blocks.last().map(|(key, _)| key.clone()));
+            for (key, value) in blocks {
+                let first = block_first(&key).unwrap_or_default();
+                let ids: Vec<RunId> = unpack(&value)?;
+                let numbered = ids.into_iter().enumerate().rev();
+                let numbered = numbered.map(|(at, id)| (first + at as u64, id));
+                for (n, id) in numbered.filter(|(n, _)| *n < below) {
+                    if walk.is_full() {
+                        return Ok(true);
+                    }
+                    if !self.take_closed(walk, n, id).await? {
+                        return Ok(false);
+                    }
+                }
+            }
+            match last {
+                Some(last) if full => scan = scan.after(&last),
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// Looks at the n-th closed run; false when no earlier one can be wanted.
+    async fn take_closed(&self, walk: &mut Walk<'_>, n: u64, id: RunId) -> Result<bool, Error> {
+        walk.looked += 1;
+        walk.place = Some(Place::Feed(n));
+        let out_of_sight = walk
+            .state
+            .jobs
+            .get(&id.job_no())
+            .is_some_and(|job| !walk.caller.sees(job.spec.name.as_str(), &job.spec.tags));
+        if out_of_sight {
+            return Ok(true);
+        }
+        // Retention takes a run before it takes its place in the feed.
+        let Some(run) = self.closed_run(id).await? else { return Ok(true) };
+        let over = matches!((walk.filter.after, run.finished_at), (Some(a), Some(f)) if f < a);
+        walk.looked -= 1;
+        walk.take(Place::Feed(n), run);
+        Ok(!over)
+    }
+}
+
+impl Walk<'_> {
+    fn is_full(&self) -> bool {
+        self.items.len() >= self.limit || self.looked >= LOOKED_MAX
+    }
+
+    /// Open runs, newest first; whether the page is full and there may be more.
+    fn open(&mut self, job: Option<&Job>) -> bool {
+        if !self.filter.status.is_empty()
+            && self.filter.status.iter().all(|status| status.is_terminal())
+        {
+            return false;
+        }
+        let below = match self.place {
+            Some(Place::Open(id)) => Bound::Excluded(id),
+            _ => Bound::Unbounded,
+        };
+        let state = Arc::clone(&self.state);
+        let mut walk = |runs: &mut dyn Iterator<Item = &Run>| {
+            for run in runs {
+                if self.is_full() {
+                    return true;
+                }
+                self.take(Place::Open(run.id), run.clone());
+            }
+            false
+        };
+        match job {
+            Some(job) => {
+                // Few enough by their limit.
+                let mut runs: Vec<&Run> = state.open_of(job.no).map(|open| &open.run).collect();
+                runs.retain(|run| match below {
+                    Bound::Excluded(id) => run.id < id,
+                    _ => true,
+                });
+                walk(&mut runs.into_iter().rev())
+            }
+            None => {
+                let range = state.runs.range((Bound::Unbounded, below)).rev();
+                walk(&mut range.map(|(_, open)| &open.run))
+            }
+        }
+    }
+
+    /// Looks at a run, and keeps it if it is wanted.
+    fn take(&mut self, place: Place, run: Run) {
+        self.looked += 1;
+        self.place = Some(place);
+        let f = self.filter;
+        // One that was closed since the state was read was shown as open.
+        let twice = run.status.is_terminal() && self.state.runs.contains_key(&run.id);
+        let wanted = !twice
+            && (f.status.is_empty() || f.status.contains(&run.status))
+            && f.trigger.is_none_or(|trigger| run.trigger == trigger)
+            && f.node.is_none_or(|node| run.node == Some(node))
+            && f.after.is_none_or(|after| run.fired_at >= after)
+            && f.before.is_none_or(|before| run.fired_at < before);
+        if wanted && may_run(self.caller, Action::ReadJobs, &self.state, &run).is_ok() {
+            self.items.push(run);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Runs: start one, look at it, wait for it, stop it, repeat it.
+
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use super::jobs::unexpected;
+use super::lookup::{job_for, may_run};
+use super::submit::Done;
+use super::{Action, Caller, Error, Service, Target, WriteOptions, Written};
+use crate::machine::command::{Op, TriggerRun};
+use crate::machine::prepare::{Intent, parameters};
+use crate::machine::{Rejection, Reply, State};
+use crate::model::{Invalid, Parameters, Run, RunId, Span};
+
+/// How long a caller may wait for a run, at most.
+const WAIT_MAX: Span = Span::from_secs(3_600);
+
+impl Service {
+    /// Starts a run. `force` passes over dependencies and the overlap policy, and takes
+    /// the role that manages jobs.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Invalid` (parameters), `Conflict` (`overlap`), `Limit`,
+    /// `Precondition`, `KeyReused`, `Unavailable`.
+    pub async fn trigger(
+        &self,
+        c: &Caller,
+        name: &str,
+        parameters: Map<String, Value>,
+        force: bool,
+        o: WriteOptions,
+    ) -> Result<Written<Run>, Error> {
+        let action = if force { Action::ManageJobs } else { Action::TriggerJobs };
+        c.permit(action, Target::Cluster)?;
+        let parameters = Parameters::new(parameters)
+            .map_err(|detail| Error::Invalid(vec![Invalid::new("parameters", detail)]))?;
+        self.start(c, o, |state| {
+            let job = job_for(c, action, state, name)?;
+            expect(o, job.version)?;
+            let (name, parameters) = (job.spec.name.clone(), parameters.clone());
+            Ok(Intent::Trigger { name, parameters, force, cause: None })
+        })
+        .await
+    }
+
+    /// The run, once it is closed or `most` (an hour at most) has passed.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn wait_for(&self, c: &Caller, id: RunId, most: Span) -> Result<Run, Error> {
+        let until = Instant::now() + most.min(WAIT_MAX).std();
+        let mut changed = self.changed();
+        loop {
+            // Before the run is read: a change from here on wakes the wait below.
+            changed.borrow_and_update();
+            let run = self.run(c, id).await?;
+            if run.status.is_terminal() {
+                return Ok(run);
+            }
+            // Every entry wakes this; only one that concerns the run is worth an answer.
+            let closed = changed.wait_for(|_| !self.consensus().state().runs.contains_key(&id));
+            if !matches!(timeout_at(until, closed).await, Ok(Ok(_))) {
+                return self.run(c, id).await;
+            }
+        }
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn run(&self, c: &Caller, id: RunId) -> Result<Run, Error> {
+        self.run_for(c, Action::ReadJobs, id).await
+    }
+
+    /// Stops a run: at once when no node has it, else by asking its node.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Conflict` (`run-ended`), `KeyReused`, `Unavailable`.
+    pub async fn cancel(
+        &self,
+        c: &Caller,
+        id: RunId,
+        o: WriteOptions,
+    ) -> Result<Written<Run>, Error> {
+        c.permit(Action::ManageJobs, Target::Cluster)?;
+        let intend = |state: &State| {
+            let open = state.runs.get(&id).ok_or_else(|| Error::no_run(id))?;
+            may_run(c, Action::ManageJobs, state, &open.run)?;
+            Ok(Intent::Plain(Box::new(Op::Cancel { run: id })))
+        };
+        let state = self.consensus().state();
+        let meta = if o.dry_run {
+            intend(&state).and_then(|intent| Ok(self.judge(c, &state, intent)?.1.meta))
+        } else {
+            self.submit(c, o.request, intend).await.map(|done| done.meta)
+        };
+        let meta = match meta {
+            Ok(meta) => meta,
+            Err(Error::NotFound { .. }) => return Err(self.ended(c, id).await),
+            Err(error) => return Err(error),
+        };
+        let value = self.run(c, id).await?;
+        Ok(Written { value, created: false, changed: true, warnings: Vec::new(), meta })
+    }
+
+    /// Runs a closed run's job again with the same parameters.
+    ///
+    /// # Errors
+    /// As [`Service::trigger`]; `Conflict` (`run-open`) while it is open.
+    pub async fn retry(
+        &self,
+        c: &Caller,
+        id: RunId,
+        o: WriteOptions,
+    ) -> Result<Written<Run>, Error> {
+        let run = self.run_for(c, Action::ManageJobs, id).await?;
+        if !run.status.is_terminal() {
+            let detail = format!("the run is {}; cancel it first, or wait", run.status.as_str());
+            return Err(Error::Conflict { code: "run-open", detail });
+        }
+        self.start(c, o, |state| {
+            let job = state.jobs.get(&id.job_no()).ok_or_else(|| Error::no_job(&run.job))?;
+            c.permit(Action::ManageJobs, Target::from(&*job.spec))?;
+            expect(o, job.version)?;
+            if let Some(schema) = &job.spec.parameters_schema {
+                parameters::fits(schema, &run.parameters, "parameters").map_err(Error::Invalid)?;
+            }
+            Ok(Intent::Plain(Box::new(Op::Trigger(Box::new(TriggerRun {
+                no: job.no,
+                version: job.version,
+                parameters: run.parameters.clone(),
+                force: false,
+                cause: Some(id),
+                place: None,
+            })))))
+        })
+        .await
+    }
+
+    /// Submits the start of a run, or only judges it.
+    async fn start(
+        &self,
+        c: &Caller,
+        o: WriteOptions,
+        intend: impl Fn(&State) -> Result<Intent, Error>,
+    ) -> Result<Written<Run>, Error> {
+        let (after, Done { reply, meta }) = if o.dry_run {
+            let state = self.consensus().state();
+            let (after, done) = self.judge(c, &state, intend(&state)?)?;
+            (Some(after), done)
+        } else {
+            (None, self.submit(c, o.request, intend).await?)
+        };
+        let Reply::Run { id } = reply else { return Err(unexpected(&reply)) };
+        let value = match &after {
+            // A run that ends at once leaves the state; what it was is told by its job.
+            Some(after) => after.runs.get(&id).map(|open| open.run.clone()).ok_or_else(|| {
+                let detail = "the run would end at once, successfully: the job has no runner";
+                Error::Conflict { code: "nothing-to-run", detail: detail.into() }
+            })?,
+            None => self.run_for(c, Action::ReadJobs, id).await?,
+        };
+        Ok(Written { value, created: true, changed: true, warnings: Vec::new(), meta })
+    }
+
+    /// Why a run that is not open can't be stopped.
+    async fn ended(&self, c: &Caller, id: RunId) -> Error {
+        match self.run_for(c, Action::ManageJobs, id).await {
+            Ok(run) => Rejection::Ended { status: run.status }.into(),
+            Err(error) => error,
+        }
+    }
+}
+
+fn expect(o: WriteOptions, actual: u64) -> Result<(), Error> {
+    match o.expected {
+        Some(expected) if expected != actual => Err(Error::Precondition { expected, actual }),
+        _ => Ok(()),
+    }
+}

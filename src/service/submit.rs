@@ -1,0 +1,127 @@
+//! The way of a write: prepare on the present state, submit, and prepare again when the
+//! state moved meanwhile.
+//!
+//! A repeated request is answered from the state before it is prepared: what was right the
+//! first time (there is no such job yet) need not be right now.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Caller, Error, Meta, Service};
+use crate::consensus::SubmitError;
+use crate::machine::command::RequestKey;
+use crate::machine::prepare::{Intent, PutMode, prepare};
+use crate::machine::{Output, Rejection, Reply, State, apply_entry};
+
+/// Times a write is prepared.
+const ATTEMPTS_MAX: usize = 5;
+/// After this a write is not sent again. An answer that is under way is still waited for.
+const RESEND_WITHIN: Duration = Duration::from_secs(15);
+/// How long a write waits for a leader to be elected.
+const LEADER_PATIENCE: Duration = Duration::from_secs(3);
+/// Between a write without an answer and the same again.
+const RESEND_PAUSE: Duration = Duration::from_millis(50);
+
+/// A write that was carried out, or would be.
+pub(super) struct Done {
+    pub reply: Reply,
+    pub meta: Meta,
+}
+
+impl Service {
+    /// Carries out what `intend` wants of the present state. It is asked again for each
+    /// state that the write is prepared on, so its checks hold for the one that counts.
+    pub(super) async fn submit(
+        &self,
+        c: &Caller,
+        request: Option<RequestKey>,
+        intend: impl Fn(&State) -> Result<Intent, Error>,
+    ) -> Result<Done, Error> {
+        let began = Instant::now();
+        let mut stale = 0;
+        loop {
+            let state = self.consensus().state();
+            if let Some(done) = self.replay(&state, request)? {
+                return Ok(done);
+            }
+            let intent = intend(&state)?;
+            let upsert = matches!(&intent, Intent::PutJob { mode: PutMode::Upsert, .. });
+            let command = prepare(&state, intent, self.now(), Some(c.actor.clone()), request)?;
+            drop(state);
+            let error = match self.consensus().submit(command).await {
+                Ok(committed) => match committed.answer {
+                    Ok(reply) => {
+                        let (reply, replayed) = reply.unwrap_replay();
+                        return Ok(Done { reply, meta: Meta { index: committed.index, replayed } });
+                    }
+                    // Someone created it in between: now it is to be replaced.
+                    Err(Rejection::Exists { .. }) if upsert && stale < ATTEMPTS_MAX => {
+                        stale += 1;
+                        continue;
+                    }
+                    Err(Rejection::Stale) if stale + 1 < ATTEMPTS_MAX => {
+                        stale += 1;
+                        continue;
+                    }
+                    Err(rejection) => return Err(rejection.into()),
+                },
+                Err(error) => error,
+            };
+            let again = match &error {
+                SubmitError::Unknown => request.is_some(),
+                SubmitError::NoLeader { leader: None } => self.leader_comes().await,
+                _ => false,
+            };
+            if !again || began.elapsed() >= RESEND_WITHIN {
+                return Err(error.into());
+            }
+            sleep(RESEND_PAUSE).await;
+        }
+    }
+
+    /// The answer to a request that was carried out before.
+    fn replay(&self, state: &State, request: Option<RequestKey>) -> Result<Option<Done>, Error> {
+        let Some(request) = request else { return Ok(None) };
+        let Some(known) = state.idempotency.by_key.get(&request.key) else { return Ok(None) };
+        if known.fingerprint != request.fingerprint {
+            return Err(Error::KeyReused);
+        }
+        let (reply, _) = known.reply.clone().unwrap_replay();
+        Ok(Some(Done { reply, meta: Meta { index: self.index(), replayed: true } }))
+    }
+
+    /// Whether a leader is known within the patience of a write.
+    async fn leader_comes(&self) -> bool {
+        let mut leadership = self.consensus().leadership();
+        let known = leadership.wait_for(|now| now.leader.is_some());
+        matches!(timeout(LEADER_PATIENCE, known).await, Ok(Ok(_)))
+    }
+
+    /// What `intent` would do, and the state after it. Nothing is written.
+    pub(super) fn judge(
+        &self,
+        c: &Caller,
+        state: &State,
+        intent: Intent,
+    ) -> Result<(State, Done), Error> {
+        let mut after = state.clone();
+        let reply = self.judge_on(c, &mut after, intent)?;
+        Ok((after, Done { reply, meta: Meta { index: self.index(), replayed: false } }))
+    }
+
+    /// Carries out `intent` on a copy of the state.
+    pub(super) fn judge_on(
+        &self,
+        c: &Caller,
+        copy: &mut State,
+        intent: Intent,
+    ) -> Result<Reply, Error> {
+        let command = prepare(copy, intent, self.now(), Some(c.actor.clone()), None)?;
+        let index = self.index().saturating_add(1);
+        let answers = apply_entry(copy, index, &[command], &mut Output::default());
+        let answer = answers.into_iter().next();
+        let answer = answer.ok_or_else(|| Error::Internal("a command had no answer".into()))?;
+        Ok(answer?.unwrap_replay().0)
+    }
+}

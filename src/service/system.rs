@@ -1,0 +1,266 @@
+//! The cluster, and this node in it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Action, Caller, Error, Service, Target};
+use crate::consensus;
+use crate::machine::state::Totals;
+use crate::model::placement::Labels;
+use crate::model::{NodeId, Timestamp};
+
+/// What a node is in its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeRole {
+    /// It decides.
+    Leader,
+    /// It votes and follows.
+    Follower,
+    /// It asks for votes.
+    Candidate,
+    /// It follows without a vote.
+    Learner,
+    /// It stopped.
+    Stopped,
+}
+
+/// Bytes on this node's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct StorageView {
+    /// The log.
+    pub log_bytes: u64,
+    /// The history.
+    pub history_bytes: u64,
+    /// Of the history, what is in memory and not yet durable; the log has it.
+    pub history_waiting_bytes: u64,
+}
+
+/// A node's account of itself and of the cluster as it sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct SystemStatus {
+    /// This node.
+    pub node_id: NodeId,
+    /// Its cluster.
+    pub cluster_id: String,
+    /// What it is there.
+    pub role: NodeRole,
+    /// Who leads; none: nobody, as far as it knows.
+    #[schema(required)]
+    pub leader_id: Option<NodeId>,
+    /// The current term.
+    pub term: u64,
+    /// Index of the last entry in its log.
+    pub last_log_index: u64,
+    /// Index of the last entry known to be committed.
+    pub committed_index: u64,
+    /// Index of the last entry applied.
+    pub applied_index: u64,
+    /// Index that its newest checkpoint stands for.
+    pub checkpoint_index: u64,
+    /// Log time.
+    pub log_time: Timestamp,
+    /// Jobs.
+    pub jobs: u64,
+    /// Those of them that are paused.
+    pub jobs_paused: u64,
+    /// Open runs by status.
+    pub open_runs: BTreeMap<String, u64>,
+    /// Since the cluster began.
+    pub totals: TotalsView,
+    /// Nodes that have been up.
+    pub nodes: u64,
+    /// Bytes on disk.
+    pub storage: StorageView,
+    /// Of the program.
+    pub version: String,
+    /// Start of the process.
+    pub started_at: Timestamp,
+    /// Seconds since.
+    pub uptime_seconds: u64,
+}
+
+/// Totals since the cluster began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TotalsView {
+    /// Nominal times that got a run.
+    pub fired: u64,
+    /// Nominal times skipped one by one.
+    pub skipped: u64,
+    /// Ranges of nominal times settled without a run.
+    pub ranges: u64,
+    /// Runs that succeeded.
+    pub succeeded: u64,
+    /// Runs that failed or timed out.
+    pub failed: u64,
+    /// Runs that were cancelled.
+    pub cancelled: u64,
+    /// Runs that were lost.
+    pub lost: u64,
+}
+
+/// Who leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct LeaderView {
+    /// The leader; none: nobody, as far as this node knows.
+    #[schema(required)]
+    pub leader_id: Option<NodeId>,
+    /// Whether it is this node.
+    pub is_leader: bool,
+    /// The current term.
+    pub term: u64,
+}
+
+/// A cluster member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct NodeView {
+    /// Identity.
+    pub id: NodeId,
+    /// Where other nodes reach it.
+    pub address: String,
+    /// What it is, as far as the node that answers knows.
+    pub role: NodeRole,
+    /// It is up and gets attempts.
+    pub live: bool,
+    /// Index of the last entry it applied; none: the node that answers does not know.
+    #[schema(required)]
+    pub applied_index: Option<u64>,
+    /// For placement.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub labels: Labels,
+    /// Attempts at a time.
+    pub slots: u32,
+    /// Open attempts.
+    pub busy: u32,
+    /// Its present boot.
+    pub boot: uuid::Uuid,
+    /// When that joined.
+    pub up_since: Timestamp,
+}
+
+/// The cluster's members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct NodeList {
+    /// By id.
+    pub items: Vec<NodeView>,
+}
+
+impl Service {
+    /// What this node can tell of itself and the cluster.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn status(&self, c: &Caller) -> Result<SystemStatus, Error> {
+        c.permit(Action::ReadCluster, Target::Cluster)?;
+        let (status, state) = (self.consensus().status(), self.consensus().state());
+        let local = &self.0.deps.local;
+        let open_runs = state.open_by_status().into_iter();
+        Ok(SystemStatus {
+            node_id: status.node_id,
+            cluster_id: status.cluster_id,
+            role: status.role.into(),
+            leader_id: status.leader,
+            term: status.term,
+            last_log_index: status.last_log,
+            committed_index: status.committed,
+            applied_index: status.applied,
+            checkpoint_index: status.checkpoint,
+            log_time: state.last_at,
+            jobs: state.jobs.len() as u64,
+            jobs_paused: state.jobs.values().filter(|job| !job.spec.enabled.0).count() as u64,
+            open_runs: open_runs.map(|(s, n)| (s.as_str().to_string(), n)).collect(),
+            totals: state.totals.into(),
+            nodes: state.nodes.len() as u64,
+            storage: StorageView {
+                log_bytes: status.log_bytes,
+                history_bytes: status.history_bytes,
+                history_waiting_bytes: status.history_waiting_bytes,
+            },
+            version: local.version.clone(),
+            started_at: local.started_at,
+            uptime_seconds: self.now().since(local.started_at).secs(),
+        })
+    }
+
+    /// Who leads.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn leader(&self, c: &Caller) -> Result<LeaderView, Error> {
+        c.permit(Action::ReadCluster, Target::Cluster)?;
+        let now = *self.consensus().leadership().borrow();
+        Ok(LeaderView { leader_id: now.leader, is_leader: now.is_leader, term: now.term })
+    }
+
+    /// The cluster's members.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn nodes(&self, c: &Caller) -> Result<NodeList, Error> {
+        c.permit(Action::ReadCluster, Target::Cluster)?;
+        let (status, state) = (self.consensus().status(), self.consensus().state());
+        let items = state.nodes.values().map(|node| {
+            let own = node.id == status.node_id;
+            NodeView {
+                id: node.id,
+                address: node.address.clone(),
+                role: match status.leader {
+                    _ if own => status.role.into(),
+                    Some(leader) if leader == node.id => NodeRole::Leader,
+                    _ => NodeRole::Follower,
+                },
+                live: node.accepting,
+                applied_index: own.then_some(status.applied),
+                labels: node.labels.clone(),
+                slots: node.slots,
+                busy: node.busy,
+                boot: node.boot,
+                up_since: node.up_since,
+            }
+        });
+        Ok(NodeList { items: items.collect() })
+    }
+
+    /// Whether this node can serve.
+    ///
+    /// # Errors
+    /// Every reason why it can't.
+    pub fn ready(&self) -> Result<(), Vec<String>> {
+        let mut reasons = Vec::new();
+        if let Some(reason) = &*self.consensus().fatal().borrow() {
+            reasons.push(format!("this node must stop: {reason}"));
+        }
+        if self.consensus().leadership().borrow().leader.is_none() {
+            reasons.push("no leader is known".to_string());
+        }
+        let status = self.consensus().status();
+        if status.applied < status.committed {
+            let behind = status.committed - status.applied;
+            reasons.push(format!("{behind} committed entries are not applied yet"));
+        }
+        if let Err(error) = self.consensus().health() {
+            reasons.push(format!("the storage is not sound: {error}"));
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+impl From<consensus::Role> for NodeRole {
+    fn from(role: consensus::Role) -> Self {
+        match role {
+            consensus::Role::Leader => NodeRole::Leader,
+            consensus::Role::Follower => NodeRole::Follower,
+            consensus::Role::Candidate => NodeRole::Candidate,
+            consensus::Role::Learner => NodeRole::Learner,
+            consensus::Role::Stopped => NodeRole::Stopped,
+        }
+    }
+}
+
+impl From<Totals> for TotalsView {
+    fn from(totals: Totals) -> Self {
+        let Totals { fired, skipped, ranges, succeeded, failed, cancelled, lost } = totals;
+        TotalsView { fired, skipped, ranges, succeeded, failed, cancelled, lost }
+    }
+}

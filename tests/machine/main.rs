@@ -1,0 +1,10 @@
+//! The machine, tested without Raft, disk or tokio: `world.rs` is state, clock, nodes and
+//! history; the rest is one file a theme. `property.rs` and `oracle.rs` search at random;
+//! both print the seed of a failure, and `CRONAPI_SEED=<n>` repeats it.
+
+mod world;
+
+mod chains;
+mod fires;
+mod gates;
+mod overlap;
