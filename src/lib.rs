@@ -3,6 +3,7 @@
 // Tests may panic; what serves may not: it answers with an error.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod api;
 pub mod clock;
 pub mod consensus;
 pub mod executor;

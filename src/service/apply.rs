@@ -11,7 +11,7 @@ use super::check::{may_put, unresolved_warnings};
 use super::jobs::unexpected;
 use super::{Action, Caller, Error, PutMode, Service, Target};
 use crate::machine::prepare::Intent;
-use crate::machine::{Reply, State};
+use crate::machine::{Output, Reply, State};
 use crate::model::limits::APPLY_ITEMS_MAX;
 use crate::model::{Invalid, JobSpec, Timestamp};
 
@@ -137,7 +137,9 @@ impl Service {
                 Err(faults) => Judged { name, outcome: Err(faults) },
                 Ok(spec) => {
                     let intent = intent(c, &copy, &spec);
-                    let reply = intent.and_then(|intent| self.judge_on(c, &mut copy, intent));
+                    let output = &mut Output::default();
+                    let reply =
+                        intent.and_then(|intent| self.judge_on(c, &mut copy, intent, output));
                     Judged::of(name, reply)?
                 }
             };

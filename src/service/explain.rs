@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 use super::explain_text::{self as text, Case};
 use super::ledger::pause_under_way;
 use super::lookup::job_for;
+use super::nearest::{last_before, names};
 use super::{Action, Caller, Error, Service};
 use crate::machine::State;
 use crate::machine::history::{VersionRow, run_key, runs_prefix, unpack, versions_prefix};
 use crate::machine::prepare::timing::Timing;
 use crate::machine::state::Job;
 use crate::model::{JobNo, LedgerRow, Name, Outcome, Run, RunId, Timestamp};
-use crate::schedule::Schedule;
 use crate::storage::{Direction, Scan};
 
 /// The kind of an explanation.
@@ -160,7 +160,7 @@ impl Service {
         let (verdict, case) = match (row.outcome, row.reason) {
             (Outcome::Superseded, _) => (Verdict::Superseded, Case::Superseded(row.decided_at)),
             (_, Some(reason)) => (Verdict::Skipped, Case::Skipped { reason, range }),
-            (_, None) => return Err(Error::Internal("a ledger row says neither".into())),
+            (_, None) => (Verdict::Fired, Case::FiredOnce(row.decided_at)),
         };
         Ok(Some(Found { verdict, case, row: Some(row), run: None }))
     }
@@ -276,71 +276,5 @@ impl Service {
             facts.insert("next_fire_at".into(), json!(job.live.next.map(|next| next.nominal)));
         }
         facts
-    }
-}
-
-fn names(timing: Option<&Timing>, at: Timestamp) -> bool {
-    let next = timing.and_then(|timing| timing.next_from(at));
-    next.is_some_and(|next| next.nominal == at)
-}
-
-/// The last nominal time before `at`.
-fn last_before(schedule: &Schedule, at: Timestamp) -> Option<Timestamp> {
-    let end = at.secs();
-    let before = |t: i64| schedule.next_after(t).filter(|found| *found < end);
-    // Back in growing steps to a time that has one after it, then halve what is between.
-    let mut step = 60;
-    let mut low = loop {
-        match before((end - step).max(-1)) {
-            Some(found) => break found,
-            None if step > end => return None,
-            None => step *= 2,
-        }
-    };
-    let mut high = end;
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        match before(middle - 1) {
-            Some(found) => low = found,
-            None => high = middle,
-        }
-    }
-    Some(Timestamp::from_secs(low))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{DstGap, JobSpec};
-    use crate::schedule::Definition;
-
-    #[test]
-    fn the_last_time_before_is_found_near_and_far() {
-        assert!(JobSpec::new(Name::parse("a").unwrap()).expr.is_none());
-        let schedule = |expr| {
-            Schedule::parse(&Definition {
-                name: "a",
-                expr,
-                timezone: "",
-                anchor: 0,
-                start_at: None,
-                end_at: None,
-                dst_gap: DstGap::RunAfter,
-                dst_fold: None,
-            })
-            .unwrap()
-        };
-        let at = |text| Timestamp::parse(text).unwrap();
-        for (expr, asked, last) in [
-            ("* * * * *", "2027-03-01T00:00:30Z", "2027-03-01T00:00:00Z"),
-            ("* * * * *", "2027-03-01T00:00:00Z", "2027-02-28T23:59:00Z"),
-            ("0 0 29 2 *", "2027-03-01T00:00:00Z", "2024-02-29T00:00:00Z"),
-        ] {
-            assert_eq!(last_before(&schedule(expr), at(asked)), Some(at(last)), "{expr} {asked}");
-        }
-        assert_eq!(
-            last_before(&schedule("@at 2027-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z")),
-            None
-        );
     }
 }

@@ -6,6 +6,8 @@ use crate::model::{Misfire, Run, RunStatus, SkipReason, Span, Timestamp};
 /// What is to be said.
 pub(super) enum Case {
     Fired(Box<Run>),
+    /// Its run is gone: when it was decided.
+    FiredOnce(Timestamp),
     Skipped {
         reason: SkipReason,
         range: Option<(Timestamp, Timestamp)>,
@@ -39,6 +41,10 @@ pub(super) fn sentence(
     let name = &job.spec.name;
     match case {
         Case::Fired(run) => fired(run, at),
+        Case::FiredOnce(decided) => format!(
+            "{at} fired {}; its run is older than the history that is kept.",
+            lateness(at, *decided)
+        ),
         Case::Skipped { reason, range } => {
             let range = range.map_or_else(String::new, |(from, until)| {
                 format!(" It is one of a range, from {from} to before {until}.")
@@ -109,11 +115,7 @@ pub(super) fn sentence(
 }
 
 fn fired(run: &Run, at: Timestamp) -> String {
-    let late = run.fired_at.since(at);
-    let lateness = match late {
-        late if late < Span::from_secs(1) => "on time".to_string(),
-        late => format!("{late} late"),
-    };
+    let lateness = lateness(at, run.fired_at);
     let status = match run.status {
         RunStatus::Waiting => {
             format!("waits {}", run.reason.as_deref().unwrap_or("for its turn"))
@@ -134,6 +136,13 @@ fn fired(run: &Run, at: Timestamp) -> String {
     let attempts =
         if run.attempt > 1 { format!(", at attempt {}", run.attempt) } else { String::new() };
     format!("{at} fired {lateness}; its run {} {status}{attempts}.", run.id)
+}
+
+fn lateness(at: Timestamp, decided: Timestamp) -> String {
+    match decided.since(at) {
+        late if late < Span::from_secs(1) => "on time".to_string(),
+        late => format!("{late} late"),
+    }
 }
 
 fn because(run: &Run) -> String {

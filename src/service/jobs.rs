@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::check::{may_put, unresolved_warnings};
 use super::lookup::job_for;
-use super::submit::Done;
+use super::submit::{Done, Judged};
 use super::views::JobView;
 use super::{Action, Caller, Error, Meta, PutMode, Service, Target, WriteOptions, Written};
 use crate::machine::prepare::Intent;
@@ -102,7 +102,7 @@ impl Service {
         };
         if o.dry_run {
             let state = self.consensus().state();
-            return Ok(self.judge(c, &state, intend(&state)?)?.1.meta);
+            return Ok(self.judge(c, &state, intend(&state)?)?.done.meta);
         }
         Ok(self.submit(c, o.request, intend).await?.meta)
     }
@@ -121,7 +121,7 @@ impl Service {
         }
         let state = self.consensus().state();
         let intent = intend(&state)?;
-        let (after, done) = self.judge(c, &state, intent)?;
+        let Judged { after, done, .. } = self.judge(c, &state, intent)?;
         let Reply::Job { no, created, changed, .. } = done.reply else {
             return Err(unexpected(&done.reply));
         };

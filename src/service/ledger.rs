@@ -1,11 +1,11 @@
 //! The ledger of a job: what became of each nominal time, newest first.
 //!
-//! A nominal time with a run is told by the run, open or closed; one without by a row of
-//! the ledger; a pause that is under way by what the job remembers of it. The three are
+//! A nominal time with a run is told by the run, open or closed; one without, or whose run
+//! retention took, by a row of the ledger; a pause that is under way by what the job remembers of it. The three are
 //! merged by nominal time, of which each has one at most.
 
 use super::lookup::job_for;
-use super::paging::Question;
+use super::paging::{Question, bound};
 use super::{Action, Caller, Error, Page, Paging, Service};
 use crate::machine::State;
 use crate::machine::history::{ledger_key, ledger_of, ledger_prefix, run_key, runs_prefix, unpack};
@@ -14,9 +14,9 @@ use crate::model::{JobNo, LedgerRow, Outcome, Run, RunId, SkipReason, Timestamp}
 use crate::storage::{Direction, Scan};
 
 /// Rows of runs looked at for one page: runs by hand stand between the scheduled ones.
-const LOOKED_MAX: usize = 20_000;
+const LOOKED_MAX: usize = bound(20_000, 4);
 /// Rows of runs read at a time.
-const ROWS: usize = 256;
+const ROWS: usize = bound(256, 2);
 
 /// Nominal times from `from` (inclusive) to `below` (exclusive).
 #[derive(Clone, Copy)]
@@ -51,11 +51,11 @@ impl Service {
         let window = Window { from: from.unwrap_or(Timestamp::ZERO), below };
         let mut rows = live_rows(&state, &job, window, self.now());
         let (runs, complete_from) = self.run_rows(job.no, window, limit + 1).await?;
-        // A run that was closed since the state was read is in both.
-        rows.retain(|row| runs.iter().all(|run| run.nominal_time != row.nominal_time));
         rows.extend(runs);
         rows.extend(self.other_rows(job.no, window, limit + 1).await?);
-        rows.sort_unstable_by(|a, b| b.nominal_time.cmp(&a.nominal_time));
+        rows.sort_by(|a, b| b.nominal_time.cmp(&a.nominal_time));
+        // A run that was closed, or taken by retention, since the state was read is in two.
+        rows.dedup_by_key(|row| row.nominal_time);
         if let Some(floor) = complete_from {
             // Below it runs may be missing yet: the next page begins there.
             rows.retain(|row| row.nominal_time >= floor);
@@ -75,14 +75,14 @@ impl Service {
         window: Window,
         most: usize,
     ) -> Result<(Vec<LedgerRow>, Option<Timestamp>), Error> {
-        let bound = |at: Timestamp| {
+        let key = |at: Timestamp| {
             let id = if at == Timestamp::MAX { RunId(uuid::Uuid::max()) } else { RunId::floor(at) };
             [&runs_prefix(no), id.0.as_bytes().as_slice()].concat()
         };
         // Ids hold milliseconds: the last one is looked at whole.
-        let to = bound(Timestamp::from_micros(window.below.micros().saturating_add(999)));
+        let to = key(Timestamp::from_micros(window.below.micros().saturating_add(999)));
         let direction = Direction::Backward;
-        let mut scan = Scan { from: bound(window.from), to, direction, limit: ROWS };
+        let mut scan = Scan { from: key(window.from), to, direction, limit: ROWS };
         let (mut rows, mut looked) = (Vec::new(), 0);
         loop {
             let page = self.consensus().history().scan(scan.clone()).await?;
@@ -108,7 +108,7 @@ impl Service {
         }
     }
 
-    /// Rows of nominal times without a run, `most` at most.
+    /// Rows of nominal times whose run is not kept, or that had none, `most` at most.
     async fn other_rows(
         &self,
         no: JobNo,

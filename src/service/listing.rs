@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::lookup::job_for;
-use super::paging::Question;
+use super::paging::{Question, bound};
 use super::views::JobView;
 use super::{Action, Caller, Error, Page, Paging, Service, Target};
 use crate::machine::State;
@@ -116,7 +116,7 @@ impl Service {
 }
 
 /// Jobs looked at for one page in the order of names.
-const LOOKED_MAX: usize = 50_000;
+const LOOKED_MAX: usize = bound(50_000, 4);
 
 /// A filter, ready to be held against many jobs.
 struct Wanted<'a> {

@@ -20,6 +20,7 @@
 //! To add a use case: a method in the file of its noun, its view in `views.rs` or beside
 //! it, a permission in `caller.rs` if none fits, its test in `tests/`, then `api`.
 
+pub mod access;
 mod apply;
 mod caller;
 mod check;
@@ -32,6 +33,7 @@ mod jobs;
 mod ledger;
 mod listing;
 mod lookup;
+mod nearest;
 
 mod output;
 mod paging;
@@ -43,6 +45,9 @@ mod submit;
 mod system;
 mod versions;
 mod views;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -106,6 +111,7 @@ struct Inner {
     deps: Deps,
     /// Schedules of the definitions in force.
     compiled: Compiled,
+    access: access::Access,
     /// Turns at the syntax check: each starts an interpreter.
     interpreters: Semaphore,
 }
@@ -149,10 +155,11 @@ pub struct WriteOptions {
 }
 
 impl Service {
-    /// The use cases on top of `deps`.
+    /// The use cases on top of `deps`. Needs a tokio runtime: the audit has a writer.
     pub fn new(deps: Deps) -> Service {
+        let access = access::Access::start(deps.consensus.clone(), Arc::clone(&deps.clock));
         let interpreters = Semaphore::new(INTERPRETERS_MAX);
-        Service(Arc::new(Inner { deps, compiled: Compiled::default(), interpreters }))
+        Service(Arc::new(Inner { deps, compiled: Compiled::default(), access, interpreters }))
     }
 
     /// Index of the last entry applied here: what a read shows.

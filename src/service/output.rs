@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::paging::bound;
 use super::{Action, Caller, Error, Paging, RunFilter, Service};
 use crate::machine::command::OutputChunk;
 use crate::machine::history::{OutputRow, output_key, output_key_parts, output_prefix, unpack};
@@ -78,9 +79,9 @@ pub struct RunLog {
 }
 
 /// Bytes of text in one page, past which it ends.
-const PAGE_BYTES_MAX: usize = 1024 * 1024;
+const PAGE_BYTES_MAX: usize = bound(1024 * 1024, 100);
 /// Rows read at a time.
-const ROWS: usize = 64;
+const ROWS: usize = bound(64, 2);
 /// Runs whose output one request for a job's output shows.
 const RUNS_MAX: usize = 20;
 

@@ -36,6 +36,11 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// A bound on what is read at a time. Tests have a small one, to see what happens at it.
+pub(super) const fn bound(usual: usize, in_tests: usize) -> usize {
+    if cfg!(test) { in_tests } else { usual }
+}
+
 /// Bytes of a cursor's text, at most.
 const CURSOR_LEN_MAX: usize = 1_024;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::lookup::{job_for, may_run};
-use super::paging::Question;
+use super::paging::{Question, bound};
 use super::{Action, Caller, Error, Page, Paging, Service, Target};
 use crate::machine::State;
 use crate::machine::history::{block_first, feed_key, run_key, runs_prefix, unpack};
@@ -36,9 +36,9 @@ pub struct RunFilter {
 }
 
 /// Runs looked at for one page.
-const LOOKED_MAX: usize = 20_000;
+const LOOKED_MAX: usize = bound(20_000, 5);
 /// Rows of runs, or blocks of the feed, read at a time.
-const ROWS: usize = 256;
+const ROWS: usize = bound(256, 3);
 
 /// Where a page ended.
 #[derive(Clone, Copy, Serialize, Deserialize)]

@@ -5,9 +5,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::jobs::unexpected;
 use super::lookup::{job_for, may_run};
-use super::submit::Done;
+use super::submit::{Done, Judged};
 use super::{Action, Caller, Error, Service, Target, WriteOptions, Written};
 use crate::machine::command::{Op, TriggerRun};
+use crate::machine::history::{run_key, unpack};
 use crate::machine::prepare::{Intent, parameters};
 use crate::machine::{Rejection, Reply, State};
 use crate::model::{Invalid, Parameters, Run, RunId, Span};
@@ -91,7 +92,7 @@ impl Service {
         };
         let state = self.consensus().state();
         let meta = if o.dry_run {
-            intend(&state).and_then(|intent| Ok(self.judge(c, &state, intent)?.1.meta))
+            intend(&state).and_then(|intent| Ok(self.judge(c, &state, intent)?.done.meta))
         } else {
             self.submit(c, o.request, intend).await.map(|done| done.meta)
         };
@@ -145,22 +146,20 @@ impl Service {
         o: WriteOptions,
         intend: impl Fn(&State) -> Result<Intent, Error>,
     ) -> Result<Written<Run>, Error> {
-        let (after, Done { reply, meta }) = if o.dry_run {
+        let (reply, meta, value) = if o.dry_run {
             let state = self.consensus().state();
-            let (after, done) = self.judge(c, &state, intend(&state)?)?;
-            (Some(after), done)
+            let judged = self.judge(c, &state, intend(&state)?)?;
+            let value = started(&judged)?;
+            (judged.done.reply, judged.done.meta, value)
         } else {
-            (None, self.submit(c, o.request, intend).await?)
+            let Done { reply, meta } = self.submit(c, o.request, intend).await?;
+            let value = match reply {
+                Reply::Run { id } => Some(self.run_for(c, Action::ReadJobs, id).await?),
+                _ => None,
+            };
+            (reply, meta, value)
         };
-        let Reply::Run { id } = reply else { return Err(unexpected(&reply)) };
-        let value = match &after {
-            // A run that ends at once leaves the state; what it was is told by its job.
-            Some(after) => after.runs.get(&id).map(|open| open.run.clone()).ok_or_else(|| {
-                let detail = "the run would end at once, successfully: the job has no runner";
-                Error::Conflict { code: "nothing-to-run", detail: detail.into() }
-            })?,
-            None => self.run_for(c, Action::ReadJobs, id).await?,
-        };
+        let value = value.ok_or_else(|| unexpected(&reply))?;
         Ok(Written { value, created: true, changed: true, warnings: Vec::new(), meta })
     }
 
@@ -171,6 +170,16 @@ impl Service {
             Err(error) => error,
         }
     }
+}
+
+/// The run that would be started. One that would end at once is in the history.
+fn started(judged: &Judged) -> Result<Option<Run>, Error> {
+    let Reply::Run { id } = judged.done.reply else { return Ok(None) };
+    if let Some(open) = judged.after.runs.get(&id) {
+        return Ok(Some(open.run.clone()));
+    }
+    let row = judged.output.rows.iter().find(|row| row.key == run_key(id));
+    Ok(row.and_then(|row| row.value.as_deref()).map(unpack).transpose()?)
 }
 
 fn expect(o: WriteOptions, actual: u64) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Caller, Error, Meta, Service};
 use crate::consensus::SubmitError;
 use crate::machine::command::RequestKey;
-use crate::machine::prepare::{Intent, PutMode, prepare};
+use crate::machine::prepare::{Intent, prepare};
 use crate::machine::{Output, Rejection, Reply, State, apply_entry};
 
 /// Times a write is prepared.
@@ -27,6 +27,13 @@ const RESEND_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Done {
     pub reply: Reply,
     pub meta: Meta,
+}
+
+/// A write that was only tried, on a copy.
+pub(super) struct Judged {
+    pub after: State,
+    pub output: Output,
+    pub done: Done,
 }
 
 impl Service {
@@ -46,7 +53,6 @@ impl Service {
                 return Ok(done);
             }
             let intent = intend(&state)?;
-            let upsert = matches!(&intent, Intent::PutJob { mode: PutMode::Upsert, .. });
             let command = prepare(&state, intent, self.now(), Some(c.actor.clone()), request)?;
             drop(state);
             let error = match self.consensus().submit(command).await {
@@ -54,11 +60,6 @@ impl Service {
                     Ok(reply) => {
                         let (reply, replayed) = reply.unwrap_replay();
                         return Ok(Done { reply, meta: Meta { index: committed.index, replayed } });
-                    }
-                    // Someone created it in between: now it is to be replaced.
-                    Err(Rejection::Exists { .. }) if upsert && stale < ATTEMPTS_MAX => {
-                        stale += 1;
-                        continue;
                     }
                     Err(Rejection::Stale) if stale + 1 < ATTEMPTS_MAX => {
                         stale += 1;
@@ -98,16 +99,12 @@ impl Service {
         matches!(timeout(LEADER_PATIENCE, known).await, Ok(Ok(_)))
     }
 
-    /// What `intent` would do, and the state after it. Nothing is written.
-    pub(super) fn judge(
-        &self,
-        c: &Caller,
-        state: &State,
-        intent: Intent,
-    ) -> Result<(State, Done), Error> {
-        let mut after = state.clone();
-        let reply = self.judge_on(c, &mut after, intent)?;
-        Ok((after, Done { reply, meta: Meta { index: self.index(), replayed: false } }))
+    /// What `intent` would do. Nothing is written.
+    pub(super) fn judge(&self, c: &Caller, state: &State, intent: Intent) -> Result<Judged, Error> {
+        let (mut after, mut output) = (state.clone(), Output::default());
+        let reply = self.judge_on(c, &mut after, intent, &mut output)?;
+        let meta = Meta { index: self.index(), replayed: false };
+        Ok(Judged { after, output, done: Done { reply, meta } })
     }
 
     /// Carries out `intent` on a copy of the state.
@@ -116,10 +113,11 @@ impl Service {
         c: &Caller,
         copy: &mut State,
         intent: Intent,
+        output: &mut Output,
     ) -> Result<Reply, Error> {
         let command = prepare(copy, intent, self.now(), Some(c.actor.clone()), None)?;
         let index = self.index().saturating_add(1);
-        let answers = apply_entry(copy, index, &[command], &mut Output::default());
+        let answers = apply_entry(copy, index, &[command], output);
         let answer = answers.into_iter().next();
         let answer = answer.ok_or_else(|| Error::Internal("a command had no answer".into()))?;
         Ok(answer?.unwrap_replay().0)

@@ -5,6 +5,11 @@
 mod world;
 
 mod chains;
+mod chance;
 mod fires;
 mod gates;
 mod overlap;
+mod places;
+mod property;
+mod retries;
+mod schemas;

@@ -172,9 +172,7 @@ fn an_edit_that_makes_room_lets_waiting_runs_move_up() {
 fn a_fire_past_a_thousand_open_runs_is_skipped_queue_full() {
     let mut world = World::bare("2027-01-04T00:00:00Z");
     world.work(json!({"name": "m", "expr": "* * * * *", "overlap": "queue_all"}));
-    for _ in 0..1_000 {
-        world.trigger("m");
-    }
+    world.triggers("m", 1_000);
     assert!(matches!(world.try_trigger("m", json!({}), true), Err(Rejection::Limit { .. })));
     world.run_until("2027-01-04T00:01:00Z");
     assert_eq!(world.ledger("m"), ["00:01 skipped queue_full"]);

@@ -10,6 +10,7 @@
 
 mod jobs;
 pub mod parameters;
+mod schema;
 pub mod timing;
 mod trigger;
 

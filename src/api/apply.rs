@@ -1,0 +1,71 @@
+//! `/apply`: a set of definitions at once.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::Api;
+use super::body::Items;
+use super::jobs::DryRun;
+use super::problem::Problem;
+use super::query::Query;
+use super::write::Write;
+use crate::model::JobSpec;
+use crate::service::{ApplyAction, ApplyItem};
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(apply))
+}
+
+/// Definitions to create or replace.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "a schema, never a value")]
+struct Definitions {
+    /// Each on its own: one that is refused does not keep the others from being written.
+    #[schema(max_items = 10000)]
+    items: Vec<JobSpec>,
+}
+
+/// What became, or would become, of each definition.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Applied {
+    /// In the order they were given.
+    items: Vec<ApplyItem>,
+    /// Whether this is a plan only.
+    dry_run: bool,
+    /// Definitions that are new.
+    created: usize,
+    /// Definitions that replace another.
+    updated: usize,
+    /// Definitions that are what they were.
+    unchanged: usize,
+    /// Definitions that were refused.
+    refused: usize,
+}
+
+/// Apply a set of definitions
+///
+/// Creates or replaces each, up to 10,000. The answer is 200 even when some are refused:
+/// `action` says it of each. Applying the same set again changes nothing.
+#[utoipa::path(post, path = "/apply", tag = "jobs", params(DryRun),
+    request_body(content = Definitions, description = "The definitions, or a bare list of them."),
+    responses((status = 200, description = "What became of each.", body = Applied)))]
+async fn apply(
+    State(api): State<Api>,
+    Query(asked): Query<DryRun>,
+    write: Write<Items>,
+) -> Result<Json<Applied>, Problem> {
+    write.refuse_key("is not taken here: applying the same set again changes nothing")?;
+    let Items(items) = write.body;
+    let items = api.service.apply(&write.caller, items, asked.dry_run).await?;
+    let count = |action| items.iter().filter(|item| item.action == action).count();
+    Ok(Json(Applied {
+        dry_run: asked.dry_run,
+        created: count(ApplyAction::Created),
+        updated: count(ApplyAction::Updated),
+        unchanged: count(ApplyAction::Unchanged),
+        refused: count(ApplyAction::Refused),
+        items,
+    }))
+}

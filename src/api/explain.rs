@@ -1,0 +1,40 @@
+//! `/jobs/{name}/explain`: why a job did, or did not, run at an instant.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::Api;
+use super::guard::Who;
+use super::path::{JobPath, Path};
+use super::problem::Problem;
+use super::query::Query;
+use crate::model::Timestamp;
+use crate::service::Explanation;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(explain))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct AtQuery {
+    /// The instant asked about.
+    at: Timestamp,
+}
+
+/// Explain why a job did, or did not, run at an instant
+#[utoipa::path(get, path = "/jobs/{name}/explain", tag = "jobs", params(JobPath, AtQuery),
+    responses((status = 200, description = "The answer, and what it rests on.",
+        body = Explanation)))]
+async fn explain(
+    State(api): State<Api>,
+    Who(caller): Who,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<AtQuery>,
+) -> Result<Json<Explanation>, Problem> {
+    Ok(Json(api.service.explain(&caller, path.name.as_str(), asked.at).await?))
+}

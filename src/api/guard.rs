@@ -1,0 +1,84 @@
+//! Who asks: `Authorization: Bearer …` becomes a [`Caller`], and denials are noted.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Api;
+use super::problem::Problem;
+use crate::service::access::Origin;
+use crate::service::{Caller, Error};
+
+/// The token a request came with, for streams, which outlive one check of it.
+#[derive(Clone)]
+pub(super) struct Bearer(pub String);
+
+/// Lets only known callers in.
+pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let known = match bearer(request.headers()) {
+        Ok(token) => api.service.authenticate(token, &origin).await.map(|c| (c, token.to_owned())),
+        Err(refused) => Err(refused),
+    };
+    let (caller, token) = match known {
+        Ok(known) => known,
+        Err(refused) => {
+            // A request without any token is a beginner's mistake, not an attempt.
+            if request.headers().contains_key(AUTHORIZATION) {
+                api.service.denied(&origin, None, "unauthenticated", &what);
+            }
+            return Problem::from(refused).into_response();
+        }
+    };
+    request.extensions_mut().insert(caller.clone());
+    request.extensions_mut().insert(Bearer(token));
+    let response = next.run(request).await;
+    if response.status() == StatusCode::FORBIDDEN {
+        api.service.denied(&origin, Some(&caller), "forbidden", &what);
+    }
+    response
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let refuse = |why: &str| Error::Unauthenticated(why.to_owned());
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let given = all.next().ok_or_else(|| {
+        refuse("a token is needed: POST /auth/token, then Authorization: Bearer <access_token>")
+    })?;
+    if all.next().is_some() {
+        return Err(refuse("Authorization is given twice"));
+    }
+    let text = given.to_str().map_err(|_| refuse("Authorization is not plain text"))?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") || token.trim().is_empty() {
+        return Err(refuse("Authorization must be: Bearer <token>"));
+    }
+    Ok(token.trim())
+}
+
+/// The caller, behind the guard.
+pub(super) struct Who(pub Caller);
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Caller>().cloned().map(Who).ok_or_else(Problem::internal)
+    }
+}
+
+/// Where the request comes from.
+pub(super) struct From(pub Origin);
+
+impl<S: Sync> FromRequestParts<S> for From {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(From(parts.extensions.get::<Origin>().cloned().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,171 @@
+//! `/jobs/{name}/…`: what is to come and what has been: times, versions, ledger, output.
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::Api;
+use super::guard::Who;
+use super::jobs::Bare;
+use super::pages::{self, LedgerPage, VersionPage};
+use super::path::{JobPath, Path, VersionPath};
+use super::problem::Problem;
+use super::query::Query;
+use crate::model::Timestamp;
+use crate::model::limits::PAGE_MAX;
+use crate::service::{NextFire, RunLog, VersionView};
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(next_fires))
+        .routes(routes!(list_versions))
+        .routes(routes!(get_version))
+        .routes(routes!(ledger))
+        .routes(routes!(job_logs))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct CountQuery {
+    /// Times at most; 10 unless told.
+    #[param(minimum = 1, maximum = 1000)]
+    count: Option<usize>,
+}
+
+/// How many times are wanted, checked.
+pub(super) fn count(asked: Option<usize>) -> Result<usize, Problem> {
+    let count = asked.unwrap_or(10);
+    if (1..=PAGE_MAX).contains(&count) {
+        return Ok(count);
+    }
+    Err(Problem::parameter("query:count", format!("must be from 1 to {PAGE_MAX}")))
+}
+
+/// Times to come.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct NextFires {
+    /// The first is the nearest.
+    items: Vec<NextFire>,
+}
+
+/// Show the next nominal times of a job
+///
+/// Of a paused job, those that it would have.
+#[utoipa::path(get, path = "/jobs/{name}/next", tag = "jobs", params(JobPath, CountQuery),
+    responses((status = 200, description = "The times.", body = NextFires)))]
+async fn next_fires(
+    State(api): State<Api>,
+    Who(caller): Who,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<CountQuery>,
+) -> Result<Json<NextFires>, Problem> {
+    let items = api.service.next(&caller, path.name.as_str(), count(asked.count)?).await?;
+    Ok(Json(NextFires { items }))
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// Items at most; 50 unless told.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List the versions of a job
+#[utoipa::path(get, path = "/jobs/{name}/versions", tag = "jobs", params(JobPath, PageQuery),
+    responses((status = 200, description = "A page, newest first.", body = VersionPage)))]
+async fn list_versions(
+    State(api): State<Api>,
+    Who(caller): Who,
+    OriginalUri(uri): OriginalUri,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let paging = pages::paging(asked.limit, asked.cursor)?;
+    let page = api.service.versions(&caller, path.name.as_str(), paging).await?;
+    Ok(pages::page(&uri, page))
+}
+
+/// Show a version of a job
+#[utoipa::path(get, path = "/jobs/{name}/versions/{version}", tag = "jobs", params(VersionPath),
+    responses((status = 200, description = "The version.", body = VersionView)))]
+async fn get_version(
+    State(api): State<Api>,
+    Who(caller): Who,
+    Path(path): Path<VersionPath>,
+    Query(Bare {}): Query<Bare>,
+) -> Result<Json<VersionView>, Problem> {
+    Ok(Json(api.service.version(&caller, path.name.as_str(), path.version).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct LedgerQuery {
+    /// Nominal times from here on.
+    from: Option<Timestamp>,
+    /// Nominal times up to here.
+    to: Option<Timestamp>,
+    /// Items at most; 50 unless told.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Show what became of each nominal time
+#[utoipa::path(get, path = "/jobs/{name}/ledger", tag = "jobs", params(JobPath, LedgerQuery),
+    responses((status = 200, description = "A page, newest first.", body = LedgerPage)))]
+async fn ledger(
+    State(api): State<Api>,
+    Who(caller): Who,
+    OriginalUri(uri): OriginalUri,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<LedgerQuery>,
+) -> Result<Response, Problem> {
+    let paging = pages::paging(asked.limit, asked.cursor)?;
+    let (from, to) = (asked.from, asked.to);
+    let page = api.service.ledger(&caller, path.name.as_str(), from, to, paging).await?;
+    Ok(pages::page(&uri, page))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct LogsQuery {
+    /// Pieces of output at most, over all runs; 1000 unless told.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// The output of a job's latest runs.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct JobLogs {
+    /// The newest run first.
+    items: Vec<RunLog>,
+}
+
+/// Show the output of a job's latest runs
+#[utoipa::path(get, path = "/jobs/{name}/logs", tag = "jobs", params(JobPath, LogsQuery),
+    responses((status = 200, description = "The output, by run.", body = JobLogs)))]
+async fn job_logs(
+    State(api): State<Api>,
+    Who(caller): Who,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<LogsQuery>,
+) -> Result<Json<JobLogs>, Problem> {
+    let limit = asked.limit.unwrap_or(PAGE_MAX);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(Problem::parameter("query:limit", format!("must be from 1 to {PAGE_MAX}")));
+    }
+    let items = api.service.job_logs(&caller, path.name.as_str(), limit).await?;
+    Ok(Json(JobLogs { items }))
+}

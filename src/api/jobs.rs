@@ -1,0 +1,324 @@
+//! `/jobs`: definitions.
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::Api;
+use super::answer;
+use super::body::{Nothing, Object, Optional, Patch};
+use super::conditional::{Condition, etag};
+use super::guard::Who;
+use super::pages::{self, JobPage};
+use super::path::{JobPath, Path};
+use super::problem::Problem;
+use super::query::Query;
+use super::write::{KeyHeader, MatchHeader, Write};
+use crate::model::limits::TEXT_LEN_MAX;
+use crate::model::{Invalid, JobSpec, Name};
+use crate::service::{JobFilter, JobSort, JobView, PutMode};
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list_jobs, create_job))
+        .routes(routes!(get_job, put_job, patch_job, delete_job))
+        .routes(routes!(pause_job))
+        .routes(routes!(resume_job))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct JobsQuery {
+    /// Items at most; 50 unless told.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// In the name or the description, any case.
+    #[param(max_length = 256)]
+    q: Option<String>,
+    /// All of these tags.
+    #[serde(default)]
+    #[param(max_items = 32)]
+    tag: Vec<String>,
+    /// Enabled or paused.
+    enabled: Option<bool>,
+    /// What carries out its runs.
+    #[param(pattern = "^(python|shell|http|none)$")]
+    runner: Option<String>,
+    /// The queue its runs wait in.
+    #[param(value_type = Option<Name>)]
+    queue: Option<Name>,
+    /// The order; with `-` before it, the last first.
+    #[param(pattern = "^-?(name|next_fire_at|created_at|updated_at|last_run_at)$")]
+    sort: Option<String>,
+}
+
+impl JobsQuery {
+    fn filter(self) -> Result<JobFilter, Problem> {
+        if self.q.as_ref().is_some_and(|q| q.chars().count() > 256) {
+            return Err(Problem::parameter("query:q", "has over 256 characters"));
+        }
+        if self.tag.len() > 32 {
+            return Err(Problem::parameter("query:tag", "has over 32 tags"));
+        }
+        let runners = ["python", "shell", "http", "none"];
+        if self.runner.as_deref().is_some_and(|runner| !runners.contains(&runner)) {
+            let detail = format!("must be one of {}", runners.join(", "));
+            return Err(Problem::parameter("query:runner", detail));
+        }
+        let sort = self.sort.as_deref().map(JobSort::parse).transpose();
+        let sort = sort.map_err(|fault| Problem::parameter("query:sort", fault.to_string()))?;
+        Ok(JobFilter {
+            q: self.q,
+            tags: self.tag,
+            enabled: self.enabled,
+            runner: self.runner,
+            queue: self.queue.map(|queue| queue.to_string()),
+            sort: sort.unwrap_or_default(),
+        })
+    }
+}
+
+/// How a write is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DryRun {
+    /// Answer as if, and change nothing.
+    #[serde(default)]
+    #[param(required = false)]
+    pub dry_run: bool,
+}
+
+/// List jobs
+#[utoipa::path(get, path = "/jobs", tag = "jobs", params(JobsQuery), responses(
+    (status = 200, description = "A page of the jobs that the caller may see.", body = JobPage)
+))]
+async fn list_jobs(
+    State(api): State<Api>,
+    Who(caller): Who,
+    OriginalUri(uri): OriginalUri,
+    Query(mut asked): Query<JobsQuery>,
+) -> Result<Response, Problem> {
+    let paging = pages::paging(asked.limit, asked.cursor.take())?;
+    let page = api.service.jobs(&caller, asked.filter()?, paging).await?;
+    Ok(pages::page(&uri, page))
+}
+
+/// Create a job
+#[utoipa::path(post, path = "/jobs", tag = "jobs", params(DryRun, KeyHeader),
+    request_body(content = JobSpec, description = "The definition."),
+    responses(
+        (status = 200, description = "With `dry_run`: the job as it would be.", body = JobView),
+        (status = 201, description = "The job.", body = JobView,
+            headers(("ETag" = String, description = "Its version."),
+                ("Location" = String, description = "Its path.")))
+    ))]
+async fn create_job(
+    State(api): State<Api>,
+    Query(asked): Query<DryRun>,
+    write: Write<Object>,
+) -> Result<Response, Problem> {
+    let options = write.plain_options(asked.dry_run);
+    let Object(map) = write.body;
+    let written = api.service.put_job(&write.caller, map, PutMode::Create, options).await?;
+    Ok(answer::job(&written, asked.dry_run))
+}
+
+/// Show a job
+#[utoipa::path(get, path = "/jobs/{name}", tag = "jobs", params(JobPath,
+    ("If-None-Match" = Option<String>, Header, description = "The ETag of the copy at hand.")
+), responses(
+    (status = 200, description = "The job.", body = JobView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 304, description = "The copy at hand is the present definition.")
+))]
+async fn get_job(
+    State(api): State<Api>,
+    Who(caller): Who,
+    Path(path): Path<JobPath>,
+    Query(Bare {}): Query<Bare>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let job = api.service.job(&caller, path.name.as_str()).await?;
+    let tag = etag(job.live.version);
+    if Condition::if_none_match(&headers)?.names(job.live.version) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag]).into_response());
+    }
+    Ok(([tag], Json(job)).into_response())
+}
+
+/// A query without parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bare {}
+
+/// Create or replace a job
+///
+/// The name may be left out of the body. `If-None-Match: *` only creates, `If-Match` only
+/// replaces the version it names.
+#[utoipa::path(put, path = "/jobs/{name}", tag = "jobs",
+    params(JobPath, DryRun, KeyHeader, MatchHeader,
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only create.")),
+    request_body(content = JobSpec, description = "The definition."),
+    responses(
+        (status = 200, description = "The job, which was there before.", body = JobView,
+            headers(("ETag" = String, description = "Its version."))),
+        (status = 201, description = "The job, which is new.", body = JobView,
+            headers(("ETag" = String, description = "Its version."),
+                ("Location" = String, description = "Its path.")))
+    ))]
+async fn put_job(
+    State(api): State<Api>,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<DryRun>,
+    write: Write<Object>,
+) -> Result<Response, Problem> {
+    let options = write.options(&api, path.name.as_str(), asked.dry_run).await?;
+    let mode = match (&write.if_none_match, &write.if_match) {
+        (Condition::Any, Condition::None) => PutMode::Create,
+        (Condition::None, Condition::Any) => PutMode::Update,
+        (Condition::None, _) => PutMode::Upsert,
+        _ => {
+            let detail = "takes only *, and not together with If-Match";
+            return Err(Problem::header("If-None-Match", detail));
+        }
+    };
+    let Object(mut map) = write.body;
+    let name = path.name.as_str();
+    match map.get("name") {
+        None => {
+            map.insert("name".into(), name.into());
+        }
+        Some(given) if given.as_str() == Some(name) => {}
+        Some(_) => {
+            let detail = format!("is not {name}, the name in the path; leave it out");
+            return Err(Problem::invalid(vec![Invalid::new("name", detail)]));
+        }
+    }
+    let written = api.service.put_job(&write.caller, map, mode, options).await;
+    let written = written.map_err(|error| {
+        let problem = Problem::from(error);
+        let failed = match mode {
+            PutMode::Create => problem.code() == "exists",
+            PutMode::Update => problem.code() == "not-found",
+            PutMode::Upsert => false,
+        };
+        let detail = "the condition of the request does not hold: whether the job exists";
+        if failed { Problem::new("precondition-failed", detail) } else { problem }
+    })?;
+    Ok(answer::job(&written, asked.dry_run))
+}
+
+/// Change some fields of a job
+///
+/// A JSON merge patch (RFC 7396): fields that it names are replaced, null takes one out.
+#[utoipa::path(patch, path = "/jobs/{name}", tag = "jobs",
+    params(JobPath, DryRun, KeyHeader, MatchHeader),
+    request_body(description = "The fields to change.", content(
+        (std::collections::HashMap<String, serde_json::Value> = "application/merge-patch+json"),
+        (std::collections::HashMap<String, serde_json::Value> = "application/json"))),
+    responses((status = 200, description = "The job.", body = JobView,
+        headers(("ETag" = String, description = "Its version."))))
+)]
+async fn patch_job(
+    State(api): State<Api>,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<DryRun>,
+    write: Write<Patch>,
+) -> Result<Response, Problem> {
+    let name = path.name.as_str();
+    let options = write.options(&api, name, asked.dry_run).await?;
+    let Patch(patch) = write.body;
+    let written = api.service.patch_job(&write.caller, name, patch, options).await?;
+    Ok(answer::job(&written, asked.dry_run))
+}
+
+/// Delete a job
+///
+/// Its open runs are cancelled. Its history stays until retention takes it.
+#[utoipa::path(delete, path = "/jobs/{name}", tag = "jobs",
+    params(JobPath, DryRun, KeyHeader, MatchHeader),
+    responses((status = 204, description = "It is gone.")))]
+async fn delete_job(
+    State(api): State<Api>,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<DryRun>,
+    write: Write<Nothing>,
+) -> Result<Response, Problem> {
+    let name = path.name.as_str();
+    let options = write.options(&api, name, asked.dry_run).await?;
+    let meta = api.service.delete_job(&write.caller, name, options).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    answer::mark(&mut response, meta, asked.dry_run);
+    Ok(response)
+}
+
+/// Why a job is paused or resumed.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    /// For the audit.
+    #[serde(default)]
+    #[schema(max_length = 4096)]
+    reason: Option<String>,
+}
+
+/// Pause a job
+///
+/// Its schedule, its joins and its chains rest; its open runs go on.
+#[utoipa::path(post, path = "/jobs/{name}/pause", tag = "jobs",
+    params(JobPath, DryRun, KeyHeader, MatchHeader),
+    request_body(content = Option<Reason>, description = "Why, if that is to be said."),
+    responses((status = 200, description = "The job.", body = JobView)))]
+async fn pause_job(
+    State(api): State<Api>,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<DryRun>,
+    write: Write<Optional<Reason>>,
+) -> Result<Response, Problem> {
+    enable(&api, path.name.as_str(), false, asked.dry_run, write).await
+}
+
+/// Resume a paused job
+///
+/// Times that passed meanwhile are recorded as skipped; they are not made up for.
+#[utoipa::path(post, path = "/jobs/{name}/resume", tag = "jobs",
+    params(JobPath, DryRun, KeyHeader, MatchHeader),
+    request_body(content = Option<Reason>, description = "Why, if that is to be said."),
+    responses((status = 200, description = "The job.", body = JobView)))]
+async fn resume_job(
+    State(api): State<Api>,
+    Path(path): Path<JobPath>,
+    Query(asked): Query<DryRun>,
+    write: Write<Optional<Reason>>,
+) -> Result<Response, Problem> {
+    enable(&api, path.name.as_str(), true, asked.dry_run, write).await
+}
+
+async fn enable(
+    api: &Api,
+    name: &str,
+    enabled: bool,
+    dry_run: bool,
+    write: Write<Optional<Reason>>,
+) -> Result<Response, Problem> {
+    let options = write.options(api, name, dry_run).await?;
+    let Optional(Reason { reason }) = write.body;
+    if reason.as_ref().is_some_and(|text| text.chars().count() > TEXT_LEN_MAX) {
+        let detail = format!("is over {TEXT_LEN_MAX} characters");
+        return Err(Problem::invalid(vec![Invalid::new("reason", detail)]));
+    }
+    let written = api.service.set_enabled(&write.caller, name, enabled, options).await?;
+    if let Some(reason) = reason.filter(|_| written.changed && !dry_run) {
+        let verb = if enabled { "job.resume.reason" } else { "job.pause.reason" };
+        api.service.remark(&write.caller, verb, name, serde_json::json!({ "reason": reason }));
+    }
+    Ok(answer::job(&written, dry_run))
+}

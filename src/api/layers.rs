@@ -1,0 +1,124 @@
+//! What lies around every handler: the request's id, its time, panics, and the writing of
+//! headers and problem bodies.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+
+use super::Api;
+use super::problem::Problem;
+use super::server::Peer;
+use crate::service::access::Origin;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const VERSION: HeaderName = HeaderName::from_static("x-cronapi-version");
+/// Index of the log that an answer shows.
+pub(super) const INDEX: HeaderName = HeaderName::from_static("x-cronapi-index");
+/// A caller's own request id, in characters.
+const ID_LEN_MAX: usize = 64;
+
+/// Puts the layers around all routes.
+pub(super) fn around(routes: Router, api: Api) -> Router {
+    routes.layer(middleware::from_fn_with_state(api, outermost))
+}
+
+async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
+    let request_id = Some(id.clone());
+    request.extensions_mut().insert(Origin { from, request_id });
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answer = match tokio::time::timeout(api.options.request_timeout, handled).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            tracing::error!(request_id = %id, panic = text_of(&*panic), "a handler panicked");
+            Problem::internal().into_response()
+        }
+        Err(_) => Problem::too_slow().into_response(),
+    };
+    let mut answer = with_problem_body(answer, &id);
+    let headers = answer.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.entry(INDEX).or_insert_with(|| HeaderValue::from(api.service.index()));
+    decorate(headers);
+    answer
+}
+
+/// An error answer as a problem, whoever made it.
+fn with_problem_body(answer: Response, id: &str) -> Response {
+    let status = answer.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return answer;
+    }
+    let known = answer.extensions().get::<Problem>().cloned();
+    let mut problem = known.unwrap_or_else(|| Problem::of_status(status));
+    problem.keep(answer.headers());
+    problem.render(id)
+}
+
+fn decorate(headers: &mut HeaderMap) {
+    let plain = [
+        (VERSION, env!("CARGO_PKG_VERSION")),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in plain {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// The caller's own id when it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let harmless = |id: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (1..=ID_LEN_MAX).contains(&id.len()) && id.bytes().all(plain)
+    };
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
+    given.map_or_else(new_id, str::to_owned)
+}
+
+/// An id that no other request has: random for the process, then counted.
+fn new_id() -> String {
+    static START: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let start = START.get_or_init(|| {
+        let mut bytes = [0; 8];
+        // Without random numbers the count alone tells requests of one process apart.
+        let _ = getrandom::fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    });
+    format!("{start:016x}-{:x}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
+}
+
+/// No route has this path.
+pub(super) async fn no_route(request: Request) -> Problem {
+    let path: String = request.uri().path().chars().take(200).collect();
+    Problem::new("no-route", format!("there is nothing under {path}; see /openapi.json"))
+}
+
+/// The route has no such method; what it has stands in `Allow`.
+pub(super) async fn no_method(request: Request) -> Problem {
+    let method = request.method();
+    Problem::new("method-not-allowed", format!("this path does not take {method}; see Allow"))
+}

@@ -1,0 +1,97 @@
+//! The parts of a path: decoded, checked, named when faulty.
+
+use axum::extract::FromRequestParts;
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+use super::problem::Problem;
+use crate::model::{Name, RunId};
+
+/// The captures of the route, read into `T`.
+#[derive(Clone, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Path(value)),
+            Err(PathRejection::FailedToDeserializePathParams(fault)) => {
+                Err(explain(fault.into_kind()))
+            }
+            Err(_) => Err(Problem::internal()),
+        }
+    }
+}
+
+fn explain(fault: ErrorKind) -> Problem {
+    match fault {
+        ErrorKind::DeserializeError { key, message, .. } => {
+            Problem::parameter(format!("path:{key}"), message)
+        }
+        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
+            Problem::parameter(format!("path:{key}"), format!("is not a {expected_type}"))
+        }
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            Problem::parameter(format!("path:{key}"), "is not UTF-8")
+        }
+        other => Problem::new("invalid-parameter", other.to_string()),
+    }
+}
+
+/// `/jobs/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct JobPath {
+    /// Name of the job.
+    pub name: Name,
+}
+
+/// `/jobs/{name}/versions/{version}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct VersionPath {
+    /// Name of the job.
+    pub name: Name,
+    /// A version of it, from 1.
+    #[param(minimum = 1)]
+    pub version: u64,
+}
+
+/// `/runs/{id}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct RunPath {
+    /// Id of the run.
+    #[param(value_type = String, format = Uuid)]
+    pub id: RunId,
+}
+
+/// `/users/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct UserPath {
+    /// Name of the user.
+    pub name: Name,
+}
+
+/// `/tokens/{id}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TokenPath {
+    /// Id of the token.
+    pub id: uuid::Uuid,
+}
+
+/// `/queues/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct QueuePath {
+    /// Name of the queue.
+    pub name: Name,
+}

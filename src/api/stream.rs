@@ -1,0 +1,153 @@
+//! Streams of server-sent events: a bounded number of them, which end when the node stops,
+//! when the client goes, and when the caller's token is no longer good.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::Api;
+use super::guard::Bearer;
+use super::problem::Problem;
+use crate::service::access::Origin;
+use crate::service::{Caller, Service};
+
+/// A silent stream says that it is alive this often, and its caller is looked up again.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// Events that wait for a slow client; then the stream waits too.
+const WAITING_MAX: usize = 64;
+
+/// Why a stream has nothing to wait for any more, or that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// There may be something new.
+    Look,
+    /// It is over, for this reason.
+    Over(&'static str),
+    /// Nobody listens.
+    Gone,
+}
+
+/// A stream under way.
+pub(super) struct Live {
+    /// What it reads from.
+    pub service: Service,
+    /// Whose it is.
+    pub caller: Caller,
+    bearer: String,
+    shutdown: watch::Receiver<bool>,
+    out: mpsc::Sender<Result<Event, Infallible>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Live {
+    /// Sends an event; false: nobody listens.
+    pub(super) async fn send(&self, event: Event) -> bool {
+        tokio::select! {
+            sent = self.out.send(Ok(event)) => sent.is_ok(),
+            () = stopped(self.shutdown.clone()) => false,
+        }
+    }
+
+    /// Waits until `changed` moves. Looks the caller up from time to time.
+    pub(super) async fn wait<T>(&mut self, changed: &mut watch::Receiver<T>) -> Next {
+        let check = tokio::time::sleep(ALIVE_EVERY);
+        tokio::pin!(check);
+        tokio::select! {
+            moved = changed.changed() => match moved {
+                Ok(()) if *self.shutdown.borrow() => Next::Over("the node is stopping"),
+                Ok(()) => Next::Look,
+                Err(_) => Next::Over("the node is stopping"),
+            },
+            () = stopped(self.shutdown.clone()) => Next::Over("the node is stopping"),
+            () = self.out.closed() => Next::Gone,
+            () = &mut check => self.look_up().await,
+        }
+    }
+
+    /// The caller's rights of now.
+    pub(super) async fn look_up(&mut self) -> Next {
+        let actor = &self.caller.actor;
+        let from = Origin { from: actor.from.clone(), request_id: actor.request_id.clone() };
+        match self.service.authenticate(&self.bearer, &from).await {
+            Ok(caller) => {
+                self.caller = caller;
+                Next::Look
+            }
+            Err(_) => Next::Over("the token is no longer good"),
+        }
+    }
+
+    /// Says that the stream is over, and why.
+    pub(super) async fn end(&self, reason: &str) {
+        let event = Event::default().event("end").json_data(serde_json::json!({"reason": reason}));
+        // A client that does not read must not hold the stop up.
+        if let Ok(event) = event {
+            let _ = self.out.try_send(Ok(event));
+        }
+    }
+}
+
+async fn stopped(mut shutdown: watch::Receiver<bool>) {
+    // An error means that the sender is gone: nobody will ever say stop.
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Answers with a stream that `feed` fills.
+pub(super) fn start<F, Feed>(
+    api: &Api,
+    caller: Caller,
+    bearer: Bearer,
+    feed: F,
+) -> Result<Response, Problem>
+where
+    F: FnOnce(Live) -> Feed,
+    Feed: Future<Output = ()> + Send + 'static,
+{
+    let place = std::sync::Arc::clone(&api.streams).try_acquire_owned();
+    let place = place.map_err(|_| {
+        let most = api.options.streams_max;
+        Problem::new("unavailable", format!("{most} streams are open, which is the most"))
+    })?;
+    let (out, events) = mpsc::channel(WAITING_MAX);
+    let live = Live {
+        service: api.service.clone(),
+        caller,
+        bearer: bearer.0,
+        shutdown: api.options.shutdown.clone(),
+        out,
+        _place: place,
+    };
+    tokio::spawn(feed(live));
+    let alive = KeepAlive::new().interval(ALIVE_EVERY).text("alive");
+    let mut response = Sse::new(ReceiverStream::new(events)).keep_alive(alive).into_response();
+    let unbuffered = HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(unbuffered, HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// A place written as two numbers, `index.sub` or `attempt.seq`.
+pub(super) fn place<A: std::str::FromStr, B: std::str::FromStr>(text: &str) -> Option<(A, B)> {
+    let (first, second) = text.split_once('.')?;
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(first) || !digits(second) {
+        return None;
+    }
+    Some((first.parse().ok()?, second.parse().ok()?))
+}
+
+/// `Last-Event-ID`, which a client sends when it comes back; it outweighs the query.
+pub(super) fn last_event_id<A: std::str::FromStr, B: std::str::FromStr>(
+    headers: &HeaderMap,
+) -> Result<Option<(A, B)>, Problem> {
+    let Some(given) = headers.get("last-event-id") else { return Ok(None) };
+    let read = given.to_str().ok().and_then(place);
+    let detail = "must be the id of an event of this stream, such as 12.0";
+    read.map(Some).ok_or_else(|| Problem::header("Last-Event-ID", detail))
+}

@@ -1,0 +1,151 @@
+//! A write: the caller, the body, and the headers that make it safe to repeat.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::request::Parts;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::Api;
+use super::body::{self, FromBody};
+use super::conditional::Condition;
+use super::problem::Problem;
+use super::strict;
+use crate::model::limits::IDEMPOTENCY_KEY_LEN_MAX;
+use crate::service::{Caller, RequestKey, WriteOptions};
+
+/// Makes a repeated request harmless.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "for the document; the header is read by Write")]
+pub(super) struct KeyHeader {
+    /// A text of the caller's own: within 24 hours the same request with the same key is
+    /// carried out once, and answered again with `Idempotent-Replayed: true`.
+    #[serde(rename = "Idempotency-Key")]
+    #[param(min_length = 1, max_length = 255, pattern = "^[ -~]+$")]
+    idempotency_key: Option<String>,
+}
+
+/// Makes a write conditional.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "for the document; the header is read by Write")]
+pub(super) struct MatchHeader {
+    /// The ETag that the definition must have, or `*`.
+    #[serde(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What a write came with.
+pub(super) struct Write<B> {
+    /// Who asks.
+    pub caller: Caller,
+    /// What is sent.
+    pub body: B,
+    /// `If-Match`.
+    pub if_match: Condition,
+    /// `If-None-Match`.
+    pub if_none_match: Condition,
+    request: Option<RequestKey>,
+}
+
+impl<B: FromBody> FromRequest<Api> for Write<B> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(Problem::internal)?;
+        let if_match = Condition::if_match(&parts.headers)?;
+        let if_none_match = Condition::if_none_match(&parts.headers)?;
+        let key = idempotency_key(&parts)?;
+        let patience = api.options.body_timeout;
+        let bytes = body::collect(&parts.headers, body, B::MAX, patience).await?;
+        let request = key.map(|key| request_key(&caller, &parts, key, &bytes));
+        let value = if bytes.is_empty() {
+            None
+        } else {
+            body::check_type(&parts.headers, B::ALSO)?;
+            Some(strict::parse(&bytes)?)
+        };
+        Ok(Write { caller, body: B::read(value)?, if_match, if_none_match, request })
+    }
+}
+
+impl<B> Write<B> {
+    /// How the write is meant, on a definition of which `If-Match` may name a version.
+    pub(super) async fn options(
+        &self,
+        api: &Api,
+        name: &str,
+        dry_run: bool,
+    ) -> Result<WriteOptions, Problem> {
+        let expected = match &self.if_match {
+            Condition::None | Condition::Any => None,
+            Condition::Versions(versions) => match versions.as_slice() {
+                [one] => Some(*one),
+                many => {
+                    let job = api.service.job(&self.caller, name).await?;
+                    let present = job.live.version;
+                    Some(if many.contains(&present) { present } else { many[0] })
+                }
+            },
+        };
+        Ok(WriteOptions { expected, request: self.request, dry_run })
+    }
+
+    /// How a write is meant that no version bears on.
+    pub(super) fn plain_options(&self, dry_run: bool) -> WriteOptions {
+        WriteOptions { expected: None, request: self.request, dry_run }
+    }
+
+    /// Refuses a key where the first answer can't be given again.
+    pub(super) fn refuse_key(&self, why: &str) -> Result<(), Problem> {
+        match self.request {
+            Some(_) => Err(Problem::header("Idempotency-Key", why)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The header, checked: 1 to 255 printable ASCII characters, once.
+fn idempotency_key(parts: &Parts) -> Result<Option<&str>, Problem> {
+    let refuse = |why: String| Problem::header("Idempotency-Key", why);
+    let mut given = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    if given.next().is_some() {
+        return Err(refuse("is given twice".into()));
+    }
+    let printable = first.as_bytes().iter().all(|byte| (0x20..0x7f).contains(byte));
+    let text = first.to_str().ok().filter(|_| printable);
+    match text {
+        Some(key) if (1..=IDEMPOTENCY_KEY_LEN_MAX).contains(&key.len()) => Ok(Some(key)),
+        _ => Err(refuse(format!(
+            "must be 1 to {IDEMPOTENCY_KEY_LEN_MAX} printable ASCII characters"
+        ))),
+    }
+}
+
+/// Scoped to user and route: another caller's key, or the same on another path, is another.
+fn request_key(caller: &Caller, parts: &Parts, key: &str, body: &[u8]) -> RequestKey {
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let user = caller.user.as_str();
+    let query = parts.uri.query().unwrap_or_default();
+    RequestKey {
+        key: digest(&[user.as_bytes(), method.as_bytes(), path.as_bytes(), key.as_bytes()]),
+        fingerprint: digest(&[query.as_bytes(), body]),
+    }
+}
+
+/// The first half of SHA-256 over the parts, each after its length.
+fn digest(parts: &[&[u8]]) -> Uuid {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    let whole: [u8; 32] = hasher.finalize().into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&whole[..16]);
+    Uuid::from_bytes(half)
+}

@@ -1,0 +1,112 @@
+//! From a password, or a refresh token, to tokens.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::jwt::{self, ACCESS_TTL, Kind};
+use super::{Origin, cut};
+use crate::machine::Op;
+use crate::model::limits::PASSWORD_LEN_MAX;
+use crate::model::{Role, Timestamp, User};
+use crate::service::{Caller, Error, Service};
+
+/// What a login gives.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Issued {
+    /// For `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Always `bearer`.
+    pub token_type: &'static str,
+    /// Seconds until the access token ends.
+    pub expires_in: u64,
+    /// For `POST /auth/refresh`.
+    pub refresh_token: String,
+    /// Seconds until the refresh token ends.
+    pub refresh_expires_in: u64,
+    /// What the user may do now.
+    pub role: Role,
+}
+
+impl Service {
+    /// Tokens for a name and a password.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when they do not fit, without saying which of the two; `Throttled`.
+    pub async fn login(&self, user: &str, password: &str, from: &Origin) -> Result<Issued, Error> {
+        let now = self.now();
+        if let Err(refused) = self.take_turn(user, from, now) {
+            self.note(from.actor(cut(user)), "login.throttled", user, json!({}));
+            return Err(refused);
+        }
+        let known = self.account(user);
+        let hash = known.as_ref().map(|user| user.password.clone());
+        let fits = password.len() <= PASSWORD_LEN_MAX
+            && self.0.access.hashing.verify(password, hash.clone()).await?;
+        // The state may have moved while the hash was computed.
+        let present = self.account(user).filter(|user| Some(&user.password) == hash.as_ref());
+        let Some(present) = present.filter(|_| fits) else {
+            self.note(from.actor(cut(user)), "login.failed", user, json!({}));
+            return Err(Error::Unauthenticated("user name or password is wrong".into()));
+        };
+        self.0.access.by_user.give_back(user, now);
+        self.0.access.by_address.give_back(from.address(), now);
+        let issued = self.issue(&present)?;
+        self.note(from.actor(user), "login", user, json!({ "role": present.role }));
+        Ok(issued)
+    }
+
+    /// One try of this account and of this address.
+    fn take_turn(&self, user: &str, from: &Origin, now: Timestamp) -> Result<(), Error> {
+        let access = &self.0.access;
+        let key = cut(user);
+        let throttled = |retry_after| Error::Throttled { retry_after };
+        access.by_address.take(from.address(), now).map_err(throttled)?;
+        access.by_user.take(&key, now).map_err(throttled)
+    }
+
+    fn account(&self, name: &str) -> Option<Arc<User>> {
+        self.consensus().state().access.users.get(name).cloned()
+    }
+
+    fn issue(&self, user: &User) -> Result<Issued, Error> {
+        let now = self.now();
+        let state = self.consensus().state();
+        let keys = &state.access.keys;
+        Ok(Issued {
+            access_token: jwt::issue(keys, user, Kind::Access, now)?,
+            token_type: "bearer",
+            expires_in: ACCESS_TTL.secs(),
+            refresh_token: jwt::issue(keys, user, Kind::Refresh, now)?,
+            refresh_expires_in: jwt::REFRESH_TTL.secs(),
+            role: user.role,
+        })
+    }
+
+    /// New tokens for a refresh token.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when it is over, revoked or not one of ours.
+    pub async fn refresh(&self, token: &str, from: &Origin) -> Result<Issued, Error> {
+        let user = self.user_of(token, Kind::Refresh)?.0;
+        let issued = self.issue(&user)?;
+        let name = user.name.to_string();
+        self.note(from.actor(&name), "login.refresh", &name, json!({ "role": user.role }));
+        Ok(issued)
+    }
+
+    /// Refuses every access and refresh token that the caller was ever given, on every
+    /// node, from here on.
+    ///
+    /// # Errors
+    /// As any write; `Forbidden` with an API token, which is deleted instead.
+    pub async fn logout(&self, c: &Caller) -> Result<(), Error> {
+        if c.via_token.is_some() {
+            return Err(Error::Forbidden(
+                "an API token has no session to end; delete the token instead".into(),
+            ));
+        }
+        self.plain(&c.actor, Op::RevokeUser { name: c.user.clone() }).await.map(|_| ())
+    }
+}

@@ -1,0 +1,150 @@
+//! Who comes in: login, tokens, users, and the audit of all of it.
+//!
+//! Owns: passwords, the tokens' form, throttling, the making of a [`Caller`], the use cases
+//! of users, API tokens, queues and the audit. Does not own: what a role may do
+//! (`caller.rs`), nor what becomes of a command (`machine::apply::access`).
+//!
+//! ```text
+//! login ──> throttle ──> argon2id, in turn ──> JWT {sub, uid, epoch, kind, exp}
+//! request ──> JWT or crn_… ──> State: user there? uid, epoch equal? role now ──> Caller
+//! logins, denials, uses ──> journal: bounded queue ──> Op::Note, Op::TokenUsed
+//! ```
+//!
+//! Invariants:
+//! - No token carries rights: role and scope are looked up in the state at each request, so
+//!   a change counts at once on every node.
+//! - An unknown user costs a login as much as a known one.
+//! - Only hashes are kept: argon2id of passwords, SHA-256 of the secrets of API tokens.
+//!
+//! To add a way in: a function that ends in [`Caller`], beside `authenticate.rs`.
+
+mod audit;
+mod authenticate;
+mod journal;
+mod jwt;
+mod login;
+mod password;
+mod queues;
+mod throttle;
+mod token_text;
+mod tokens;
+mod users;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use self::journal::Journal;
+use self::password::Hashing;
+use self::throttle::{Rate, Throttle};
+use super::{Caller, Error, Service};
+use crate::clock::Clock;
+use crate::consensus;
+use crate::machine::Op;
+use crate::machine::command::AuditNote;
+use crate::machine::prepare::{Intent, prepare};
+use crate::model::{Actor, Span};
+
+pub use self::audit::{AuditFilter, AuditVerdict};
+pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key};
+pub use self::login::Issued;
+pub use self::password::{generate_password, hash_password};
+pub use self::queues::QueueView;
+pub use self::tokens::{NewToken, TokenCreated, TokenView};
+pub use self::users::{NewUser, UserView};
+
+/// Logins to one account: wrong ones in a row, and the time after which one more counts.
+const PER_USER: Rate = Rate { burst: 10, every: Span::from_secs(6) };
+/// Logins from one address.
+const PER_ADDRESS: Rate = Rate { burst: 30, every: Span::from_secs(2) };
+/// Denials of one address that are kept in the audit; the others are counted.
+const DENIALS: Rate = Rate { burst: 30, every: Span::from_secs(2) };
+
+/// Where a request comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Address of the caller.
+    pub from: Option<String>,
+    /// Id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Origin {
+    fn actor(&self, name: impl Into<String>) -> Actor {
+        Actor {
+            name: name.into(),
+            from: self.from.clone(),
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    fn address(&self) -> &str {
+        self.from.as_deref().unwrap_or("unknown")
+    }
+}
+
+/// What of access lives in this process only.
+pub(super) struct Access {
+    hashing: Hashing,
+    by_user: Throttle,
+    by_address: Throttle,
+    denials: Throttle,
+    journal: Journal,
+}
+
+impl Access {
+    pub(super) fn start(consensus: consensus::Handle, clock: Arc<dyn Clock>) -> Self {
+        Access {
+            hashing: Hashing::new(),
+            by_user: Throttle::new(PER_USER),
+            by_address: Throttle::new(PER_ADDRESS),
+            denials: Throttle::new(DENIALS),
+            journal: Journal::start(consensus, clock),
+        }
+    }
+}
+
+impl Service {
+    /// Notes in the audit that `action` on `target` was denied: to `who`, or to somebody
+    /// not known. Never waits; what a flood brings is counted only.
+    pub fn denied(&self, from: &Origin, who: Option<&Caller>, action: &str, target: &str) {
+        let now = self.now();
+        let access = &self.0.access;
+        if access.denials.take(from.address(), now).is_err() {
+            access.journal.skip();
+            return;
+        }
+        let actor = match who {
+            Some(caller) => caller.actor.clone(),
+            None => from.actor("anonymous"),
+        };
+        let change = json!({ "refused": action });
+        self.note(actor, "access.denied", target, change);
+    }
+
+    /// Notes in the audit what a caller said about a write.
+    pub fn remark(&self, c: &Caller, action: &str, target: &str, change: Value) {
+        self.note(c.actor.clone(), action, target, change);
+    }
+
+    fn note(&self, actor: Actor, action: &str, target: &str, change: Value) {
+        let at = self.now();
+        let (action, target) = (action.to_owned(), cut(target));
+        self.0.access.journal.note(AuditNote { at, actor, action, target, change });
+    }
+
+    /// Submits a step that needs no preparation; gives the index it is applied at.
+    async fn plain(&self, actor: &Actor, op: Op) -> Result<u64, Error> {
+        let state = self.consensus().state();
+        let intent = Intent::Plain(Box::new(op));
+        let command = prepare(&state, intent, self.now(), Some(actor.clone()), None)?;
+        let committed = self.consensus().submit(command).await?;
+        committed.answer?;
+        Ok(committed.index)
+    }
+}
+
+/// The first characters of a text that a stranger sent.
+fn cut(text: &str) -> String {
+    text.chars().take(256).collect()
+}

@@ -1,0 +1,123 @@
+//! Streams: events in order, resumed where they were left, ended in time.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::Request;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::fixture::{Node, request};
+
+struct Stream {
+    body: BodyDataStream,
+    text: String,
+}
+
+/// One event: its name, id and data.
+#[derive(Debug)]
+struct Event {
+    name: String,
+    id: String,
+    data: Value,
+}
+
+impl Stream {
+    async fn open(node: &Node, request: Request<Body>) -> Stream {
+        let response = node.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Stream { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    /// The next event; none: the stream is over.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.text = rest;
+                if event.starts_with(':') {
+                    continue;
+                }
+                let field = |name: &str| {
+                    let line = event.lines().find_map(|line| line.strip_prefix(name));
+                    line.unwrap_or_default().trim().to_owned()
+                };
+                let data = serde_json::from_str(&field("data:")).unwrap();
+                return Some(Event { name: field("event:"), id: field("id:"), data });
+            }
+            let piece = tokio::time::timeout(Duration::from_secs(10), self.body.next());
+            let piece = piece.await.expect("nothing came within 10 s")?;
+            self.text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+        }
+    }
+}
+
+fn events(node: &Node, query: &str, headers: &[(&str, &str)]) -> Request<Body> {
+    request(&node.admin, "GET", &format!("/events{query}"), headers, None)
+}
+
+#[tokio::test]
+async fn events_come_in_order_and_are_resumed_where_they_were_left() {
+    let node = Node::start().await;
+    let mut live = Stream::open(&node, events(&node, "", &[])).await;
+    node.with_job("a").await;
+    node.with_job("b").await;
+    let first = live.next().await.unwrap();
+    assert_eq!((first.name.as_str(), &first.data["job"]), ("job.created", &json!("a")));
+    let second = live.next().await.unwrap();
+    assert_eq!(second.data["job"], "b");
+
+    let resumed = events(&node, "?after=0.0", &[("last-event-id", first.id.as_str())]);
+    let mut resumed = Stream::open(&node, resumed).await;
+    assert_eq!(resumed.next().await.unwrap().id, second.id);
+    let after = format!("?after={}&jobs=b", first.id);
+    let mut filtered = Stream::open(&node, events(&node, &after, &[])).await;
+    assert_eq!(filtered.next().await.unwrap().data["job"], "b");
+}
+
+#[tokio::test]
+async fn streams_end_when_the_node_stops() {
+    let node = Node::start().await;
+    let mut live = Stream::open(&node, events(&node, "", &[])).await;
+    node.stop.send_replace(true);
+    let last = live.next().await.unwrap();
+    assert_eq!((last.name.as_str(), &last.data["reason"]), ("end", &json!("the node is stopping")));
+    assert!(live.next().await.is_none());
+}
+
+#[tokio::test]
+async fn the_number_of_streams_is_bounded() {
+    let node = Node::start_with(|options| options.streams_max = 1).await;
+    let held = Stream::open(&node, events(&node, "", &[])).await;
+    node.send(events(&node, "", &[])).await.expect(503);
+    drop(held);
+    for _ in 0..100 {
+        let again = node.router.clone().oneshot(events(&node, "", &[])).await.unwrap();
+        if again.status() == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the place of a stream that ended is not given back");
+}
+
+#[tokio::test]
+async fn the_output_of_a_run_is_followed_to_its_end() {
+    let node = Node::start().await;
+    node.with_job("a").await;
+    let run = node.call("POST", "/jobs/a/run?wait=5s", None).await.expect(200).json();
+    let path = format!("/runs/{}/logs?follow=true", run["id"].as_str().unwrap());
+    let mut live = Stream::open(&node, request(&node.admin, "GET", &path, &[], None)).await;
+    loop {
+        let event = live.next().await.unwrap();
+        if event.name == "end" {
+            assert_eq!(event.data["reason"], "the run has ended");
+            break;
+        }
+    }
+    assert!(live.next().await.is_none());
+    let missing = "/runs/0190a0a0-0000-7000-8000-000000000000/logs?follow=true";
+    node.get(missing).await.expect(404);
+}
