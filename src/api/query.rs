@@ -55,8 +55,8 @@ pub(super) fn read<T: DeserializeOwned>(text: &str, from: Source) -> Result<T, P
         let name = decode(name).ok_or_else(|| {
             Problem::new("invalid-parameter", "the name of a parameter is not UTF-8")
         })?;
-        let value = decode(value)
-            .ok_or_else(|| Problem::parameter(from.place(&name), "is not UTF-8"))?;
+        let value =
+            decode(value).ok_or_else(|| Problem::parameter(from.place(&name), "is not UTF-8"))?;
         values.entry(name).or_default().0.push(value);
     }
     // How fresh a read must be: every read may say it.
@@ -112,10 +112,9 @@ impl de::Error for Fault {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         Fault(match expected {
             [] => format!("the parameter {field:?} is not known; there is none here"),
-            known => format!(
-                "the parameter {field:?} is not known; there are {}",
-                known.join(", ")
-            ),
+            known => {
+                format!("the parameter {field:?} is not known; there are {}", known.join(", "))
+            }
         })
     }
 }

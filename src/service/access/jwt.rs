@@ -88,8 +88,7 @@ pub(super) fn issue(
         kind,
     };
     let header = Header { kid: Some(key.id.to_string()), ..Header::new(Algorithm::HS256) };
-    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&key.secret))
-        .map_err(internal)
+    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&key.secret)).map_err(internal)
 }
 
 /// Checks signature, algorithm, key, kind and end. The error says what is wrong in general,

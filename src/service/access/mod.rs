@@ -71,11 +71,7 @@ pub struct Origin {
 
 impl Origin {
     fn actor(&self, name: impl Into<String>) -> Actor {
-        Actor {
-            name: name.into(),
-            from: self.from.clone(),
-            request_id: self.request_id.clone(),
-        }
+        Actor { name: name.into(), from: self.from.clone(), request_id: self.request_id.clone() }
     }
 
     fn address(&self) -> &str {
