@@ -1,1 +1,7 @@
-fn main() {}
+//! The `cronapi` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cronapi::cli::main()
+}

@@ -16,6 +16,9 @@ use hdrhistogram::Histogram;
 use crate::Failure;
 use crate::node::create;
 
+/// Writes a second through the log, to a file and to the engine; latencies of the first.
+type Round = (f64, f64, f64, Histogram<u64>);
+
 /// Bytes of a write that stands for a definition.
 const VALUE_BYTES: usize = 200;
 const WRITERS: [u64; 3] = [1, 64, 1024];
@@ -41,7 +44,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
             rounds.push((submit, file, engine, latency));
         }
         rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let median = |pick: fn(&(f64, f64, f64, Histogram<u64>)) -> f64| {
+        let median = |pick: fn(&Round) -> f64| {
             let mut values: Vec<f64> = rounds.iter().map(pick).collect();
             values.sort_by(f64::total_cmp);
             values[ROUNDS / 2]

@@ -137,6 +137,7 @@ mod packed_bytes {
 }
 
 /// The kinds of step. See `apply/` for what each does.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// The first command of a cluster: its signing key and its first admin.
@@ -202,6 +203,7 @@ pub enum Op {
 }
 
 /// A history row to remove.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrimKey {
     /// A closed run and its output: per attempt, chunk rows below the bound.

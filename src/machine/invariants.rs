@@ -1,9 +1,9 @@
 //! What holds between any two commands. Tests check it after each step; a node never needs
 //! to, since `apply` keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::RunStatus;
+use crate::model::{Name, NodeId, RunStatus};
 
 use super::state::{State, Wait};
 
@@ -13,6 +13,8 @@ pub fn check(s: &State) -> Vec<String> {
     jobs(s, &mut broken);
     runs(s, &mut broken);
     indexes(s, &mut broken);
+    waits(s, &mut broken);
+    tables(s, &mut broken);
     broken
 }
 
@@ -88,9 +90,62 @@ fn indexes(s: &State, broken: &mut Vec<String>) {
             broken.push(format!("index {name} has {have} entries for {want}"));
         }
     }
-    for (_, id) in &s.timers {
-        if s.runs.get(id).is_none_or(|open| open.wait.is_none()) {
-            broken.push(format!("a timer for {id}, which does not wait"));
+}
+
+/// What the waits of runs are indexed under.
+fn waits(s: &State, broken: &mut Vec<String>) {
+    let (mut timers, mut gated) = (BTreeSet::new(), BTreeSet::new());
+    for (id, open) in &s.runs {
+        match open.wait {
+            Some(Wait::Gate { until, .. }) => {
+                timers.extend(until.map(|until| (until, *id)));
+                gated.extend(open.spec.dependencies.iter().map(|name| (name.clone(), *id)));
+            }
+            Some(Wait::Retry { until }) => drop(timers.insert((until, *id))),
+            Some(Wait::Behind { .. }) | None => {}
         }
+    }
+    if !s.timers.iter().eq(timers.iter()) {
+        broken.push(format!("timers {:?} for {timers:?}", s.timers));
+    }
+    if !s.gated.iter().eq(gated.iter()) {
+        broken.push(format!("gated runs {:?} for {gated:?}", s.gated));
+    }
+}
+
+/// Edges of the graph, load of nodes and queues, answered requests, keys.
+fn tables(s: &State, broken: &mut Vec<String>) {
+    let mut edges = BTreeSet::new();
+    for (no, job) in &s.jobs {
+        for (field, _, target) in job.spec.references() {
+            edges.insert((target.clone(), field == "dependencies", *no));
+        }
+    }
+    if !s.references.iter().eq(edges.iter()) {
+        broken.push("the index of references is off".into());
+    }
+    let mut queues: BTreeMap<&Name, u32> = BTreeMap::new();
+    let mut nodes: BTreeMap<NodeId, u32> = BTreeMap::new();
+    for open in s.runs.values().filter(|open| open.held().is_some()) {
+        if let Some(queue) = &open.spec.queue {
+            *queues.entry(queue).or_default() += 1;
+        }
+        *nodes.entry(open.run.node.unwrap_or_default()).or_default() += 1;
+    }
+    let busy = s.queues.iter().filter(|(_, queue)| queue.busy > 0).map(|(n, q)| (n, &q.busy));
+    if !busy.eq(queues.iter().map(|(name, busy)| (*name, busy))) {
+        broken.push(format!("queues {:?} with {queues:?}", s.queues));
+    }
+    for (id, node) in &s.nodes {
+        if node.busy != nodes.get(id).copied().unwrap_or_default() {
+            broken.push(format!("node {id} is said to be busy with {}", node.busy));
+        }
+    }
+    let remembered = &s.idempotency;
+    if remembered.by_key.len() != remembered.by_age.len() {
+        broken.push("answered requests by key and by age differ".into());
+    }
+    if s.access.keys.len() > 2 {
+        broken.push(format!("{} signing keys", s.access.keys.len()));
     }
 }

@@ -9,6 +9,7 @@ use crate::model::{Invalid, JobNo, Name, RunId, RunStatus, SkipReason};
 pub type Answer = Result<Reply, Rejection>;
 
 /// What a command did.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// It did what it says, and there is no more to tell.
@@ -36,6 +37,7 @@ impl Reply {
 }
 
 /// Why a legal command was refused. Nothing was changed.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Rejection {
     /// It was prepared on a state that has moved: prepare again.

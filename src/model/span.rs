@@ -146,12 +146,18 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// The grammar of [`Span::parse`] as a regular expression, for the OpenAPI document.
+const PATTERN: &str = concat!(
+    "^(?=[0-9])([0-9]{1,3}d)?([0-9]{1,4}h)?([0-9]{1,6}m)?",
+    "([0-9]{1,8}s)?([0-9]{1,9}ms)?$"
+);
+
 impl utoipa::PartialSchema for Span {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
             .description(Some("A duration: 500ms, 90s, 5m, 1h30m, 2d; units descending"))
-            .pattern(Some("^(?=[0-9])([0-9]{1,3}d)?([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?([0-9]{1,9}ms)?$"))
+            .pattern(Some(PATTERN))
             .examples([serde_json::json!("1m30s")])
             .into()
     }

@@ -3,7 +3,8 @@
 use crate::clock;
 use crate::consensus::Handle;
 use crate::machine::{Command, Op, Rejection};
-use crate::model::{Name, Role, Scope, Timestamp, User, limits};
+use crate::model::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
+use crate::model::{Name, Role, Scope, Timestamp, User};
 use crate::service::access;
 
 use super::config::Secret;
@@ -12,7 +13,7 @@ use super::config::Secret;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The given password can't be used.
-    #[error("CRONAPI_ADMIN_PASSWORD: must have from {} to {} bytes", limits::PASSWORD_LEN_MIN, limits::PASSWORD_LEN_MAX)]
+    #[error("CRONAPI_ADMIN_PASSWORD: give {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} bytes")]
     Password,
     /// There is no randomness, or hashing failed.
     #[error("the first admin can't be made: {0}")]
@@ -36,12 +37,12 @@ pub async fn first_admin(
         Some(secret) => secret.0.clone(),
         None => access::generate_password().map_err(|e| Error::Crypto(e.to_string()))?,
     };
-    if !(limits::PASSWORD_LEN_MIN..=limits::PASSWORD_LEN_MAX).contains(&password.len()) {
+    if !(PASSWORD_LEN_MIN..=PASSWORD_LEN_MAX).contains(&password.len()) {
         return Err(Error::Password);
     }
     let hash = access::hash_password(&password).map_err(|e| Error::Crypto(e.to_string()))?;
     let admin = User {
-        uid: access::new_id(),
+        uid: access::random_id().map_err(|e| Error::Crypto(e.to_string()))?,
         name: Name::parse("admin").map_err(Error::Crypto)?,
         role: Role::Admin,
         scope: Scope::default(),

@@ -106,7 +106,8 @@ impl Node {
         consensus: Handle,
         listener: TcpListener,
     ) -> Result<Node, Failure> {
-        let (clock, boot): (Arc<dyn Clock>, _) = (Arc::new(System), access::new_id());
+        let clock: Arc<dyn Clock> = Arc::new(System);
+        let boot = access::random_id().map_err(|error| Failure::Join(error.to_string()))?;
         let status = consensus.status();
         let tag = format!("{}-{}", status.cluster_id, status.node_id);
         let boot_tag = format!("{tag}/{boot}");
@@ -115,16 +116,18 @@ impl Node {
             tracing::warn!(processes = reaped, "ended what an earlier boot left running");
         }
         let results = config.data.join("results");
-        let runners = RunnerEnv::detect()
+        let mut runners = RunnerEnv::detect()
             .with_results_dir(&results)
             .map_err(|source| Failure::System { what: "the folder of results", source })?;
-        let runners = Arc::new(RunnerEnv { allow_user: true, ..runners });
+        // Who may ask for another account is decided by the service.
+        runners.allow_user = true;
+        let runners = Arc::new(runners);
         if runners.python.is_none() {
-            tracing::warn!("no python3 on PATH: python jobs will fail, their syntax is not checked");
+            tracing::warn!("no python3 on PATH: python jobs fail, their syntax is unchecked");
         }
         announce(&consensus, config, boot).await?;
         let local = NodeLocal {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_string(),
             started_at: clock.now(),
             labels: config.labels.clone(),
             slots: config.slots,
@@ -149,7 +152,7 @@ impl Node {
         let (drain, drained) = watch::channel(false);
         let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
         let (stop_api, stopped) = watch::channel(false);
-        let router = api::router(service, api::Options::default());
+        let router = api::router(service, api::Options::new(stopped.clone()));
         let api = tokio::spawn(api::serve(listener, router, stopped));
         Ok(Node { consensus, boot, stop_scheduler, drain, stop_api, scheduler, executor, api })
     }

@@ -13,7 +13,7 @@
 //! earlier terms committed; a term's duties end with it; a duty that comes late is harmless
 //! because `apply` judges again.
 //!
-//! To add a duty: a file with an async loop over [`Term`], a line in [`run`].
+//! To add a duty: a file with an async loop over `Term`, a line in [`run`].
 
 mod due;
 mod retention;

@@ -12,11 +12,15 @@ use crate::storage;
 /// How long a caller had better wait when the cluster has no leader, or is busy.
 const RETRY_AFTER: Span = Span::from_secs(1);
 
+fn first(faults: &[Invalid]) -> String {
+    faults.first().map_or_else(String::new, |fault| format!(", such as {fault}"))
+}
+
 /// Why a use case did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// What was sent is faulty; every fault is listed.
-    #[error("{} faults, such as {}", .0.len(), .0.first().map_or_else(String::new, Invalid::to_string))]
+    #[error("{} faults{}", .0.len(), first(.0))]
     Invalid(Vec<Invalid>),
     /// A parameter of the request, or a cursor, can't be read.
     #[error("{0}")]

@@ -28,7 +28,7 @@ const NODE_ID_BITS: u32 = 48;
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// Another process holds it.
-    #[error("the data directory {path} is in use by another process{holder}", path = path.display())]
+    #[error("the data directory {} is in use by another process{holder}", path.display())]
     InUse {
         /// The directory.
         path: PathBuf,

@@ -134,6 +134,9 @@ impl History {
                 () = tokio::time::sleep(WRITE_EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
+            if self.overlay().waiting() == 0 {
+                continue;
+            }
             if self.off_thread("write the history", |shared| shared.persist(false)).await.is_err() {
                 return;
             }

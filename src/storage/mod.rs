@@ -37,6 +37,7 @@ mod overlay;
 mod rows;
 mod sled;
 
+pub use self::sled::{Profile, SledKv};
 pub use checkpoint::{Checkpoints, Source};
 pub use directory::{DataDirectory, DirectoryError, Identity};
 pub use fatal::Fatal;
@@ -47,7 +48,6 @@ pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
 pub use memory::{MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
-pub use sled::{Profile, SledKv};
 
 #[cfg(test)]
 mod tests;

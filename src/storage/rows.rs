@@ -10,7 +10,7 @@ use super::Error;
 use super::kv::{Direction, Kv, Limits, Pair, Writes};
 
 /// Bytes of a value kept in one piece.
-const PIECE_BYTES: usize = 6_000;
+pub(super) const PIECE_BYTES: usize = 6_000;
 /// Room that the layout needs in a key.
 const KEY_OVERHEAD: usize = 5;
 

@@ -2,12 +2,15 @@
 //!
 //! sled's own flush writes the pages but neither the file's size nor the disk's cache, so
 //! `sync_data` on its file follows each flush. It puts large tree nodes in `blobs/`, which it
-//! never syncs: the segment sizes and the bounds on values keep that directory empty (ADR 0005).
+//! never syncs: the segment sizes and the bounds on values keep that directory empty (ADR 0005),
+//! and should one appear all the same, it is synced here.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +25,8 @@ const COLLECT_EVERY_MS: u64 = 1000;
 const LOCK_TRIES: u32 = 40;
 /// Between two of those tries.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// Where the engine puts tree nodes that are too large for its file.
+const BLOBS: &str = "blobs";
 /// The thread that opens, whose panics are turned into errors.
 const OPEN_THREAD: &str = "storage-open";
 
@@ -64,6 +69,8 @@ pub struct SledKv {
     file: File,
     path: PathBuf,
     limits: Limits,
+    /// Blob files that are durable; each is written once.
+    synced: Mutex<BTreeSet<OsString>>,
     // Dropped after the database, so the directory stays locked until its files are closed.
     _lock: Arc<dyn Send + Sync>,
 }
@@ -77,10 +84,13 @@ impl SledKv {
         let db = open_guarded(path, profile)?;
         let inside = path.join("db");
         let file = File::open(&inside).map_err(|e| Error::file("open", &inside, e))?;
-        let kv = Self { db, file, path: path.to_owned(), limits: profile.limits(), _lock: lock };
+        let (path, limits) = (path.to_owned(), profile.limits());
+        let kv = Self { db, file, path, limits, synced: Mutex::default(), _lock: lock };
         kv.flush_durable()?;
-        sync_directory(path)?;
-        kv.health()?;
+        sync_directory(&kv.path)?;
+        if let Err(error) = kv.health() {
+            tracing::warn!(%error, "writes are slower until these files are gone");
+        }
         Ok(kv)
     }
 
@@ -88,6 +98,38 @@ impl SledKv {
         // sled panics on an inverted range.
         let to = to.max(from);
         self.db.range(from.to_vec()..to.to_vec())
+    }
+
+    fn blobs(&self) -> Result<BTreeSet<OsString>, Error> {
+        let path = self.path.join(BLOBS);
+        let failed = |e| Error::file("list", &path, e);
+        let name = |entry: io::Result<fs::DirEntry>| entry.map(|entry| entry.file_name());
+        match fs::read_dir(&path) {
+            Ok(inside) => inside.map(name).collect::<io::Result<_>>().map_err(failed),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
+    /// Makes durable what the engine put outside its file.
+    fn sync_blobs(&self) -> Result<(), Error> {
+        let present = self.blobs()?;
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path.join(BLOBS);
+        for name in present.difference(&synced) {
+            let blob = path.join(name);
+            match File::open(&blob).and_then(|file| file.sync_data()) {
+                Ok(()) => {}
+                // The engine removed it meanwhile: nothing refers to it any more.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Error::file("sync", &blob, e)),
+            }
+        }
+        if !present.is_subset(&synced) {
+            sync_directory(&path)?;
+        }
+        *synced = present;
+        Ok(())
     }
 }
 
@@ -136,6 +178,7 @@ impl Kv for SledKv {
 
     fn flush_durable(&self) -> Result<(), Error> {
         self.db.flush().map_err(|e| engine("flush", &e))?;
+        self.sync_blobs()?;
         self.file.sync_data().map_err(|e| Error::file("sync", &self.path, e))
     }
 
@@ -144,18 +187,12 @@ impl Kv for SledKv {
     }
 
     fn health(&self) -> Result<(), Error> {
-        let blobs = self.path.join("blobs");
-        let mut inside = match fs::read_dir(&blobs) {
-            Ok(inside) => inside,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(Error::file("list", &blobs, e)),
-        };
-        if inside.next().is_some() {
-            let what = blobs.display().to_string();
-            let reason = "the engine put values in files that it never syncs".to_owned();
-            return Err(Error::Damaged { what, reason });
+        if self.blobs()?.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let what = self.path.join(BLOBS).display().to_string();
+        let reason = "the engine put values in files that it never syncs".to_owned();
+        Err(Error::Damaged { what, reason })
     }
 
     fn blocks(&self) -> bool {

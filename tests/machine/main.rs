@@ -4,4 +4,12 @@
 
 mod world;
 
+mod chains;
+mod chance;
 mod fires;
+mod gates;
+mod overlap;
+mod places;
+mod property;
+mod retries;
+mod schemas;

@@ -231,6 +231,15 @@ impl World {
         }
     }
 
+    /// Many runs by hand in one entry.
+    pub fn triggers(&mut self, job: &str, n: usize) {
+        let name = name(job);
+        let given = Parameters::default();
+        let intent = Intent::Trigger { name, parameters: given, force: false, cause: None };
+        let command = self.prepare(intent);
+        assert!(self.entry(&vec![command; n]).iter().all(Result::is_ok));
+    }
+
     pub fn cancel(&mut self, run: RunId) -> Answer {
         self.submit(Intent::Plain(Box::new(Op::Cancel { run })))
     }
@@ -303,7 +312,8 @@ impl World {
                     started_at: self.now,
                 }));
                 self.held.insert(fence, held);
-            } else if open.cancel {
+            }
+            if open.cancel {
                 let held = self.held.get_mut(&fence).unwrap();
                 held.ends_at = held.ends_at.min(self.now);
                 held.ending.status = RunStatus::Cancelled;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cronapi::executor::runner::{
     Chunk, Context, Outcome, RunnerEnv, ShellCommand, Spec, Stream, What, limits, run,
@@ -22,8 +22,7 @@ pub fn node() -> &'static RunnerEnv {
 }
 
 pub fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_micros()).expect("before the year 290000")
+    cronapi::clock::now().micros()
 }
 
 pub fn spec(what: What, params: Value) -> Spec {
@@ -214,12 +213,20 @@ pub fn wait_for(file: &Path) -> String {
     format!("while [ ! -e {} ]; do sleep 0.01; done", file.display())
 }
 
-/// Runs one `#[ignore]`d test of this binary in a process of its own, for what concerns a
-/// whole process: its environment, its memory.
+/// Set in a process that [`alone`] started.
+pub const ALONE: &str = "CRONAPI_TEST_ALONE";
+
+/// Whether this process was started by [`alone`].
+pub fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
+/// Runs one test of this binary in a process of its own, for what concerns a whole process:
+/// its environment, its memory. Elsewhere that test does nothing: see [`is_alone`].
 pub fn alone(test: &str, env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().expect("known"));
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
-    command.envs(env.iter().copied());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env(ALONE, test).envs(env.iter().copied());
     let output = command.output().expect("started");
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

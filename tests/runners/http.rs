@@ -290,10 +290,8 @@ async fn denied_addresses_are_not_reached() {
 
 #[tokio::test]
 async fn network_failures_are_told_apart() {
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-        listener.local_addr().expect("known")
-    };
+    // Nothing listens there, and no test can come to listen there.
+    let closed = "127.0.0.1:1";
     let ran = get_from(format!("http://{closed}/secret?token=x")).run().await;
     assert_eq!(ran.error(), format!("connection to {closed} refused"));
     let ran = get_from("http://no-such-host.invalid/".to_owned()).run().await;
@@ -336,4 +334,94 @@ async fn bodies_are_signed() {
     let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(signature, expected);
     assert!(!format!("{:?}", asked().spec()).contains("s3cret"), "the secret is not printed");
+}
+
+#[test]
+fn certificates_are_verified() {
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().expect("made");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (ca, ca_key) = (path("ca.pem"), path("ca-key.pem"));
+    let (key, certificate) = (path("key.pem"), path("cert.pem"));
+    let config = path("config");
+    std::fs::write(&config, "[req]\ndistinguished_name=dn\n[dn]\n").expect("written");
+    let make = |more: &[&str]| {
+        let mut make = Command::new("openssl");
+        make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]);
+        let made = make.args(["-config", &config]).args(more).output();
+        made.is_ok_and(|made| made.status.success())
+    };
+    let is_ca = "basicConstraints=critical,CA:TRUE";
+    let named = "subjectAltName=DNS:localhost";
+    let made = make(&["-subj", "/CN=ca", "-addext", is_ca, "-keyout", &ca_key, "-out", &ca])
+        && make(&[
+            "-subj",
+            "/CN=x",
+            "-addext",
+            named,
+            "-CA",
+            &ca,
+            "-CAkey",
+            &ca_key,
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+        ]);
+    if !made {
+        eprintln!("\n*** SKIPPED: there is no openssl 3 to make a certificate ***\n");
+        return;
+    }
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        listener.local_addr().expect("known").port().to_string()
+    };
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-www", "-quiet", "-accept", &port, "-key", &key]);
+    server.args(["-cert", &certificate]).stdin(Stdio::null());
+    server.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut server = Server(server.spawn().expect("started"));
+    while std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
+        assert!(server.0.try_wait().expect("known").is_none(), "the TLS server has ended");
+        std::thread::yield_now();
+    }
+    let url = format!("https://localhost:{port}/");
+    let ask = |trusted: &str, wanted: &str| {
+        let env = [
+            ("ASKED_URL", url.as_str()),
+            ("SSL_CERT_FILE", trusted),
+            ("SSL_CERT_DIR", "/no/such"),
+            ("WANTED", wanted),
+        ];
+        alone("http::over_tls", &env);
+    };
+    ask(&ca, "");
+    ask("/no/such", "invalid peer certificate");
+    ask("/no/such", "; this node has no CA certificates");
+}
+
+/// Ends with its test, whichever way that ends.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Run by `certificates_are_verified` in a process of its own.
+#[tokio::test]
+async fn over_tls() {
+    if !is_alone() {
+        return;
+    }
+    let variable = |name| std::env::var(name).expect("set");
+    let ran = get_from(variable("ASKED_URL")).run().await;
+    let wanted = variable("WANTED");
+    if wanted.is_empty() {
+        assert_eq!(ran.outcome.http_status, Some(200), "{ran:?}");
+    } else {
+        assert!(ran.error().contains(&wanted), "{wanted}: {ran:?}");
+    }
 }

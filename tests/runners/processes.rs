@@ -201,9 +201,12 @@ fn memory_is_the_childs_not_the_daemons() {
     alone("processes::in_a_large_daemon", &[]);
 }
 
+/// Run by `memory_is_the_childs_not_the_daemons` in a process of its own.
 #[tokio::test]
-#[ignore = "started by memory_is_the_childs_not_the_daemons"]
 async fn in_a_large_daemon() {
+    if !is_alone() {
+        return;
+    }
     const MIB: u64 = 1024 * 1024;
     let ballast = vec![1_u8; 200 * 1024 * 1024];
     let small = attempt(shell("sleep 0.2")).await.outcome.peak_rss_bytes.expect("sampled");

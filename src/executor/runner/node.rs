@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use ipnet::IpNet;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::environment;
 use super::http::{self, Client};
@@ -20,7 +21,8 @@ pub struct RunnerEnv {
     pub python: Option<PathBuf>,
     /// Whether shell jobs may name a `user` (the daemon must be root as well).
     pub allow_user: bool,
-    /// Addresses that HTTP attempts never connect to, whatever a name resolves to.
+    /// Addresses that HTTP attempts never connect to, whatever a name resolves to. Read at
+    /// the first HTTP attempt; later changes have no effect.
     pub http_deny: Vec<IpNet>,
     pub(super) inherited: Vec<(OsString, OsString)>,
     pub(super) results_dir: Option<PathBuf>,
@@ -28,12 +30,17 @@ pub struct RunnerEnv {
 }
 
 impl RunnerEnv {
-    /// Looks for the interpreter, takes the harmless part of the environment, and keeps
-    /// files that this process was handed open from its children. Blocks for the start of
-    /// one interpreter.
+    /// Looks for the interpreter and takes the harmless part of the environment. Blocks for
+    /// the start of one interpreter.
+    ///
+    /// Also closes two doors of the whole process to its future children: files that it was
+    /// itself handed open, and `/proc/<daemon>/environ` (with memory and files), which any
+    /// process of the same user could read. The price: no core dumps of the daemon, and no
+    /// debugger but root's. Against jobs that run as root themselves nothing helps.
     #[must_use]
     pub fn detect() -> Self {
         keep_open_files_from_children();
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
         Self {
             python: find_python(),
             allow_user: false,

@@ -93,14 +93,15 @@ impl Pump {
     /// Bounded, since a stray process may be writing at the other end.
     pub(super) fn drain_now(&mut self) {
         const ROUNDS_MAX: usize = 32;
-        for at in 0..2 {
+        let Self { capture, pipes, buffer, last_read, .. } = self;
+        for (slot, stream) in pipes.iter_mut().zip(STREAMS) {
             for _ in 0..ROUNDS_MAX {
-                let Some(pipe) = &self.pipes[at] else { break };
-                match rustix::io::read(pipe, &mut self.buffer) {
-                    Ok(0) => self.pipes[at] = None,
+                let Some(pipe) = slot else { break };
+                match rustix::io::read(pipe, &mut *buffer) {
+                    Ok(0) => *slot = None,
                     Ok(length) => {
-                        self.last_read = Instant::now();
-                        self.capture.feed(STREAMS[at], &self.buffer[..length]);
+                        *last_read = Instant::now();
+                        capture.feed(stream, &buffer[..length]);
                     }
                     Err(rustix::io::Errno::INTR) => {}
                     Err(_) => break,

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use rustix::io::dup;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -69,7 +68,9 @@ pub(super) async fn run(
     })
     .to_string();
     let channel = stdin_file::with(request.as_bytes())?;
-    let stdin = dup(&channel).map_err(|e| format!("can't prepare standard input: {e}"))?;
+    // Not a plain dup, which other children that start at this moment would inherit.
+    let stdin = channel.try_clone();
+    let stdin = stdin.map_err(|e| format!("can't prepare standard input: {e}"))?;
     let launch = Launch { command, stdin, account: None };
     let deadlines = Deadlines { timeout: spec.timeout, kill_grace: spec.kill_grace, cancel };
     let exit = drive(launch, deadlines, pump, started).await?;

@@ -54,6 +54,7 @@ impl Cx<'_> {
         if gated {
             let mark = self.s.counters.success;
             self.edit_job(no, |job| job.live.gate_mark = mark);
+            self.edit_run(id, |open| open.mark = Some(mark));
         }
         if behind {
             self.edit_job(no, |job| job.live.behind += 1);
@@ -80,12 +81,29 @@ impl Cx<'_> {
             Overlap::QueueOne if job.live.behind > 0 => Err(SkipReason::Overlap),
             Overlap::QueueOne | Overlap::QueueAll => Ok(true),
             Overlap::CancelRunning => {
-                let open: Vec<RunId> = self.s.open_of(job.no).map(|run| run.run.id).collect();
-                for id in open {
-                    self.stop_run(id, "a newer run of the job took its place");
-                }
+                self.make_room(job.no, most);
                 Ok(self.s.occupying(job.no) >= most)
             }
+        }
+    }
+
+    /// Stops as many runs of the job, the oldest first, as leave a place for a new one, and
+    /// all that wait behind them. Nothing follows from one that had not started: the newer
+    /// run ends in its place. (Else an end could set off chains that replace runs that set
+    /// off chains: work without a bound.)
+    fn make_room(&mut self, no: JobNo, most: u32) {
+        let behind = |open: &OpenRun| matches!(open.wait, Some(Wait::Behind { .. }));
+        let (waiting, mut staying): (Vec<_>, Vec<_>) = self
+            .s
+            .open_of(no)
+            .filter(|open| !open.cancel)
+            .map(|open| (open.seq, open.run.id, behind(open)))
+            .partition(|(_, _, behind)| *behind);
+        staying.sort_unstable();
+        let surplus = (staying.len() + 1).saturating_sub(most as usize);
+        for (_, id, _) in waiting.into_iter().chain(staying.into_iter().take(surplus)) {
+            self.edit_run(id, |open| open.orphan = open.run.attempt == 0);
+            self.stop_run(id, "a newer run of the job took its place");
         }
     }
 
@@ -123,7 +141,16 @@ impl Cx<'_> {
         };
         let spec = job.spec.clone();
         let unchecked = new.unchecked;
-        let open = OpenRun { run, spec, seq, wait: None, cancel: false, unchecked, orphan: false };
+        let open = OpenRun {
+            run,
+            spec,
+            seq,
+            wait: None,
+            cancel: false,
+            unchecked,
+            orphan: false,
+            mark: None,
+        };
         self.s.runs.insert(id, Arc::new(open));
         self.s.open.insert((job.no, id));
         self.edit_job(job.no, |job| job.live.open += 1);
@@ -133,6 +160,7 @@ impl Cx<'_> {
     /// Puts the run into the order of those that may start.
     pub(super) fn make_ready(&mut self, id: RunId) {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
+        self.unindex_wait(&open);
         self.s.ready.insert(ready_key(&open));
         self.edit_run(id, |open| {
             open.wait = None;
@@ -147,6 +175,11 @@ impl Cx<'_> {
         if let Some(until) = until_of(&wait) {
             self.s.timers.insert((until, id));
         }
+        if let Wait::Gate { .. } = wait {
+            for name in &open.spec.dependencies {
+                self.s.gated.insert((name.clone(), id));
+            }
+        }
         self.edit_run(id, |open| {
             open.wait = Some(wait);
             open.run.status = RunStatus::Waiting;
@@ -154,6 +187,19 @@ impl Cx<'_> {
         });
         let status = Some((id, RunStatus::Waiting));
         self.event_because("run.waiting", Some(&open.run.job), status, Some(why));
+    }
+
+    /// Takes a run out of what its wait stands in.
+    pub(super) fn unindex_wait(&mut self, open: &OpenRun) {
+        let Some(wait) = &open.wait else { return };
+        if let Some(until) = until_of(wait) {
+            self.s.timers.remove(&(until, open.run.id));
+        }
+        if let Wait::Gate { .. } = wait {
+            for name in &open.spec.dependencies {
+                self.s.gated.remove(&(name.clone(), open.run.id));
+            }
+        }
     }
 
     /// Whether the run has to wait for its dependencies, and does.
@@ -197,21 +243,22 @@ impl Cx<'_> {
 
     /// Lets runs that waited behind others move up, as far as there are places.
     pub(super) fn release(&mut self, no: JobNo) {
-        loop {
-            let Some(job) = self.job(no) else { return };
-            let most = job.spec.max_concurrent().unwrap_or(u32::MAX);
-            if job.live.behind == 0 || self.s.occupying(no) >= most {
-                return;
-            }
-            let first = self
-                .s
-                .open_of(no)
-                .filter_map(|open| match open.wait {
-                    Some(Wait::Behind { gate }) => Some((open.seq, open.run.id, gate)),
-                    _ => None,
-                })
-                .min();
-            let Some((_, id, gate)) = first else { return };
+        let Some(job) = self.job(no) else { return };
+        let most = job.spec.max_concurrent().unwrap_or(u32::MAX);
+        let places = most.saturating_sub(self.s.occupying(no)).min(job.live.behind);
+        if places == 0 {
+            return;
+        }
+        let mut waiting: Vec<_> = self
+            .s
+            .open_of(no)
+            .filter_map(|open| match open.wait {
+                Some(Wait::Behind { gate }) => Some((open.seq, open.run.id, gate)),
+                _ => None,
+            })
+            .collect();
+        waiting.sort_unstable();
+        for (_, id, gate) in waiting.into_iter().take(places as usize) {
             self.edit_job(no, |job| job.live.behind -= 1);
             self.edit_run(id, |open| open.wait = None);
             if !self.wait_at_gate(id, gate) {

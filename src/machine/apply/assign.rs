@@ -123,9 +123,6 @@ impl Cx<'_> {
         if !come {
             return Err(Rejection::Stale);
         }
-        if let Some(until) = until_of(&wait) {
-            self.s.timers.remove(&(until, id));
-        }
         match wait {
             Wait::Gate { .. } => self.close_skipped(id, SkipReason::DependenciesUnmet),
             Wait::Retry { .. } => self.make_ready(id),

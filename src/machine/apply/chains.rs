@@ -19,9 +19,9 @@ impl Cx<'_> {
                 self.event_because("chain.unresolved", Some(name), None, Some(&why));
                 continue;
             };
-            let passed = fill(&target.parameters(), run);
             let own = job.spec.parameters.clone().unwrap_or_default();
-            let (parameters, too_large) = match own.overlaid(&passed) {
+            let passed = fill(&target.parameters(), run);
+            let (parameters, too_large) = match passed.and_then(|passed| own.overlaid(&passed)) {
                 Ok(parameters) => (parameters, None),
                 Err(why) => (own, Some(why)),
             };
@@ -96,25 +96,39 @@ impl Cx<'_> {
     }
 }
 
-/// Replaces `${…}` in the parameters that are passed on by what the ended run has.
-fn fill(parameters: &Parameters, run: &Run) -> Parameters {
-    let filled =
-        parameters.map().iter().map(|(key, value)| (key.clone(), fill_value(value, run))).collect();
-    // What does not fit is cut to nothing here and refused by size in the overlay.
-    Parameters::new(filled).unwrap_or_else(|_| parameters.clone())
+/// Replaces `${…}` in the parameters that are passed on by what the ended run has; refused
+/// past their size limit.
+fn fill(parameters: &Parameters, run: &Run) -> Result<Parameters, String> {
+    let mut room = limits::PARAMETERS_BYTES_MAX;
+    let mut filled = serde_json::Map::new();
+    for (key, value) in parameters.map() {
+        filled.insert(key.clone(), fill_value(value, run, &mut room)?);
+    }
+    Parameters::new(filled)
 }
 
-fn fill_value(value: &Value, run: &Run) -> Value {
+/// `room` is what may still be filled in: a large result that is named a thousand times is
+/// refused before it is copied a thousand times.
+fn fill_value(value: &Value, run: &Run, room: &mut usize) -> Result<Value, String> {
     match value {
         Value::String(text) => {
             let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-            inner.and_then(|path| look_up(path, run)).unwrap_or_else(|| value.clone())
+            let Some(found) = inner.and_then(|path| look_up(path, run)) else {
+                return Ok(value.clone());
+            };
+            let bytes = found.to_string().len();
+            *room = room.checked_sub(bytes).ok_or_else(|| {
+                format!("are over {} bytes once filled in", limits::PARAMETERS_BYTES_MAX)
+            })?;
+            Ok(found)
         }
-        Value::Array(items) => items.iter().map(|item| fill_value(item, run)).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, item)| (key.clone(), fill_value(item, run))).collect()
-        }
-        other => other.clone(),
+        Value::Array(items) => items.iter().map(|item| fill_value(item, run, room)).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, item)| Ok((key.clone(), fill_value(item, run, room)?)))
+            .collect::<Result<_, _>>()
+            .map(Value::Object),
+        other => Ok(other.clone()),
     }
 }
 

@@ -6,12 +6,22 @@ use crate::machine::state::{LastRun, OpenRun, Wait};
 use crate::model::{JobNo, Name, RunId, RunStatus, SkipReason, Trigger};
 
 use super::Cx;
-use super::admit::{NewRun, ready_key, until_of};
+use super::admit::{NewRun, ready_key};
 
 impl Cx<'_> {
     /// Closes a run that never started.
     pub(super) fn close_skipped(&mut self, id: RunId, reason: SkipReason) {
         self.edit_run(id, |open| open.run.skip = Some(reason));
+        if let Some(open) = self.s.runs.get(&id)
+            && let (Some(Wait::Gate { after, .. }), Some(mark)) = (open.wait, open.mark)
+        {
+            // What it was skipped for stays good for the next fire, unless one came since.
+            self.edit_job(id.job_no(), |job| {
+                if job.live.gate_mark == mark {
+                    job.live.gate_mark = after;
+                }
+            });
+        }
         self.close(id, RunStatus::Skipped, Some(reason.as_str().to_string()));
     }
 
@@ -59,9 +69,7 @@ impl Cx<'_> {
         let id = open.run.id;
         self.s.open.remove(&(id.job_no(), id));
         self.s.ready.remove(&ready_key(open));
-        if let Some(until) = open.wait.as_ref().and_then(until_of) {
-            self.s.timers.remove(&(until, id));
-        }
+        self.unindex_wait(open);
         if matches!(open.wait, Some(Wait::Behind { .. })) {
             self.edit_job(id.job_no(), |job| job.live.behind = job.live.behind.saturating_sub(1));
         }
@@ -93,26 +101,23 @@ impl Cx<'_> {
         self.s.counters.success += 1;
         let success = self.s.counters.success;
         self.edit_job(run.id.job_no(), |job| job.live.success = success);
-        let dependents: Vec<JobNo> = self
-            .s
-            .naming(&run.job)
-            .filter(|no| {
-                let names = |job: &std::sync::Arc<crate::machine::state::Job>| {
-                    job.spec.dependencies.contains(&run.job)
-                };
-                self.s.jobs.get(no).is_some_and(names)
-            })
-            .collect();
+        let dependents: Vec<JobNo> = self.s.naming_as(&run.job, true).collect();
+        self.open_gates(&run.job);
         for no in dependents {
-            self.open_gates(no, &run.job);
             self.join(no, run);
         }
     }
 
-    fn open_gates(&mut self, no: JobNo, _of: &Name) {
+    /// Lets runs start that waited for this success last. By their own dependencies, not
+    /// by those that their job has by now: a run keeps the version it was fired with.
+    fn open_gates(&mut self, of: &Name) {
+        let least = (of.clone(), RunId(uuid::Uuid::nil()));
+        let most = (of.clone(), RunId(uuid::Uuid::max()));
         let opened: Vec<RunId> = self
             .s
-            .open_of(no)
+            .gated
+            .range(least..=most)
+            .filter_map(|(_, id)| self.s.runs.get(id))
             .filter(|open| match open.wait {
                 Some(Wait::Gate { after, .. }) => self.gate_open(open, after),
                 _ => false,
@@ -120,11 +125,6 @@ impl Cx<'_> {
             .map(|open| open.run.id)
             .collect();
         for id in opened {
-            if let Some(until) =
-                self.s.runs.get(&id).and_then(|open| open.wait.as_ref().and_then(until_of))
-            {
-                self.s.timers.remove(&(until, id));
-            }
             self.make_ready(id);
         }
     }

@@ -11,7 +11,15 @@ use super::Cx;
 impl Cx<'_> {
     /// Whether the graph stays sound with `spec` in place of the job of that name.
     pub(super) fn check_graph(&self, spec: &JobSpec) -> Result<(), Rejection> {
-        if spec.references().next().is_none() && self.s.naming(&spec.name).next().is_none() {
+        // Only a new edge can make a circle or a longer way. Those from jobs that name this
+        // one were there before it.
+        let present = self.s.job(spec.name.as_str());
+        let had = |reference: &(&str, usize, &Name)| {
+            present.is_some_and(|job| {
+                job.spec.references().any(|r| (r.0, r.2) == (reference.0, reference.2))
+            })
+        };
+        if spec.references().all(|reference| had(&reference)) {
             return Ok(());
         }
         let mut down = BTreeMap::new();
@@ -62,35 +70,21 @@ impl Cx<'_> {
     /// for the job of its name.
     fn neighbours(&self, spec: &JobSpec, at: &Name, downward: bool) -> Vec<Name> {
         let mut names = Vec::new();
-        let own = |name: &Name| {
-            if *name == spec.name {
-                return Some(spec.clone());
-            }
-            self.s.job(name.as_str()).map(|job| (*job.spec).clone())
+        let own = |name: &Name| match *name == spec.name {
+            true => Some(spec),
+            false => self.s.job(name.as_str()).map(|job| &*job.spec),
         };
         if let Some(here) = own(at) {
-            for (field, _, target) in here.references() {
-                if (field == "dependencies") != downward {
-                    names.push(target.clone());
-                }
-            }
+            let edges = here.references().filter(|edge| (edge.0 == "dependencies") != downward);
+            names.extend(edges.map(|(_, _, target)| target.clone()));
         }
-        let mut naming: Vec<Name> = self
-            .s
-            .naming(at)
-            .filter_map(|no| self.s.jobs.get(&no).map(|job| job.spec.name.clone()))
-            .filter(|name| *name != spec.name)
-            .collect();
-        naming.push(spec.name.clone());
-        for name in naming {
-            let names_it = own(&name).is_some_and(|there| {
-                there
-                    .references()
-                    .any(|(field, _, to)| to == at && (field == "dependencies") == downward)
-            });
-            if names_it {
-                names.push(name);
-            }
+        for no in self.s.naming_as(at, downward) {
+            let there = self.s.jobs.get(&no).map(|job| &job.spec.name);
+            names.extend(there.filter(|there| **there != spec.name).cloned());
+        }
+        let mut edges = spec.references();
+        if edges.any(|(field, _, to)| to == at && (field == "dependencies") == downward) {
+            names.push(spec.name.clone());
         }
         names
     }

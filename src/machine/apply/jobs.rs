@@ -165,15 +165,15 @@ impl Cx<'_> {
     fn link(&mut self, no: JobNo, name: &Name) {
         let Some(job) = self.job(no) else { return };
         debug_assert_eq!(&job.spec.name, name);
-        for (_, _, target) in job.spec.references() {
-            self.s.references.insert((target.clone(), no));
+        for (field, _, target) in job.spec.references() {
+            self.s.references.insert((target.clone(), field == "dependencies", no));
         }
     }
 
     fn unlink(&mut self, no: JobNo) {
         let Some(job) = self.job(no) else { return };
-        for (_, _, target) in job.spec.references() {
-            self.s.references.remove(&(target.clone(), no));
+        for (field, _, target) in job.spec.references() {
+            self.s.references.remove(&(target.clone(), field == "dependencies", no));
         }
     }
 

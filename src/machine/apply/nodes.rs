@@ -13,6 +13,9 @@ use crate::model::{BootId, Name, NodeId, RunId, RunStatus};
 
 use super::Cx;
 
+/// Boots of a node that are remembered beside the present one.
+const FORMER_MAX: usize = 8;
+
 impl Cx<'_> {
     /// A boot of a node is up: whatever its earlier boots had died with them.
     pub(super) fn node_up(
@@ -23,6 +26,11 @@ impl Cx<'_> {
         slots: u32,
         labels: &Labels,
     ) -> Answer {
+        let before = self.s.nodes.get(&id).cloned();
+        // A late copy of an earlier boot's word must not take the place of the present one.
+        if before.as_ref().is_some_and(|node| node.former.contains(&boot)) {
+            return Err(Rejection::Stale);
+        }
         let lost: Vec<RunId> = self
             .s
             .placed_on(id)
@@ -30,9 +38,19 @@ impl Cx<'_> {
             .map(|open| open.run.id)
             .collect();
         let address = address.to_string();
-        let (up_since, labels) = (self.at, labels.clone());
-        let busy = self.s.nodes.get(&id).map_or(0, |node| node.busy);
-        let node = Node { id, boot, address, slots, busy, labels, up_since, accepting: true };
+        let (mut up_since, labels) = (self.at, labels.clone());
+        let (mut busy, mut former) = (0, Vec::new());
+        if let Some(before) = before {
+            (busy, former) = (before.busy, before.former.clone());
+            if before.boot == boot {
+                up_since = before.up_since;
+            } else {
+                former.push(before.boot);
+                former.drain(..former.len().saturating_sub(FORMER_MAX));
+            }
+        }
+        let accepting = true;
+        let node = Node { id, boot, address, slots, busy, labels, former, up_since, accepting };
         self.s.nodes.insert(id, Arc::new(node));
         for run in lost {
             self.lose(run, "its node was restarted while it ran");

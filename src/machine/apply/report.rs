@@ -62,7 +62,8 @@ impl Cx<'_> {
 
     pub(super) fn ended(&mut self, id: RunId, attempt: u32, fence: Fence, end: &End) -> Answer {
         self.held(id, attempt, fence)?;
-        if !end.status.is_terminal() {
+        // `skipped` is the scheduler's word for a run that never started.
+        if !end.status.is_terminal() || end.status == RunStatus::Skipped {
             return Err(Rejection::Fenced);
         }
         self.conclude(id, end);

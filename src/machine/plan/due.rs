@@ -110,10 +110,12 @@ impl Step<'_> {
     fn missed(&mut self, oldest: Next) {
         let misfire = self.job.spec.misfire();
         let mut at = oldest;
-        let window = self.now.minus(misfire.window);
+        // Ages count from when a time was due, and one within the grace is not missed at all.
+        let share = oldest.due.since(oldest.nominal);
+        let due_by = self.now.minus(share);
+        let window = due_by.minus(misfire.window.max(limits::MISFIRE_GRACE));
         if at.nominal < window {
-            // A range ends on a whole second, as nominal times do.
-            let window = Timestamp::from_secs(window.secs() + 1).min(self.after_now());
+            let window = whole(window);
             match self.skip_until(at, window, SkipReason::WindowPassed) {
                 Some(next) if next.due <= self.now => at = next,
                 _ => return,
@@ -137,8 +139,7 @@ impl Step<'_> {
                 }
             }
             MisfirePolicy::Skip => {
-                let fresh = self.now.minus(limits::MISFIRE_GRACE);
-                let until = Timestamp::from_secs(fresh.secs()).min(after(newest));
+                let until = whole(due_by.minus(limits::MISFIRE_GRACE)).min(after(newest));
                 let rest = if at.nominal < until {
                     self.skip_until(at, until, SkipReason::Misfire)
                 } else {
@@ -150,10 +151,11 @@ impl Step<'_> {
             }
         }
     }
+}
 
-    fn after_now(&self) -> Timestamp {
-        Timestamp::from_secs(self.now.secs() + 1)
-    }
+/// The first whole second at or after `t`: ranges end on one, as nominal times do.
+fn whole(t: Timestamp) -> Timestamp {
+    Timestamp::from_secs((t.micros() + 999_999) / 1_000_000)
 }
 
 fn after(nominal: Timestamp) -> Timestamp {

@@ -14,7 +14,7 @@
 mod due;
 mod place;
 
-use crate::model::Timestamp;
+use crate::model::{RunId, Timestamp};
 
 use super::command::Op;
 use super::prepare::timing::Compiled;
@@ -24,6 +24,9 @@ pub use place::Slots;
 
 /// Commands of one step, at most (a catch-up may go over it, to be whole).
 pub const OPS_MAX: usize = 4_096;
+
+/// Waits that are looked at in one step: fires never wait for a flood of retries.
+const TIMERS_MAX: usize = OPS_MAX / 2;
 
 /// What to propose now, and when to look again.
 #[derive(Debug, Default)]
@@ -39,20 +42,23 @@ pub fn plan(state: &State, now: Timestamp, compiled: &Compiled) -> Plan {
     let mut plan = Plan::default();
     let mut slots = Slots::of(state);
     timers(state, now, &mut plan);
+    let more = plan.ops.len() >= TIMERS_MAX;
     due::fires(state, now, compiled, &mut slots, &mut plan);
     place::assign(state, &mut slots, &mut plan);
-    if plan.ops.len() >= OPS_MAX {
+    if more || plan.ops.len() >= OPS_MAX {
         plan.wake_at = Some(now);
         return plan;
     }
-    let fire = state.due.iter().map(|(at, _)| *at).find(|at| *at > now);
-    let timer = state.timers.iter().map(|(at, _)| *at).find(|at| *at > now);
+    // What is due now is in the plan: the first entry after it is next.
+    let later = Timestamp::from_micros(now.micros() + 1);
+    let fire = state.due.range((later, 0)..).next().map(|(at, _)| *at);
+    let timer = state.timers.range((later, RunId(uuid::Uuid::nil()))..).next().map(|(at, _)| *at);
     plan.wake_at = fire.into_iter().chain(timer).min();
     plan
 }
 
 fn timers(state: &State, now: Timestamp, plan: &mut Plan) {
-    for (_, run) in state.timers.iter().take_while(|(at, _)| *at <= now).take(OPS_MAX / 2) {
+    for (_, run) in state.timers.iter().take_while(|(at, _)| *at <= now).take(TIMERS_MAX) {
         plan.ops.push(Op::Due { run: *run });
     }
 }

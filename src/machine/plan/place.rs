@@ -1,19 +1,23 @@
 //! Which node a queued run goes to: one with its required labels and a free slot, then the
 //! most preferred labels, then the least load.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::machine::command::{Op, Place};
 use crate::machine::prepare::parameters;
 use crate::machine::state::{Job, Node, OpenRun, State};
 use crate::model::placement::Labels;
-use crate::model::{JobSpec, Name, NodeId};
+use crate::model::{JobSpec, Name, NodeId, limits};
 
 use super::{OPS_MAX, Plan};
 
-/// Queued runs that are looked at in one step: those behind wait until the ones before
-/// them are placed, so a long queue does not make a step long.
+/// Queued runs that a place is sought for in one step: those behind wait until the ones
+/// before them are placed, so a long queue does not make a step long.
 const LOOKED_AT_MAX: usize = 2_048;
+/// Queued runs that are walked over in one step, those included that are like one that
+/// found no place (a full queue, labels that no node has).
+const PASSED_MAX: usize = 32_768;
 
 /// Free slots as the step uses them up.
 pub struct Slots {
@@ -32,7 +36,7 @@ struct Free {
 impl Slots {
     /// The free slots of `state`.
     pub fn of(state: &State) -> Slots {
-        let free = |node: &std::sync::Arc<Node>| Free {
+        let free = |node: &Arc<Node>| Free {
             id: node.id,
             place: Place { node: node.id, boot: node.boot },
             slots: node.slots,
@@ -49,11 +53,6 @@ impl Slots {
             })
             .collect();
         Slots { nodes, queues }
-    }
-
-    /// Whether no node has a free slot.
-    fn none_left(&self) -> bool {
-        self.nodes.iter().all(|node| node.busy >= node.slots)
     }
 
     /// Takes a slot for a run of `job`.
@@ -84,31 +83,54 @@ impl Slots {
         }
         Some(place)
     }
+
+    fn give_back(&mut self, place: Place, spec: &JobSpec) {
+        if let Some(node) = self.nodes.iter_mut().find(|node| node.id == place.node) {
+            node.busy -= 1;
+        }
+        if let Some(left) = spec.queue.as_ref().and_then(|name| self.queues.get_mut(name)) {
+            *left += 1;
+        }
+    }
 }
 
 /// Gives queued runs to nodes, first in order first. A run that fits nowhere does not hold
-/// up the ones behind it.
+/// up the ones behind it: the runs of a definition that found no place are passed over.
 pub(super) fn assign(state: &State, slots: &mut Slots, plan: &mut Plan) {
-    for (_, _, id) in state.ready.iter().take(LOOKED_AT_MAX) {
-        if plan.ops.len() >= OPS_MAX {
+    let mut without_place: BTreeSet<*const JobSpec> = BTreeSet::new();
+    let mut looked_at = 0;
+    for (_, _, id) in state.ready.iter().take(PASSED_MAX) {
+        if plan.ops.len() >= OPS_MAX || looked_at >= LOOKED_AT_MAX {
             return;
         }
         let Some(open) = state.runs.get(id) else { continue };
-        if let Some(error) = refused(open) {
-            plan.ops.push(Op::Refuse { run: *id, error });
+        let kind = Arc::as_ptr(&open.spec);
+        if without_place.contains(&kind) {
             continue;
         }
-        let place = if open.spec.is_no_op() {
-            Some(Place { node: 0, boot: uuid::Uuid::nil() })
-        } else if slots.none_left() {
-            None
+        looked_at += 1;
+        if open.spec.is_no_op() {
+            let place = Place { node: 0, boot: uuid::Uuid::nil() };
+            plan.ops.push(start(open, place));
+        } else if let Some(place) = slots.take_for(&open.spec) {
+            let op = start(open, place);
+            if matches!(op, Op::Refuse { .. }) {
+                slots.give_back(place, &open.spec);
+            }
+            plan.ops.push(op);
         } else {
-            slots.take_for(&open.spec)
-        };
-        if let Some(place) = place {
-            let attempt = open.run.attempt + 1;
-            plan.ops.push(Op::Assign { run: *id, attempt, place });
+            without_place.insert(kind);
         }
+    }
+}
+
+/// Starts a run at `place`, or refuses it. Held against the schema only here, where it would
+/// start: not at each step that it waits for a slot.
+fn start(open: &OpenRun, place: Place) -> Op {
+    let run = open.run.id;
+    match refused(open) {
+        Some(error) => Op::Refuse { run, error },
+        None => Op::Assign { run, attempt: open.run.attempt + 1, place },
     }
 }
 
@@ -117,5 +139,5 @@ fn refused(open: &OpenRun) -> Option<String> {
     let schema = open.spec.parameters_schema.as_ref().filter(|_| open.unchecked)?;
     let faults = parameters::fits(schema, &open.run.parameters, "parameters").err()?;
     let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    Some(told.join("; "))
+    Some(told.join("; ").chars().take(limits::TEXT_LEN_MAX).collect())
 }

@@ -10,6 +10,7 @@
 
 mod jobs;
 pub mod parameters;
+mod schema;
 pub mod timing;
 mod trigger;
 
@@ -31,6 +32,7 @@ pub enum PutMode {
 }
 
 /// What a caller wants. It carries no time.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Debug)]
 pub enum Intent {
     /// Create or replace a definition; `expected` is the version of `If-Match`.

@@ -1,93 +1,17 @@
-//! Parameters and their JSON Schema (draft 2020-12 unless the schema names another).
+//! Parameters, held against their JSON Schema.
 
+use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 use crate::model::{Invalid, JobSpec, Parameters};
 
+pub use super::schema::compile;
+
 /// Faults of one set of parameters that are told; more are counted.
 const FAULTS_MAX: usize = 20;
-/// Levels of a schema; deeper ones cost stack at every check.
-const DEPTH_MAX: usize = 64;
-
-/// Compiles a schema. Only references within it resolve; patterns run in linear time.
-pub fn compile(schema: &Value) -> Result<Validator, String> {
-    if !schema.is_object() && !schema.is_boolean() {
-        return Err("must be a JSON Schema: an object".into());
-    }
-    if depth(schema) > DEPTH_MAX {
-        return Err(format!("is nested deeper than {DEPTH_MAX} levels"));
-    }
-    reference_circle(schema)?;
-    jsonschema::options()
-        .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
-        .build(schema)
-        .map_err(|fault| {
-            let at = fault.instance_path().to_string();
-            let place = if at.is_empty() { String::new() } else { format!("at {at}: ") };
-            format!("is not a valid JSON Schema: {place}{fault}")
-        })
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
-}
-
-/// Refuses references that lead back to themselves without going down into the value:
-/// checking against such a schema would never end.
-fn reference_circle(schema: &Value) -> Result<(), String> {
-    let mut pending = vec![schema];
-    while let Some(value) = pending.pop() {
-        match value {
-            Value::Object(map) => {
-                if map.contains_key("$dynamicRef") || map.contains_key("$recursiveRef") {
-                    return Err("uses $dynamicRef or $recursiveRef, which are not allowed".into());
-                }
-                let mut trail = Vec::new();
-                in_place(schema, value, &mut trail)?;
-                pending.extend(map.values());
-            }
-            Value::Array(items) => pending.extend(items),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Follows what applies to the same value: `$ref`, `allOf`, `anyOf`, `oneOf`, `not`, `if`,
-/// `then`, `else`, `dependentSchemas`.
-fn in_place<'a>(root: &'a Value, at: &'a Value, trail: &mut Vec<&'a str>) -> Result<(), String> {
-    let Value::Object(map) = at else { return Ok(()) };
-    if let Some(Value::String(reference)) = map.get("$ref") {
-        if trail.contains(&reference.as_str()) {
-            return Err(format!("has a $ref that leads back to itself: {reference}"));
-        }
-        if let Some(target) = reference.strip_prefix('#').and_then(|p| root.pointer(p)) {
-            trail.push(reference);
-            in_place(root, target, trail)?;
-            trail.pop();
-        }
-    }
-    for key in ["not", "if", "then", "else"] {
-        if let Some(inner) = map.get(key) {
-            in_place(root, inner, trail)?;
-        }
-    }
-    for key in ["allOf", "anyOf", "oneOf"] {
-        for inner in map.get(key).and_then(Value::as_array).into_iter().flatten() {
-            in_place(root, inner, trail)?;
-        }
-    }
-    for inner in map.get("dependentSchemas").and_then(Value::as_object).into_iter().flatten() {
-        in_place(root, inner.1, trail)?;
-    }
-    Ok(())
-}
+/// Characters of a pointer and of the words of a fault.
+const TOLD_MAX: (usize, usize) = (256, 500);
 
 /// Holds `parameters` against `schema`; `pointer` is where they stand in the request.
 pub fn fits(schema: &Value, parameters: &Parameters, pointer: &str) -> Result<(), Vec<Invalid>> {
@@ -114,7 +38,8 @@ fn faults(
                 }
                 _ => fault.instance_path().to_string(),
             };
-            let text: String = fault.to_string().chars().take(500).collect();
+            let text: String = fault.to_string().chars().take(TOLD_MAX.1).collect();
+            let at: String = at.chars().take(TOLD_MAX.0).collect();
             Invalid::new(format!("{pointer}{at}"), text)
         })
         .collect()

@@ -157,14 +157,17 @@ pub fn undecided(job: &Job, now: Timestamp) -> Option<Range> {
 /// Compiled schedules of the jobs that fire, kept between steps of `plan`. Bounded: when it
 /// is full it starts over.
 #[derive(Default)]
-pub struct Compiled(Mutex<HashMap<(u32, u64), Option<Arc<Timing>>>>);
+pub struct Compiled(Mutex<HashMap<(u32, u64), Known>>);
+
+/// None: the definition has no schedule, or none that compiles.
+type Known = Option<Arc<Timing>>;
 
 impl Compiled {
     const MOST: usize = 20_000;
 
     /// The schedule of that version of a job. A stored definition that no longer compiles
     /// (older data, newer rules) has none: its fires stop, and `explain` says why.
-    pub fn of(&self, job: &Job) -> Option<Arc<Timing>> {
+    pub fn of(&self, job: &Job) -> Known {
         let key = (job.no, job.version);
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(timing) = known {

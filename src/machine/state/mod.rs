@@ -1,8 +1,16 @@
 //! The replicated state: what decisions are made from.
 //!
+//! Owns: definitions with what is live about them, open runs, nodes, queues, people, and the
+//! ordered indexes that `plan` walks. Does not own: closed runs, ledger rows, audit and
+//! output, which are history; nor how anything changes, which is `apply`.
+//!
 //! All maps are persistent (`imbl`): a clone shares everything, so readers, `plan` and
 //! checkpoints work on a snapshot of their own while `apply` goes on. Only `apply` writes.
-//! Closed runs, ledger rows, audit and output are not here: they are history.
+//!
+//! To add a field: give it `#[serde(default)]`, so that older checkpoints still read; an
+//! index also needs its rule in `invariants.rs`.
+
+#![deny(clippy::disallowed_types)]
 
 mod access;
 mod job;
@@ -74,8 +82,9 @@ pub struct State {
     pub names: OrdMap<Name, JobNo>,
     /// When the next fire of each job is due.
     pub due: OrdSet<(Timestamp, JobNo)>,
-    /// Which jobs name a job, whether it exists or not.
-    pub references: OrdSet<(Name, JobNo)>,
+    /// Which jobs name a job, whether it exists or not: in a chain (false) or as a
+    /// dependency (true).
+    pub references: OrdSet<(Name, bool, JobNo)>,
     /// Runs that are not closed.
     pub runs: OrdMap<RunId, Arc<OpenRun>>,
     /// The open runs of each job.
@@ -84,6 +93,9 @@ pub struct State {
     pub ready: OrdSet<(i32, u64, RunId)>,
     /// When a waiting run has to be looked at again.
     pub timers: OrdSet<(Timestamp, RunId)>,
+    /// Runs that wait at their gate, by each dependency they were fired to wait for.
+    #[serde(default)]
+    pub gated: OrdSet<(Name, RunId)>,
     /// The open attempts of each node.
     pub placed: OrdSet<(NodeId, RunId)>,
     /// Nodes that have been up.
@@ -121,9 +133,16 @@ impl State {
 
     /// The numbers of the jobs that name `name` as a dependency or in a chain.
     pub fn naming(&self, name: &Name) -> impl Iterator<Item = JobNo> {
-        let least = (name.clone(), 0);
-        let most = (name.clone(), JobNo::MAX);
-        self.references.range(least..=most).map(|(_, no)| *no)
+        let least = (name.clone(), false, 0);
+        let most = (name.clone(), true, JobNo::MAX);
+        self.references.range(least..=most).map(|(_, _, no)| *no)
+    }
+
+    /// Those of [`State::naming`] that name it as a dependency, or those that chain to it.
+    pub fn naming_as(&self, name: &Name, dependency: bool) -> impl Iterator<Item = JobNo> {
+        let least = (name.clone(), dependency, 0);
+        let most = (name.clone(), dependency, JobNo::MAX);
+        self.references.range(least..=most).map(|(_, _, no)| *no)
     }
 
     /// Open runs of a job that hold one of its `max_concurrent` places.

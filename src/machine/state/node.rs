@@ -20,6 +20,9 @@ pub struct Node {
     pub busy: u32,
     /// For placement.
     pub labels: Labels,
+    /// Boots before it, oldest first, the last few.
+    #[serde(default)]
+    pub former: Vec<BootId>,
     /// When this boot joined, log time.
     pub up_since: Timestamp,
     /// It gets attempts: it is up and not leaving.

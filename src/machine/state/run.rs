@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BootId, Fence, JobSpec, Run, Timestamp};
 
 /// What a waiting run waits for.
+#[allow(missing_docs, reason = "the text of a variant covers its fields")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wait {
     /// For every dependency to succeed after success `after`, until then at most.
@@ -32,8 +33,12 @@ pub struct OpenRun {
     pub cancel: bool,
     /// Its parameters were passed on and not yet held against the schema.
     pub unchecked: bool,
-    /// The job was deleted: nothing follows from its end.
+    /// Nothing follows from its end: its job was deleted, or a newer run took its place
+    /// before it started.
     pub orphan: bool,
+    /// The success counter when it was fired, if it is gated.
+    #[serde(default)]
+    pub mark: Option<u64>,
 }
 
 impl OpenRun {

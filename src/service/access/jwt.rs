@@ -60,7 +60,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 /// A random identity (UUID version 4), its failure to be told.
-pub(super) fn random_id() -> Result<Uuid, Error> {
+pub fn random_id() -> Result<Uuid, Error> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(internal)?;
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())

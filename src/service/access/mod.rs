@@ -46,7 +46,7 @@ use crate::machine::prepare::{Intent, prepare};
 use crate::model::{Actor, Span};
 
 pub use self::audit::{AuditFilter, AuditVerdict};
-pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key};
+pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key, random_id};
 pub use self::login::Issued;
 pub use self::password::{generate_password, hash_password};
 pub use self::queues::QueueView;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::rows::PIECE_BYTES;
 use super::super::{Direction, Error, Fatal, History, Kv, Limits, MemoryKv, Profile, Scan};
 use super::both;
 
@@ -52,7 +53,7 @@ async fn reads_agree_with_a_plain_map_whatever_is_durable() {
             for _ in 0..dice.roll(4) {
                 let key = vec![dice.roll(60) as u8, dice.roll(3) as u8];
                 // A row is immutable: its value depends on its key alone.
-                let size = [3, 7_999, 8_001, 30_000][usize::from(key[0] % 4)];
+                let size = [3, PIECE_BYTES, PIECE_BYTES + 1, 30_000][usize::from(key[0] % 4)];
                 let value = (dice.roll(3) > 0).then(|| vec![key[0]; size]);
                 match value.clone() {
                     Some(value) => model.insert(key.clone(), value),
@@ -76,7 +77,9 @@ async fn reads_agree_with_a_plain_map_whatever_is_durable() {
         kv.health().unwrap();
         // Nothing but live rows is left: deleting took the pieces along.
         let pieces = kv.keys(b"c", b"d", usize::MAX).unwrap();
-        let large = model.values().map(|v| if v.len() > 8000 { v.len().div_ceil(8000) } else { 0 });
+        let large = model
+            .values()
+            .map(|v| if v.len() > PIECE_BYTES { v.len().div_ceil(PIECE_BYTES) } else { 0 });
         assert_eq!(pieces.len(), large.sum::<usize>());
     }
 }

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::super::kv::end_of;
-use super::super::{Direction, Error, Kv, Limits, MemoryKv, Profile, Writes};
+use super::super::{Direction, Error, Kv, Limits, MemoryKv, Profile, SledKv, Writes};
 use super::both;
 
 fn put(kv: &dyn Kv, keys: &[&str]) {
@@ -73,4 +75,27 @@ fn the_end_of_a_prefix_lies_above_all_its_keys() {
     assert_eq!(end_of(b"ab"), b"ac");
     assert_eq!(end_of(&[7, 0xff, 0xff]), [8]);
     assert!(end_of(&[0xff]) > vec![0xff; 900]);
+}
+
+#[test]
+fn a_file_that_the_engine_never_syncs_is_noticed_and_does_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || SledKv::open(dir.path(), Profile::State, Arc::new(())).unwrap();
+    let kv = open();
+    // A tree node holds several values; this many large ones under long keys overflow it.
+    for n in 0..64_u8 {
+        let mut writes = Writes::default();
+        let mut key = vec![0; 1000];
+        key.push(n);
+        writes.put(key, vec![n; 6 * 1024]);
+        kv.write(writes).unwrap();
+        kv.flush_durable().unwrap();
+    }
+    kv.health().unwrap();
+    std::fs::create_dir_all(dir.path().join("blobs")).unwrap();
+    std::fs::write(dir.path().join("blobs/12345"), b"strange").unwrap();
+    assert!(kv.health().is_err());
+    kv.flush_durable().unwrap();
+    drop(kv);
+    assert_eq!(open().keys(&[0], &[1], usize::MAX).unwrap().len(), 64);
 }

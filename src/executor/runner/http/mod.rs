@@ -5,6 +5,9 @@
 //! not own** output and stopping, which are the same as for processes.
 //!
 //! Time-out and cancel drop the request: its connection is closed and never used again.
+//!
+//! To add a field of the request: `What::Http`, `request`, and `template` if it may hold
+//! placeholders; its rule in `tests/runners/http.rs`.
 
 mod client;
 mod failure;
@@ -113,7 +116,6 @@ async fn receive(
     let mut json = is_json(response).then(Vec::new);
     loop {
         let part = tokio::select! {
-            biased;
             part = response.chunk() => part?,
             () = pump.step() => continue,
         };

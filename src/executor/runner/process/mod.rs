@@ -10,6 +10,8 @@
 //!    too) can't belong to anybody else yet. Strays get a moment to finish writing, or the
 //!    rest of the grace when the attempt was stopped; then the group gets SIGKILL.
 //! 4. Reap: last of all.
+//!
+//! To add a step: its file here, its place in `drive`, its rule in `tests/runners`.
 
 pub(super) mod account;
 mod child;
@@ -81,6 +83,8 @@ pub(super) async fn drive(
         tokio::select! {
             biased;
             () = child.exited() => break,
+            // Before the time-out: the nearest timer first wakes the runtime's clock once.
+            () = sleep_until(sample_at) => memory.sample(),
             reason = stop.wait(), if stopped.is_none() => {
                 stopped = Some(reason);
                 kill_at = Instant::now().checked_add(grace);
@@ -94,7 +98,6 @@ pub(super) async fn drive(
                 child.signal_group(Signal::KILL);
                 pump.capture.note("still running: SIGKILL");
             }
-            () = sleep_until(sample_at) => memory.sample(),
             () = pump.step() => {}
         }
     }

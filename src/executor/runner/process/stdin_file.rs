@@ -5,11 +5,11 @@
 //! asks for no attention. It never touches a disk and goes with its last reader.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::fs::{MemfdFlags, memfd_create};
 
 /// A file that holds `bytes`, opened at its beginning.
 ///
@@ -17,9 +17,8 @@ use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 /// A sentence, when the machine is out of file descriptors or memory.
 pub(in super::super) fn with(bytes: &[u8]) -> Result<OwnedFd, String> {
     let file = || -> io::Result<OwnedFd> {
-        let mut file = File::from(memfd_create("cronapi-stdin", MemfdFlags::CLOEXEC)?);
-        file.write_all(bytes)?;
-        seek(&file, SeekFrom::Start(0))?;
+        let file = File::from(memfd_create("cronapi-stdin", MemfdFlags::CLOEXEC)?);
+        file.write_all_at(bytes, 0)?;
         Ok(file.into())
     };
     file().map_err(|e| format!("can't prepare standard input: {e}"))

@@ -1,0 +1,33 @@
+# What a person runs; .ci/run runs the same. `check` never writes to the tree, `fix` does.
+
+.PHONY: run test check check-format check-lints check-docs fix bench schemathesis soak
+
+run: ## A node on 127.0.0.1:8000
+	cargo run -- serve
+
+test: ## Every test
+	cargo test --workspace --no-fail-fast
+
+check: check-format check-lints check-docs ## Writes nothing
+
+check-format:
+	cargo fmt --all -- --check
+
+check-lints:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+check-docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+fix: ## Format, and what clippy can mend
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	cargo fmt --all
+
+bench: ## What a node does in a second; PART="writes fires" for some of it
+	cargo bench --bench cronapi -- $(PART)
+
+schemathesis: ## Requests made from the OpenAPI document, against a running node
+	ci/schemathesis.sh
+
+soak: ## Hours of faults against real processes
+	ci/soak.sh

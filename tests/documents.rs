@@ -1,0 +1,71 @@
+//! The examples in the documents are definitions that the program takes.
+
+use std::path::Path;
+
+use cronapi::machine::State;
+use cronapi::machine::prepare::check;
+use cronapi::model::{JobSpec, Timestamp};
+use serde_json::{Map, Value};
+
+/// Fenced blocks of `kind` in a page, with the line each begins at.
+fn blocks(page: &str, kind: &str) -> Vec<(usize, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let text = std::fs::read_to_string(path).expect("the page");
+    let mut found = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (at, line) in (1..).zip(text.lines()) {
+        match open.take() {
+            Some(block) if line.trim() == "```" => found.push(block),
+            Some((start, block)) => open = Some((start, block + line + "\n")),
+            None if line.trim() == format!("```{kind}") => open = Some((at, String::new())),
+            None => {}
+        }
+    }
+    found
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-06-01T12:00:00Z").expect("an instant")
+}
+
+#[test]
+fn definitions_in_the_manual_are_accepted() {
+    let examples = blocks("jobs.md", "json");
+    assert!(examples.len() > 10, "the page has lost its examples");
+    let mut shown = Map::new();
+    for (line, text) in examples {
+        let given: Map<String, Value> =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("line {line}: {e}"));
+        let spec = JobSpec::from_map(given.clone())
+            .unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
+        check(&State::default(), &spec, now())
+            .unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
+        shown.extend(given);
+    }
+    let fields = JobSpec::from_map(serde_json::from_str(r#"{"name": "a", "?": 1}"#).expect("JSON"));
+    let told = fields.expect_err("no field").remove(0).detail;
+    let (_, names) = told.split_once("the fields are ").expect("the list of fields");
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join("jobs.md"))
+            .expect("the page");
+    let missing: Vec<&str> = names
+        .split(", ")
+        .filter(|name| {
+            ![format!("`{name}`"), format!("`{name}.")].iter().any(|text| page.contains(text))
+        })
+        .collect();
+    assert!(missing.is_empty(), "docs/jobs.md does not explain {missing:?}");
+    let unshown: Vec<&str> = names
+        .split(", ")
+        .filter(|name| !shown.contains_key(*name) && !["enabled", "is_async"].contains(name))
+        .collect();
+    assert!(unshown.is_empty(), "docs/jobs.md has no example of {unshown:?}");
+}
+
+#[test]
+fn the_example_of_a_configuration_file_is_accepted() {
+    for (line, text) in blocks("configuration.md", "toml") {
+        let table: toml::Table = text.parse().unwrap_or_else(|e| panic!("line {line}: {e}"));
+        assert!(table.contains_key("listen"), "line {line}");
+    }
+}

@@ -1,0 +1,345 @@
+//! Anything in any order: random intents, reboots, ends, clock moves, two planners with stale
+//! snapshots, repeated and reordered proposals. Three states are fed the same log: one plain,
+//! one written and read back now and then, one whose commands went through the codec. They
+//! must stay equal to the byte, keep every invariant, and never decide a time twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cronapi::machine::command::{Command, Op, RequestKey};
+use cronapi::machine::history::{self, unpack};
+use cronapi::machine::plan::plan;
+use cronapi::machine::prepare::timing::Compiled;
+use cronapi::machine::prepare::{Intent, PutMode, prepare};
+use cronapi::machine::reply::Answer;
+use cronapi::machine::state::OpenRun;
+use cronapi::machine::{Output, State, apply_entry, invariants};
+use cronapi::model::{JobNo, LedgerRow, Run, RunStatus, Timestamp};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::chance::{Chance, each_seed};
+use crate::world::{actor, at, end_of, name, parameters, spec, work};
+
+struct Three {
+    plain: State,
+    restored: State,
+    coded: State,
+    index: u64,
+    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Commands of late, for repeats.
+    log: Vec<Command>,
+}
+
+fn pack<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec_named(value).unwrap()
+}
+
+fn through_the_codec<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    rmp_serde::from_slice(&pack(value)).unwrap()
+}
+
+impl Three {
+    fn entry(&mut self, commands: &[Command]) -> Vec<Answer> {
+        self.index += 1;
+        let coded: Vec<Command> = commands.iter().map(through_the_codec).collect();
+        assert_eq!(coded, commands, "a command changes on its way through the codec");
+        let mut outs = [Output::default(), Output::default(), Output::default()];
+        let [a, b, c] = &mut outs;
+        let answers = apply_entry(&mut self.plain, self.index, commands, a);
+        let restored = apply_entry(&mut self.restored, self.index, commands, b);
+        let decoded = apply_entry(&mut self.coded, self.index, &coded, c);
+        assert!(answers == restored && answers == decoded, "the answers differ");
+        assert!(outs[0].rows == outs[1].rows && outs[0].rows == outs[2].rows, "the rows differ");
+        assert!(outs[0].events == outs[1].events && outs[0].events == outs[2].events);
+        let [out, ..] = outs;
+        for row in out.rows {
+            let Some(value) = row.value else { continue };
+            let old = self.rows.insert(row.key, value.clone());
+            assert!(old.is_none_or(|old| old == value), "a row of history was changed");
+        }
+        let broken = invariants::check(&self.plain);
+        assert!(broken.is_empty(), "{broken:#?} after {commands:#?}");
+        self.log.extend_from_slice(commands);
+        let old = self.log.len().saturating_sub(200);
+        self.log.drain(..old);
+        answers
+    }
+
+    fn compare(&mut self) {
+        let bytes = pack(&self.plain);
+        assert!(bytes == pack(&self.coded), "the digest of the state fed by the codec differs");
+        assert!(bytes == pack(&self.restored), "the digest of the restored state differs");
+        self.restored = rmp_serde::from_slice(&bytes).unwrap();
+        assert!(self.restored == self.plain);
+    }
+
+    /// No nominal time has two outcomes, whatever was proposed.
+    fn audit_ledgers(&self) {
+        let mut by_job: BTreeMap<JobNo, Vec<LedgerRow>> = BTreeMap::new();
+        for (key, value) in &self.rows {
+            let no = || JobNo::from_be_bytes(key[1..5].try_into().unwrap());
+            match key[0] {
+                b'l' => by_job.entry(no()).or_default().push(unpack(value).unwrap()),
+                b'r' => {
+                    let run: Run = unpack(value).unwrap();
+                    by_job.entry(no()).or_default().extend(history::ledger_of(&run));
+                }
+                _ => {}
+            }
+        }
+        for (id, open) in &self.plain.runs {
+            by_job.entry(id.job_no()).or_default().extend(history::ledger_of(&open.run));
+        }
+        for (no, mut rows) in by_job {
+            rows.sort_by_key(|row| row.nominal_time);
+            for pair in rows.windows(2) {
+                let end = pair[0].until.map_or(pair[0].nominal_time.micros() + 1, |t| t.micros());
+                assert!(end <= pair[1].nominal_time.micros(), "job {no}: {pair:#?}");
+            }
+            for row in rows {
+                assert!(row.nominal_time <= row.decided_at, "decided early: {row:?}");
+            }
+        }
+    }
+}
+
+const JOBS: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
+
+fn random_job(chance: &mut Chance) -> Value {
+    let name = *chance.pick(&JOBS);
+    let mut job = json!({"name": name, "priority": chance.below(5)});
+    if !chance.once_in(5) {
+        job["runner"] = work();
+    }
+    if !chance.once_in(4) {
+        let exprs = ["* * * * *", "*/5 * * * *", "@every 90s", "*/20 * * * * *", "0 * * * *"];
+        job["expr"] = json!(chance.pick(&exprs));
+        if chance.once_in(3) {
+            job["jitter"] = json!("20s");
+        }
+        if chance.once_in(4) {
+            job["max_runs"] = json!(1 + chance.below(6));
+        }
+        if chance.once_in(3) {
+            let policy = chance.pick(&["latest", "all", "skip"]);
+            job["misfire"] = json!({"policy": policy, "window": "10m", "max": 3});
+        }
+    }
+    let overlaps = ["allow", "skip", "queue_one", "queue_all", "cancel_running"];
+    job["overlap"] = json!(chance.pick(&overlaps));
+    if chance.once_in(3) {
+        job["max_concurrent"] = json!(1 + chance.below(3));
+    }
+    for field in ["on_success", "on_failure", "on_finish", "dependencies"] {
+        if chance.once_in(4) {
+            let target = *chance.pick(&JOBS);
+            if target != name {
+                job[field] = json!([target]);
+            }
+        }
+    }
+    if job.get("dependencies").is_some() && chance.once_in(2) {
+        job["dependency_timeout"] = json!("45s");
+    }
+    if chance.once_in(3) {
+        job["retry"] = json!({"max_attempts": 3, "delay": "7s", "jitter": "2s",
+            "on": ["failed", "lost"]});
+    }
+    if chance.once_in(4) {
+        job["queue"] = json!("q");
+    }
+    if chance.once_in(6) {
+        job["enabled"] = json!(false);
+    }
+    job
+}
+
+fn random_intent(chance: &mut Chance, state: &State) -> Intent {
+    let target = name(*chance.pick::<&str>(&JOBS));
+    match chance.below(12) {
+        0..4 => {
+            let mode = *chance.pick(&[PutMode::Upsert, PutMode::Create, PutMode::Update]);
+            let expected = chance.once_in(5).then(|| chance.below(5));
+            Intent::PutJob { spec: Box::new(spec(random_job(chance))), mode, expected }
+        }
+        4..6 => Intent::SetEnabled { name: target, enabled: chance.once_in(2), expected: None },
+        6 => Intent::DeleteJob { name: target, expected: None },
+        7..10 => {
+            let force = chance.once_in(3);
+            Intent::Trigger { name: target, parameters: parameters(json!({})), force, cause: None }
+        }
+        10 => {
+            let runs: Vec<_> = state.runs.keys().copied().collect();
+            let none = cronapi::model::RunId(Uuid::nil());
+            let run = if runs.is_empty() { none } else { *chance.pick(&runs) };
+            Intent::Plain(Box::new(Op::Cancel { run }))
+        }
+        _ => {
+            let concurrency = chance.once_in(2).then(|| chance.below(3) as u32);
+            Intent::Plain(Box::new(Op::SetQueue { name: name("q"), concurrency }))
+        }
+    }
+}
+
+fn random_report(chance: &mut Chance, state: &State, now: Timestamp) -> Option<Op> {
+    let held: Vec<&OpenRun> =
+        state.runs.values().filter(|o| o.held().is_some()).map(|o| &**o).collect();
+    if held.is_empty() {
+        return None;
+    }
+    let open = *chance.pick(&held);
+    let (fence, _) = open.held()?;
+    if chance.once_in(3) {
+        let (run, attempt) = (open.run.id, open.run.attempt);
+        return Some(Op::Started { run, attempt, fence, started_at: now });
+    }
+    use RunStatus::{Cancelled, Failed, Lost, Succeeded, TimedOut};
+    let ends = [Succeeded, Succeeded, Succeeded, Failed, TimedOut, Cancelled, Lost];
+    let status = if open.cancel { Cancelled } else { *chance.pick(&ends) };
+    Some(end_of(open, status, now))
+}
+
+fn node_step(chance: &mut Chance, state: &State, boots: &mut u128) -> Op {
+    let node = 1 + chance.below(3);
+    let present = state.nodes.get(&node).map(|present| present.boot);
+    if let Some(boot) = present.filter(|_| chance.once_in(3)) {
+        return Op::NodeDraining { node, boot };
+    }
+    *boots += 1;
+    let boot = present.filter(|_| chance.once_in(4)).unwrap_or(Uuid::from_u128(*boots));
+    let slots = chance.below(5) as u32;
+    Op::NodeUp { node, boot, address: "127.0.0.1:1".into(), slots, labels: Default::default() }
+}
+
+fn shuffle<T>(chance: &mut Chance, items: &mut [T]) {
+    for at in (1..items.len()).rev() {
+        items.swap(at, chance.below(at as u64 + 1) as usize);
+    }
+}
+
+fn random_steps(seed: u64, steps: usize) {
+    let mut chance = Chance::new(seed);
+    let mut three = Three {
+        plain: State::default(),
+        restored: State::default(),
+        coded: State::default(),
+        index: 0,
+        rows: BTreeMap::new(),
+        log: Vec::new(),
+    };
+    let compiled = [Compiled::default(), Compiled::default()];
+    let mut now = at("2027-01-04T00:00:00Z");
+    let mut snapshots = vec![State::default()];
+    let mut boots = 0;
+    let mut decided = BTreeSet::new();
+    for step in 0..steps {
+        now = match chance.below(60) {
+            0 => now.minus(crate::world::secs(3_600)),
+            1 => now.plus(crate::world::secs(chance.below(7_200))),
+            2..30 => now.plus(cronapi::model::Span::from_millis(chance.below(40_000))),
+            _ => now,
+        };
+        let mut commands: Vec<Command> = Vec::new();
+        let plainly = |op| Command { at: now, actor: None, request: None, op };
+        match chance.below(16) {
+            0..4 => {
+                let intent = random_intent(&mut chance, &three.plain);
+                let request = chance.once_in(3).then(|| RequestKey {
+                    key: Uuid::from_u128(u128::from(chance.below(6))),
+                    fingerprint: Uuid::from_u128(u128::from(chance.below(2))),
+                });
+                // Now and then on an old snapshot, as a leader that was deposed would.
+                let old = chance.pick(&snapshots).clone();
+                let base = if chance.once_in(4) { &old } else { &three.plain };
+                commands.extend(prepare(base, intent, now, Some(actor("ann")), request));
+            }
+            4..9 => {
+                let stale = chance.pick(&snapshots).clone();
+                for (at, base) in [&three.plain, &stale].into_iter().enumerate() {
+                    if at == 0 || chance.once_in(3) {
+                        commands
+                            .extend(plan(base, now, &compiled[at]).ops.into_iter().map(plainly));
+                    }
+                }
+                if chance.once_in(4) {
+                    shuffle(&mut chance, &mut commands);
+                }
+                if chance.once_in(4) {
+                    commands.extend(commands.clone());
+                }
+            }
+            9..14 => {
+                for _ in 0..=chance.below(6) {
+                    let report = random_report(&mut chance, &three.plain, now);
+                    commands.extend(report.map(plainly));
+                }
+            }
+            14 => commands.push(plainly(node_step(&mut chance, &three.plain, &mut boots))),
+            _ if !three.log.is_empty() => {
+                commands.extend((0..5).map(|_| chance.pick(&three.log).clone()));
+            }
+            _ => {}
+        }
+        let answers = three.entry(&commands);
+        for (command, answer) in commands.iter().zip(&answers) {
+            if let (Op::Fire { no, scheduled_for, .. }, Ok(_)) = (&command.op, answer) {
+                assert!(decided.insert((*no, *scheduled_for)), "{scheduled_for} fired twice");
+            }
+        }
+        if chance.once_in(10) {
+            let slot = chance.below(4) as usize;
+            match snapshots.get_mut(slot) {
+                Some(old) => *old = three.plain.clone(),
+                None => snapshots.push(three.plain.clone()),
+            }
+        }
+        if step % 25 == 24 {
+            three.compare();
+            three.audit_ledgers();
+        }
+    }
+    heal(&mut three, now);
+    three.compare();
+    three.audit_ledgers();
+}
+
+/// With nodes up and no more mischief, everything ends: no run is stuck, no step repeats.
+fn heal(three: &mut Three, from: Timestamp) {
+    let compiled = Compiled::default();
+    let mut now = from.max(three.plain.last_at);
+    let mut commands = Vec::new();
+    let plain = |now, op| Command { at: now, actor: None, request: None, op };
+    for job in three.plain.jobs.values().filter(|job| job.spec.enabled.0) {
+        let intent =
+            Intent::SetEnabled { name: job.spec.name.clone(), enabled: false, expected: None };
+        commands.push(prepare(&three.plain, intent, now, None, None).unwrap());
+    }
+    commands.push(plain(now, Op::SetQueue { name: name("q"), concurrency: None }));
+    let (boot, labels) = (Uuid::from_u128(u128::MAX), Default::default());
+    let address = "127.0.0.1:1".to_string();
+    commands.push(plain(now, Op::NodeUp { node: 9, boot, address, slots: 10_000, labels }));
+    for round in 0.. {
+        let answers = three.entry(&commands);
+        assert!(commands.is_empty() || answers.iter().any(Result::is_ok), "no step succeeds");
+        let mut ops = plan(&three.plain, now, &compiled).ops;
+        let held = three.plain.runs.values().filter(|open| open.held().is_some());
+        ops.extend(held.map(|open| end_of(open, RunStatus::Succeeded, now)));
+        commands = ops.into_iter().map(|op| plain(now, op)).collect();
+        if commands.is_empty() {
+            let Some((next, _)) = three.plain.timers.get_min().copied() else { break };
+            now = next.max(now);
+        }
+        assert!(round < 2_000, "no end of it");
+    }
+    let waits_for_a_dependency = |open: &OpenRun| {
+        open.wait.is_some_and(|wait| !matches!(wait, cronapi::machine::state::Wait::Retry { .. }))
+    };
+    for open in three.plain.runs.values() {
+        assert!(waits_for_a_dependency(open), "stuck: {open:#?}");
+    }
+}
+
+#[test]
+fn any_order_of_anything_keeps_states_equal_and_every_rule() {
+    each_seed("property", 1..41, |seed| random_steps(seed, 150));
+}
