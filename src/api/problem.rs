@@ -269,6 +269,11 @@ impl Problem {
         Problem::new("internal", "the fault is ours; its cause is in this node's log")
     }
 
+    /// There is no room at the moment.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Problem::new("unavailable", detail).retry_after(Span::from_secs(5))
+    }
+
     /// The handler did not answer in time.
     pub fn too_slow() -> Self {
         let detail = "no answer came in time: the request may have been carried out; look \

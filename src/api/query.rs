@@ -165,8 +165,14 @@ impl<'de> Deserializer<'de> for Texts {
         deserialize_u16 visit_u16 u16,
         deserialize_i32 visit_i32 i32,
         deserialize_u32 visit_u32 u32,
-        deserialize_u64 visit_u64 u64,
         deserialize_i64 visit_i64 i64,
+    }
+
+    /// Up to what a signed number holds: JSON Schema knows no wider `int64`.
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let number = self.number::<i64>()?;
+        let positive = u64::try_from(number).map_err(|_| Fault("must not be negative".into()))?;
+        visitor.visit_u64(positive)
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
