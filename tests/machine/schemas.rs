@@ -26,7 +26,8 @@ fn nested(depth: usize, wrap: impl Fn(Value) -> Value) -> Value {
 fn a_reference_that_leads_back_to_itself_is_refused() {
     let circles = [
         json!({"$ref": "#"}),
-        json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
+        json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
+            "$ref": "#/$defs/a"}),
         json!({"allOf": [{"anyOf": [{"$ref": "#"}]}]}),
         json!({"not": {"$ref": "#"}}),
         json!({"if": {"$ref": "#"}}),
@@ -37,7 +38,8 @@ fn a_reference_that_leads_back_to_itself_is_refused() {
         json!({"$defs": {"a": {"$anchor": "x", "$ref": "#x"}}, "$ref": "#x"}),
         json!({"$id": "http://h/s", "allOf": [{"$ref": "s"}]}),
         json!({"$id": "http://h/s", "allOf": [{"$ref": "http://h/s"}]}),
-        json!({"allOf": [{"$id": "http://h/t", "$defs": {"a": {"$ref": "#"}}, "$ref": "#/$defs/a"}]}),
+        json!({"allOf": [{"$id": "http://h/t", "$defs": {"a": {"$ref": "#"}},
+            "$ref": "#/$defs/a"}]}),
         json!({"$ref": "#/%24defs/a", "$defs": {"a": {"$ref": "#/%24defs/a"}}}),
         json!({"$dynamicAnchor": "n", "allOf": [{"$dynamicRef": "#n"}]}),
         json!({"propertyNames": {"$ref": "#/propertyNames"}}),
