@@ -10,6 +10,7 @@ mod chance;
 mod fires;
 mod gates;
 mod golden;
+mod manual;
 mod oracle;
 mod overlap;
 mod places;

@@ -87,7 +87,8 @@ fn doubling(levels: usize, wrap: fn(Value) -> Value) -> Value {
 
 #[test]
 fn schemas_that_grow_when_they_are_followed_are_refused() {
-    let wraps: [(&str, fn(Value) -> Value); 3] = [
+    type Wrap = fn(Value) -> Value;
+    let wraps: [(&str, Wrap); 3] = [
         ("in place", |next| next),
         ("by property", |next| json!({"properties": {"a": next}})),
         ("by item", |next| json!({"properties": {"a": {"items": next}}})),

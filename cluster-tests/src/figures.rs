@@ -1,0 +1,127 @@
+//! What a run amounted to, in numbers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::history::{Boot, History};
+use crate::moment::Moment;
+
+/// Numbers of a run.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Jobs, with those that were deleted.
+    pub jobs: usize,
+    /// Acknowledged writes.
+    pub writes: usize,
+    /// Nominal times that fired.
+    pub fires: usize,
+    /// Ledger rows that did not, by outcome and reason.
+    pub skipped: BTreeMap<String, usize>,
+    /// Runs by status.
+    pub runs: BTreeMap<String, usize>,
+    /// Attempts that the witness saw start.
+    pub starts: usize,
+    /// Processes of nodes.
+    pub boots: usize,
+    /// Milliseconds from the nominal time to the start, for times at which the node was up.
+    pub lateness: Vec<i64>,
+    /// Milliseconds from the start of a process to its readiness.
+    pub ready: Vec<i64>,
+    /// Milliseconds from the start of a process to its first scheduled fire.
+    pub recovery: Vec<i64>,
+}
+
+impl Figures {
+    /// Counts.
+    pub fn of(history: &History) -> Figures {
+        let mut figures = Figures {
+            jobs: history.lives.len(),
+            writes: history.lives.iter().map(|life| life.writes().count()).sum(),
+            starts: history.marks.iter().filter(|mark| !mark.end).count(),
+            boots: history.boots.len(),
+            ..Figures::default()
+        };
+        for row in history.lives.iter().flat_map(|life| &life.ledger) {
+            if row.outcome == "fired" {
+                figures.fires += 1;
+            } else {
+                let reason = row.reason.as_deref().unwrap_or("edited");
+                *figures.skipped.entry(format!("{} {reason}", row.outcome)).or_default() += 1;
+            }
+        }
+        for run in history.runs.values() {
+            *figures.runs.entry(run.status.clone()).or_default() += 1;
+        }
+        figures.lateness = lateness(history);
+        for boot in &history.boots {
+            figures.ready.extend(boot.ready.map(|ready| ready.ms_since(boot.spawned)));
+            figures.recovery.extend(first_fire(history, boot));
+        }
+        figures
+    }
+}
+
+/// First attempts of scheduled runs without jitter or gate, at times when the node was up
+/// and had been for a while.
+fn lateness(history: &History) -> Vec<i64> {
+    let up = |time: Moment| {
+        history.boots.iter().any(|boot| {
+            let ready = boot.ready.is_some_and(|ready| ready.plus_ms(2_000) <= time);
+            ready && boot.ended.is_none_or(|end| time.plus_ms(2_000) <= end)
+        })
+    };
+    let mut found: Vec<i64> = history
+        .marks
+        .iter()
+        .filter(|mark| !mark.end && mark.attempt == 1)
+        .filter_map(|mark| {
+            let nominal = mark.nominal.filter(|nominal| up(*nominal))?;
+            let run = history.runs.get(&mark.run)?;
+            let definition = history.definition_of(run)?;
+            let plain = definition.jitter_s == 0 && definition.dependencies.is_empty();
+            // What a policy held back is not late.
+            let at_once = run.attempts.first()?.assigned_at.ms_since(run.fired_at) < 1_000;
+            (plain && at_once).then(|| mark.at.ms_since(nominal))
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+fn first_fire(history: &History, boot: &Boot) -> Option<i64> {
+    boot.ready?;
+    let until = boot.ended.unwrap_or(Moment(i64::MAX));
+    let fired = history.runs.values().filter(|run| run.trigger == "schedule");
+    let fired = fired.map(|run| run.fired_at).filter(|at| boot.spawned < *at && *at < until);
+    fired.min().map(|at| at.ms_since(boot.spawned))
+}
+
+/// The value below which `share` of 1000 lie.
+fn per_mille(sorted: &[i64], share: usize) -> i64 {
+    let at = (sorted.len() * share / 1_000).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = |map: &BTreeMap<String, usize>| {
+            let told: Vec<_> = map.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            told.join(", ")
+        };
+        let Figures { jobs, writes, fires, starts, boots, .. } = self;
+        writeln!(f, "jobs {jobs}, writes {writes}, processes {boots}")?;
+        writeln!(f, "nominal times: fired {fires}; rows {}", counts(&self.skipped))?;
+        writeln!(f, "runs: {}; starts witnessed {starts}", counts(&self.runs))?;
+        let late = |share| per_mille(&self.lateness, share);
+        writeln!(
+            f,
+            "lateness of {} starts: p50 {} ms, p99 {} ms, most {} ms",
+            self.lateness.len(),
+            late(500),
+            late(990),
+            self.lateness.last().copied().unwrap_or_default()
+        )?;
+        writeln!(f, "from process start to ready, ms: {:?}", self.ready)?;
+        write!(f, "from process start to first fire, ms: {:?}", self.recovery)
+    }
+}

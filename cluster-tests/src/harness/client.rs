@@ -1,0 +1,286 @@
+//! A small REST client that outlives restarts of what it talks to.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, sleep};
+
+/// How long a request is tried: longer than any outage of the scenarios.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(25);
+/// One try.
+const TRY_MAX: Duration = Duration::from_secs(45);
+
+/// Why there is no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody answered in time.
+    #[error("{what}: no answer within {PATIENCE:?}, the last: {last}")]
+    Silent {
+        /// The request.
+        what: String,
+        /// What came instead of an answer.
+        last: String,
+    },
+    /// The answer is not the one that was due.
+    #[error("{what}: {status} {body}")]
+    Refused {
+        /// The request.
+        what: String,
+        /// Its status.
+        status: u16,
+        /// Its body.
+        body: String,
+    },
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Body as JSON; null when it is not.
+    pub body: Value,
+    /// Body as text.
+    pub text: String,
+}
+
+/// A client that is logged in as one user.
+pub struct Client {
+    http: reqwest::Client,
+    base: watch::Receiver<String>,
+    user: String,
+    password: String,
+    token: Mutex<Option<String>>,
+}
+
+fn http() -> reqwest::Client {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // An error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    let builder = reqwest::Client::builder().no_proxy().timeout(TRY_MAX);
+    builder.build().expect("a client without TLS settings can be built")
+}
+
+/// The status of a GET without a token.
+///
+/// # Errors
+/// Nobody answers.
+pub async fn plain(url: &str) -> Result<u16, reqwest::Error> {
+    http().get(url).send().await.map(|answer| answer.status().as_u16())
+}
+
+impl Client {
+    /// For whatever `base` says at the time, as `user`; it logs in when it has to.
+    pub fn new(base: watch::Receiver<String>, user: &str, password: &str) -> Client {
+        Client {
+            http: http(),
+            base,
+            user: user.to_string(),
+            password: password.to_string(),
+            token: Mutex::new(None),
+        }
+    }
+
+    /// For one address.
+    pub fn at(url: &str, user: &str, password: &str) -> Client {
+        Client::new(watch::channel(url.to_string()).1, user, password)
+    }
+
+    /// The status of a login, and the token.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn login(&self) -> Result<(u16, Option<String>), reqwest::Error> {
+        let url = format!("{}/auth/token", self.base.borrow().as_str());
+        let form = format!(
+            "grant_type=password&username={}&password={}",
+            encode(&self.user),
+            encode(&self.password)
+        );
+        let request = self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = request.body(form).send().await?;
+        let status = answer.status().as_u16();
+        let body: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
+        let token = body["access_token"].as_str().map(str::to_string);
+        Ok((status, token))
+    }
+
+    async fn token(&self) -> Result<String, String> {
+        let mut known = self.token.lock().await;
+        if let Some(token) = &*known {
+            return Ok(token.clone());
+        }
+        match self.login().await {
+            Ok((200, Some(token))) => {
+                *known = Some(token.clone());
+                Ok(token)
+            }
+            Ok((status, _)) => Err(format!("the login gives {status}")),
+            Err(error) => Err(format!("the login: {error:?}")),
+        }
+    }
+
+    /// One try.
+    async fn once(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Result<Answer, String> {
+        let token = self.token().await?;
+        let url = format!("{}{path}", self.base.borrow().as_str());
+        let mut request = self.http.request(method.clone(), url);
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        if let Some(body) = body {
+            let kind = match *method {
+                Method::PATCH => "application/merge-patch+json",
+                _ => "application/json",
+            };
+            request = request.header(CONTENT_TYPE, kind).body(body.to_string());
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.map_err(|error| format!("{error:?}"))?;
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        Ok(Answer { status, body, text })
+    }
+
+    /// Sends a request until it is answered. What must not be done twice carries a `key`:
+    /// a lost answer does not say whether the request was done.
+    ///
+    /// # Errors
+    /// [`Error::Silent`].
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Result<Answer, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let last = match self.once(&method, path, body, key).await {
+                Ok(answer) if answer.status == 401 => {
+                    *self.token.lock().await = None;
+                    answer.text
+                }
+                Ok(answer) if !matches!(answer.status, 429 | 503) => return Ok(answer),
+                Ok(answer) => format!("{} {}", answer.status, answer.text),
+                Err(error) => error,
+            };
+            if Instant::now() >= deadline {
+                return Err(Error::Silent { what: format!("{method} {path}"), last });
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// A write that is due to succeed.
+    ///
+    /// # Errors
+    /// There is no answer, or it is a refusal.
+    pub async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: &str,
+    ) -> Result<Answer, Error> {
+        let what = format!("{method} {path}");
+        let answer = self.send(method, path, body, Some(key)).await?;
+        due(what, answer)
+    }
+
+    /// A read that is due to succeed.
+    ///
+    /// # Errors
+    /// There is no answer, or it is a refusal.
+    pub async fn get(&self, path: &str) -> Result<Value, Error> {
+        let answer = self.send(Method::GET, path, None, None).await?;
+        Ok(due(format!("GET {path}"), answer)?.body)
+    }
+
+    /// Creates a job.
+    ///
+    /// # Errors
+    /// There is no answer, or it is a refusal.
+    pub async fn create(&self, definition: &Value, key: &str) -> Result<Value, Error> {
+        Ok(self.write(Method::POST, "/jobs", Some(definition), key).await?.body)
+    }
+
+    /// Runs a job by hand and gives the run as it is when it has ended, or after 40 s.
+    ///
+    /// # Errors
+    /// There is no answer, or it is a refusal.
+    pub async fn run_to_end(&self, job: &str, key: &str) -> Result<Value, Error> {
+        let path = format!("/jobs/{job}/run?wait=40s");
+        Ok(self.write(Method::POST, &path, Some(&json!({})), key).await?.body)
+    }
+
+    /// All items of a list. `path` may have a query.
+    ///
+    /// # Errors
+    /// There is no answer, it is a refusal, or an item is not of that kind.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            let mut page = format!("{path}{mark}limit=1000");
+            if let Some(cursor) = &cursor {
+                page.push_str(&format!("&cursor={}", encode(cursor)));
+            }
+            let answer = self.get(&page).await?;
+            let whole: Map<String, Value> = match answer {
+                Value::Object(map) => map,
+                _ => Map::new(),
+            };
+            for item in whole.get("items").and_then(Value::as_array).into_iter().flatten() {
+                let read = T::deserialize(item).map_err(|error| Error::Refused {
+                    what: format!("GET {page}: {error}"),
+                    status: 200,
+                    body: item.to_string(),
+                })?;
+                items.push(read);
+            }
+            cursor = whole.get("next_cursor").and_then(Value::as_str).map(str::to_string);
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}
+
+fn due(what: String, answer: Answer) -> Result<Answer, Error> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
+    }
+    Err(Error::Refused { what, status: answer.status, body: answer.text })
+}
+
+/// Percent-encodes everything that is not plainly safe.
+pub fn encode(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(char::from(byte));
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}

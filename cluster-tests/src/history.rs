@@ -1,0 +1,244 @@
+//! Everything the checker reads: what was acknowledged, what the API says, what the jobs
+//! witnessed, when the daemon was up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::moment::Moment;
+use crate::witness::Mark;
+use crate::workload::Definition;
+
+/// A row of the ledger.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Row {
+    /// The nominal time; of a range, its first.
+    pub nominal_time: Moment,
+    /// Of a range: up to, not including.
+    #[serde(default)]
+    pub until: Option<Moment>,
+    /// Of a range: how many.
+    #[serde(default)]
+    pub count: Option<u64>,
+    /// `fired`, `skipped` or `superseded`.
+    pub outcome: String,
+    /// Why it was skipped.
+    pub reason: Option<String>,
+    /// The run.
+    pub run_id: Option<String>,
+    /// When.
+    pub decided_at: Moment,
+    /// Of the definition.
+    pub version: u64,
+}
+
+/// An attempt as the API shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Attempt {
+    /// Its number.
+    pub attempt: u32,
+    /// Its fencing token.
+    pub fence: u64,
+    /// When the log gave it to a node.
+    pub assigned_at: Moment,
+    /// When it ended.
+    #[serde(default)]
+    pub finished_at: Option<Moment>,
+    /// How.
+    pub status: String,
+    /// What went wrong.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// A run as the API shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// The job's name.
+    pub job: String,
+    /// The job's identity.
+    pub job_uid: String,
+    /// The definition it was fired with.
+    pub version: u64,
+    /// Why it exists.
+    pub trigger: String,
+    /// The run that caused it.
+    #[serde(default)]
+    pub cause: Option<String>,
+    /// Its nominal time.
+    pub nominal_time: Option<Moment>,
+    /// When it was decided.
+    pub fired_at: Moment,
+    /// When it was closed.
+    pub finished_at: Option<Moment>,
+    /// Where it is.
+    pub status: String,
+    /// Why it was skipped, in one word.
+    #[serde(default)]
+    pub skip: Option<String>,
+    /// Its attempts.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+}
+
+/// A record of the audit.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Audit {
+    /// When.
+    pub at: Moment,
+    /// What, such as `job.update`.
+    pub action: String,
+    /// To what.
+    pub target: String,
+}
+
+/// A write that was acknowledged.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// `create`, `update`, `pause`, `resume`, `delete` or `run`.
+    pub verb: &'static str,
+    /// When it was first sent.
+    pub sent: Moment,
+    /// When it was acknowledged.
+    pub acked: Moment,
+}
+
+/// A definition that was acknowledged.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The write that made it.
+    pub written: Written,
+    /// Its number.
+    pub version: u64,
+    /// When the log says it took effect.
+    pub effective: Moment,
+    /// What it says.
+    pub definition: Arc<Definition>,
+}
+
+/// A run by hand that was acknowledged.
+#[derive(Clone, Debug)]
+pub struct Triggered {
+    /// The write.
+    pub written: Written,
+    /// The run.
+    pub run_id: String,
+}
+
+/// One identity of a job, from its creation to its deletion.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// Its name, which a later life may take over.
+    pub name: String,
+    /// Its identity.
+    pub uid: String,
+    /// When it was created, log time.
+    pub created: Moment,
+    /// Its definitions, oldest first.
+    pub versions: Vec<Version>,
+    /// Its deletion.
+    pub deleted: Option<Written>,
+    /// Runs by hand.
+    pub triggered: Vec<Triggered>,
+    /// The ledger, when it was read last.
+    pub ledger: Vec<Row>,
+    /// When that was.
+    pub read_at: Moment,
+}
+
+impl Life {
+    /// Of that number.
+    pub fn version(&self, number: u64) -> Option<&Version> {
+        self.versions.iter().find(|version| version.version == number)
+    }
+
+    /// The latest definition.
+    pub fn last(&self) -> &Version {
+        // A life begins with the answer to a create, so there is always one.
+        &self.versions[self.versions.len() - 1]
+    }
+
+    /// Every acknowledged write.
+    pub fn writes(&self) -> impl Iterator<Item = &Written> {
+        let versions = self.versions.iter().map(|version| &version.written);
+        let runs = self.triggered.iter().map(|run| &run.written);
+        versions.chain(runs).chain(self.deleted.as_ref())
+    }
+}
+
+/// One process of a node, from its start to its end.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The node, from 0.
+    pub node: usize,
+    /// Just before the process was started.
+    pub spawned: Moment,
+    /// When it said that it was ready; none when it was killed before.
+    pub ready: Option<Moment>,
+    /// Just before it was told to end; none: it was not.
+    pub ended: Option<Moment>,
+    /// How it was ended.
+    pub how: &'static str,
+}
+
+/// What `GET /jobs/{name}` says at the end.
+#[derive(Clone, Debug)]
+pub struct Present {
+    /// Identity.
+    pub uid: String,
+    /// Version.
+    pub version: u64,
+    /// The whole answer, as text.
+    pub text: String,
+}
+
+/// The whole of it.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Every job that was ever acknowledged, in order of creation.
+    pub lives: Vec<Life>,
+    /// All runs that the API knows or knew when a life was read.
+    pub runs: BTreeMap<String, Run>,
+    /// What the attempts said themselves, in order of time.
+    pub marks: Vec<Mark>,
+    /// Lines that can't be read.
+    pub unreadable: Vec<String>,
+    /// Processes, in order of time.
+    pub boots: Vec<Boot>,
+    /// Audit records.
+    pub audit: Vec<Audit>,
+    /// What is wrong with the audit chain, as the API says; none: nothing.
+    pub audit_broken: Option<String>,
+    /// Jobs at the end, by name.
+    pub present: BTreeMap<String, Present>,
+}
+
+impl History {
+    /// The life that a run belongs to.
+    pub fn life_of(&self, run: &Run) -> Option<&Life> {
+        self.lives.iter().find(|life| life.uid == run.job_uid)
+    }
+
+    /// The definition that a run was fired with.
+    pub fn definition_of(&self, run: &Run) -> Option<&Definition> {
+        self.life_of(run)?.version(run.version).map(|version| &*version.definition)
+    }
+
+    /// The runs of a life.
+    pub fn runs_of<'a>(&'a self, life: &'a Life) -> impl Iterator<Item = &'a Run> {
+        self.runs.values().filter(|run| run.job_uid == life.uid)
+    }
+
+    /// The live life of a name at the end.
+    pub fn living(&self, name: &str) -> Option<&Life> {
+        self.lives.iter().find(|life| life.name == name && life.deleted.is_none())
+    }
+
+    /// Whether a process was told to end between the two instants.
+    pub fn ended_within(&self, from: Moment, until: Moment) -> bool {
+        self.boots.iter().filter_map(|boot| boot.ended).any(|end| from <= end && end <= until)
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads everything the API says, when all is quiet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::harness::client::{Client, Error};
+use crate::history::{Audit, History, Life, Present, Row, Run};
+use crate::moment::Moment;
+
+/// How long open runs may take to end once nothing starts any more.
+const QUIET_MAX: Duration = Duration::from_secs(120);
+
+/// Waits until no run is open. Gives those that still are when patience is over.
+///
+/// # Errors
+/// There is no answer.
+pub async fn quiet(client: &Client) -> Result<Vec<Run>, Error> {
+    let deadline = Instant::now() + QUIET_MAX;
+    loop {
+        let open: Vec<Run> = client.list("/runs?status=waiting,queued,assigned,running").await?;
+        if open.is_empty() || Instant::now() >= deadline {
+            return Ok(open);
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Reads the rest of a history of `lives`.
+///
+/// # Errors
+/// There is no answer, or not the one that was due.
+pub async fn observe(client: &Client, lives: Vec<Life>, early: Vec<Run>) -> Result<History, Error> {
+    let mut history = History { lives, ..History::default() };
+    let mut runs: BTreeMap<String, Run> = keyed(early);
+    for life in &mut history.lives {
+        if life.deleted.is_none() {
+            // What happened until here must be told; what comes after may be.
+            life.read_at = Moment::now();
+            let name = &life.name;
+            life.ledger = client.list::<Row>(&format!("/jobs/{name}/ledger")).await?;
+            runs.extend(keyed(client.list(&format!("/jobs/{name}/runs")).await?));
+        }
+    }
+    history.runs = runs;
+    let names: Vec<String> = history.lives.iter().map(|life| life.name.clone()).collect();
+    for name in names {
+        let answer = client.send(Method::GET, &format!("/jobs/{name}"), None, None).await?;
+        if answer.status == 200 {
+            history.present.insert(name, present(&answer.body));
+        }
+    }
+    history.audit = client.list::<Audit>("/audit").await?;
+    let verdict = client.get("/audit/verify").await?;
+    history.audit_broken = (verdict["intact"] != Value::Bool(true)).then(|| verdict.to_string());
+    Ok(history)
+}
+
+fn keyed(runs: Vec<Run>) -> BTreeMap<String, Run> {
+    runs.into_iter().map(|run| (run.id.clone(), run)).collect()
+}
+
+fn present(body: &Value) -> Present {
+    Present {
+        uid: body["uid"].as_str().unwrap_or_default().to_string(),
+        version: body["version"].as_u64().unwrap_or_default(),
+        text: body.to_string(),
+    }
+}
