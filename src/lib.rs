@@ -2,13 +2,16 @@
 
 // Tests may panic; what serves may not: it answers with an error.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod consensus;
 pub mod executor;
 pub mod machine;
 pub mod model;
+pub mod node;
 pub mod schedule;
 pub mod scheduler;
 pub mod service;

@@ -1,3 +1,7 @@
 //! The `cronapi` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cronapi::cli::main()
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use cronapi::machine::State;
 use cronapi::machine::prepare::check;
 use cronapi::model::{JobSpec, Timestamp};
+use cronapi::node::{Config, config::Flags};
 use serde_json::{Map, Value};
 
 /// Fenced blocks of `kind` in a page, with the line each begins at.
@@ -65,7 +66,16 @@ fn definitions_in_the_manual_are_accepted() {
 #[test]
 fn the_example_of_a_configuration_file_is_accepted() {
     for (line, text) in blocks("configuration.md", "toml") {
-        let table: toml::Table = text.parse().unwrap_or_else(|e| panic!("line {line}: {e}"));
-        assert!(table.contains_key("listen"), "line {line}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let password = folder.path().join("password");
+        std::fs::write(&password, "correct horse").expect("written");
+        let file = folder.path().join("cronapi.toml");
+        let text = text.replace("/run/secrets/admin", &password.to_string_lossy());
+        std::fs::write(&file, text).expect("written");
+        let file = Some(file.to_string_lossy().into_owned());
+        let flags = Flags { config: file, ..Flags::default() };
+        let config = Config::load(&flags, &|_| None)
+            .unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
+        assert!(config.admin_password.is_some() && config.labels.len() == 2, "line {line}");
     }
 }

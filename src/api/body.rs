@@ -1,8 +1,8 @@
 //! Request bodies: of bounded size, in bounded time, of the right type.
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -62,7 +62,8 @@ pub(super) struct Typed<T>(pub T);
 
 impl<T: DeserializeOwned> FromBody for Typed<T> {
     fn read(value: Option<Value>) -> Result<Self, Problem> {
-        strict::typed(needed(value)?).map(Typed)
+        let Object(map) = Object::read(value)?;
+        strict::typed(Value::Object(map)).map(Typed)
     }
 }
 
@@ -73,7 +74,9 @@ impl<T: DeserializeOwned + Default> FromBody for Optional<T> {
     fn read(value: Option<Value>) -> Result<Self, Problem> {
         match value {
             None => Ok(Optional(T::default())),
-            Some(value) => strict::typed(value).map(Optional),
+            // A null stands for a body that is missing.
+            Some(Value::Null) => Ok(Optional(T::default())),
+            Some(value) => Typed::read(Some(value)).map(|Typed(value)| Optional(value)),
         }
     }
 }
@@ -92,7 +95,7 @@ impl FromBody for Items {
         }
         let items = match needed(value)? {
             list @ Value::Array(_) => strict::typed(list)?,
-            other => strict::typed::<List>(other)?.items,
+            other => Typed::<List>::read(Some(other))?.0.items,
         };
         if items.len() > APPLY_ITEMS_MAX {
             let detail = format!("has {} items; at most {APPLY_ITEMS_MAX} fit", items.len());

@@ -1,10 +1,10 @@
 //! `GET /events`: what happens in the cluster, as it happens.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event as Sent;
-use axum::Extension;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -21,6 +21,11 @@ pub(super) struct Bearer(pub String);
 pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
     let what = format!("{} {}", request.method(), request.uri().path());
+    if reads_fresh(&request)
+        && let Err(late) = api.service.catch_up().await
+    {
+        return Problem::from(late).into_response();
+    }
     let known = match bearer(request.headers()) {
         Ok(token) => api.service.authenticate(token, &origin).await.map(|c| (c, token.to_owned())),
         Err(refused) => Err(refused),
@@ -42,6 +47,16 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
         api.service.denied(&origin, Some(&caller), "forbidden", &what);
     }
     response
+}
+
+/// Whether a request waits for what was committed before it: every read but those about
+/// this node, which must answer when nobody leads, and those that say otherwise. A write
+/// goes through the log anyway.
+fn reads_fresh(request: &Request) -> bool {
+    let uri = request.uri();
+    let local = uri.query().unwrap_or_default().split('&').any(|p| p == "consistency=local");
+    let own = uri.path().starts_with("/system/") || uri.path().starts_with("/cluster/");
+    request.method().is_safe() && !local && !own
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {

@@ -1,9 +1,9 @@
 //! Lists in pages: `{items, next_cursor}` and `Link: <…>; rel="next"`.
 
+use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Serialize;
 
 use super::problem::Problem;

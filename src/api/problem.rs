@@ -121,11 +121,7 @@ impl Problem {
     }
 
     /// A problem with one fault.
-    pub fn at(
-        code: &'static str,
-        pointer: impl Into<String>,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub fn at(code: &'static str, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let (pointer, detail) = (pointer.into(), detail.into());
         let text = if pointer.is_empty() { detail.clone() } else { format!("{pointer}: {detail}") };
         Problem { errors: vec![Fault { pointer, detail }], ..Problem::new(code, text) }
@@ -271,6 +267,11 @@ impl Problem {
     /// What a caller is told of a fault of ours.
     pub fn internal() -> Self {
         Problem::new("internal", "the fault is ours; its cause is in this node's log")
+    }
+
+    /// There is no room at the moment.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Problem::new("unavailable", detail).retry_after(Span::from_secs(5))
     }
 
     /// The handler did not answer in time.

@@ -55,8 +55,8 @@ pub(super) fn read<T: DeserializeOwned>(text: &str, from: Source) -> Result<T, P
         let name = decode(name).ok_or_else(|| {
             Problem::new("invalid-parameter", "the name of a parameter is not UTF-8")
         })?;
-        let value = decode(value)
-            .ok_or_else(|| Problem::parameter(from.place(&name), "is not UTF-8"))?;
+        let value =
+            decode(value).ok_or_else(|| Problem::parameter(from.place(&name), "is not UTF-8"))?;
         values.entry(name).or_default().0.push(value);
     }
     // How fresh a read must be: every read may say it.
@@ -112,10 +112,9 @@ impl de::Error for Fault {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         Fault(match expected {
             [] => format!("the parameter {field:?} is not known; there is none here"),
-            known => format!(
-                "the parameter {field:?} is not known; there are {}",
-                known.join(", ")
-            ),
+            known => {
+                format!("the parameter {field:?} is not known; there are {}", known.join(", "))
+            }
         })
     }
 }
@@ -166,8 +165,14 @@ impl<'de> Deserializer<'de> for Texts {
         deserialize_u16 visit_u16 u16,
         deserialize_i32 visit_i32 i32,
         deserialize_u32 visit_u32 u32,
-        deserialize_u64 visit_u64 u64,
         deserialize_i64 visit_i64 i64,
+    }
+
+    /// Up to what a signed number holds: JSON Schema knows no wider `int64`.
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let number = self.number::<i64>()?;
+        let positive = u64::try_from(number).map_err(|_| Fault("must not be negative".into()))?;
+        visitor.visit_u64(positive)
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {

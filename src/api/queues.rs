@@ -17,9 +17,11 @@ use super::write::Write;
 use crate::service::access::QueueView;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(list_queues))
-        .routes(routes!(get_queue, set_queue, delete_queue))
+    OpenApiRouter::new().routes(routes!(list_queues)).routes(routes!(
+        get_queue,
+        set_queue,
+        delete_queue
+    ))
 }
 
 /// Queues.

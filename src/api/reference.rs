@@ -77,7 +77,9 @@ struct CodePath {
 async fn explain(Path(path): Path<CodePath>) -> Response {
     match section(&path.code) {
         Some(text) => markdown(text),
-        None => Problem::new("not-found", "there is no such problem; see /problems").into_response(),
+        None => {
+            Problem::new("not-found", "there is no such problem; see /problems").into_response()
+        }
     }
 }
 

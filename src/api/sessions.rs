@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
-use super::body::{self, Nothing, Typed};
+use super::body::{self, FromBody, Nothing, Typed};
 use super::guard::{From, Who};
 use super::jobs::Bare;
 use super::problem::Problem;
@@ -67,7 +67,7 @@ async fn read_login(request: Request, api: &Api) -> Result<Login, Problem> {
         return query::read(text, Source::Form);
     }
     body::check_type(&parts.headers, &[])?;
-    strict::typed(strict::parse(&bytes)?)
+    Typed::read(Some(strict::parse(&bytes)?)).map(|Typed(login)| login)
 }
 
 fn needed<'a>(field: &str, given: Option<&'a String>) -> Result<&'a str, Problem> {
@@ -117,9 +117,7 @@ async fn enter(api: &Api, origin: &Origin, login: &Login) -> Result<Issued, Prob
             let token = needed("refresh_token", login.refresh_token.as_ref())?;
             Ok(api.service.refresh(token, origin).await?)
         }
-        Some(_) => {
-            Err(Problem::parameter("/grant_type", "must be password or refresh_token"))
-        }
+        Some(_) => Err(Problem::parameter("/grant_type", "must be password or refresh_token")),
     }
 }
 

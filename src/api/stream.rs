@@ -113,7 +113,7 @@ where
     let place = std::sync::Arc::clone(&api.streams).try_acquire_owned();
     let place = place.map_err(|_| {
         let most = api.options.streams_max;
-        Problem::new("unavailable", format!("{most} streams are open, which is the most"))
+        Problem::busy(format!("{most} streams are open, which is the most"))
     })?;
     let (out, events) = mpsc::channel(WAITING_MAX);
     let live = Live {

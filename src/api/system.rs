@@ -12,10 +12,7 @@ use super::query::Query;
 use crate::service::{LeaderView, NodeList, SystemStatus};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(status))
-        .routes(routes!(leader))
-        .routes(routes!(nodes))
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(leader)).routes(routes!(nodes))
 }
 
 /// Show what this node knows of itself and the cluster

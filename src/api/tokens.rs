@@ -18,9 +18,7 @@ use super::write::Write;
 use crate::service::access::{NewToken, TokenCreated, TokenView};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new()
-        .routes(routes!(list_tokens, create_token))
-        .routes(routes!(delete_token))
+    OpenApiRouter::new().routes(routes!(list_tokens, create_token)).routes(routes!(delete_token))
 }
 
 /// API tokens.

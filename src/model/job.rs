@@ -1,6 +1,9 @@
 //! The definition of a job, as a caller writes it. Contract section 11 lists the fields;
 //! docs/jobs.md explains them.
 
+mod check;
+mod spelling;
+
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -8,14 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::invalid::Invalid;
-use super::limits;
 use super::name::Name;
 use super::parameters::Parameters;
 use super::placement::Placement;
-use super::policy::{self, DstFold, DstGap, Misfire, Overlap, Retention, Retry};
+use super::policy::{DstFold, DstGap, Misfire, Overlap, Retention, Retry};
 use super::runner::Runner;
 use super::span::Span;
 use super::time::Timestamp;
+
+pub use spelling::unknown_field;
 
 /// A job that is started when a run ends: its name, or its name with parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -319,157 +323,6 @@ impl JobSpec {
         }
     }
 
-    fn check(&self, faults: &mut Vec<Invalid>) {
-        self.check_texts(faults);
-        self.check_schedule(faults);
-        self.check_references(faults);
-        match (&self.code, &self.runner) {
-            (Some(_), Some(_)) => {
-                faults.push(Invalid::new("code", "give code or runner, not both"));
-            }
-            (Some(code), None) if code.trim().is_empty() => {
-                faults.push(Invalid::new("code", "is empty; give Python source or leave it out"));
-            }
-            (Some(code), None) if code.contains('\0') => {
-                faults.push(Invalid::new("code", "holds a NUL character"));
-            }
-            (None, Some(runner)) => runner.check(faults),
-            _ => {}
-        }
-        if let Some(retry) = &self.retry {
-            policy::check_retry(retry, faults);
-        }
-        if let Some(misfire) = &self.misfire {
-            policy::check_misfire(misfire, faults);
-        }
-        if let Some(retention) = &self.retention {
-            policy::check_retention(retention, faults);
-        }
-        if let Some(placement) = &self.placement {
-            placement.check(faults);
-        }
-        if let Some(parameters) = &self.parameters
-            && let Err(detail) = Parameters::new(parameters.map().clone())
-        {
-            faults.push(Invalid::new("parameters", detail));
-        }
-        let bytes = serde_json::to_vec(self).map(|json| json.len()).unwrap_or(usize::MAX);
-        if bytes > limits::DEFINITION_BYTES_MAX {
-            let most = limits::DEFINITION_BYTES_MAX;
-            faults.push(Invalid::new(
-                "",
-                format!("the definition is {bytes} bytes of JSON; at most {most} fit"),
-            ));
-        }
-    }
-
-    fn check_texts(&self, faults: &mut Vec<Invalid>) {
-        if let Some(text) = &self.description
-            && text.chars().count() > limits::TEXT_LEN_MAX
-        {
-            let most = limits::TEXT_LEN_MAX;
-            faults.push(Invalid::new("description", format!("is over {most} characters")));
-        }
-        if self.tags.len() > limits::TAGS_MAX {
-            faults.push(Invalid::new("tags", format!("has over {} tags", limits::TAGS_MAX)));
-        }
-        for (at, tag) in self.tags.iter().enumerate() {
-            if let Err(detail) = Name::parse(tag) {
-                faults.push(Invalid::new(format!("tags/{at}"), detail));
-            }
-        }
-        if self.priority.is_some_and(|p| !(-100..=100).contains(&p)) {
-            faults.push(Invalid::new("priority", "must be from -100 to 100"));
-        }
-        if self.max_concurrent.is_some_and(|n| n == 0 || n > limits::CONCURRENT_MAX) {
-            let most = limits::CONCURRENT_MAX;
-            faults.push(Invalid::new("max_concurrent", format!("must be from 1 to {most}")));
-        }
-        if self.max_runs == Some(0) {
-            faults.push(Invalid::new("max_runs", "must be 1 or more; pause the job instead"));
-        }
-    }
-
-    fn check_schedule(&self, faults: &mut Vec<Invalid>) {
-        if self.expr.is_none() {
-            let given = [
-                ("timezone", self.timezone.is_some()),
-                ("start_at", self.start_at.is_some()),
-                ("end_at", self.end_at.is_some()),
-                ("calendars", !self.calendars.is_empty()),
-                ("jitter", self.jitter.is_some()),
-                ("max_runs", self.max_runs.is_some()),
-            ];
-            for (field, _) in given.iter().filter(|(_, given)| *given) {
-                faults.push(Invalid::new(field, "has no meaning without expr; add one"));
-            }
-        }
-        let spans = [
-            ("jitter", self.jitter),
-            ("timeout", self.timeout),
-            ("kill_grace", self.kill_grace),
-            ("dependency_timeout", self.dependency_timeout),
-        ];
-        for (field, span) in spans {
-            if span.is_some_and(|s| s > limits::SPAN_MAX) {
-                faults.push(Invalid::new(field, "is over ten years"));
-            }
-        }
-        if self.timeout == Some(Span::ZERO) {
-            faults.push(Invalid::new("timeout", "must be over 0; leave it out for no bound"));
-        }
-        if self.calendars.len() > limits::CALENDARS_MAX {
-            let most = limits::CALENDARS_MAX;
-            faults.push(Invalid::new("calendars", format!("has over {most} calendars")));
-        }
-        for (at, calendar) in self.calendars.iter().enumerate() {
-            let items = calendar.exclude.len().max(calendar.include.len());
-            if items > limits::CALENDAR_ITEMS_MAX {
-                let most = limits::CALENDAR_ITEMS_MAX;
-                faults.push(Invalid::new(format!("calendars/{at}"), format!("over {most} items")));
-            }
-        }
-    }
-
-    fn check_references(&self, faults: &mut Vec<Invalid>) {
-        let chains = [
-            ("on_success", &self.on_success),
-            ("on_failure", &self.on_failure),
-            ("on_finish", &self.on_finish),
-        ];
-        for (field, targets) in chains {
-            let names: Vec<&Name> = targets.iter().map(Target::job).collect();
-            self.check_names(field, &names, faults);
-            for (at, target) in targets.iter().enumerate() {
-                if let Err(detail) = Parameters::new(target.parameters().map().clone()) {
-                    faults.push(Invalid::new(format!("{field}/{at}/parameters"), detail));
-                }
-            }
-        }
-        let names: Vec<&Name> = self.dependencies.iter().collect();
-        self.check_names("dependencies", &names, faults);
-        if self.dependencies.is_empty() && self.dependency_timeout.is_some() {
-            let detail = "has no meaning without dependencies";
-            faults.push(Invalid::new("dependency_timeout", detail));
-        }
-    }
-
-    fn check_names(&self, field: &str, names: &[&Name], faults: &mut Vec<Invalid>) {
-        if names.len() > limits::REFERENCES_MAX {
-            let most = limits::REFERENCES_MAX;
-            faults.push(Invalid::new(field, format!("names over {most} jobs")));
-            return;
-        }
-        for (at, name) in names.iter().enumerate() {
-            if **name == self.name {
-                let detail = format!("{name} names itself, which would never end");
-                faults.push(Invalid::new(format!("{field}/{at}"), detail));
-            } else if names[..at].contains(name) {
-                faults.push(Invalid::new(format!("{field}/{at}"), format!("{name} twice")));
-            }
-        }
-    }
-
     /// The overlap policy in force.
     pub fn overlap(&self) -> Overlap {
         self.overlap.unwrap_or_default()
@@ -543,35 +396,6 @@ impl JobSpec {
             self.dependencies.iter().enumerate().map(|(at, name)| ("dependencies", at, name));
         chained.chain(gates)
     }
-}
-
-/// "unknown field", with the nearest known one when it is near.
-pub fn unknown_field(given: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|name| (distance(given, name), *name))
-        .filter(|(far, name)| *far <= 1 + name.len() / 4)
-        .min();
-    match near {
-        Some((_, name)) => format!("is not a field; did you mean {name}?"),
-        None => format!("is not a field; the fields are {}", known.join(", ")),
-    }
-}
-
-/// Levenshtein distance, of the first 64 characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(64).enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let above = row[j + 1];
-            row[j + 1] = (corner + usize::from(ca != *cb)).min(above + 1).min(row[j] + 1);
-            corner = above;
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub async fn first_admin(
     }
     let hash = access::hash_password(&password).map_err(|e| Error::Crypto(e.to_string()))?;
     let admin = User {
-        uid: access::new_id(),
+        uid: access::random_id().map_err(|e| Error::Crypto(e.to_string()))?,
         name: Name::parse("admin").map_err(Error::Crypto)?,
         role: Role::Admin,
         scope: Scope::default(),

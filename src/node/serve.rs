@@ -106,7 +106,8 @@ impl Node {
         consensus: Handle,
         listener: TcpListener,
     ) -> Result<Node, Failure> {
-        let (clock, boot): (Arc<dyn Clock>, _) = (Arc::new(System), access::new_id());
+        let clock: Arc<dyn Clock> = Arc::new(System);
+        let boot = access::random_id().map_err(|error| Failure::Join(error.to_string()))?;
         let status = consensus.status();
         let tag = format!("{}-{}", status.cluster_id, status.node_id);
         let boot_tag = format!("{tag}/{boot}");
@@ -115,16 +116,18 @@ impl Node {
             tracing::warn!(processes = reaped, "ended what an earlier boot left running");
         }
         let results = config.data.join("results");
-        let runners = RunnerEnv::detect()
+        let mut runners = RunnerEnv::detect()
             .with_results_dir(&results)
             .map_err(|source| Failure::System { what: "the folder of results", source })?;
-        let runners = Arc::new(RunnerEnv { allow_user: true, ..runners });
+        // Who may ask for another account is decided by the service.
+        runners.allow_user = true;
+        let runners = Arc::new(runners);
         if runners.python.is_none() {
             tracing::warn!("no python3 on PATH: python jobs fail, their syntax is unchecked");
         }
         announce(&consensus, config, boot).await?;
         let local = NodeLocal {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_string(),
             started_at: clock.now(),
             labels: config.labels.clone(),
             slots: config.slots,

@@ -13,8 +13,7 @@ pub fn start(filter: &str, json: Option<bool>) -> Result<(), String> {
     let whole = format!("openraft=warn,sled=warn,{filter}");
     let filter = EnvFilter::try_new(&whole).map_err(|error| format!("log filter: {error}"))?;
     let terminal = std::io::stderr().is_terminal();
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error means that a logger is there already, as in tests.
     let _ = if json.unwrap_or(!terminal) {
         builder.json().flatten_event(true).with_current_span(false).try_init()

@@ -9,6 +9,7 @@ use super::error::Error;
 use crate::model::{Actor, JobSpec, Name, Role, Scope, Timestamp};
 
 /// An authenticated caller. Only `service::access` makes one.
+#[allow(clippy::manual_non_exhaustive, reason = "not even this crate may write one down")]
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// As the audit names it.
@@ -23,9 +24,12 @@ pub struct Caller {
     pub expires_at: Option<Timestamp>,
     /// The API token it came with.
     pub via_token: Option<Uuid>,
-    // Outside of `service` nobody can write a caller down.
-    _made_here: (),
+    _made: Made,
 }
+
+/// Outside of `service` nobody can write a caller down.
+#[derive(Clone, Debug)]
+struct Made;
 
 /// What a caller wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +130,7 @@ impl Caller {
         expires_at: Option<Timestamp>,
         via_token: Option<Uuid>,
     ) -> Self {
-        Caller { actor, user, role, scope, expires_at, via_token, _made_here: () }
+        Caller { actor, user, role, scope, expires_at, via_token, _made: Made }
     }
 
     /// Whether the caller may do `action` to `target`.

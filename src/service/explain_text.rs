@@ -72,13 +72,7 @@ pub(super) fn sentence(
             "{at} is to come, and will be skipped: a calendar of {name} leaves its day out."
         ),
         Case::Future { due, .. } => {
-            let jitter = due.since(at);
-            let spread = if jitter > Span::ZERO {
-                format!(", {jitter} after its nominal time because of its jitter")
-            } else {
-                String::new()
-            };
-            format!("{at} is to come: {name} will run at {due}{spread}.")
+            format!("{at} is to come: {name} will run at {due}{}.", spread(due.since(at)))
         }
         Case::Over => {
             let most = job.spec.max_runs.map_or_else(String::new, |most| {
@@ -112,6 +106,13 @@ pub(super) fn sentence(
              is older than the history that is kept."
         ),
     }
+}
+
+fn spread(jitter: Span) -> String {
+    if jitter == Span::ZERO {
+        return String::new();
+    }
+    format!(", {jitter} after its nominal time because of its jitter")
 }
 
 fn fired(run: &Run, at: Timestamp) -> String {

@@ -50,6 +50,7 @@ impl Service {
         patch: Value,
         o: WriteOptions,
     ) -> Result<Written<JobView>, Error> {
+        c.permit(Action::ManageJobs, Target::Cluster)?;
         let Value::Object(patch) = patch else {
             return Err(Error::fault("", "must be a JSON object with the fields to change"));
         };

@@ -1,8 +1,10 @@
 //! The ledger of a job: what became of each nominal time, newest first.
 //!
 //! A nominal time with a run is told by the run, open or closed; one without, or whose run
-//! retention took, by a row of the ledger; a pause that is under way by what the job remembers of it. The three are
-//! merged by nominal time, of which each has one at most.
+//! retention took, by a row of the ledger; a pause that is under way by what the job
+//! remembers of it. The three are merged by nominal time, of which each has one at most.
+
+use std::cmp::Reverse;
 
 use super::lookup::job_for;
 use super::paging::{Question, bound};
@@ -49,11 +51,14 @@ impl Service {
             None => to.map_or(Timestamp::MAX, |to| Timestamp::from_micros(to.micros() + 1)),
         };
         let window = Window { from: from.unwrap_or(Timestamp::ZERO), below };
+        if window.below <= window.from {
+            return Ok(Page { items: Vec::new(), next_cursor: None });
+        }
         let mut rows = live_rows(&state, &job, window, self.now());
         let (runs, complete_from) = self.run_rows(job.no, window, limit + 1).await?;
         rows.extend(runs);
         rows.extend(self.other_rows(job.no, window, limit + 1).await?);
-        rows.sort_by(|a, b| b.nominal_time.cmp(&a.nominal_time));
+        rows.sort_by_key(|row| Reverse(row.nominal_time));
         // A run that was closed, or taken by retention, since the state was read is in two.
         rows.dedup_by_key(|row| row.nominal_time);
         if let Some(floor) = complete_from {

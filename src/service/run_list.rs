@@ -13,9 +13,9 @@ use super::lookup::{job_for, may_run};
 use super::paging::{Question, bound};
 use super::{Action, Caller, Error, Page, Paging, Service, Target};
 use crate::machine::State;
-use crate::machine::history::{block_first, feed_key, run_key, runs_prefix, unpack};
+use crate::machine::history::{block_first, feed_key, runs_prefix, unpack};
 use crate::machine::state::Job;
-use crate::model::{NodeId, Run, RunId, RunStatus, Timestamp, Trigger};
+use crate::model::{JobNo, NodeId, Run, RunId, RunStatus, Timestamp, Trigger};
 use crate::storage::{Direction, Scan};
 
 /// Which runs are wanted.
@@ -111,10 +111,10 @@ impl Service {
         if let Some(before) = walk.filter.before {
             // A run is never fired before the time in its id.
             let above = RunId::floor(Timestamp::from_micros(before.micros() + 1_000));
-            scan.to = [&runs_prefix(job.no), above.0.as_bytes().as_slice()].concat();
+            scan.to = row_key(job.no, above);
         }
         if let Some(Place::Row(last)) = walk.place {
-            scan = scan.after(&run_key(last));
+            scan = scan.after(&row_key(job.no, last));
         }
         loop {
             let rows = self.consensus().history().scan(scan.clone()).await?;
@@ -183,6 +183,11 @@ impl Service {
         walk.take(Place::Feed(n), run);
         Ok(!over)
     }
+}
+
+/// Where the row of a run would stand among those of a job, whosever run it is.
+fn row_key(no: JobNo, id: RunId) -> Vec<u8> {
+    [&runs_prefix(no), id.0.as_bytes().as_slice()].concat()
 }
 
 impl Walk<'_> {

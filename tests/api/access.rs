@@ -19,25 +19,46 @@ fn claims_of(token: &str) -> Value {
 
 fn unsigned(header: Value, claims: &Value) -> String {
     use base64::Engine;
-    let encode = |value: &Value| {
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string())
-    };
+    let encode =
+        |value: &Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.", encode(&header), encode(claims))
 }
 
 #[tokio::test]
 async fn everything_but_the_way_in_takes_a_token() {
     let node = Node::start().await;
-    for path in ["/livez", "/readyz", "/healthz", "/health", "/", "/openapi.json", "/docs/",
-        "/problems", "/problems/invalid"]
-    {
+    for path in [
+        "/livez",
+        "/readyz",
+        "/healthz",
+        "/health",
+        "/",
+        "/openapi.json",
+        "/docs/",
+        "/problems",
+        "/problems/invalid",
+    ] {
         let answer = node.send(Request::get(path).body(Body::empty()).unwrap()).await;
         answer.expect(200);
     }
-    for path in ["/jobs", "/jobs/a", "/runs", "/users", "/tokens", "/audit", "/audit/verify",
-        "/events", "/queues", "/system/status", "/system/leader", "/cluster/nodes", "/auth/me",
-        "/v1/jobs", "/jobs/a/ledger", "/runs/0190a0a0-0000-7000-8000-000000000000/logs"]
-    {
+    for path in [
+        "/jobs",
+        "/jobs/a",
+        "/runs",
+        "/users",
+        "/tokens",
+        "/audit",
+        "/audit/verify",
+        "/events",
+        "/queues",
+        "/system/status",
+        "/system/leader",
+        "/cluster/nodes",
+        "/auth/me",
+        "/v1/jobs",
+        "/jobs/a/ledger",
+        "/runs/0190a0a0-0000-7000-8000-000000000000/logs",
+    ] {
         let answer = node.send(Request::get(path).body(Body::empty()).unwrap()).await;
         assert_eq!(answer.expect(401).code(), "unauthenticated", "{path}");
     }
@@ -150,9 +171,8 @@ async fn what_a_user_may_do_changes_at_once() {
     let node = Node::start().await;
     let ann = node.with_user("ann", Role::Operator).await;
     node.call_as(&ann, "POST", "/jobs", Some(json!({"name": "a"}))).await.expect(201);
-    let role = |role: &'static str| {
-        node.call("PUT", "/users/ann/role", Some(json!({ "role": role })))
-    };
+    let role =
+        |role: &'static str| node.call("PUT", "/users/ann/role", Some(json!({ "role": role })));
     role("viewer").await.expect(200);
     let refused = node.call_as(&ann, "POST", "/jobs", Some(json!({"name": "b"}))).await;
     assert_eq!(refused.expect(403).code(), "forbidden");
@@ -244,9 +264,7 @@ async fn api_tokens_do_what_their_owner_may_and_no_more() {
     let node = Node::start().await;
     node.with_job("a").await;
     let ann = node.with_user("ann", Role::Operator).await;
-    let make = |body: Value| {
-        node.send(request(&ann, "POST", "/tokens", &[], Some(body)))
-    };
+    let make = |body: Value| node.send(request(&ann, "POST", "/tokens", &[], Some(body)));
     make(json!({"name": "t", "role": "admin"})).await.expect(422);
     make(json!({"name": ""})).await.expect(422);
     make(json!({"name": "t", "expires_in": "0s"})).await.expect(422);

@@ -29,7 +29,10 @@ async fn logins_denials_and_writes_are_recorded_and_chained() {
     node.post("/auth/token", json!({"username": "ann", "password": "wrong"})).await.expect(401);
 
     let denied = with(&node, "access.denied").await;
-    assert_eq!((&denied[0]["actor"], &denied[0]["target"]), (&json!("ann"), &json!("DELETE /jobs/a")));
+    assert_eq!(
+        (&denied[0]["actor"], &denied[0]["target"]),
+        (&json!("ann"), &json!("DELETE /jobs/a"))
+    );
     assert_eq!(denied[0]["request_id"], "my-request-7");
     let failed = with(&node, "login.failed").await;
     assert_eq!(failed[0]["actor"], "ann");

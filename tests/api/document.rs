@@ -20,7 +20,10 @@ fn the_document_in_the_repository_is_the_one_that_is_served() {
         std::fs::write(GOLDEN, &now).unwrap();
     }
     let kept = std::fs::read_to_string(GOLDEN).unwrap_or_default();
-    assert!(kept == now, "openapi.json has drifted: UPDATE_EXPECT=1 cargo test --test api document");
+    assert!(
+        kept == now,
+        "openapi.json has drifted: UPDATE_EXPECT=1 cargo test --test api document"
+    );
 }
 
 /// Every operation: path, method, operation.

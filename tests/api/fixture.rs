@@ -13,6 +13,7 @@ use cronapi::machine::{Command, Op};
 use cronapi::model::{Name, Role, Scope, Timestamp, User};
 use cronapi::service::access::{hash_password, new_signing_key};
 use cronapi::service::{Deps, NodeLocal, Service};
+use cronapi::storage::{Identity, MemoryDisk};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -88,7 +89,8 @@ impl Node {
     pub async fn start_with(tune: impl FnOnce(&mut api::Options)) -> Node {
         let clock = Arc::new(Manual::at(Timestamp::from_secs(NOW)));
         let mut options = consensus::Options::new("unused", clock.now().millis());
-        options.in_memory = true;
+        let identity = Identity::generate(clock.now().millis()).unwrap();
+        options.in_memory = Some(MemoryDisk::new(identity));
         let consensus = consensus::open(options).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let local = NodeLocal {
@@ -227,7 +229,9 @@ fn promises(answer: &Answer) {
     match answer.status.as_u16() {
         401 => assert!(answer.header("www-authenticate").starts_with("Bearer")),
         405 => assert!(!answer.header("allow").is_empty()),
-        429 | 503 => assert!(answer.code() == "not-ready" || !answer.header("retry-after").is_empty()),
+        429 | 503 => {
+            assert!(answer.code() == "not-ready" || !answer.header("retry-after").is_empty())
+        }
         _ => {}
     }
 }

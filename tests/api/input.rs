@@ -103,7 +103,11 @@ async fn circles_are_refused() {
 async fn bodies_that_are_not_plain_json_are_refused() {
     let node = Node::start().await;
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    let nested = format!("{{\"name\":\"a\",\"parameters\":{}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+    let nested = format!(
+        "{{\"name\":\"a\",\"parameters\":{}1{}}}",
+        "{\"a\":".repeat(10_000),
+        "}".repeat(10_000)
+    );
     for body in [
         "",
         "{",
@@ -182,27 +186,53 @@ async fn paths_that_name_nothing_possible_are_refused() {
     let node = Node::start().await;
     node.with_job("a").await;
     let long = format!("/jobs/{}", "x".repeat(10_000));
-    for path in ["/jobs/a%2Fb", "/jobs/%00", "/jobs/%ff", "/jobs/a%20b", "/jobs/..%2f..", &long,
-        "/jobs/%0d%0aX:%20y", "/users/a%2Fb", "/queues/%E2%82%AC", "/runs/1", "/runs/x",
-        "/runs/%ff", "/tokens/1", "/jobs/a/versions/x", "/jobs/a/versions/-1",
-        "/jobs/a/versions/99999999999999999999999"]
-    {
+    for path in [
+        "/jobs/a%2Fb",
+        "/jobs/%00",
+        "/jobs/%ff",
+        "/jobs/a%20b",
+        "/jobs/..%2f..",
+        &long,
+        "/jobs/%0d%0aX:%20y",
+        "/users/a%2Fb",
+        "/queues/%E2%82%AC",
+        "/runs/1",
+        "/runs/x",
+        "/runs/%ff",
+        "/tokens/1",
+        "/jobs/a/versions/x",
+        "/jobs/a/versions/-1",
+        "/jobs/a/versions/99999999999999999999999",
+    ] {
         let method = if path.starts_with("/tokens") { "DELETE" } else { "GET" };
         let answer = node.call(method, path, None).await.expect(400);
         assert_eq!(answer.code(), "invalid-parameter", "{path:.60}");
     }
-    for path in ["/nope", "/jobs/a/b/c", "/v2/jobs", "/jobs/", "//jobs", "/v1/nope", "/problems/x"] {
+    for path in ["/nope", "/jobs/a/b/c", "/v2/jobs", "/jobs/", "//jobs", "/v1/nope", "/problems/x"]
+    {
         node.get(path).await.expect(404);
     }
-    for path in ["/jobs/none", "/runs/0190a0a0-0000-7000-8000-000000000000", "/jobs/a/versions/9",
-        "/jobs/none/ledger", "/jobs/none/explain?at=2027-01-01T00:00:00Z", "/jobs/none/next",
-        "/users/none", "/queues/none"]
-    {
+    for path in [
+        "/jobs/none",
+        "/runs/0190a0a0-0000-7000-8000-000000000000",
+        "/jobs/a/versions/9",
+        "/jobs/none/ledger",
+        "/jobs/none/explain?at=2027-01-01T00:00:00Z",
+        "/jobs/none/next",
+        "/users/none",
+        "/queues/none",
+    ] {
         assert_eq!(node.get(path).await.expect(404).code(), "not-found", "{path}");
     }
-    for (method, path) in [("DELETE", "/jobs"), ("PUT", "/jobs"), ("POST", "/jobs/a"),
-        ("GET", "/auth/token"), ("TRACE", "/jobs"), ("BREW", "/runs"), ("GET", "/jobs/a/run")]
-    {
+    for (method, path) in [
+        ("DELETE", "/jobs"),
+        ("PUT", "/jobs"),
+        ("POST", "/jobs/a"),
+        ("GET", "/auth/token"),
+        ("TRACE", "/jobs"),
+        ("BREW", "/runs"),
+        ("GET", "/jobs/a/run"),
+    ] {
         let answer = node.call(method, path, None).await.expect(405);
         assert!(!answer.header("allow").is_empty(), "{method} {path}");
     }
@@ -240,16 +270,31 @@ async fn parameters_of_the_query_are_checked_by_name() {
         let answer = node.get(path).await.expect(400);
         assert!(pointers(&answer).contains(&name.to_owned()), "{path}: {:?}", pointers(&answer));
     }
-    for path in ["/jobs?limt=1", "/jobs/a?x=1", "/runs?page=2", "/users?x", "/audit?actr=a",
-        "/system/status?verbose", "/jobs/a/explain", "/events?type=run", "/jobs?limit",
-        "/jobs?cursor=abc", "/jobs?cursor=", "/runs?cursor=%00", "/audit?cursor=AAAAAAAAAAAAAAAA"]
-    {
+    for path in [
+        "/jobs?limt=1",
+        "/jobs/a?x=1",
+        "/runs?page=2",
+        "/users?x",
+        "/audit?actr=a",
+        "/system/status?verbose",
+        "/jobs/a/explain",
+        "/events?type=run",
+        "/jobs?limit",
+        "/jobs?cursor=abc",
+        "/jobs?cursor=",
+        "/runs?cursor=%00",
+        "/audit?cursor=AAAAAAAAAAAAAAAA",
+    ] {
         let answer = node.get(path).await.expect(400);
         assert_eq!(answer.code(), "invalid-parameter", "{path}");
     }
-    for path in ["/jobs/a/run?wait=61s", "/jobs/a/run?wait=soon", "/jobs/a/run?force=1",
-        "/jobs/a/pause?dry_run=x", "/jobs?dryrun=true"]
-    {
+    for path in [
+        "/jobs/a/run?wait=61s",
+        "/jobs/a/run?wait=soon",
+        "/jobs/a/run?force=1",
+        "/jobs/a/pause?dry_run=x",
+        "/jobs?dryrun=true",
+    ] {
         node.call("POST", path, None).await.expect(400);
     }
 }

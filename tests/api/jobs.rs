@@ -130,7 +130,8 @@ async fn a_run_is_started_shown_and_waited_for() {
     node.call("POST", &format!("/runs/{id}/retry"), None).await.expect(202);
     let logs = node.get(&format!("/runs/{id}/logs")).await.expect(200).json();
     assert_eq!(logs["closed"], true);
-    let text = node.with_headers("GET", &format!("/runs/{id}/logs"), &[("accept", "text/plain")], None);
+    let path = format!("/runs/{id}/logs");
+    let text = node.with_headers("GET", &path, &[("accept", "text/plain")], None);
     assert!(text.await.expect(200).header("content-type").starts_with("text/plain"));
 }
 

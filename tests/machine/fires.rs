@@ -276,7 +276,7 @@ fn raced(edit: serde_json::Value) -> World {
     let put = world.prepare(World::put_intent(working(edit)));
     world.now = at("2027-01-04T00:01:00Z");
     world.plan_once();
-    if world.entry(&[put.clone()])[0] == Err(Rejection::Stale) {
+    if world.entry(std::slice::from_ref(&put))[0] == Err(Rejection::Stale) {
         let Op::PutJob(put) = put.op else { unreachable!() };
         world.try_put(serde_json::Value::Object(put.spec.to_map())).unwrap();
     }

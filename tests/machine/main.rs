@@ -4,10 +4,14 @@
 
 mod world;
 
+mod access;
 mod chains;
 mod chance;
 mod fires;
 mod gates;
+mod golden;
+mod manual;
+mod oracle;
 mod overlap;
 mod places;
 mod property;

@@ -155,7 +155,7 @@ fn random_job(chance: &mut Chance) -> Value {
 }
 
 fn random_intent(chance: &mut Chance, state: &State) -> Intent {
-    let target = name(*chance.pick::<&str>(&JOBS));
+    let target = name(chance.pick::<&str>(&JOBS));
     match chance.below(12) {
         0..4 => {
             let mode = *chance.pick(&[PutMode::Upsert, PutMode::Create, PutMode::Update]);

@@ -26,7 +26,8 @@ fn nested(depth: usize, wrap: impl Fn(Value) -> Value) -> Value {
 fn a_reference_that_leads_back_to_itself_is_refused() {
     let circles = [
         json!({"$ref": "#"}),
-        json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
+        json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
+            "$ref": "#/$defs/a"}),
         json!({"allOf": [{"anyOf": [{"$ref": "#"}]}]}),
         json!({"not": {"$ref": "#"}}),
         json!({"if": {"$ref": "#"}}),
@@ -37,7 +38,8 @@ fn a_reference_that_leads_back_to_itself_is_refused() {
         json!({"$defs": {"a": {"$anchor": "x", "$ref": "#x"}}, "$ref": "#x"}),
         json!({"$id": "http://h/s", "allOf": [{"$ref": "s"}]}),
         json!({"$id": "http://h/s", "allOf": [{"$ref": "http://h/s"}]}),
-        json!({"allOf": [{"$id": "http://h/t", "$defs": {"a": {"$ref": "#"}}, "$ref": "#/$defs/a"}]}),
+        json!({"allOf": [{"$id": "http://h/t", "$defs": {"a": {"$ref": "#"}},
+            "$ref": "#/$defs/a"}]}),
         json!({"$ref": "#/%24defs/a", "$defs": {"a": {"$ref": "#/%24defs/a"}}}),
         json!({"$dynamicAnchor": "n", "allOf": [{"$dynamicRef": "#n"}]}),
         json!({"propertyNames": {"$ref": "#/propertyNames"}}),
@@ -85,7 +87,8 @@ fn doubling(levels: usize, wrap: fn(Value) -> Value) -> Value {
 
 #[test]
 fn schemas_that_grow_when_they_are_followed_are_refused() {
-    let wraps: [(&str, fn(Value) -> Value); 3] = [
+    type Wrap = fn(Value) -> Value;
+    let wraps: [(&str, Wrap); 3] = [
         ("in place", |next| next),
         ("by property", |next| json!({"properties": {"a": next}})),
         ("by item", |next| json!({"properties": {"a": {"items": next}}})),

@@ -56,6 +56,9 @@ pub struct World {
     pub script: BTreeMap<String, Vec<Ending>>,
     /// Off: attempts are assigned and nothing reports on them.
     pub executor: bool,
+    /// Every plan is proposed again later, as a leader does that has not heard the answer.
+    pub repeats: bool,
+    repeated: Vec<Command>,
     held: BTreeMap<Fence, Held>,
     boots: u128,
 }
@@ -121,6 +124,8 @@ impl World {
             index: 0,
             script: BTreeMap::new(),
             executor: true,
+            repeats: false,
+            repeated: Vec::new(),
             held: BTreeMap::new(),
             boots: 0,
         }
@@ -271,6 +276,10 @@ impl World {
             return Vec::new();
         }
         let answers = self.entry(&commands);
+        if self.repeats {
+            let earlier = std::mem::replace(&mut self.repeated, commands.clone());
+            self.entry(&[commands.clone(), earlier].concat());
+        }
         commands.into_iter().map(|command| command.op).zip(answers).collect()
     }
 

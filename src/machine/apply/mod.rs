@@ -26,6 +26,8 @@ mod nodes;
 mod report;
 mod trigger;
 
+pub use audit::{chain_hash, hex};
+
 use std::sync::Arc;
 
 use crate::model::{Event, JobNo, Name, RunId, RunStatus, Timestamp, limits};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::jwt::{self, Claims, Kind};
 use super::{Origin, token_text};
+use crate::consensus::SubmitError;
 use crate::model::{ApiToken, Scope, Span, Timestamp, User};
 use crate::service::{Caller, Error, Service};
 
@@ -35,6 +36,19 @@ impl Service {
                 Ok((Arc::clone(user), claims))
             }
             _ => Err(Error::Unauthenticated("the token was revoked; log in again".into())),
+        }
+    }
+
+    /// Returns once this node has applied what was committed before the call, so that a read
+    /// shows it, and a token that was revoked elsewhere is refused here. A follower answers
+    /// from what it has applied.
+    ///
+    /// # Errors
+    /// `Unavailable`: nobody leads.
+    pub async fn catch_up(&self) -> Result<(), Error> {
+        match self.consensus().read_barrier().await {
+            Ok(_) | Err(SubmitError::NoLeader { leader: Some(_) }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -60,7 +60,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 /// A random identity (UUID version 4), its failure to be told.
-pub(super) fn random_id() -> Result<Uuid, Error> {
+pub fn random_id() -> Result<Uuid, Error> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(internal)?;
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
@@ -88,8 +88,7 @@ pub(super) fn issue(
         kind,
     };
     let header = Header { kid: Some(key.id.to_string()), ..Header::new(Algorithm::HS256) };
-    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&key.secret))
-        .map_err(internal)
+    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&key.secret)).map_err(internal)
 }
 
 /// Checks signature, algorithm, key, kind and end. The error says what is wrong in general,

@@ -46,7 +46,7 @@ use crate::machine::prepare::{Intent, prepare};
 use crate::model::{Actor, Span};
 
 pub use self::audit::{AuditFilter, AuditVerdict};
-pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key};
+pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key, random_id};
 pub use self::login::Issued;
 pub use self::password::{generate_password, hash_password};
 pub use self::queues::QueueView;
@@ -71,11 +71,7 @@ pub struct Origin {
 
 impl Origin {
     fn actor(&self, name: impl Into<String>) -> Actor {
-        Actor {
-            name: name.into(),
-            from: self.from.clone(),
-            request_id: self.request_id.clone(),
-        }
+        Actor { name: name.into(), from: self.from.clone(), request_id: self.request_id.clone() }
     }
 
     fn address(&self) -> &str {

@@ -96,6 +96,9 @@ async fn what_is_not_decided_is_told_by_the_job() {
     let told = explain(&world, "a", "2027-03-01T13:30:00Z").await;
     says(&told, Verdict::NotNominal, &["13:00", "14:00"]);
     says(&explain(&world, "a", "2027-03-01T13:00:00Z").await, Verdict::Future, &["to come"]);
+    for far in ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"] {
+        assert_ne!(explain(&world, "a", far).await.verdict, Verdict::Future, "{far}");
+    }
     world.sleep_until("2027-03-01T13:00:01Z");
     says(&explain(&world, "a", "2027-03-01T13:00:00Z").await, Verdict::Undecided, &["leader"]);
 

@@ -85,6 +85,7 @@ async fn both_ends_of_a_window_count_and_ranges_reach_into_it() {
         ("2027-03-01T12:20:01Z", "2027-03-01T12:29:59Z", vec![]),
         ("2027-03-01T12:50:00Z", "2027-03-01T12:55:00Z", vec!["12:40-13:05 paused"]),
         ("2027-03-01T14:00:00Z", "2027-03-01T15:00:00Z", vec![]),
+        ("2027-03-01T15:00:00Z", "2027-03-01T12:00:00Z", vec![]),
     ] {
         for limit in [1, 1000] {
             let rows = walked(&world, (Some(from), Some(to)), limit).await;

@@ -162,7 +162,10 @@ async fn a_chain_does_not_reach_where_its_author_may_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_of_the_system_is_for_admins_to_give() {
     let world = World::new().await;
-    let shell = |command: &str| json!({"name": "a", "runner": {"type": "shell", "command": command, "user": "root"}});
+    let shell = |command: &str| {
+        let runner = json!({"type": "shell", "command": command, "user": "root"});
+        json!({"name": "a", "runner": runner})
+    };
     let (service, o) = (&world.service, WriteOptions::default());
     let c = caller(Role::Operator);
     let put = service.put_job(&c, map(shell("id")), PutMode::Upsert, o).await;

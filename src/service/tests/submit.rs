@@ -6,44 +6,51 @@ use super::world::{World, admin, keyed, map};
 use crate::consensus::SubmitError;
 use crate::machine::Rejection;
 use crate::model::RunStatus;
-use crate::service::{Error, PutMode, WriteOptions};
+use crate::service::{Error, JobView, PutMode, WriteOptions, Written};
 
-/// A node whose answers come too late: something else always keeps its one thread busy for
-/// longer than it waits.
-async fn deaf() -> World {
-    let world = World::bare(Duration::ZERO).await;
-    tokio::spawn(async {
-        loop {
-            std::thread::sleep(Duration::from_millis(3));
-            tokio::task::yield_now().await;
-        }
+/// Runs `test` with a node whose answers come too late: something else always keeps its one
+/// thread busy for longer than it waits.
+fn with_a_deaf_node(test: impl AsyncFnOnce(World)) {
+    // Timers are looked at between any two steps of tasks.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().event_interval(1).build().unwrap().block_on(async {
+        let world = World::bare(Duration::ZERO).await;
+        tokio::spawn(async {
+            loop {
+                std::thread::sleep(Duration::from_millis(3));
+                tokio::task::yield_now().await;
+            }
+        });
+        test(world).await;
     });
-    world
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn without_an_answer_a_write_may_have_been_carried_out() {
-    let world = deaf().await;
-    let o = WriteOptions::default();
-    let put = world.service.put_job(&admin(), map(json!({"name": "a"})), PutMode::Create, o).await;
-    let Err(Error::Unavailable { maybe_applied: true, detail, .. }) = put else {
-        panic!("{put:?}")
-    };
-    assert!(detail.contains("Idempotency-Key"), "{detail}");
+async fn create(world: &World, o: WriteOptions) -> Result<Written<JobView>, Error> {
+    world.service.put_job(&admin(), map(json!({"name": "a"})), PutMode::Create, o).await
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn with_a_key_a_write_without_an_answer_is_sent_again_and_done_once() {
-    let world = deaf().await;
-    let o = keyed(1, 1);
-    let put = world.service.put_job(&admin(), map(json!({"name": "a"})), PutMode::Create, o).await;
-    let put = put.unwrap();
-    assert!(put.created && put.meta.replayed);
-    assert_eq!(put.value.live.version, 1);
-    let run = world.service.trigger(&admin(), "a", Default::default(), false, keyed(2, 2)).await;
-    let run = run.unwrap();
-    assert_eq!(run.value.status, RunStatus::Succeeded);
-    assert_eq!(world.service.consensus().state().counters.run, 1);
+#[test]
+fn without_an_answer_a_write_may_have_been_carried_out() {
+    with_a_deaf_node(async |world| {
+        let put = create(&world, WriteOptions::default()).await;
+        let Err(Error::Unavailable { maybe_applied: true, detail, .. }) = put else {
+            panic!("{put:?}")
+        };
+        assert!(detail.contains("Idempotency-Key"), "{detail}");
+    });
+}
+
+#[test]
+fn with_a_key_a_write_without_an_answer_is_sent_again_and_done_once() {
+    with_a_deaf_node(async |world| {
+        let put = create(&world, keyed(1, 1)).await.unwrap();
+        assert!(put.created && put.meta.replayed);
+        assert_eq!(put.value.live.version, 1);
+        let (service, o) = (&world.service, keyed(2, 2));
+        let run = service.trigger(&admin(), "a", Default::default(), false, o).await.unwrap();
+        assert_eq!(run.value.status, RunStatus::Succeeded);
+        assert_eq!(service.consensus().state().counters.run, 1);
+    });
 }
 
 #[test]

@@ -36,6 +36,8 @@ async fn a_stopped_node_is_not_ready_and_takes_no_writes() {
         panic!("not unavailable")
     };
     assert!(!maybe_applied);
+    let reasons = world.service.ready().unwrap_err();
+    assert!(!reasons.is_empty(), "{reasons:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,74 @@
+//! The command line.
+//!
+//! Owns: arguments, exit codes, what goes to standard output (results) and to standard error
+//! (talk). Does not own: anything a command does.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration (EX_CONFIG of
+//! sysexits.h).
+//!
+//! To add a command: a variant of [`Command`], an arm in [`main`], docs/cli.md.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::node::{self, Config, config::Flags};
+
+/// A job scheduler managed over REST.
+#[derive(Parser)]
+#[command(name = "cronapi", version, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a node
+    ///
+    /// Example: cronapi serve --data ./state --listen 127.0.0.1:8000
+    Serve(Box<Flags>),
+    /// Print the OpenAPI document of the REST API
+    Openapi,
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(flags) => serve(&flags),
+        Command::Openapi => {
+            println!("{}", crate::api::openapi());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(flags: &Flags) -> ExitCode {
+    let config = match Config::load(flags, &|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(faults) => {
+            for fault in faults {
+                eprintln!("cronapi: {fault}");
+            }
+            return ExitCode::from(78);
+        }
+    };
+    if let Err(error) = node::telemetry::start(&config.log, config.log_json) {
+        eprintln!("cronapi: {error}");
+        return ExitCode::from(78);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cronapi: no async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(node::serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("cronapi: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

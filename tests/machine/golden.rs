@@ -1,0 +1,276 @@
+//! Commands and a state as earlier builds wrote them: today's code reads them, and writes
+//! the same bytes again. `UPDATE_GOLDEN=1 cargo test --test machine golden` writes new ones;
+//! an old file is never changed by hand: what it holds stands in somebody's log.
+
+use std::path::PathBuf;
+
+use cronapi::machine::command::{
+    AuditNote, Command, End, Next, Op, OutputChunk, Place, PutJob, Range, RequestKey, SigningKey,
+    TriggerRun, TrimKey,
+};
+use cronapi::machine::prepare::Intent;
+use cronapi::machine::{State, invariants};
+use cronapi::model::{
+    ApiToken, Outcome, Role, RunId, RunStatus, Scope, SkipReason, Timestamp, Usage, User,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::world::{World, actor, at, name, parameters, spec};
+
+fn file(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
+}
+
+/// Reads the file and writes what it read: the same bytes, and the same value as `now`.
+fn keeps<T>(path: &str, now: &T)
+where
+    T: Serialize + DeserializeOwned + PartialEq,
+{
+    let path = file(path);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, rmp_serde::to_vec_named(now).unwrap()).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let read: T = rmp_serde::from_slice(&bytes).unwrap();
+    assert!(rmp_serde::to_vec_named(&read).unwrap() == bytes, "{} changes", path.display());
+    assert!(read == *now, "{} reads as another value", path.display());
+}
+
+fn t(secs: i64) -> Timestamp {
+    Timestamp::from_micros(at("2027-01-04T00:00:00Z").micros() + secs * 1_000_000 + 250_000)
+}
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + n)
+}
+
+fn user() -> User {
+    let scope = Scope { jobs: vec!["etl-*".into()], tags: vec!["nightly".into()] };
+    let password = "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".to_string();
+    let (role, epoch) = (Role::Operator, 3);
+    let (created_at, updated_at) = (t(1), t(2));
+    User { uid: id(1), name: name("ann"), role, scope, password, epoch, created_at, updated_at }
+}
+
+fn token() -> ApiToken {
+    ApiToken {
+        id: id(2),
+        name: "deploy".into(),
+        owner: name("ann"),
+        owner_uid: id(1),
+        role: Role::Runner,
+        scope: Scope::default(),
+        hash: [7; 32],
+        created_at: t(3),
+        expires_at: Some(t(4)),
+        last_used_at: None,
+    }
+}
+
+fn definition() -> cronapi::model::JobSpec {
+    spec(json!({
+        "name": "full", "description": "every field", "tags": ["a", "b"], "enabled": false,
+        "expr": "0 5 * * *", "timezone": "Europe/London", "jitter": "30s", "max_runs": 3,
+        "start_at": "2027-01-01T00:00:00Z", "end_at": "2028-01-01T00:00:00Z", "is_async": true,
+        "calendars": [{"exclude": ["2027-12-25"], "include": ["2027-01-01..2027-12-31"]}],
+        "dst_fold": "both", "dst_gap": "skip",
+        "runner": {"type": "http", "url": "http://127.0.0.1/x", "headers": {"x": "y"},
+            "expect_status": [200, "300-399"]},
+        "parameters": {"a": [1, 2.5, null, -3, {"b": "c"}]},
+        "parameters_schema": {"type": "object", "properties": {"a": {"type": "array"}}},
+        "timeout": "5m", "kill_grace": "3s", "overlap": "queue_one", "max_concurrent": 2,
+        "retry": {"max_attempts": 3, "multiplier": 1.5, "jitter": "1s", "on": ["lost"]},
+        "misfire": {"policy": "all", "window": "2h", "max": 5},
+        "dependencies": ["d"], "dependency_timeout": "90s", "on_failure": ["f"],
+        "on_success": ["b", {"job": "c", "parameters": {"x": "${result}"}}], "on_finish": ["g"],
+        "queue": "q", "priority": -5,
+        "placement": {"require": {"zone": "a"}, "prefer": {"disk": "ssd"}},
+        "retention": {"count": 9, "age": "1d", "bytes": 1000000},
+    }))
+}
+
+fn job_ops() -> Vec<(&'static str, Op)> {
+    let range = Range {
+        from: t(0),
+        until: t(60),
+        count: Some(2),
+        outcome: Outcome::Skipped,
+        reason: Some(SkipReason::Misfire),
+    };
+    let gone = Range { count: None, outcome: Outcome::Superseded, reason: None, ..range };
+    let next = Some(Next { nominal: t(120), due: t(130) });
+    let place = Some(Place { node: 2, boot: id(3) });
+    let put = PutJob {
+        spec: definition().into(),
+        based_on: Some((7, 2)),
+        pinned: true,
+        next,
+        settled: Some(range),
+        verb: "update".into(),
+    };
+    let trigger = TriggerRun {
+        no: 7,
+        version: 3,
+        parameters: parameters(json!({"k": "v"})),
+        force: true,
+        cause: Some(RunId::new(t(5), 7, 9)),
+        place,
+    };
+    vec![
+        ("put_job", Op::PutJob(Box::new(put))),
+        ("delete_job", Op::DeleteJob { no: 7, based_on: 3, pinned: false, settled: Some(gone) }),
+        ("fire", Op::Fire { no: 7, version: 3, scheduled_for: t(60), next, place }),
+        ("skip", Op::Skip { no: 7, version: 3, range, next: None }),
+        ("trigger", Op::Trigger(Box::new(trigger))),
+        ("set_queue", Op::SetQueue { name: name("q"), concurrency: Some(4) }),
+    ]
+}
+
+fn run_ops() -> Vec<(&'static str, Op)> {
+    let (run, place) = (RunId::new(t(60), 7, 11), Place { node: 2, boot: id(3) });
+    let (attempt, fence) = (2, 99);
+    let end = End {
+        status: RunStatus::Failed,
+        started_at: Some(t(61)),
+        finished_at: t(62),
+        exit_code: Some(-9),
+        signal: Some(9),
+        http_status: Some(503),
+        error: Some("no".into()),
+        result: Some(json!({"n": [1, -2.5, "x", null, true]})),
+        usage: Some(Usage { cpu_ms: 12, peak_memory_bytes: 1 << 33 }),
+    };
+    let chunk = OutputChunk { seq: 4, stream: 'e', at: t(61), bytes: vec![0, 255, 10] };
+    let keys = vec![
+        TrimKey::Run { id: run, outputs: vec![(1, 0), (2, 7)] },
+        TrimKey::Ledger { no: 7, nominal: t(0) },
+        TrimKey::Version { no: 7, version: 1 },
+        TrimKey::Feed { first: 300 },
+    ];
+    vec![
+        ("assign", Op::Assign { run, attempt, place }),
+        ("refuse", Op::Refuse { run, error: "/parameters/n: no".into() }),
+        ("due", Op::Due { run }),
+        ("started", Op::Started { run, attempt, fence, started_at: t(61) }),
+        ("ended", Op::Ended { run, attempt, fence, end: Box::new(end) }),
+        ("output", Op::Output { run, attempt, fence, chunks: vec![chunk] }),
+        ("cancel", Op::Cancel { run }),
+        ("trim", Op::Trim { keys }),
+    ]
+}
+
+fn cluster_ops() -> Vec<(&'static str, Op)> {
+    let labels = [("region".to_string(), "eu".to_string())].into();
+    let address = "10.0.0.2:8001".to_string();
+    let key = SigningKey { id: id(4), secret: [9; 32] };
+    let note = AuditNote {
+        at: t(9),
+        actor: actor("eve"),
+        action: "login.failed".into(),
+        target: "ann".into(),
+        change: json!({"why": "password"}),
+    };
+    let ann = || name("ann");
+    vec![
+        ("bootstrap", Op::Bootstrap { signing_key: key.clone(), admin: Box::new(user()) }),
+        ("node_up", Op::NodeUp { node: 2, boot: id(3), address, slots: 8, labels }),
+        ("node_draining", Op::NodeDraining { node: 2, boot: id(3) }),
+        ("create_user", Op::CreateUser { user: Box::new(user()) }),
+        ("set_role", Op::SetRole { name: ann(), role: Role::Admin, scope: Scope::default() }),
+        ("set_password", Op::SetPassword { name: ann(), password: "$argon2id$x".into() }),
+        ("revoke_user", Op::RevokeUser { name: ann() }),
+        ("delete_user", Op::DeleteUser { name: ann() }),
+        ("create_token", Op::CreateToken { token: Box::new(token()) }),
+        ("delete_token", Op::DeleteToken { id: id(2) }),
+        ("token_used", Op::TokenUsed { id: id(2) }),
+        ("rotate_key", Op::RotateKey { signing_key: key }),
+        ("note", Op::Note { entries: vec![note] }),
+    ]
+}
+
+/// The name of the file of each kind of step; a new kind does not compile until it has one.
+fn file_of(op: &Op) -> &'static str {
+    match op {
+        Op::Bootstrap { .. } => "bootstrap",
+        Op::PutJob(_) => "put_job",
+        Op::DeleteJob { .. } => "delete_job",
+        Op::Fire { .. } => "fire",
+        Op::Skip { .. } => "skip",
+        Op::Trigger(_) => "trigger",
+        Op::Assign { .. } => "assign",
+        Op::Refuse { .. } => "refuse",
+        Op::Due { .. } => "due",
+        Op::Started { .. } => "started",
+        Op::Ended { .. } => "ended",
+        Op::Output { .. } => "output",
+        Op::Cancel { .. } => "cancel",
+        Op::NodeUp { .. } => "node_up",
+        Op::NodeDraining { .. } => "node_draining",
+        Op::CreateUser { .. } => "create_user",
+        Op::SetRole { .. } => "set_role",
+        Op::SetPassword { .. } => "set_password",
+        Op::RevokeUser { .. } => "revoke_user",
+        Op::DeleteUser { .. } => "delete_user",
+        Op::CreateToken { .. } => "create_token",
+        Op::DeleteToken { .. } => "delete_token",
+        Op::TokenUsed { .. } => "token_used",
+        Op::RotateKey { .. } => "rotate_key",
+        Op::Note { .. } => "note",
+        Op::SetQueue { .. } => "set_queue",
+        Op::Trim { .. } => "trim",
+    }
+}
+
+#[test]
+fn commands_of_every_kind_are_read_and_written_as_before() {
+    let all = [job_ops(), run_ops(), cluster_ops()].concat();
+    let mut kinds = std::collections::BTreeSet::new();
+    for (kind, op) in all {
+        assert_eq!(file_of(&op), kind);
+        assert!(kinds.insert(kind));
+        let request = RequestKey { key: id(5), fingerprint: id(6) };
+        let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
+        keeps(&format!("commands/{kind}.msgpack"), &command);
+    }
+    assert_eq!(kinds.len(), 27, "one file for every kind of step");
+}
+
+/// A state with something in every table.
+fn busy_state() -> State {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    let key = SigningKey { id: id(4), secret: [9; 32] };
+    let admin = User { role: Role::Admin, scope: Scope::default(), ..user() };
+    world.op(Op::Bootstrap { signing_key: key, admin: Box::new(admin) }).unwrap();
+    world.submit(Intent::Plain(Box::new(Op::CreateToken { token: Box::new(token()) }))).unwrap();
+    world.op(Op::SetQueue { name: name("q"), concurrency: Some(4) }).unwrap();
+    world.labelled(1, 3, &[("zone", "a")]);
+    world.labelled(1, 3, &[("zone", "a")]);
+    let full = serde_json::Value::Object(definition().to_map());
+    let request = RequestKey { key: id(5), fingerprint: id(6) };
+    world.submit_as(World::put_intent(full), Some(actor("ann")), Some(request)).unwrap();
+    world.work(json!({"name": "d"}));
+    world.work(json!({"name": "gated", "expr": "* * * * *", "dependencies": ["d"]}));
+    world.work(json!({"name": "rows", "overlap": "queue_all", "queue": "q"}));
+    world.work(json!({"name": "again", "retry": {"max_attempts": 2, "delay": "1h"}}));
+    world.script("rows", &[(RunStatus::Succeeded, 900)]);
+    world.script("again", &[(RunStatus::Failed, 0)]);
+    for job in ["rows", "rows", "again"] {
+        world.trigger(job);
+    }
+    world.run_until("2027-01-04T00:01:30Z");
+    world.state
+}
+
+#[test]
+fn a_state_is_read_and_written_as_before() {
+    let state = busy_state();
+    assert!(!state.timers.is_empty() && !state.gated.is_empty() && !state.placed.is_empty());
+    keeps("state/checkpoint.msgpack", &state);
+    let bytes = std::fs::read(file("state/checkpoint.msgpack")).unwrap();
+    let read: State = rmp_serde::from_slice(&bytes).unwrap();
+    assert_eq!(invariants::check(&read), Vec::<String>::new());
+}
