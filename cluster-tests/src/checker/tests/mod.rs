@@ -55,7 +55,7 @@ fn skip_row(h: &mut History, job: &str, second: i64, reason: &str, late_ms: i64)
     row.decided_at = row.nominal_time.plus_ms(late_ms);
 }
 
-fn mark_of<'a>(h: &'a mut History, second: i64, end: bool) -> &'a mut crate::witness::Mark {
+fn mark_of(h: &mut History, second: i64, end: bool) -> &mut crate::witness::Mark {
     let nominal = Some(at(second * 1_000));
     let found = |mark: &&mut crate::witness::Mark| {
         mark.job == "beat" && mark.nominal == nominal && mark.end == end
@@ -98,6 +98,11 @@ const FAULTS: &[(&str, &str, Plant)] = &[
         h.marks.push(mark);
     }),
     ("one start an attempt", "a torn line", |h| h.unreadable.push("0190 1".into())),
+    ("one run a nominal time", "a time that was started as two runs", |h| {
+        let mut mark = mark_of(h, 4, false).clone();
+        (mark.run, mark.fence) = ("0190-second".into(), mark.fence + 500);
+        h.marks.push(mark);
+    }),
     ("known attempts only", "a start nobody knows", |h| {
         mark_of(h, 4, false).run = "0190-unknown".into();
     }),
