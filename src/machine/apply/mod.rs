@@ -26,8 +26,6 @@ mod nodes;
 mod report;
 mod trigger;
 
-pub use audit::{chain_hash, hex};
-
 use std::sync::Arc;
 
 use crate::model::{Event, JobNo, Name, RunId, RunStatus, Timestamp, limits};
@@ -37,7 +35,7 @@ use super::history::Output;
 use super::reply::{Answer, Rejection, Reply};
 use super::state::{Job, OpenRun, Remembered, State};
 
-pub use self::audit::chain_hash;
+pub use self::audit::{chain_hash, hex};
 
 /// Applies the commands of one log entry, in order. Each is answered on its own.
 pub fn apply_entry(
