@@ -76,6 +76,9 @@ pub struct Run {
     pub finished_at: Option<Moment>,
     /// Where it is.
     pub status: String,
+    /// What it waits for, or why it was skipped.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Why it was skipped, in one word.
     #[serde(default)]
     pub skip: Option<String>,

@@ -14,7 +14,8 @@ use crate::moment::Moment;
 /// How long open runs may take to end once nothing starts any more.
 const QUIET_MAX: Duration = Duration::from_secs(120);
 
-/// Waits until no run is open. Gives those that still are when patience is over.
+/// Waits until no run is open. Those that wait for dependencies which no longer run are
+/// cancelled. Gives those that are open when patience is over.
 ///
 /// # Errors
 /// There is no answer.
@@ -24,6 +25,17 @@ pub async fn quiet(client: &Client) -> Result<Vec<Run>, Error> {
         let open: Vec<Run> = client.list("/runs?status=waiting,queued,assigned,running").await?;
         if open.is_empty() || Instant::now() >= deadline {
             return Ok(open);
+        }
+        let at_gate = |run: &Run| {
+            let why = run.reason.as_deref().unwrap_or_default();
+            run.status == "waiting" && why.contains("dependencies")
+        };
+        if open.iter().all(at_gate) {
+            for run in &open {
+                // It may end by itself meanwhile, which is as good.
+                let path = format!("/runs/{}/cancel", run.id);
+                client.send(Method::POST, &path, None, Some("cancel")).await?;
+            }
         }
         sleep(Duration::from_millis(100)).await;
     }

@@ -7,6 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::Api;
 use super::problem::ProblemBody;
+use crate::model::Event;
 
 const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST. \
     Get a token from `POST /auth/token` and send it as `Authorization: Bearer <token>`. \
@@ -16,7 +17,7 @@ const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "CronAPI", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, Event)),
     tags(
         (name = "auth", description = "Sessions"),
         (name = "jobs", description = "Definitions, schedules, and what became of each time"),
@@ -104,6 +105,9 @@ fn finish_components(components: &mut Value) {
     }
     named_by_path["description"] = json!("A job's definition; its name may be left out.");
     schemas["JobFields"] = named_by_path;
+    schemas["SentEvent"]["properties"]["data"]["contentMediaType"] = json!("application/json");
+    schemas["SentEvent"]["properties"]["data"]["contentSchema"] =
+        json!({ "anyOf": [reference("Event"), reference("LogLine"), { "type": "object" }] });
     schemas["JobView"]["properties"]["warnings"] = json!({
         "type": "array",
         "items": { "type": "string" },

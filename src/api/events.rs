@@ -13,7 +13,7 @@ use super::Api;
 use super::guard::{Bearer, Who};
 use super::problem::Problem;
 use super::query::Query;
-use super::stream::{self, Live, Next};
+use super::stream::{self, Live, Next, SentEvent};
 use crate::model::{Event, Name};
 use crate::service::EventFilter;
 
@@ -53,7 +53,7 @@ struct EventsQuery {
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")
 ), responses(
     (status = 200, description = "The stream; `data` of each event is an Event.",
-        content_type = "text/event-stream", body = Event)
+        content_type = "text/event-stream", body = SentEvent)
 ))]
 async fn events(
     State(api): State<Api>,

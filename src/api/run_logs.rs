@@ -20,7 +20,7 @@ use super::guard::{Bearer, Who};
 use super::path::{Path, RunPath};
 use super::problem::Problem;
 use super::query::Query;
-use super::stream::{self, Live, Next};
+use super::stream::{self, Live, Next, SentEvent};
 use crate::model::RunId;
 use crate::model::limits::PAGE_MAX;
 use crate::service::{Caller, LogLine, LogPage, LogPosition, Service};
@@ -72,7 +72,7 @@ fn position(text: &str) -> Option<LogPosition> {
 ), responses((status = 200, description = "The output.", content(
     (RunOutput = "application/json"),
     (String = "text/plain"),
-    (LogLine = "text/event-stream")
+    (SentEvent = "text/event-stream")
 ))))]
 async fn run_logs(
     State(api): State<Api>,

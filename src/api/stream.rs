@@ -21,6 +21,19 @@ const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Events that wait for a slow client; then the stream waits too.
 const WAITING_MAX: usize = 64;
 
+/// A server-sent event.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "a schema, never a value")]
+pub(super) struct SentEvent {
+    /// What it is: the type of an event, `line`, `reset` or `end`.
+    event: String,
+    /// Its place, for `Last-Event-ID`.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// JSON as text.
+    data: String,
+}
+
 /// Why a stream has nothing to wait for any more, or that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {

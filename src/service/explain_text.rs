@@ -68,12 +68,7 @@ pub(super) fn sentence(
         Case::BeforeCreation => {
             format!("{name} did not exist at {at}: it was created at {}.", job.created_at)
         }
-        Case::Future { off: true, .. } => format!(
-            "{at} is to come, and will be skipped: a calendar of {name} leaves its day out."
-        ),
-        Case::Future { due, .. } => {
-            format!("{at} is to come: {name} will run at {due}{}.", spread(due.since(at)))
-        }
+        Case::Future { due, off } => to_come(job, at, *due, *off),
         Case::Over => {
             let most = job.spec.max_runs.map_or_else(String::new, |most| {
                 format!(" after {} of at most {most} scheduled runs", job.live.fired)
@@ -94,13 +89,7 @@ pub(super) fn sentence(
         Case::Paused { come: false } => {
             format!("{at} is to come, and will be skipped unless {name} is resumed before.")
         }
-        Case::Undecided { leader: true } => {
-            format!("{at} has come, and the leader is about to decide it.")
-        }
-        Case::Undecided { leader: false } => format!(
-            "{at} has come, but no leader is known that could decide it; when there is one, the \
-             misfire policy of {name} says what becomes of it."
-        ),
+        Case::Undecided { leader } => undecided(job, at, *leader),
         Case::Forgotten => format!(
             "{at} is a nominal time of {name}, but nothing is known of it any more: its record \
              is older than the history that is kept."
@@ -108,11 +97,31 @@ pub(super) fn sentence(
     }
 }
 
-fn spread(jitter: Span) -> String {
-    if jitter == Span::ZERO {
-        return String::new();
+fn to_come(job: &Job, at: Timestamp, due: Timestamp, off: bool) -> String {
+    let name = &job.spec.name;
+    if off {
+        return format!(
+            "{at} is to come, and will be skipped: a calendar of {name} leaves its day out."
+        );
     }
-    format!(", {jitter} after its nominal time because of its jitter")
+    match due.since(at) {
+        Span::ZERO => format!("{at} is to come: {name} will run at {due}."),
+        jitter => format!(
+            "{at} is to come: {name} will run at {due}, {jitter} after its nominal time because \
+             of its jitter."
+        ),
+    }
+}
+
+fn undecided(job: &Job, at: Timestamp, leader: bool) -> String {
+    if leader {
+        return format!("{at} has come, and the leader is about to decide it.");
+    }
+    let name = &job.spec.name;
+    format!(
+        "{at} has come, but no leader is known that could decide it; when there is one, the \
+         misfire policy of {name} says what becomes of it."
+    )
 }
 
 fn fired(run: &Run, at: Timestamp) -> String {

@@ -32,7 +32,6 @@ pub fn hash() -> String {
 
 pub struct Node {
     pub router: Router,
-    pub service: Service,
     pub consensus: Handle,
     pub clock: Arc<Manual>,
     pub stop: watch::Sender<bool>,
@@ -107,8 +106,8 @@ impl Node {
         });
         let mut options = api::Options::new(stopped);
         tune(&mut options);
-        let router = api::router(service.clone(), options);
-        let mut node = Node { router, service, consensus, clock, stop, admin: String::new() };
+        let router = api::router(service, options);
+        let mut node = Node { router, consensus, clock, stop, admin: String::new() };
         let admin = Box::new(user("admin", Role::Admin));
         node.submit(Op::Bootstrap { signing_key: new_signing_key().unwrap(), admin }).await;
         node.admin = node.login("admin").await;

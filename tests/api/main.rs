@@ -6,4 +6,5 @@ mod document;
 mod fixture;
 mod input;
 mod jobs;
+mod server;
 mod streams;

@@ -1,7 +1,7 @@
 //! Contract sections 7 and 8 as far as the log decides them: idempotency keys, users, tokens,
 //! keys, and the audit chain.
 
-use cronapi::machine::apply::{chain_hash, hex};
+use cronapi::machine::apply::chain_hash;
 use cronapi::machine::command::{AuditNote, Op, RequestKey, SigningKey};
 use cronapi::machine::history::unpack;
 use cronapi::machine::prepare::{Intent, PutMode};
@@ -195,6 +195,10 @@ fn a_new_password_and_a_revocation_raise_the_epoch_and_two_keys_are_kept() {
 fn audit(world: &World) -> Vec<AuditRecord> {
     let blocks = world.rows.iter().filter(|(key, _)| key[0] == b'a');
     blocks.flat_map(|(_, row)| unpack::<Vec<AuditRecord>>(row).unwrap()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The place of the first record that does not follow from the ones before it.

@@ -11,7 +11,7 @@ use cronapi::machine::command::{
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{State, invariants};
 use cronapi::model::{
-    ApiToken, Outcome, Role, RunId, RunStatus, Scope, SkipReason, Timestamp, Usage, User,
+    ApiToken, LedgerRow, Outcome, Role, RunId, RunStatus, Scope, SkipReason, Timestamp, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,7 +36,8 @@ where
     }
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let read: T = rmp_serde::from_slice(&bytes).unwrap();
-    assert!(rmp_serde::to_vec_named(&read).unwrap() == bytes, "{} changes", path.display());
+    let again = rmp_serde::to_vec_named(&read).unwrap();
+    assert!(again == bytes, "{} is written otherwise than it was", path.display());
     assert!(read == *now, "{} reads as another value", path.display());
 }
 
@@ -145,11 +146,22 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         usage: Some(Usage { cpu_ms: 12, peak_memory_bytes: 1 << 33 }),
     };
     let chunk = OutputChunk { seq: 4, stream: 'e', at: t(61), bytes: vec![0, 255, 10] };
+    let row = LedgerRow {
+        nominal_time: t(0),
+        until: None,
+        count: None,
+        outcome: Outcome::Fired,
+        reason: None,
+        run_id: Some(run),
+        decided_at: t(1),
+        version: 3,
+    };
     let keys = vec![
-        TrimKey::Run { id: run, outputs: vec![(1, 0), (2, 7)] },
+        TrimKey::Run { id: run, outputs: vec![(1, 0), (2, 7)], ledger: Some(Box::new(row)) },
         TrimKey::Ledger { no: 7, nominal: t(0) },
         TrimKey::Version { no: 7, version: 1 },
         TrimKey::Feed { first: 300 },
+        TrimKey::Gone { no: 6 },
     ];
     vec![
         ("assign", Op::Assign { run, attempt, place }),

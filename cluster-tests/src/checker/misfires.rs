@@ -18,7 +18,7 @@ pub(super) fn by_policy(history: &History, findings: &mut Findings) {
             if definition.schedule.is_none() {
                 continue;
             }
-            if let Some(what) = wrong_skip(definition, row) {
+            if let Some(what) = wrong_skip(life, definition, row) {
                 findings.add(&life.name, what, vec![format!("ledger: {row:?}")]);
             }
             if row.outcome == "fired"
@@ -32,23 +32,26 @@ pub(super) fn by_policy(history: &History, findings: &mut Findings) {
     }
 }
 
-fn late(row: &Row) -> i64 {
-    row.decided_at.ms_since(row.nominal_time)
-}
-
-fn wrong_skip(definition: &Definition, row: &Row) -> Option<String> {
-    let reason = row.reason.as_deref()?;
-    let late = late(row);
-    match reason {
-        "misfire" if definition.misfire == Policy::All => {
-            Some("all were to be caught up, and some were skipped".into())
+fn wrong_skip(life: &Life, definition: &Definition, row: &Row) -> Option<String> {
+    let late = |time: Moment| row.decided_at.ms_since(time);
+    let first = late(row.nominal_time);
+    // A range ends on a whole second after its last time.
+    let last = late(row.until.map_or(row.nominal_time, |until| until.plus_ms(-1_000)));
+    match (row.reason.as_deref()?, definition.misfire) {
+        ("misfire", Policy::All) => Some("all were to be caught up, and some were skipped".into()),
+        ("misfire", Policy::Skip) if last < GRACE_MS => {
+            Some(format!("skipped as missed, {last} ms late only"))
         }
-        "misfire" if late < GRACE_MS => Some(format!("skipped as missed, {late} ms late only")),
-        // A range has rows younger than the window's edge by the second that it ends on.
-        "window_passed" if late < definition.window_s * 1_000 => {
-            Some(format!("skipped as too old, {late} ms late only"))
+        // All but the newest of those that are due, if the oldest of them was missed.
+        ("misfire", Policy::Latest) => {
+            let from = row.until.map_or(row.nominal_time, |until| until.plus_ms(-1_000));
+            let schedule = definition.schedule?;
+            let newer = schedule.between(life.created, from, row.decided_at);
+            newer.is_empty().then(|| "skipped as missed, and was the latest".into())
         }
-        "window_passed" if late < GRACE_MS => Some(format!("{late} ms late is not missed")),
+        ("window_passed", _) if first < definition.window_s * 1_000 || first < GRACE_MS => {
+            Some(format!("skipped as too old, {first} ms late only"))
+        }
         _ => None,
     }
 }

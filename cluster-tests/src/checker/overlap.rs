@@ -52,13 +52,14 @@ fn spans<'a>(
 }
 
 /// When an attempt that wrote no end was over: as its node says, or, when that was killed
-/// with it, at that moment. What the kill left running is ended before the next start.
+/// with it, before the next process of the node starts anything: it ends leftovers first.
+/// An attempt may begin to write a moment after the kill of its node.
 fn unwritten_end(history: &History, run: &Run, start: &Mark) -> Moment {
     let attempt = run.attempts.iter().find(|attempt| attempt.attempt == start.attempt);
     let told = attempt.filter(|attempt| attempt.status != "lost");
-    let told = told.and_then(|attempt| attempt.finished_at);
-    let ended = history.boots.iter().filter_map(|boot| boot.ended).find(|end| *end >= start.at);
-    told.or(ended).unwrap_or(start.at)
+    let assigned = attempt.map_or(start.at, |attempt| attempt.assigned_at);
+    let next = history.boots.iter().map(|boot| boot.spawned).find(|spawned| *spawned > assigned);
+    told.and_then(|attempt| attempt.finished_at).or(next).unwrap_or(start.at)
 }
 
 fn side_by_side(

@@ -10,6 +10,8 @@ pub use super::schema::compile;
 
 /// Faults of one set of parameters that are told; more are counted.
 const FAULTS_MAX: usize = 20;
+/// Values within a set of parameters, past which only its first fault is told.
+const NODES_MAX: usize = 500;
 /// Characters of a pointer and of the words of a fault.
 const TOLD_MAX: (usize, usize) = (256, 500);
 
@@ -27,8 +29,16 @@ fn faults(
     pointer: &str,
     counts: impl Fn(&ValidationErrorKind) -> bool,
 ) -> Vec<Invalid> {
-    validator
-        .iter_errors(value)
+    // All faults are gathered before the first is told: of a large value, only one is.
+    let first = match validator.validate(value) {
+        Err(fault) if nodes(value) > NODES_MAX && counts(fault.kind()) => Some(fault),
+        Err(_) => None,
+        Ok(()) => return Vec::new(),
+    };
+    let rest = first.is_none().then(|| validator.iter_errors(value)).into_iter().flatten();
+    first
+        .into_iter()
+        .chain(rest)
         .filter(|fault| counts(fault.kind()))
         .take(FAULTS_MAX)
         .map(|fault| {
@@ -43,6 +53,14 @@ fn faults(
             Invalid::new(format!("{pointer}{at}"), text)
         })
         .collect()
+}
+
+fn nodes(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(nodes).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(nodes).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 /// The schema itself, and the defaults against it. Without a schedule a caller may still

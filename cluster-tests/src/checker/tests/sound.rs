@@ -110,6 +110,7 @@ impl Builder {
             fired_at: at(ms),
             finished_at: Some(at(end)),
             status: status.into(),
+            reason: None,
             skip: None,
             attempts: vec![attempt],
         };
