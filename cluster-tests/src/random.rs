@@ -15,7 +15,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn draw(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,12 +25,12 @@ impl Random {
 
     /// A number of `low..=high`.
     pub fn within(&mut self, low: u64, high: u64) -> u64 {
-        low + self.draw() % (high - low + 1)
+        low + self.number() % (high - low + 1)
     }
 
     /// True in `percent` of 100 cases.
     pub fn chance(&mut self, percent: u64) -> bool {
-        self.draw() % 100 < percent
+        self.number() % 100 < percent
     }
 
     /// One of the items.
