@@ -137,7 +137,9 @@ const FAULTS: &[(&str, &str, Plant)] = &[
         run.status = "failed".into();
         run.attempts[0].status = "failed".into();
     }),
-    ("outcomes agree", "lost without a kill", |h| h.boots[0].ended = Some(at(30_000))),
+    ("outcomes agree", "lost without a kill", |h| {
+        (h.boots[0].ended, h.boots[0].gone) = (Some(at(30_000)), Some(at(30_010)));
+    }),
     ("overlap", "two at a time", |h| {
         mark_of(h, 4, true).at = at(6_050);
     }),
