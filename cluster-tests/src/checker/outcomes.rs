@@ -96,10 +96,8 @@ impl Case<'_> {
             {
                 wrong("cancelled although nobody asked for it");
             }
-            "lost" => {
-                if !history.ended_within(attempt.assigned_at, ended_at) {
-                    wrong("lost although its node was up all the time");
-                }
+            "lost" if !history.ended_within(attempt.assigned_at, ended_at) => {
+                wrong("lost although its node was up all the time");
             }
             _ => {}
         }
