@@ -69,7 +69,7 @@ impl Answer {
 
 pub fn user(name: &str, role: Role) -> User {
     User {
-        uid: Uuid::now_v7(),
+        uid: Uuid::from_u128(name.bytes().fold(7, |sum, b| sum << 4 ^ u128::from(b))),
         name: Name::parse(name).unwrap(),
         role,
         scope: Scope::default(),
