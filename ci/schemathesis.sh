@@ -25,10 +25,12 @@ trap stop EXIT
 trap 'exit 130' INT TERM
 
 free_port() {
-    python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
+    python3 - <<'PYTHON'
+import socket
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    print(free.getsockname()[1])
+PYTHON
 }
 
 port=$(free_port)

@@ -92,7 +92,10 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<Fault>,
-    headers: HeaderMap,
+    /// Seconds.
+    retry_after: Option<u64>,
+    /// Methods that the path takes.
+    allow: Option<Box<HeaderValue>>,
     maybe_applied: bool,
     oauth: Option<&'static str>,
 }
@@ -104,7 +107,8 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
-            headers: HeaderMap::new(),
+            retry_after: None,
+            allow: None,
             maybe_applied: false,
             oauth: None,
         }
@@ -164,8 +168,7 @@ impl Problem {
     }
 
     fn retry_after(mut self, span: Span) -> Self {
-        let seconds = span.millis().div_ceil(1_000).max(1);
-        self.headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        self.retry_after = Some(span.millis().div_ceil(1_000).max(1));
         self
     }
 
@@ -190,7 +193,12 @@ impl Problem {
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, kind);
-        headers.extend(self.headers.clone());
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = &self.allow {
+            headers.insert(ALLOW, (**methods).clone());
+        }
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer realm=\"cronapi\"");
             headers.insert(WWW_AUTHENTICATE, scheme);
@@ -217,7 +225,7 @@ impl Problem {
     /// Keeps what the answer before said of itself and must be kept.
     pub fn keep(&mut self, headers: &HeaderMap) {
         if let Some(allow) = headers.get(ALLOW) {
-            self.headers.insert(ALLOW, allow.clone());
+            self.allow = Some(Box::new(allow.clone()));
         }
     }
 }

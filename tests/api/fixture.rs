@@ -1,5 +1,6 @@
 //! A node to send requests to. Every answer is checked for what all answers promise.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -67,9 +68,14 @@ impl Answer {
     }
 }
 
+fn next_uid() -> Uuid {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u128(NEXT.fetch_add(1, Ordering::Relaxed).into())
+}
+
 pub fn user(name: &str, role: Role) -> User {
     User {
-        uid: Uuid::from_u128(name.bytes().fold(7, |sum, b| sum << 4 ^ u128::from(b))),
+        uid: next_uid(),
         name: Name::parse(name).unwrap(),
         role,
         scope: Scope::default(),

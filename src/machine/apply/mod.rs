@@ -35,7 +35,7 @@ use super::history::Output;
 use super::reply::{Answer, Rejection, Reply};
 use super::state::{Job, OpenRun, Remembered, State};
 
-pub use self::audit::{chain_hash, hex};
+pub use self::audit::chain_hash;
 
 /// Applies the commands of one log entry, in order. Each is answered on its own.
 pub fn apply_entry(
