@@ -55,7 +55,7 @@ fn skip_row(h: &mut History, job: &str, second: i64, reason: &str, late_ms: i64)
     row.decided_at = row.nominal_time.plus_ms(late_ms);
 }
 
-fn mark_of<'a>(h: &'a mut History, second: i64, end: bool) -> &'a mut crate::witness::Mark {
+fn mark_of(h: &mut History, second: i64, end: bool) -> &mut crate::witness::Mark {
     let nominal = Some(at(second * 1_000));
     let found = |mark: &&mut crate::witness::Mark| {
         mark.job == "beat" && mark.nominal == nominal && mark.end == end
