@@ -23,8 +23,10 @@ pub struct Figures {
     pub starts: usize,
     /// Processes of nodes.
     pub boots: usize,
-    /// Milliseconds from the nominal time to the start, for times at which the node was up.
-    pub lateness: Vec<i64>,
+    /// Milliseconds from the nominal time to its decision, for times at which the node was up.
+    pub decided: Vec<i64>,
+    /// Milliseconds from the nominal time to the witness's start, likewise.
+    pub started: Vec<i64>,
     /// Milliseconds from the start of a process to its readiness.
     pub ready: Vec<i64>,
     /// Milliseconds from the start of a process to its first scheduled fire.
@@ -52,7 +54,9 @@ impl Figures {
         for run in history.runs.values() {
             *figures.runs.entry(run.status.clone()).or_default() += 1;
         }
-        figures.lateness = lateness(history);
+        (figures.decided, figures.started) = lateness(history).into_iter().unzip();
+        figures.decided.sort_unstable();
+        figures.started.sort_unstable();
         for boot in &history.boots {
             figures.ready.extend(boot.ready.map(|ready| ready.ms_since(boot.spawned)));
             figures.recovery.extend(first_fire(history, boot));
@@ -63,14 +67,14 @@ impl Figures {
 
 /// First attempts of scheduled runs without jitter or gate, at times when the node was up
 /// and had been for a while.
-fn lateness(history: &History) -> Vec<i64> {
+fn lateness(history: &History) -> Vec<(i64, i64)> {
     let up = |time: Moment| {
         history.boots.iter().any(|boot| {
             let ready = boot.ready.is_some_and(|ready| ready.plus_ms(2_000) <= time);
             ready && boot.ended.is_none_or(|end| time.plus_ms(2_000) <= end)
         })
     };
-    let mut found: Vec<i64> = history
+    history
         .marks
         .iter()
         .filter(|mark| !mark.end && mark.attempt == 1)
@@ -81,11 +85,10 @@ fn lateness(history: &History) -> Vec<i64> {
             let plain = definition.jitter_s == 0 && definition.dependencies.is_empty();
             // What a policy held back is not late.
             let at_once = run.attempts.first()?.assigned_at.ms_since(run.fired_at) < 1_000;
-            (plain && at_once).then(|| mark.at.ms_since(nominal))
+            let late = (run.fired_at.ms_since(nominal), mark.at.ms_since(nominal));
+            (plain && at_once).then_some(late)
         })
-        .collect();
-    found.sort_unstable();
-    found
+        .collect()
 }
 
 fn first_fire(history: &History, boot: &Boot) -> Option<i64> {
@@ -112,15 +115,15 @@ impl fmt::Display for Figures {
         writeln!(f, "jobs {jobs}, writes {writes}, processes {boots}")?;
         writeln!(f, "nominal times: fired {fires}; rows {}", counts(&self.skipped))?;
         writeln!(f, "runs: {}; starts witnessed {starts}", counts(&self.runs))?;
-        let late = |share| per_mille(&self.lateness, share);
-        writeln!(
-            f,
-            "lateness of {} starts: p50 {} ms, p99 {} ms, most {} ms",
-            self.lateness.len(),
-            late(500),
-            late(990),
-            self.lateness.last().copied().unwrap_or_default()
-        )?;
+        for (what, times) in [("decided", &self.decided), ("started", &self.started)] {
+            let late = |share| per_mille(times, share);
+            let (count, most) = (times.len(), times.last().copied().unwrap_or_default());
+            let (half, most_all) = (late(500), late(990));
+            writeln!(
+                f,
+                "{what} late, of {count}: p50 {half} ms, p99 {most_all} ms, most {most} ms"
+            )?;
+        }
         writeln!(f, "from process start to ready, ms: {:?}", self.ready)?;
         write!(f, "from process start to first fire, ms: {:?}", self.recovery)
     }

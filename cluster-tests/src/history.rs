@@ -82,6 +82,9 @@ pub struct Run {
     /// Why it was skipped, in one word.
     #[serde(default)]
     pub skip: Option<String>,
+    /// Who asked for its end.
+    #[serde(default)]
+    pub cancelled_by: Option<String>,
     /// Its attempts.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
@@ -183,6 +186,8 @@ pub struct Boot {
     pub ready: Option<Moment>,
     /// Just before it was told to end; none: it was not.
     pub ended: Option<Moment>,
+    /// When it was gone.
+    pub gone: Option<Moment>,
     /// How it was ended.
     pub how: &'static str,
 }
@@ -240,8 +245,11 @@ impl History {
         self.lives.iter().find(|life| life.name == name && life.deleted.is_none())
     }
 
-    /// Whether a process was told to end between the two instants.
+    /// Whether a process was on its way out at some time between the two instants.
     pub fn ended_within(&self, from: Moment, until: Moment) -> bool {
-        self.boots.iter().filter_map(|boot| boot.ended).any(|end| from <= end && end <= until)
+        self.boots.iter().any(|boot| {
+            let gone = boot.gone.is_none_or(|gone| from <= gone);
+            boot.ended.is_some_and(|end| end <= until) && gone
+        })
     }
 }

@@ -63,6 +63,19 @@ pub(super) fn known(history: &History, findings: &mut Findings) {
     }
 }
 
+/// Whatever the API says: what the attempts of one nominal time were told names one run.
+pub(super) fn one_run_a_time(history: &History, findings: &mut Findings) {
+    let mut runs: BTreeMap<(&str, Moment), &Mark> = BTreeMap::new();
+    for mark in starts(history) {
+        let Some(nominal) = mark.nominal else { continue };
+        let first = runs.entry((mark.job.as_str(), nominal)).or_insert(mark);
+        if first.run != mark.run {
+            let what = format!("{nominal} was started as two runs");
+            findings.add(&mark.job, what, vec![show(first), show(mark)]);
+        }
+    }
+}
+
 /// Runs of deleted jobs are gone from the API.
 fn may_be_of_a_deleted_job(history: &History, mark: &Mark) -> bool {
     let lives = history.lives.iter().filter(|life| life.name == mark.job);

@@ -10,6 +10,9 @@ use crate::moment::Moment;
 /// look at the clock just before the log does.
 const EDGE_MS: i64 = 100;
 
+/// From the date of a decision to its being read, on a busy machine.
+const UNREAD_MS: i64 = 5_000;
+
 /// The nominal times of a life. True: it must be in the ledger; false: it may be.
 fn expected(life: &Life) -> BTreeMap<Moment, bool> {
     let mut times = BTreeMap::new();
@@ -134,8 +137,10 @@ pub(super) fn fired_has_its_run(history: &History, findings: &mut Findings) {
             }
         }
         for run in history.runs_of(life).filter(|run| run.trigger == "schedule") {
-            // Before a deletion, runs are read after the ledger.
-            let later = life.deleted.is_some() && run.fired_at >= life.read_at;
+            // Before a deletion, runs are read after the ledger, while the job still fires; and
+            // a decision is dated before it is durable and can be read.
+            let recent = run.fired_at >= life.read_at.plus_ms(-UNREAD_MS);
+            let later = life.deleted.is_some() && recent;
             if !named.contains(&run.id) && !later {
                 let what = format!("run {} is in no row of the ledger", run.id);
                 findings.add(&life.name, what, vec![format!("run: {run:?}")]);

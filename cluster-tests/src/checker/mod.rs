@@ -60,10 +60,11 @@ impl Findings {
 type Rule = fn(&History, &mut Findings);
 
 /// All of them.
-const RULES: [(&str, Rule); 13] = [
+const RULES: [(&str, Rule); 14] = [
     ("every nominal time once", completeness::every_time_once),
     ("fired has its run", completeness::fired_has_its_run),
     ("one start an attempt", attempts::one_start),
+    ("one run a nominal time", attempts::one_run_a_time),
     ("known attempts only", attempts::known),
     ("fences rise", attempts::fences),
     ("never early", attempts::never_early),

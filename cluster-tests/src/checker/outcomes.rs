@@ -30,7 +30,8 @@ pub(super) fn agree(history: &History, findings: &mut Findings) {
         if life.deleted.is_none() || TERMINAL.contains(&run.status.as_str()) {
             closed(run, findings);
             for attempt in &run.attempts {
-                one(history, &seen, life, definition, run, attempt, findings);
+                let case = Case { history, life, definition, run, attempt };
+                case.judge(&seen, findings);
             }
         }
     }
@@ -55,46 +56,52 @@ fn closed(run: &Run, findings: &mut Findings) {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn one(
-    history: &History,
-    seen: &Seen,
-    life: &Life,
-    definition: &Definition,
-    run: &Run,
-    attempt: &Attempt,
-    findings: &mut Findings,
-) {
-    let mark = |end| seen.get(&(run.id.clone(), attempt.attempt, end));
-    let (start, end) = (mark(false), mark(true));
-    let mut wrong = |what: &str| {
-        let marks = format!("witness: {start:?} {end:?}");
-        findings.add(&run.job, what, vec![marks, format!("run: {run:?}")]);
-    };
-    let fails = definition.fails.at(attempt.attempt);
-    let testifies = definition.testifies();
-    match attempt.status.as_str() {
-        "succeeded" if testifies && (start.is_none() || end.is_none()) => {
-            wrong("an attempt succeeded, and did not write its start and end");
-        }
-        "succeeded" if fails => wrong("an attempt succeeded that is built to fail"),
-        "failed" if testifies && (start.is_none() || end.is_none()) => {
-            wrong("an attempt failed before it could write its start and end");
-        }
-        "failed" if !fails => wrong("an attempt failed that is built to succeed"),
-        "timed_out" if definition.timeout_ms.is_none() => wrong("timed out without a timeout"),
-        "timed_out" if end.is_some() && definition.lasts_ms < 1_000 => {
-            wrong("timed out although it was quick");
-        }
-        "cancelled" if definition.overlap != Overlap::CancelRunning && life.deleted.is_none() => {
-            wrong("cancelled although nobody asked for it");
-        }
-        "lost" => {
-            let until = attempt.finished_at.unwrap_or(life.read_at);
-            if !history.ended_within(attempt.assigned_at.plus_ms(-100), until) {
-                wrong("lost although its node was up all the time");
+/// An attempt and what is known around it.
+struct Case<'a> {
+    history: &'a History,
+    life: &'a Life,
+    definition: &'a Definition,
+    run: &'a Run,
+    attempt: &'a Attempt,
+}
+
+impl Case<'_> {
+    fn judge(&self, seen: &Seen, findings: &mut Findings) {
+        let Case { history, life, definition, run, attempt } = *self;
+        let mark = |end| seen.get(&(run.id.clone(), attempt.attempt, end));
+        let (start, end) = (mark(false), mark(true));
+        let mut wrong = |what: &str| {
+            let marks = format!("witness: {start:?} {end:?}");
+            findings.add(&run.job, what, vec![marks, format!("run: {run:?}")]);
+        };
+        let fails = definition.fails.at(attempt.attempt);
+        let testifies = definition.testifies();
+        let ended_at = attempt.finished_at.unwrap_or(life.read_at);
+        let lasted = ended_at.ms_since(attempt.assigned_at);
+        match attempt.status.as_str() {
+            "succeeded" if testifies && (start.is_none() || end.is_none()) => {
+                wrong("an attempt succeeded, and did not write its start and end");
             }
+            "succeeded" if fails => wrong("an attempt succeeded that is built to fail"),
+            "failed" if testifies && (start.is_none() || end.is_none()) => {
+                wrong("an attempt failed before it could write its start and end");
+            }
+            "failed" if !fails => wrong("an attempt failed that is built to succeed"),
+            "timed_out" if definition.timeout_ms.is_none() => wrong("timed out without a timeout"),
+            "timed_out" if lasted < definition.timeout_ms.unwrap_or(0) => {
+                wrong("timed out before its time");
+            }
+            "cancelled"
+                if definition.overlap != Overlap::CancelRunning && life.deleted.is_none() =>
+            {
+                wrong("cancelled although nobody asked for it");
+            }
+            "lost" => {
+                if !history.ended_within(attempt.assigned_at, ended_at) {
+                    wrong("lost although its node was up all the time");
+                }
+            }
+            _ => {}
         }
-        _ => {}
     }
 }

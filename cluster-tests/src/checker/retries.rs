@@ -42,7 +42,10 @@ fn retried(definition: &Definition, status: &str) -> bool {
 }
 
 fn gave_up(definition: &Definition, run: &Run, most: usize) -> bool {
-    // A run that was cancelled between two attempts is cancelled.
+    // One that someone asked the end of is not attempted again, however its attempt ended.
+    if run.cancelled_by.is_some() {
+        return false;
+    }
     let ended = matches!(run.status.as_str(), "failed" | "timed_out" | "lost");
     let last = run.attempts.last().map(|attempt| attempt.status.as_str());
     ended && run.attempts.len() < most && last.is_some_and(|last| retried(definition, last))

@@ -72,7 +72,8 @@ impl Cluster {
             Err(why) => panic!("node {index}: {why}"),
         };
         let ready = Some(Moment::now());
-        node.boots.push(Boot { node: index, spawned, ready, ended: None, how: "" });
+        let boot = Boot { node: index, spawned, ready, ended: None, gone: None, how: "" };
+        node.boots.push(boot);
         node.daemon = Some(daemon);
         self.base.send_replace(url);
     }
@@ -85,7 +86,8 @@ impl Cluster {
         tokio::time::sleep(after).await;
         let ended = Some(Moment::now());
         daemon.kill().await;
-        node.boots.push(Boot { node: index, spawned, ready: None, ended, how: "kill in start" });
+        let (gone, how) = (Some(Moment::now()), "kill in start");
+        node.boots.push(Boot { node: index, spawned, ready: None, ended, gone, how });
     }
 
     /// Ends the process of a node at once.
@@ -95,6 +97,7 @@ impl Cluster {
         if let Some(daemon) = node.daemon.take() {
             daemon.kill().await;
         }
+        node.gone();
     }
 
     /// Asks the process of a node to stop, and waits; a status other than 0 is a fault.
@@ -103,6 +106,7 @@ impl Cluster {
         node.ending("SIGTERM");
         if let Some(mut daemon) = node.daemon.take() {
             let status = daemon.terminate(STOP_MAX).await;
+            node.gone();
             if !status.success() {
                 let fault = format!("node {index}: SIGTERM ended it with {status}, not 0");
                 node.faults.push(fault);
@@ -128,6 +132,12 @@ impl Cluster {
 }
 
 impl Node {
+    fn gone(&mut self) {
+        if let Some(boot) = self.boots.last_mut() {
+            boot.gone = Some(Moment::now());
+        }
+    }
+
     fn ending(&mut self, how: &'static str) {
         if let Some(boot) = self.boots.last_mut() {
             boot.ended = Some(Moment::now());

@@ -262,7 +262,8 @@ impl Definition {
                     "import os, time\n\ndef mark(word):\n    e = os.environ\n    \
                      line = ' '.join([e['CRONAPI_RUN_ID'], e['CRONAPI_ATTEMPT'], \
                      e['CRONAPI_FENCE'], e.get('CRONAPI_NOMINAL_TIME') or '-', \
-                     e['CRONAPI_TRIGGER'], '{generation}', word, str(time.time_ns() // 1000)])\n    \
+                     e['CRONAPI_TRIGGER'], '{generation}', word, \
+                     str(time.time_ns() // 1000)])\n    \
                      fd = os.open('{path}', os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)\n    \
                      os.write(fd, (line + '\\n').encode())\n    os.close(fd)\n\n\
                      def job_function():\n    mark('start')\n    time.sleep({ms} / 1000)\n    \

@@ -68,6 +68,8 @@ pub fn loose(random: &mut Random, at: usize) -> Definition {
     let lasts_ms = (period_ms(schedule) * share.cast_signed() / 100).min(9_000);
     let allow_some = overlap == Overlap::Allow && random.chance(30);
     let fails = match random.within(0, 9) {
+        // Retries would hold up its queue for longer than it can catch up.
+        _ if overlap == Overlap::QueueAll => Fails::UpTo(0),
         0 => Fails::UpTo(1),
         1 => Fails::UpTo(2),
         2 => Fails::Always,

@@ -98,6 +98,11 @@ const FAULTS: &[(&str, &str, Plant)] = &[
         h.marks.push(mark);
     }),
     ("one start an attempt", "a torn line", |h| h.unreadable.push("0190 1".into())),
+    ("one run a nominal time", "a time that was started as two runs", |h| {
+        let mut mark = mark_of(h, 4, false).clone();
+        (mark.run, mark.fence) = ("0190-second".into(), mark.fence + 500);
+        h.marks.push(mark);
+    }),
     ("known attempts only", "a start nobody knows", |h| {
         mark_of(h, 4, false).run = "0190-unknown".into();
     }),
@@ -132,7 +137,9 @@ const FAULTS: &[(&str, &str, Plant)] = &[
         run.status = "failed".into();
         run.attempts[0].status = "failed".into();
     }),
-    ("outcomes agree", "lost without a kill", |h| h.boots[0].ended = Some(at(30_000))),
+    ("outcomes agree", "lost without a kill", |h| {
+        (h.boots[0].ended, h.boots[0].gone) = (Some(at(30_000)), Some(at(30_010)));
+    }),
     ("overlap", "two at a time", |h| {
         mark_of(h, 4, true).at = at(6_050);
     }),

@@ -112,6 +112,7 @@ impl Builder {
             status: status.into(),
             reason: None,
             skip: None,
+            cancelled_by: None,
             attempts: vec![attempt],
         };
         self.history.runs.insert(id.clone(), run);
@@ -169,6 +170,7 @@ impl Builder {
             spawned: at(spawned),
             ready: Some(at(spawned + 300)),
             ended,
+            gone: ended,
             how,
         };
         self.history.boots =
