@@ -18,7 +18,10 @@ cleanup() {
     rm -rf "$work"
 }
 trap cleanup EXIT
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])')
 
 start() {
     "$bin" serve --data "$work/data" --listen "127.0.0.1:$port" >>"$work/out" 2>>"$work/log" &

@@ -2,6 +2,7 @@
 //! docs/jobs.md explains them.
 
 mod check;
+mod shape;
 mod spelling;
 
 use std::sync::Arc;
@@ -304,6 +305,7 @@ impl JobSpec {
         let stand_in = name.or_else(|| Name::parse("unnamed").ok());
         let Some(name) = stand_in else { return Err(faults) };
         let mut spec = JobSpec::new(name);
+        shape::refuse_lists(&mut map, &mut faults);
         spec.fill(&mut map, &mut faults);
         for key in map.keys() {
             faults.push(Invalid::new(

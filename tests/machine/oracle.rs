@@ -334,7 +334,7 @@ fn rows_and_ranges_together_are_every_nominal_time() {
         let mut chance = Chance::new(seed);
         let (expr, zone) = *chance.pick(&rows);
         let mut world =
-            World::bare(*chance.pick::<&str>(&["2027-03-13T00:00:00Z", "2027-10-01T00:00:00Z"]));
+            World::bare(chance.pick::<&str>(&["2027-03-13T00:00:00Z", "2027-10-01T00:00:00Z"]));
         world.node(1, 100);
         let policy = *chance.pick(&["latest", "all", "skip"]);
         let no = world.work(json!({"name": "m", "expr": expr, "timezone": zone,

@@ -189,7 +189,8 @@ async fn prints_are_seen_while_the_job_runs() {
     let folder = tempfile::tempdir().expect("made");
     let go = folder.path().join("go");
     let code = "import os, sys, time\ndef f(go):\n  print('first')\n  \
-                print('e', file=sys.stderr)\n  while not os.path.exists(go): time.sleep(0.01)\n  print('last')";
+                print('e', file=sys.stderr)\n  while not os.path.exists(go): time.sleep(0.01)\n  \
+                print('last')";
     let mut running = start(python(code, json!({"go": go})));
     running.until("first\n").await;
     std::fs::write(&go, "").expect("written");

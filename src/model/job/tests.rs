@@ -74,3 +74,12 @@ fn what_makes_no_sense_together_is_refused() {
     let big = json!({"name": "a", "code": "x".repeat(70_000)});
     assert_eq!(pointers(big), [""]);
 }
+
+#[test]
+fn a_list_is_no_object() {
+    let faults = pointers(json!({
+        "name": "a", "retry": [3, 1], "runner": ["shell"], "on_success": ["b", ["c", {}]],
+        "calendars": [[["2027-01-01"]]],
+    }));
+    assert_eq!(faults, ["/runner", "/retry", "/calendars/0", "/on_success/1"]);
+}
