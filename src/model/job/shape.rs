@@ -5,8 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Invalid;
 
-const OBJECTS: [&str; 6] =
-    ["runner", "retry", "misfire", "placement", "retention", "parameters"];
+const OBJECTS: [&str; 6] = ["runner", "retry", "misfire", "placement", "retention", "parameters"];
 const LISTS: [&str; 4] = ["calendars", "on_success", "on_failure", "on_finish"];
 
 /// Takes lists that stand where an object should out of `map`, and says so.
@@ -21,8 +20,8 @@ pub(super) fn refuse_lists(map: &mut Map<String, Value>, faults: &mut Vec<Invali
         let Some(Value::Array(items)) = map.get_mut(field) else { continue };
         let mut at = 0;
         items.retain(|item| {
-            let list = item.is_array()
-                || item.get("parameters").is_some_and(|inner| !inner.is_object());
+            let list =
+                item.is_array() || item.get("parameters").is_some_and(|inner| !inner.is_object());
             if list {
                 let detail = "must be a name or an object with objects inside, not a list";
                 faults.push(Invalid::new(format!("{field}/{at}"), detail));
