@@ -10,7 +10,7 @@ use cronapi::executor::runner::RunnerEnv;
 use cronapi::executor::{Executor, Parts};
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::{Command, Op};
-use cronapi::model::JobSpec;
+use cronapi::model::{Actor, JobSpec};
 use cronapi::scheduler;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
@@ -83,7 +83,10 @@ fn read(map: Map<String, Value>) -> Result<JobSpec, Failure> {
 /// Creates a job as the API does: prepare, submit.
 pub async fn create(consensus: &Handle, spec: JobSpec) -> Result<(), Failure> {
     let intent = Intent::PutJob { spec: Box::new(spec), mode: PutMode::Create, expected: None };
-    let command = prepare(&consensus.state(), intent, clock::now(), None, None)?;
+    // As the interface does, so that the audit is written too.
+    let (from, request_id) = (Some("127.0.0.1".into()), Some("bench-1".into()));
+    let actor = Actor { name: "admin".into(), from, request_id };
+    let command = prepare(&consensus.state(), intent, clock::now(), Some(actor), None)?;
     consensus.submit(command).await?.answer?;
     Ok(())
 }

@@ -13,12 +13,14 @@ use crate::machine::state::OpenRun;
 use crate::model::{Fence, RunId, RunStatus, Timestamp, Usage};
 
 use super::order::{Here, order};
+use super::parts::Parts;
 use super::report::report;
 use super::runner::{self, Chunk, Ended, Outcome, Stream};
-use super::worker::Parts;
 
 /// An attempt that ends sooner does not report its start on its own: the end tells it.
 const START_REPORT_AFTER: Duration = Duration::from_millis(20);
+/// Output that comes this shortly before the end is told with it.
+const LAST_OUTPUT_WITHIN: Duration = Duration::from_millis(10);
 /// Batches of output between the runner and the log.
 const OUTPUT_BATCHES: usize = 8;
 
@@ -51,11 +53,11 @@ pub(super) async fn carry_out(
     let held = Held { run: open.run.id, attempt: last.attempt, fence: last.fence };
     let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag };
     let started = Arc::new(Start::default());
-    let outcome = match order(&open, &here) {
+    let (outcome, output) = match order(&open, &here) {
         Some(spec) => run(&parts, spec, held, &started, stop.clone()).await,
-        None => None,
+        None => (None, Vec::new()),
     };
-    let end = end_of(outcome, started.at(), *stop.borrow());
+    let end = End { output, ..end_of(outcome, started.at(), *stop.borrow()) };
     tracing::debug!(run = %held.run, attempt = held.attempt, status = end.status.as_str(), "ended");
     let op =
         Op::Ended { run: held.run, attempt: held.attempt, fence: held.fence, end: Box::new(end) };
@@ -90,7 +92,7 @@ async fn run(
     held: Held,
     started: &Arc<Start>,
     stop: watch::Receiver<StopFor>,
-) -> Option<Outcome> {
+) -> (Option<Outcome>, Vec<OutputChunk>) {
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);
     let mark = started.clone();
@@ -112,8 +114,8 @@ async fn run(
             never = beside => never,
         }
     };
-    let (outcome, ()) = tokio::join!(attempt, report_output(parts, held, receive));
-    Some(outcome)
+    let (outcome, last) = tokio::join!(attempt, report_output(parts, held, receive));
+    (Some(outcome), last)
 }
 
 /// Turns the node's wish into the runner's token.
@@ -135,14 +137,30 @@ async fn report_start(parts: &Parts, held: Held, started: &Start) {
     }
 }
 
-async fn report_output(parts: &Parts, held: Held, mut receive: mpsc::Receiver<Vec<Chunk>>) {
+/// Reports output as it comes; gives back what came last, to be told with the end. Each batch
+/// waits a moment for that: most attempts are over by then, and cost one command less.
+async fn report_output(
+    parts: &Parts,
+    held: Held,
+    mut receive: mpsc::Receiver<Vec<Chunk>>,
+) -> Vec<OutputChunk> {
     let Held { run, attempt, fence } = held;
-    while let Some(batch) = receive.recv().await {
-        let chunks = batch.into_iter().map(chunk).collect();
-        let op = Op::Output { run, attempt, fence, chunks };
-        if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
-            tracing::debug!(%run, %refused, "output came too late");
-            return;
+    let mut waiting: Option<Vec<OutputChunk>> = None;
+    loop {
+        let next = match &waiting {
+            None => Ok(receive.recv().await),
+            Some(_) => tokio::time::timeout(LAST_OUTPUT_WITHIN, receive.recv()).await,
+        };
+        let next = match next {
+            Ok(None) => return waiting.unwrap_or_default(),
+            Ok(Some(batch)) => Some(batch.into_iter().map(chunk).collect()),
+            Err(_) => None,
+        };
+        if let Some(chunks) = std::mem::replace(&mut waiting, next) {
+            let op = Op::Output { run, attempt, fence, chunks };
+            if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
+                tracing::debug!(%run, %refused, "output came too late");
+            }
         }
     }
 }
@@ -173,6 +191,7 @@ fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor
             error: Some("the definition names nothing that can be carried out".into()),
             result: None,
             usage: None,
+            output: Vec::new(),
         };
     };
     let shutdown = stop == StopFor::Shutdown;
@@ -201,6 +220,7 @@ fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor
         http_status: outcome.http_status,
         error,
         result: outcome.result,
+        output: Vec::new(),
         usage,
     }
 }

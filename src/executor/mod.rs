@@ -20,8 +20,10 @@
 
 mod attempt;
 mod order;
+mod parts;
 mod report;
 pub mod runner;
 mod worker;
 
-pub use worker::{Executor, Parts};
+pub use parts::Parts;
+pub use worker::Executor;

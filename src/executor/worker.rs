@@ -8,31 +8,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::clock::Clock;
-use crate::consensus::Handle;
 use crate::machine::State;
-use crate::model::{BootId, Fence, NodeId};
+use crate::model::Fence;
 
 use super::attempt::{StopFor, carry_out};
-use super::runner::RunnerEnv;
-
-/// What attempts are carried out with.
-pub struct Parts {
-    /// The log.
-    pub consensus: Handle,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// What the runners know of this machine.
-    pub runners: Arc<RunnerEnv>,
-    /// This node.
-    pub node: NodeId,
-    /// This boot of it.
-    pub boot: BootId,
-    /// The node's name as children see it.
-    pub node_name: String,
-    /// Marks this boot's children: `<node tag>/<boot>`.
-    pub boot_tag: String,
-}
+use super::parts::Parts;
 
 /// This node's attempts.
 pub struct Executor {
@@ -111,13 +91,7 @@ impl Executor {
                 stop
             });
             if open.cancel {
-                stop.send_if_modified(|stop| {
-                    let new = *stop == StopFor::Nothing;
-                    if new {
-                        *stop = StopFor::Cancel;
-                    }
-                    new
-                });
+                cancel(&stop);
             }
             shown.insert(fence, stop);
         }
@@ -127,14 +101,19 @@ impl Executor {
     fn stop_cancelled(&self, state: &State) {
         for open in state.placed_on(self.parts.node).filter(|open| open.cancel) {
             if let Some(stop) = open.held().and_then(|(fence, _)| self.known.get(&fence)) {
-                stop.send_if_modified(|stop| {
-                    let new = *stop == StopFor::Nothing;
-                    if new {
-                        *stop = StopFor::Cancel;
-                    }
-                    new
-                });
+                cancel(stop);
             }
         }
     }
+}
+
+/// Asks an attempt to stop, unless it was asked before.
+fn cancel(stop: &watch::Sender<StopFor>) {
+    stop.send_if_modified(|stop| {
+        let first = *stop == StopFor::Nothing;
+        if first {
+            *stop = StopFor::Cancel;
+        }
+        first
+    });
 }

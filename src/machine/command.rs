@@ -94,6 +94,9 @@ pub struct End {
     pub result: Option<Value>,
     /// What it used.
     pub usage: Option<Usage>,
+    /// The last of its output, so that a short attempt is told in one command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub output: Vec<OutputChunk>,
 }
 
 /// A piece of captured output.

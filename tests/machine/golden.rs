@@ -144,6 +144,7 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         error: Some("no".into()),
         result: Some(json!({"n": [1, -2.5, "x", null, true]})),
         usage: Some(Usage { cpu_ms: 12, peak_memory_bytes: 1 << 33 }),
+        output: Vec::new(),
     };
     let chunk = OutputChunk { seq: 4, stream: 'e', at: t(61), bytes: vec![0, 255, 10] };
     let row = LedgerRow {

@@ -193,8 +193,9 @@ fn a_leaving_node_gets_no_more_and_finishes_what_it_has() {
 #[test]
 fn an_assignment_to_an_earlier_boot_is_void() {
     let mut world = World::bare("2027-01-04T00:00:00Z");
-    let old = world.node(1, 1);
+    let old = world.node(1, 0);
     world.work(json!({"name": "m"}));
+    // It finds no slot, so it waits to be assigned.
     let run = world.trigger("m");
     world.node(1, 1);
     assert_eq!(world.op(Op::Assign { run, attempt: 1, place: old }), Err(Rejection::Stale));

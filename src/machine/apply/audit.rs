@@ -65,17 +65,22 @@ impl Cx<'_> {
 /// The hash of `record` (its own hash left out) after `before`: SHA-256 over the hash
 /// before and the record as JSON.
 pub fn chain_hash(before: &[u8; 32], record: &AuditRecord) -> [u8; 32] {
-    let plain = AuditRecord { hash: String::new(), ..record.clone() };
-    let json = serde_json::to_vec(&plain).unwrap_or_default();
+    let json = if record.hash.is_empty() {
+        serde_json::to_vec(record)
+    } else {
+        serde_json::to_vec(&AuditRecord { hash: String::new(), ..record.clone() })
+    };
     let mut hasher = Sha256::new();
     hasher.update(before);
-    hasher.update(&json);
+    hasher.update(json.unwrap_or_default());
     hasher.finalize().into()
 }
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// `{field: {before, after}}` of what differs between two definitions. What a secret may

@@ -70,6 +70,7 @@ impl Cx<'_> {
             error: Some(why.to_string()),
             result: None,
             usage: None,
+            output: Vec::new(),
         };
         self.conclude(id, &end);
     }

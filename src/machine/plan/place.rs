@@ -56,7 +56,7 @@ impl Slots {
     }
 
     /// Takes a slot for a run of `job`.
-    pub(super) fn take(&mut self, job: &Job) -> Option<Place> {
+    pub(in crate::machine) fn take(&mut self, job: &Job) -> Option<Place> {
         self.take_for(&job.spec)
     }
 

@@ -2,6 +2,7 @@
 //! the job's schema.
 
 use crate::machine::command::{Op, TriggerRun};
+use crate::machine::plan::Slots;
 use crate::machine::reply::Rejection;
 use crate::machine::state::State;
 use crate::model::{Invalid, Name, Parameters, RunId};
@@ -23,12 +24,15 @@ pub(super) fn trigger(
     if let Some(schema) = &job.spec.parameters_schema {
         parameters::fits(schema, &parameters, "parameters").map_err(Rejection::Invalid)?;
     }
+    // A hint only, as in a fire: `apply` judges overlap, gate and slots.
+    let free = job.spec.dependencies.is_empty() && !job.spec.is_no_op() && state.ready.is_empty();
+    let place = if free { Slots::of(state).take(job) } else { None };
     Ok(Op::Trigger(Box::new(TriggerRun {
         no: job.no,
         version: job.version,
         parameters,
         force,
         cause,
-        place: None,
+        place,
     })))
 }

@@ -1,0 +1,27 @@
+//! What this node's attempts share.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::consensus::Handle;
+use crate::model::{BootId, NodeId};
+
+use super::runner::RunnerEnv;
+
+/// What attempts are carried out with.
+pub struct Parts {
+    /// The log.
+    pub consensus: Handle,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What the runners know of this machine.
+    pub runners: Arc<RunnerEnv>,
+    /// This node.
+    pub node: NodeId,
+    /// This boot of it.
+    pub boot: BootId,
+    /// The node's name as children see it.
+    pub node_name: String,
+    /// Marks this boot's children: `<node tag>/<boot>`.
+    pub boot_tag: String,
+}
