@@ -34,11 +34,9 @@ PYTHON
 }
 
 port=$(free_port)
-cluster_port=$(free_port)
 url=http://127.0.0.1:$port
 password=$(python3 -c 'import secrets; print(secrets.token_hex(12))')
 
-export CRONAPI_CLUSTER_LISTEN="127.0.0.1:$cluster_port"
 CRONAPI_ADMIN_PASSWORD=$password "$cronapi" serve --data "$work/data" \
     --listen "127.0.0.1:$port" >"$work/log" 2>&1 &
 node=$!

@@ -6,7 +6,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration (EX_CONFIG of
 //! sysexits.h).
 //!
-//! To add a command: a variant of [`Command`], an arm in [`main`], docs/cli.md.
+//! To add a command: a variant of `Command`, an arm in `main`, docs/cli.md.
 
 use std::process::ExitCode;
 

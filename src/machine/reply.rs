@@ -62,7 +62,10 @@ pub enum Rejection {
     #[error("chains and dependencies would lead through {depth} jobs, at most {most} may")]
     TooDeep { depth: u32, most: u32 },
     /// The overlap policy forbids the run.
-    #[error("{job} has open runs (such as {run}), and its overlap policy forbids another")]
+    #[error(
+        "{job} has open runs (such as {run}), and its overlap policy forbids another: wait, cancel \
+         it, or run with force=true"
+    )]
     Overlap { job: Name, run: String },
     /// A limit was reached.
     #[error("{what}: at most {most} are allowed")]

@@ -3,7 +3,7 @@
 //! Owns: the rules, each a pure function of the [`History`]. Does not own: how the history
 //! came about. A rule knows the contract, never how the scheduler is built.
 //!
-//! To add a rule: a file here, a line in [`RULES`], a doctored history in `tests.rs`.
+//! To add a rule: a file here, a line in `RULES`, a doctored history in `tests.rs`.
 
 mod attempts;
 mod audit;
