@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::world::{World, admin, caller, dry, expecting, keyed, map, pointers};
+use super::world::{World, admin, caller, dry, elsewhere, expecting, keyed, map, pointers};
 use crate::model::{Role, RunStatus};
 use crate::service::{ApplyAction, Error, Paging, PutMode, SECRET, WriteOptions};
 
@@ -280,7 +280,7 @@ async fn writers_at_once_all_get_through_or_are_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_run_stands_in_the_view_and_deleting_cancels() {
     let world = World::new().await;
-    world.put(json!({"name": "a", "code": "pass"})).await;
+    world.put(json!({"name": "a", "code": "pass", "placement": elsewhere()})).await;
     let id = world.carried_out("a", RunStatus::Failed).await;
     let live = world.service.job(&admin(), "a").await.unwrap().live;
     assert_eq!(live.last_run.map(|run| (run.id, run.status)), Some((id, RunStatus::Failed)));

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::world::{World, admin};
+use super::world::{World, admin, elsewhere};
 use crate::model::{RunId, RunStatus, Trigger};
 use crate::service::{Error, JobFilter, JobSort, JobView, Page, Paging, RunFilter};
 
@@ -133,8 +133,12 @@ async fn runs_walked(world: &World, filter: &RunFilter, limit: usize) -> Vec<Run
 #[tokio::test(flavor = "multi_thread")]
 async fn open_runs_come_first_then_closed_ones_newest_first() {
     let world = World::new().await;
-    world.put(json!({"name": "a", "code": "pass", "overlap": "allow"})).await;
-    world.put(json!({"name": "b", "code": "pass", "overlap": "allow"})).await;
+    world
+        .put(json!({"name": "a", "code": "pass", "placement": elsewhere(), "overlap": "allow"}))
+        .await;
+    world
+        .put(json!({"name": "b", "code": "pass", "placement": elsewhere(), "overlap": "allow"}))
+        .await;
     let mut closed = Vec::new();
     for n in 0..7 {
         world.tick();

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Map, json};
 
-use super::world::{World, admin, dry, expecting, keyed, map, pointers};
+use super::world::{World, admin, dry, elsewhere, expecting, keyed, map, pointers};
 use crate::model::{RunStatus, Span};
 use crate::service::{Error, WriteOptions};
 
@@ -12,7 +12,7 @@ async fn a_run_is_started_with_its_parameters() {
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
     let parameters = json!({"n": 1, "m": 2});
     world
-        .put(json!({"name": "a", "code": "pass", "overlap": "allow",
+        .put(json!({"name": "a", "code": "pass", "placement": elsewhere(), "overlap": "allow",
             "parameters": parameters, "parameters_schema": schema}))
         .await;
     let (service, o) = (&world.service, WriteOptions::default());
@@ -62,7 +62,9 @@ async fn a_repeated_trigger_starts_one_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_with_the_run_or_the_patience() {
     let world = World::new().await;
-    world.put(json!({"name": "a", "code": "pass", "overlap": "allow"})).await;
+    world
+        .put(json!({"name": "a", "code": "pass", "placement": elsewhere(), "overlap": "allow"}))
+        .await;
     let id = world.trigger("a").await.id;
     let service = &world.service;
     let open = service.wait_for(&admin(), id, Span::from_millis(30)).await.unwrap();
@@ -84,7 +86,9 @@ async fn waiting_ends_with_the_run_or_the_patience() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_cancelled_once() {
     let world = World::new().await;
-    world.put(json!({"name": "a", "code": "pass", "overlap": "allow"})).await;
+    world
+        .put(json!({"name": "a", "code": "pass", "placement": elsewhere(), "overlap": "allow"}))
+        .await;
     let (service, o) = (&world.service, WriteOptions::default());
     let queued = world.trigger("a").await.id;
     assert_eq!(service.cancel(&admin(), queued, dry()).await.unwrap().value.id, queued);

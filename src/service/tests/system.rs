@@ -1,14 +1,16 @@
 use serde_json::json;
 use utoipa::{PartialSchema, ToSchema};
 
-use super::world::{NODE, World, admin, caller};
+use super::world::{NODE, World, admin, caller, elsewhere};
 use crate::model::{Role, RunStatus, Span};
 use crate::service::{EventFilter, JobView, NodeRole, WriteOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_tells_of_itself() {
     let world = World::new().await;
-    world.put(json!({"name": "a", "code": "pass", "overlap": "allow"})).await;
+    world
+        .put(json!({"name": "a", "code": "pass", "placement": elsewhere(), "overlap": "allow"}))
+        .await;
     world.put(json!({"name": "p", "enabled": false})).await;
     world.carried_out("a", RunStatus::Succeeded).await;
     world.trigger("a").await;

@@ -247,3 +247,8 @@ impl World {
         assert!(matches!(answer, Ok(Reply::Skipped(_) | Reply::Done)), "{answer:?}");
     }
 }
+
+/// A placement that no node fits: runs stay queued until a test assigns them.
+pub fn elsewhere() -> Value {
+    json!({"require": {"zone": "elsewhere"}})
+}
