@@ -5,7 +5,7 @@
 #
 # Takes ./target/debug/cronapi (or $CRONAPI) and `schemathesis` from the path (or $SCHEMATHESIS);
 # `pip install -r ci/requirements.txt` has it. $SECONDS_MAX bounds the run, $EXAMPLES the examples
-# of one operation.
+# of one operation, $SEED which ones.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -67,7 +67,7 @@ status=0
 "$schemathesis" --config-file ci/schemathesis.toml run "$url/openapi.json" \
     --header "Authorization: Bearer $token" --request-timeout 20 \
     --phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-10}" \
-    --max-time "${SECONDS_MAX:-90}" "$@" || status=$?
+    --max-time "${SECONDS_MAX:-90}" --seed "${SEED:-20261123}" "$@" || status=$?
 
 if ! kill -0 "$node" 2>/dev/null; then
     echo "the node did not live through it:" >&2

@@ -73,16 +73,21 @@ async fn runs(path: &Path, width: u32) -> Result<f64, Failure> {
     create(&node.consensus, spec(job)?).await?;
     let (start, before) = (Instant::now(), node.consensus.state().totals.succeeded);
     let mut applied = node.consensus.applied();
+    let mut asked = tokio::task::JoinSet::new();
     while start.elapsed() < PATIENCE {
-        let open = node.consensus.state().runs.len();
+        let open = node.consensus.state().runs.len() + asked.len();
         for _ in open..4 * width as usize {
-            trigger(&node.consensus).await?;
+            let consensus = node.consensus.clone();
+            asked.spawn(async move { trigger(&consensus).await });
         }
         // Every end is an applied entry.
-        applied.changed().await?;
+        tokio::select! {
+            changed = applied.changed() => changed?,
+            Some(done) = asked.join_next() => done??,
+        }
     }
-    let count = node.consensus.state().totals.succeeded - before;
     let seconds = start.elapsed().as_secs_f64();
+    let count = node.consensus.state().totals.succeeded - before;
     node.stop().await?;
     Ok(count as f64 / seconds)
 }

@@ -55,9 +55,9 @@ pub const JOBS_MAX: usize = 2_000_000;
 pub const USERS_MAX: usize = 10_000;
 /// A duration in a definition, at most (ten years).
 pub const SPAN_MAX: Span = Span::from_secs(3_650 * 86_400);
-/// A password, in bytes: at least.
+/// A password, in characters: at least.
 pub const PASSWORD_LEN_MIN: usize = 8;
-/// A password, in bytes: at most (hashing is not free).
+/// A password, in characters: at most (hashing is not free).
 pub const PASSWORD_LEN_MAX: usize = 512;
 
 /// Nominal times later than this are not misfires: they fire, late.

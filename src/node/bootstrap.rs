@@ -13,7 +13,7 @@ use super::config::Secret;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The given password can't be used.
-    #[error("CRONAPI_ADMIN_PASSWORD: give {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} bytes")]
+    #[error("CRONAPI_ADMIN_PASSWORD: give {PASSWORD_LEN_MIN} to {PASSWORD_LEN_MAX} characters")]
     Password,
     /// There is no randomness, or hashing failed.
     #[error("the first admin can't be made: {0}")]
@@ -37,7 +37,7 @@ pub async fn first_admin(
         Some(secret) => secret.0.clone(),
         None => access::generate_password().map_err(|e| Error::Crypto(e.to_string()))?,
     };
-    if !(PASSWORD_LEN_MIN..=PASSWORD_LEN_MAX).contains(&password.len()) {
+    if !(PASSWORD_LEN_MIN..=PASSWORD_LEN_MAX).contains(&password.chars().count()) {
         return Err(Error::Password);
     }
     let hash = access::hash_password(&password).map_err(|e| Error::Crypto(e.to_string()))?;

@@ -42,7 +42,7 @@ impl Service {
         }
         let known = self.account(user);
         let hash = known.as_ref().map(|user| user.password.clone());
-        let fits = password.len() <= PASSWORD_LEN_MAX
+        let fits = password.chars().count() <= PASSWORD_LEN_MAX
             && self.0.access.hashing.verify(password, hash.clone()).await?;
         // The state may have moved while the hash was computed.
         let present = self.account(user).filter(|user| Some(&user.password) == hash.as_ref());

@@ -55,12 +55,12 @@ pub fn generate_password() -> Result<String, Error> {
 
 /// Refuses passwords outside the limits; `pointer` is where it stands in the request.
 pub(super) fn check_new(pointer: &str, password: &str) -> Result<(), Error> {
-    let detail = match password.len() {
+    let detail = match password.chars().count() {
         length if length < PASSWORD_LEN_MIN => {
-            format!("has {length} bytes; a password has at least {PASSWORD_LEN_MIN}")
+            format!("has {length} characters; a password has at least {PASSWORD_LEN_MIN}")
         }
         length if length > PASSWORD_LEN_MAX => {
-            format!("has {length} bytes; a password has at most {PASSWORD_LEN_MAX}")
+            format!("has {length} characters; a password has at most {PASSWORD_LEN_MAX}")
         }
         _ => return Ok(()),
     };
@@ -144,6 +144,8 @@ mod tests {
     fn the_limits_of_a_password_hold_at_both_ends() {
         for (length, fits) in [(7, false), (8, true), (512, true), (513, false)] {
             assert_eq!(check_new("password", &"x".repeat(length)).is_ok(), fits, "{length}");
+            // Characters count, as in the interface's document, not bytes.
+            assert_eq!(check_new("password", &"ö".repeat(length)).is_ok(), fits, "{length}");
         }
     }
 }
