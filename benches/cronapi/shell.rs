@@ -20,7 +20,7 @@ const COMMAND: &str = "echo done";
 /// In turns, so that both meet the same state of the machine; medians.
 pub fn run(path: &Path) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
-    for width in [1, 4] {
+    for width in [1, 4, 32] {
         let (mut bare, mut full) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             bare.push(spawns(width)?);
