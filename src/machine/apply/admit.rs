@@ -107,13 +107,13 @@ impl Cx<'_> {
         }
     }
 
-    fn create_run(&mut self, job: &Job, new: NewRun) -> RunId {
+    /// A run as it begins, numbered and in no order yet.
+    pub(super) fn begin_run(&mut self, job: &Job, new: NewRun) -> Run {
         self.s.counters.run += 1;
         let seq = self.s.counters.run;
-        let id = RunId::new(new.nominal.unwrap_or(self.at), job.no, seq);
         let manual = new.trigger == Trigger::Manual;
-        let run = Run {
-            id,
+        Run {
+            id: RunId::new(new.nominal.unwrap_or(self.at), job.no, seq),
             job: job.spec.name.clone(),
             job_uid: job.uid,
             version: job.version,
@@ -138,9 +138,14 @@ impl Cx<'_> {
             depth: new.depth,
             cancelled_by: None,
             attempts: Vec::new(),
-        };
-        let spec = job.spec.clone();
+        }
+    }
+
+    fn create_run(&mut self, job: &Job, new: NewRun) -> RunId {
         let unchecked = new.unchecked;
+        let run = self.begin_run(job, new);
+        let (id, seq) = (run.id, self.s.counters.run);
+        let spec = job.spec.clone();
         let open = OpenRun {
             run,
             spec,

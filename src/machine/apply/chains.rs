@@ -58,36 +58,15 @@ impl Cx<'_> {
     /// A run that is closed as it is created: it exists to explain itself.
     fn refuse_following(&mut self, no: JobNo, new: NewRun, reason: SkipReason, why: &str) {
         let Some(job) = self.job(no) else { return };
-        self.s.counters.run += 1;
         self.s.counters.closed += 1;
-        let id = crate::model::RunId::new(self.at, no, self.s.counters.run);
         let run = Run {
-            id,
-            job: job.spec.name.clone(),
-            job_uid: job.uid,
-            version: job.version,
-            trigger: new.trigger,
-            cause: new.cause,
-            requested_by: None,
-            nominal_time: None,
-            fired_at: self.at,
-            started_at: None,
             finished_at: Some(self.at),
             status: RunStatus::Skipped,
             reason: Some(why.to_string()),
             skip: Some(reason),
-            node: None,
-            attempt: 0,
-            exit_code: None,
-            http_status: None,
-            error: None,
-            result: None,
-            parameters: new.parameters,
-            log_bytes: 0,
-            depth: new.depth,
-            cancelled_by: None,
-            attempts: Vec::new(),
+            ..self.begin_run(&job, new)
         };
+        let id = run.id;
         self.out.closed.push((self.s.counters.closed, id));
         self.out.put(run_key(id), &run);
         self.edit_job(no, |job| job.live.kept += 1);
