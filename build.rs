@@ -2,7 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::compile(["cronapi/v1/log.proto"], ["proto"])?;
-    prost_build::Config::new().bytes(["."]).compile_fds(files)?;
+    let files = protox::compile(["cronapi/v1/log.proto", "cronapi/v1/cluster.proto"], ["proto"])?;
+    tonic_prost_build::configure().bytes(".").compile_fds(files)?;
     Ok(())
 }
