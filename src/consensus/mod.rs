@@ -40,6 +40,7 @@ mod state_machine;
 mod status;
 mod submit;
 mod tail;
+mod transport;
 mod types;
 
 #[cfg(test)]
@@ -52,4 +53,7 @@ pub use open::{OpenError, open};
 pub use options::Options;
 pub use status::{Role, Status};
 pub use submit::{Committed, SubmitError};
+pub use transport::{
+    CONNECT_TIMEOUT, Connection, Connector, IdentityError, Listener, Tcp, Tls, Transport, incoming,
+};
 pub use types::{Node, NodeId};

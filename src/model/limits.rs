@@ -59,6 +59,8 @@ pub const SPAN_MAX: Span = Span::from_secs(3_650 * 86_400);
 pub const PASSWORD_LEN_MIN: usize = 8;
 /// A password, in characters: at most (hashing is not free).
 pub const PASSWORD_LEN_MAX: usize = 512;
+/// The cluster's key, in characters: at least.
+pub const CLUSTER_KEY_LEN_MIN: usize = 16;
 
 /// Nominal times later than this are not misfires: they fire, late.
 pub const MISFIRE_GRACE: Span = Span::from_secs(5);
