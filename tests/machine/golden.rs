@@ -10,6 +10,7 @@ use cronapi::machine::command::{
 };
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{State, invariants};
+use cronapi::model::placement::Labels;
 use cronapi::model::{
     ApiToken, LedgerRow, Outcome, Role, RunId, RunStatus, Scope, SkipReason, Timestamp, Usage, User,
 };
@@ -177,8 +178,12 @@ fn run_ops() -> Vec<(&'static str, Op)> {
 }
 
 fn cluster_ops() -> Vec<(&'static str, Op)> {
-    let labels = [("region".to_string(), "eu".to_string())].into();
+    let labels = Labels::from([("region".to_string(), "eu".to_string())]);
     let address = "10.0.0.2:8001".to_string();
+    let up = |api| {
+        let (address, labels) = (address.clone(), labels.clone());
+        Op::NodeUp { node: 2, boot: id(3), address, api, slots: 8, labels }
+    };
     let key = SigningKey { id: id(4), secret: [9; 32] };
     let note = AuditNote {
         at: t(9),
@@ -190,8 +195,11 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
     let ann = || name("ann");
     vec![
         ("bootstrap", Op::Bootstrap { signing_key: key.clone(), admin: Box::new(user()) }),
-        ("node_up", Op::NodeUp { node: 2, boot: id(3), address, slots: 8, labels }),
+        ("node_up", up(String::new())),
+        ("node_up_2", up("10.0.0.2:8000".into())),
         ("node_draining", Op::NodeDraining { node: 2, boot: id(3) }),
+        ("node_lost", Op::NodeLost { node: 2, boot: id(3) }),
+        ("node_removed", Op::NodeRemoved { node: 2 }),
         ("create_user", Op::CreateUser { user: Box::new(user()) }),
         ("set_role", Op::SetRole { name: ann(), role: Role::Admin, scope: Scope::default() }),
         ("set_password", Op::SetPassword { name: ann(), password: "$argon2id$x".into() }),
@@ -223,6 +231,8 @@ fn file_of(op: &Op) -> &'static str {
         Op::Cancel { .. } => "cancel",
         Op::NodeUp { .. } => "node_up",
         Op::NodeDraining { .. } => "node_draining",
+        Op::NodeLost { .. } => "node_lost",
+        Op::NodeRemoved { .. } => "node_removed",
         Op::CreateUser { .. } => "create_user",
         Op::SetRole { .. } => "set_role",
         Op::SetPassword { .. } => "set_password",
@@ -242,14 +252,17 @@ fn file_of(op: &Op) -> &'static str {
 fn commands_of_every_kind_are_read_and_written_as_before() {
     let all = [job_ops(), run_ops(), cluster_ops()].concat();
     let mut kinds = std::collections::BTreeSet::new();
-    for (kind, op) in all {
-        assert_eq!(file_of(&op), kind);
-        assert!(kinds.insert(kind));
+    let mut files = std::collections::BTreeSet::new();
+    for (file, op) in all {
+        // `_2` is the kind with the fields that came later.
+        assert_eq!(file_of(&op), file.trim_end_matches("_2"));
+        assert!(files.insert(file));
+        kinds.insert(file_of(&op));
         let request = RequestKey { key: id(5), fingerprint: id(6) };
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
-        keeps(&format!("commands/{kind}.msgpack"), &command);
+        keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 27, "one file for every kind of step");
+    assert_eq!(kinds.len(), 29, "one file for every kind of step");
 }
 
 /// A state with something in every table.

@@ -11,6 +11,7 @@ mod fires;
 mod gates;
 mod golden;
 mod manual;
+mod nodes;
 mod oracle;
 mod overlap;
 mod places;
