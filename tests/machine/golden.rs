@@ -12,7 +12,8 @@ use cronapi::machine::prepare::Intent;
 use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, LedgerRow, Outcome, Role, RunId, RunStatus, Scope, SkipReason, Timestamp, Usage, User,
+    ApiToken, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus, Scope, SkipReason,
+    Timestamp, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,7 +74,7 @@ fn token() -> ApiToken {
     }
 }
 
-fn definition() -> cronapi::model::JobSpec {
+fn definition() -> JobSpec {
     spec(json!({
         "name": "full", "description": "every field", "tags": ["a", "b"], "enabled": false,
         "expr": "0 5 * * *", "timezone": "Europe/London", "jitter": "30s", "max_runs": 3,
@@ -114,6 +115,9 @@ fn job_ops() -> Vec<(&'static str, Op)> {
         settled: Some(range),
         verb: "update".into(),
     };
+    let mut later = put.clone();
+    let full = JobSpec::clone(&put.spec);
+    later.spec = JobSpec { on_lease_lost: Some(OnLeaseLost::Kill), ..full }.into();
     let trigger = TriggerRun {
         no: 7,
         version: 3,
@@ -124,6 +128,7 @@ fn job_ops() -> Vec<(&'static str, Op)> {
     };
     vec![
         ("put_job", Op::PutJob(Box::new(put))),
+        ("put_job_2", Op::PutJob(Box::new(later))),
         ("delete_job", Op::DeleteJob { no: 7, based_on: 3, pinned: false, settled: Some(gone) }),
         ("fire", Op::Fire { no: 7, version: 3, scheduled_for: t(60), next, place }),
         ("skip", Op::Skip { no: 7, version: 3, range, next: None }),
