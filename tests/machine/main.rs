@@ -8,6 +8,7 @@ mod access;
 mod chains;
 mod chance;
 mod fires;
+mod forwarded;
 mod gates;
 mod golden;
 mod manual;
