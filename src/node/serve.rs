@@ -189,6 +189,7 @@ async fn announce(consensus: &Handle, config: &Config, boot: BootId) -> Result<(
         node: consensus.node_id(),
         boot,
         address: config.listen.to_string(),
+        api: config.listen.to_string(),
         slots: config.slots,
         labels: config.labels.clone(),
     };
