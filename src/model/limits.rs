@@ -78,3 +78,5 @@ pub const RETENTION_COUNT_DEFAULT: u32 = 1_000;
 pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
 /// Missed or paused times that are counted one by one; a range of more has no count.
 pub const COUNTED_MAX: u32 = 10_000;
+/// How long a node may count on its attempts after the leader last heard of it.
+pub const NODE_LEASE: Span = Span::from_secs(10);
