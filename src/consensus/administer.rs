@@ -51,13 +51,19 @@ impl Handle {
     ///
     /// # Errors
     /// See [`MemberError`].
-    pub async fn remove_node(&self, node: NodeId) -> Result<(), MemberError> {
+    pub async fn remove_node(
+        &self,
+        node: NodeId,
+        actor: Option<Actor>,
+    ) -> Result<(), MemberError> {
         self.persist(async || {
             if self.running.leadership.borrow().is_leader {
-                return self.expel(node).await;
+                return self.expel(node, actor.clone()).await;
             }
             let leader = self.other_leader()?;
-            let message = proto::RemoveRequest { node };
+            let encoded = actor.as_ref().map(rmp_serde::to_vec_named).transpose();
+            let actor = encoded.map_err(|error| MemberError::Refused(error.to_string()))?;
+            let message = proto::RemoveRequest { node, actor: actor.map(Into::into) };
             let peers = &self.running.peers;
             let call = peers.call(
                 leader,
@@ -83,9 +89,12 @@ impl Handle {
     }
 
     /// Forgets a node that is no member any more: its attempts are lost.
-    pub(super) async fn forget(&self, node: NodeId) -> Result<(), MemberError> {
+    pub(super) async fn forget(
+        &self,
+        node: NodeId,
+        actor: Option<Actor>,
+    ) -> Result<(), MemberError> {
         self.running.roll.forget(node);
-        let actor: Option<Actor> = None;
         let at = self.running.clock.now();
         let command = Command { at, actor, request: None, op: Op::NodeRemoved { node } };
         match self.submit(command).await {

@@ -41,6 +41,9 @@ impl Handle {
     }
 
     async fn ask(&self, wish: Wish) -> Result<Committed, SubmitError> {
+        if self.running.fatal.is_raised() {
+            return Err(SubmitError::Stopping);
+        }
         let leads = self.running.leadership.borrow().is_leader;
         let answer = if leads {
             match self.decide(wish)? {

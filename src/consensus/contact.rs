@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::Request;
 
 use super::handle::Handle;
-use super::roll::{Heard, Member, Members, members_in};
+use super::roll::{Heard, Member, members_in};
 use super::rpc::Lane;
 use super::types::NodeId;
 use crate::model::limits::NODE_LEASE;
@@ -132,7 +132,7 @@ impl Contact {
             self.ask_in(leader).await;
         }
         let lease = NODE_LEASE.std();
-        self.handle.running.roll.confirmed(sent, lease, Members { at: Some(sent), nodes });
+        self.handle.running.roll.confirmed(sent, lease, nodes);
     }
 
     /// Asks to be a member: a node that was removed and started again.

@@ -16,7 +16,7 @@ use super::leadership::Leadership;
 use super::local::Local;
 use super::log_store::LogStore;
 use super::proposer::{Pause, Queues};
-use super::roll::{Heard, Members, Roll};
+use super::roll::{Heard, Member, Roll};
 use super::rpc::Peers;
 use super::state_machine::Published;
 use super::status::{Role, Status};
@@ -100,8 +100,11 @@ impl Handle {
         self.running.roll.lease()
     }
 
-    /// Follows what the leader told of all members.
-    pub fn members(&self) -> watch::Receiver<Members> {
+    /// All members: as this node sees them when it leads, else as the leader told last.
+    pub fn members_told(&self) -> Vec<Member> {
+        if self.running.leadership.borrow().is_leader {
+            return self.members_now();
+        }
         self.running.roll.members()
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::handle::Handle;
 use super::types::{Node, NodeId};
+use crate::model::Actor;
 
 /// How often the leader looks.
 const EVERY: Duration = Duration::from_millis(250);
@@ -205,7 +206,7 @@ async fn carry_out(handle: &Handle, view: &View, change: &Change) -> Result<(), 
             } else {
                 handle.change(ChangeMembers::RemoveNodes(BTreeSet::from([*node])), false).await?;
             }
-            handle.forget(*node).await
+            handle.forget(*node, None).await
         }
     }
 }
@@ -251,12 +252,16 @@ impl Handle {
     }
 
     /// Takes a node out of the cluster, when this node leads.
-    pub(super) async fn expel(&self, node: NodeId) -> Result<(), MemberError> {
+    pub(super) async fn expel(
+        &self,
+        node: NodeId,
+        actor: Option<Actor>,
+    ) -> Result<(), MemberError> {
         let metrics = self.running.raft.metrics().borrow().clone();
         let membership = metrics.membership_config.membership().clone();
         if membership.get_node(&node).is_none() {
             // It may have left the membership, and not yet the state.
-            return self.forget(node).await;
+            return self.forget(node, actor).await;
         }
         let mut voters: BTreeSet<NodeId> = membership.voter_ids().collect();
         if node == self.running.local.node {
@@ -272,6 +277,6 @@ impl Handle {
         } else {
             self.change(ChangeMembers::RemoveNodes(BTreeSet::from([node])), false).await?;
         }
-        self.forget(node).await
+        self.forget(node, actor).await
     }
 }

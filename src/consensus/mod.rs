@@ -64,7 +64,7 @@ pub use leadership::Leadership;
 pub use open::{OpenError, open};
 pub use membership::MemberError;
 pub use options::{Options, Reach};
-pub use roll::{Heard, Member, Members};
+pub use roll::{Heard, Member};
 pub use status::{Role, Status};
 pub use stop::ShutdownError;
 pub use submit::{Committed, SubmitError};

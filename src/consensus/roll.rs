@@ -41,26 +41,18 @@ pub struct Member {
     pub applied: u64,
 }
 
-/// All members, at a moment.
-#[derive(Clone, Debug, Default)]
-pub struct Members {
-    /// When the leader told; none: never yet.
-    pub at: Option<Instant>,
-    /// By id.
-    pub nodes: Vec<Member>,
-}
-
 /// What is known of who is alive.
 pub(super) struct Roll {
     heard: Mutex<BTreeMap<NodeId, Heard>>,
-    members: watch::Sender<Members>,
+    /// What the leader told last, and when it was asked.
+    members: Mutex<Option<(Instant, Vec<Member>)>>,
     lease: watch::Sender<Instant>,
 }
 
 impl Roll {
     pub fn new() -> Self {
-        let members = watch::Sender::new(Members::default());
-        Self { heard: Mutex::default(), members, lease: watch::Sender::new(Instant::now()) }
+        let lease = watch::Sender::new(Instant::now());
+        Self { heard: Mutex::default(), members: Mutex::default(), lease }
     }
 
     /// A node spoke to this one, which leads.
@@ -79,13 +71,22 @@ impl Roll {
     }
 
     /// The leader, confirmed by a majority, answered what was sent at `sent`.
-    pub fn confirmed(&self, sent: Instant, lease: Duration, members: Members) {
+    pub fn confirmed(&self, sent: Instant, lease: Duration, members: Vec<Member>) {
         self.lease.send_replace(sent + lease);
-        self.members.send_replace(members);
+        let mut told = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        *told = Some((sent, members));
     }
 
-    pub fn members(&self) -> watch::Receiver<Members> {
-        self.members.subscribe()
+    /// The members as told last, their silence as it must be by now.
+    pub fn members(&self) -> Vec<Member> {
+        let told = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((at, members)) = &*told else { return Vec::new() };
+        let later = at.elapsed();
+        let aged = |member: &Member| Member {
+            silent_for: member.silent_for.map(|span| span + later),
+            ..member.clone()
+        };
+        members.iter().map(aged).collect()
     }
 
     pub fn lease(&self) -> watch::Receiver<Instant> {

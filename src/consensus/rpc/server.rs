@@ -271,7 +271,10 @@ impl Cluster for Desk {
         self.check(&request)?;
         self.lead()?;
         bounded(async {
-            self.handle.expel(request.into_inner().node).await.map_err(not_changed)?;
+            let proto::RemoveRequest { node, actor } = request.into_inner();
+            let actor = actor.map(|bytes| rmp_serde::from_slice(&bytes)).transpose();
+            let actor = actor.map_err(|e| Status::invalid_argument(format!("actor: {e}")))?;
+            self.handle.expel(node, actor).await.map_err(not_changed)?;
             Ok(proto::RemoveReply {})
         })
         .await
