@@ -25,26 +25,30 @@ impl Handle {
     /// # Errors
     /// See [`MemberError`].
     pub async fn transfer(&self, to: Option<NodeId>) -> Result<NodeId, MemberError> {
-        self.persist(async || {
-            if self.running.leadership.borrow().is_leader {
-                return self.hand_over(to).await;
+        let began = Instant::now();
+        loop {
+            match self.try_transfer(to).await {
+                Err(MemberError::NoLeader) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
+                other => return other,
             }
-            let leader = self.other_leader()?;
-            if to == Some(leader) {
-                return Ok(leader);
-            }
-            let message = proto::TransferRequest { to: to.unwrap_or_default() };
-            let peers = &self.running.peers;
-            let call = peers.call(
-                leader,
-                Lane::Bulk,
-                DEADLINE,
-                message,
-                |mut client, request| async move { client.transfer(request).await },
-            );
-            call.await.map(|reply| reply.leader).map_err(|error| failed(&error, to))
-        })
-        .await
+        }
+    }
+
+    async fn try_transfer(&self, to: Option<NodeId>) -> Result<NodeId, MemberError> {
+        if self.running.leadership.borrow().is_leader {
+            return self.hand_over(to).await;
+        }
+        let leader = self.other_leader()?;
+        let message = proto::TransferRequest { to: to.unwrap_or_default() };
+        let peers = &self.running.peers;
+        let call = peers.call(
+            leader,
+            Lane::Bulk,
+            DEADLINE,
+            message,
+            |mut client, request| async move { client.transfer(request).await },
+        );
+        call.await.map(|reply| reply.leader).map_err(|error| failed(&error, to))
     }
 
     /// Takes a node out of the cluster; what it runs is lost.
@@ -56,25 +60,32 @@ impl Handle {
         node: NodeId,
         actor: Option<Actor>,
     ) -> Result<(), MemberError> {
-        self.persist(async || {
-            if self.running.leadership.borrow().is_leader {
-                return self.expel(node, actor.clone()).await;
+        let began = Instant::now();
+        loop {
+            match self.try_remove(node, actor.clone()).await {
+                Err(MemberError::NoLeader) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
+                other => return other,
             }
-            let leader = self.other_leader()?;
-            let encoded = actor.as_ref().map(rmp_serde::to_vec_named).transpose();
-            let actor = encoded.map_err(|error| MemberError::Refused(error.to_string()))?;
-            let message = proto::RemoveRequest { node, actor: actor.map(Into::into) };
-            let peers = &self.running.peers;
-            let call = peers.call(
-                leader,
-                Lane::Bulk,
-                DEADLINE,
-                message,
-                |mut client, request| async move { client.remove(request).await },
-            );
-            call.await.map(|_| ()).map_err(|error| failed(&error, Some(node)))
-        })
-        .await
+        }
+    }
+
+    async fn try_remove(&self, node: NodeId, actor: Option<Actor>) -> Result<(), MemberError> {
+        if self.running.leadership.borrow().is_leader {
+            return self.expel(node, actor).await;
+        }
+        let leader = self.other_leader()?;
+        let encoded = actor.as_ref().map(rmp_serde::to_vec_named).transpose();
+        let actor = encoded.map_err(|error| MemberError::Refused(error.to_string()))?;
+        let message = proto::RemoveRequest { node, actor: actor.map(Into::into) };
+        let peers = &self.running.peers;
+        let call = peers.call(
+            leader,
+            Lane::Bulk,
+            DEADLINE,
+            message,
+            |mut client, request| async move { client.remove(request).await },
+        );
+        call.await.map(|_| ()).map_err(|error| failed(&error, Some(node)))
     }
 
     /// Leads no more, if it does and another voter can: before a stop.
@@ -111,20 +122,6 @@ impl Handle {
         let own = self.running.local.node;
         let leader = self.running.leadership.borrow().leader;
         leader.filter(|leader| *leader != own).ok_or(MemberError::NoLeader)
-    }
-
-    /// Tries again while nobody leads.
-    async fn persist<T>(
-        &self,
-        mut work: impl AsyncFnMut() -> Result<T, MemberError>,
-    ) -> Result<T, MemberError> {
-        let began = Instant::now();
-        loop {
-            match work().await {
-                Err(MemberError::NoLeader) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
-                other => return other,
-            }
-        }
     }
 }
 

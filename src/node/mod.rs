@@ -14,6 +14,7 @@
 mod banner;
 mod bootstrap;
 pub mod config;
+mod presence;
 mod serve;
 mod signals;
 pub mod telemetry;
