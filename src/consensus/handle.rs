@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-
 use openraft::ServerState;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -160,5 +159,4 @@ impl Handle {
             history_waiting_bytes: running.history.waiting_bytes() as u64,
         }
     }
-
 }

@@ -26,8 +26,8 @@ use super::transport::{self, Listener};
 use super::types::{NodeId, Raft};
 use super::{contact, form, membership};
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identities, Identity, Kv, Log, Profile,
-    SledKv,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identities, Identity, Kv,
+    Log, Profile, SledKv,
 };
 
 /// The leader's heartbeat, and the span from which each node draws its patience with it. A new
@@ -152,24 +152,18 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
     let config = Arc::new(config(&identity)?);
     let network = Network { peers: peers.clone() };
-    let raft = Raft::new(node_id, config, network, log.clone(), machine).await.map_err(consensus)?;
+    let raft =
+        Raft::new(node_id, config, network, log.clone(), machine).await.map_err(consensus)?;
     let (leads, leadership) = watch::channel(Leadership::default());
-    let following = leadership::follow(
-        raft.clone(),
-        node_id,
-        leads,
-        peers.clone(),
-        fatal.clone(),
-        stopped,
-    );
+    let following =
+        leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
     let following = tokio::spawn(following);
     let pause = Pause::new();
     let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
     let submit_timeout = options.submit_timeout;
     let (forwarder, forward) =
         Forwarder::new(node_id, peers.clone(), leadership.clone(), submit_timeout);
-    let (barrier, readers) =
-        Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
+    let (barrier, readers) = Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
     let checkpointer = Checkpointer {
         raft: raft.clone(),
         log: log.clone(),
@@ -221,9 +215,7 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
 }
 
 /// Listens for other nodes; gives the address that they dial as well.
-async fn listen(
-    reach: Option<&Reach>,
-) -> Result<(Option<Box<dyn Listener>>, String), OpenError> {
+async fn listen(reach: Option<&Reach>) -> Result<(Option<Box<dyn Listener>>, String), OpenError> {
     let Some(reach) = reach else { return Ok((None, "127.0.0.1:8001".to_owned())) };
     let failed = |source| OpenError::Listen { addr: reach.listen.clone(), source };
     let listener = reach.transport.listen(reach.listen.clone()).await.map_err(failed)?;

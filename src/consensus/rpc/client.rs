@@ -155,9 +155,8 @@ impl Peers {
         let known = all.entry(node).or_default();
         let addr = known.told.clone().or_else(|| known.member.clone());
         let addr = addr.ok_or_else(|| unreachable("its address is not known"))?;
-        let usable = |line: &Line| {
-            line.addr == addr && line.trouble.load(Ordering::Relaxed) < TROUBLE_MAX
-        };
+        let usable =
+            |line: &Line| line.addr == addr && line.trouble.load(Ordering::Relaxed) < TROUBLE_MAX;
         if !known.lines.get(&lane).is_some_and(usable) {
             let client = client(Arc::clone(transport), addr.clone());
             known.lines.insert(lane, Line { client, addr, trouble: Arc::default() });
