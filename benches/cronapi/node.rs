@@ -15,6 +15,7 @@ use cronapi::scheduler;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::Failure;
 
@@ -46,6 +47,7 @@ impl Node {
             boot,
             node_name: node.to_string(),
             boot_tag: format!("bench/{boot}"),
+            lease: watch::channel(Instant::now() + Duration::from_secs(86_400)).1,
         };
         let tasks = vec![
             tokio::spawn(scheduler::run(consensus.clone(), clock, stopped)),

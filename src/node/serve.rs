@@ -1,10 +1,12 @@
 //! A node's life, from its configuration to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::api;
 use crate::clock::{self, Clock, System};
@@ -18,6 +20,9 @@ use crate::service::{Deps, NodeLocal, Service, access};
 
 use super::config::Config;
 use super::{banner, bootstrap, signals};
+
+/// How long the lease of a node holds that has no others: longer than it runs.
+const ALONE: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// Why a node could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +145,8 @@ impl Node {
         });
         let (stop_scheduler, stopped) = watch::channel(false);
         let scheduler = tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), stopped));
+        // Consensus will tell it. Until then the node is alone, and nobody gives it up.
+        let (_, lease) = watch::channel(Instant::now() + ALONE);
         let parts = Parts {
             consensus: consensus.clone(),
             clock,
@@ -148,6 +155,7 @@ impl Node {
             boot,
             node_name: status.node_id.to_string(),
             boot_tag,
+            lease,
         };
         let (drain, drained) = watch::channel(false);
         let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
