@@ -1,5 +1,6 @@
 //! A node without REST: log, scheduler, executor.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ impl Node {
             lease: watch::channel(Instant::now() + Duration::from_secs(86_400)).1,
         };
         let tasks = vec![
-            tokio::spawn(scheduler::run(consensus.clone(), clock, stopped)),
+            tokio::spawn(scheduler::run(consensus.clone(), clock, BTreeMap::new, stopped)),
             tokio::spawn(Executor::new(parts).run(drained, Duration::from_secs(5))),
         ];
         Ok(Node { consensus, stop, drain, tasks })

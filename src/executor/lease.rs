@@ -21,10 +21,18 @@ pub(super) async fn turned(lease: &mut Lease, held: bool) {
         }
         return;
     }
-    // It is renewed all the time, so that is only looked at when it would have run out.
     while holds(lease) {
-        let until = *lease.borrow();
-        sleep_until(until).await;
+        let until = *lease.borrow_and_update();
+        // Renewed, or taken back; once nobody does either, its end stands.
+        let changed = async {
+            if lease.changed().await.is_err() {
+                pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = sleep_until(until) => {}
+            () = changed => {}
+        }
     }
 }
 
@@ -53,8 +61,9 @@ mod tests {
         let (renew, mut lease) = watch::channel(now + HOUR);
         renew.send_replace(now + 2 * HOUR);
         assert!(turned(&mut lease, true).now_or_never().is_none());
-        renew.send_replace(now);
-        assert!(turned(&mut lease, true).now_or_never().is_some(), "it was taken back");
+        let (mut other, taken_back) = (lease.clone(), async { renew.send_replace(now) });
+        // Polled in this order, so the change comes while it waits.
+        tokio::join!(turned(&mut other, true), taken_back);
         assert!(turned(&mut lease, false).now_or_never().is_none());
         drop(renew);
         assert!(turned(&mut lease, false).now_or_never().is_none(), "nobody renews it");

@@ -1,5 +1,6 @@
 //! A node's life, from its configuration to its end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,7 +145,9 @@ impl Node {
             local,
         });
         let (stop_scheduler, stopped) = watch::channel(false);
-        let scheduler = tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), stopped));
+        // Nobody else is heard of; the leader itself is always there.
+        let scheduler =
+            tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), BTreeMap::new, stopped));
         // Consensus will tell it. Until then the node is alone, and nobody gives it up.
         let (_, lease) = watch::channel(Instant::now() + ALONE);
         let parts = Parts {

@@ -1,4 +1,5 @@
-//! The leader's duties: fires that are due, waits that are over, history that may go.
+//! The leader's duties: fires that are due, waits that are over, nodes that are silent,
+//! history that may go.
 //!
 //! Owns: when `machine::plan` is asked, and that its answer is proposed in the term it was
 //! made in. Does not own: what is due (`machine::plan`), whether it counts
@@ -6,6 +7,7 @@
 //!
 //! ```text
 //! leadership ──► a term begins: barrier ──► due.rs        plan, propose, sleep
+//!                                      ├──► liveness.rs   nodes that are not heard of
 //!                                      └──► retention.rs  small deletes, last in line
 //! ```
 //!
@@ -16,8 +18,10 @@
 //! To add a duty: a file with an async loop over `Term`, a line in [`run`].
 
 mod due;
+mod liveness;
 mod retention;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,12 +30,19 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::consensus::{Handle, SubmitError};
 use crate::machine::{Command, Op};
+use crate::model::NodeId;
+
+pub use liveness::{Heard, verdicts};
+
+/// Who was heard of lately, asked anew at each look.
+type Ears = Arc<dyn Fn() -> BTreeMap<NodeId, Heard> + Send + Sync>;
 
 /// What the duties of one term share.
 #[derive(Clone)]
 struct Term {
     consensus: Handle,
     clock: Arc<dyn Clock>,
+    heard: Ears,
     term: u64,
 }
 
@@ -44,8 +55,15 @@ impl Term {
 /// Pause after an attempt at a barrier that failed.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Does the leader's duties whenever this node leads, until `stop` turns true.
-pub async fn run(consensus: Handle, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+/// Does the leader's duties whenever this node leads, until `stop` turns true. `heard` tells
+/// when this node last heard of each other one.
+pub async fn run(
+    consensus: Handle,
+    clock: Arc<dyn Clock>,
+    heard: impl Fn() -> BTreeMap<NodeId, Heard> + Send + Sync + 'static,
+    mut stop: watch::Receiver<bool>,
+) {
+    let heard: Ears = Arc::new(heard);
     let mut leadership = consensus.leadership();
     loop {
         let leads = tokio::select! {
@@ -53,7 +71,8 @@ pub async fn run(consensus: Handle, clock: Arc<dyn Clock>, mut stop: watch::Rece
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let Ok(term) = leads else { return };
-        let duties = Term { consensus: consensus.clone(), clock: clock.clone(), term };
+        let (consensus, clock, heard) = (consensus.clone(), clock.clone(), heard.clone());
+        let duties = Term { consensus, clock, heard, term };
         let over = leadership.clone();
         tokio::select! {
             () = serve(duties) => {}
@@ -78,6 +97,7 @@ async fn serve(duties: Term) {
     tracing::info!(term = duties.term, "leading: fires are decided here");
     tokio::select! {
         () = due::run(&duties) => {}
+        () = liveness::run(&duties) => {}
         () = retention::run(&duties) => {}
     }
 }
