@@ -53,10 +53,11 @@ use self::stop::Stop;
 
 /// Runs one attempt to its end.
 ///
-/// `started` is asked before the process is started or the request is sent, and told once it
-/// is on its way: never when it could not be started. Output goes to `output` in batches of at most 16 KiB
-/// as it comes; a dropped receiver only loses the output. Returns after the last batch was
-/// taken, which the receiver may delay as long as it likes: nothing runs by then.
+/// `started` is asked before the process is started or the request is sent, and told its
+/// number, or `None` for a request, once it is on its way: never when it could not be started.
+/// Output goes to `output` in batches of at most 16 KiB as it comes; a dropped receiver only
+/// loses the output. Returns after the last batch was taken, which the receiver may delay as
+/// long as it likes: nothing runs by then.
 ///
 /// Dropping the future kills the process group. Needs a tokio runtime with I/O and time.
 pub async fn run(
