@@ -1,6 +1,5 @@
 //! Log, scheduler and executor together, without REST: what is due fires, runs and is recorded.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +40,7 @@ async fn node(path: &std::path::Path, boot: u128) -> Node {
     submit(&consensus, up).await.unwrap();
     let clock: Arc<System> = Arc::new(System);
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), BTreeMap::new, stopped));
+    tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), stopped));
     let (grant, lease) = watch::channel(far());
     let parts = Parts {
         consensus: consensus.clone(),

@@ -1,6 +1,5 @@
 //! A node without REST: log, scheduler, executor.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,6 @@ use cronapi::scheduler;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::Failure;
 
@@ -48,10 +46,10 @@ impl Node {
             boot,
             node_name: node.to_string(),
             boot_tag: format!("bench/{boot}"),
-            lease: watch::channel(Instant::now() + Duration::from_secs(86_400)).1,
+            lease: consensus.lease(),
         };
         let tasks = vec![
-            tokio::spawn(scheduler::run(consensus.clone(), clock, BTreeMap::new, stopped)),
+            tokio::spawn(scheduler::run(consensus.clone(), clock, stopped)),
             tokio::spawn(Executor::new(parts).run(drained, Duration::from_secs(5))),
         ];
         Ok(Node { consensus, stop, drain, tasks })
