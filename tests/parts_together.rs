@@ -31,6 +31,7 @@ async fn node(path: &std::path::Path, boot: u128) -> Node {
         node: consensus.node_id(),
         boot,
         address: "here".into(),
+        api: String::new(),
         slots: 4,
         labels: Default::default(),
     };

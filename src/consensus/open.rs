@@ -1,6 +1,5 @@
 //! Opens a node: takes its data directory, recovers, starts the library and what runs beside it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,26 +7,34 @@ use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::barrier::Barrier;
 use super::checkpointer::Checkpointer;
-use super::handle::{Handle, Running, Tasks};
+use super::forward::Forwarder;
+use super::handle::{Handle, Running};
 use super::leadership::{self, Leadership};
+use super::local::Local;
 use super::log_store::LogStore;
-use super::network::Peers;
-use super::options::Options;
-use super::proposer::Proposer;
+use super::network::Network;
+use super::options::{Options, Reach};
+use super::proposer::{Pause, Proposer};
 use super::recovery::{self, RecoveryError};
+use super::roll::Roll;
+use super::rpc::{self, Peers};
 use super::state_machine::StateMachine;
-use super::types::{Node, NodeId, Raft};
+use super::stop::Tasks;
+use super::transport::{self, Listener};
+use super::types::{NodeId, Raft};
+use super::{contact, form, membership};
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identity, Kv, Log, Profile,
-    SledKv,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identities, Identity, Kv,
+    Log, Profile, SledKv,
 };
 
 /// The leader's heartbeat, and the span from which each node draws its patience with it. A new
 /// leader stands within some 0.7 s of the old one's death.
 const HEARTBEAT_MS: u64 = 50;
 const ELECTION_MS_MIN: u64 = 200;
-const ELECTION_MS_MAX: u64 = 300;
+pub(super) const ELECTION_MS_MAX: u64 = 300;
 /// A follower this far behind is sent a checkpoint. The log reaches back further than that.
 const LAG_ENTRIES_MAX: u64 = 20_000;
 /// The only voter asks for an election when it does not lead by itself by then.
@@ -44,6 +51,17 @@ pub enum OpenError {
     /// A file operation failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// The address for other nodes can't be listened on.
+    #[error(
+        "can't listen on {addr} for other nodes: {source}; is another process there? see \
+         --cluster-listen"
+    )]
+    Listen {
+        /// The address.
+        addr: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The consensus library refused to start.
     #[error("consensus can't start: {0}")]
     Consensus(String),
@@ -51,7 +69,7 @@ pub enum OpenError {
 
 /// The durable parts of a node, opened and checked against each other.
 struct Opened {
-    identity: Identity,
+    identities: Identities,
     log: LogStore,
     history: History,
     checkpoints: Arc<Checkpoints>,
@@ -83,7 +101,8 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     if let Some(disk) = &options.in_memory {
         let (log, state) = (Arc::clone(&disk.log), Arc::clone(&disk.state));
         let checkpoints = Arc::clone(&disk.checkpoints);
-        let opened = assemble(disk.identity.clone(), log, state, checkpoints, fatal).await;
+        let identities = Identities::in_memory(Arc::clone(&disk.identity));
+        let opened = assemble(identities, log, state, checkpoints, fatal).await;
         return opened.map_err(consensus);
     }
     let new = Identity::generate(options.now_ms)?;
@@ -97,7 +116,8 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     let state: Arc<dyn Kv> = Arc::new(kv("state", Profile::State).map_err(damaged)?);
     let checkpoints = Arc::new(Checkpoints::open(&directory.join("checkpoints"))?);
     let identity = directory.identity().clone();
-    let opened = assemble(identity, log, state, checkpoints, fatal).await;
+    let identities = Identities::in_directory(directory.identity_file(), identity);
+    let opened = assemble(identities, log, state, checkpoints, fatal).await;
     opened.map_err(|error| match error {
         RecoveryError::Storage(error) => damaged(error),
         other => OpenError::Directory(directory.damaged(other)),
@@ -105,7 +125,7 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
 }
 
 async fn assemble(
-    identity: Identity,
+    identities: Identities,
     log: Arc<dyn Kv>,
     state: Arc<dyn Kv>,
     checkpoints: Arc<Checkpoints>,
@@ -114,12 +134,16 @@ async fn assemble(
     let log = LogStore::open(Log::new(log), fatal.clone())?;
     let history = History::open(state, fatal.clone())?;
     let recovered = recovery::recover(&checkpoints, &log, &history).await?;
-    Ok(Opened { identity, log, history, checkpoints, recovered, fatal })
+    Ok(Opened { identities, log, history, checkpoints, recovered, fatal })
 }
 
 async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identity, log, history, checkpoints, recovered, fatal } = opened;
+    let Opened { identities, log, history, checkpoints, recovered, fatal } = opened;
+    let identity = identities.get();
     let node_id = identity.node_id;
+    let (listener, addr) = listen(options.reach.as_ref()).await?;
+    let local = Arc::new(Local::new(identities, addr));
+    let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
     let machine =
         StateMachine::new(recovered, history.clone(), Arc::clone(&checkpoints), fatal.clone());
     let published = machine.published();
@@ -127,15 +151,19 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
     // Before the library: applying the log again may need room in the history.
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
     let config = Arc::new(config(&identity)?);
-    let raft = Raft::new(node_id, config, Peers, log.clone(), machine).await.map_err(consensus)?;
-    let node = Node { addr: options.advertise };
-    if options.bootstrap && !raft.is_initialized().await.map_err(consensus)? {
-        raft.initialize(BTreeMap::from([(node_id, node)])).await.map_err(consensus)?;
-    }
+    let network = Network { peers: peers.clone() };
+    let raft =
+        Raft::new(node_id, config, network, log.clone(), machine).await.map_err(consensus)?;
     let (leads, leadership) = watch::channel(Leadership::default());
-    let following = leadership::follow(raft.clone(), node_id, leads, fatal.clone(), stopped);
+    let following =
+        leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
     let following = tokio::spawn(following);
-    let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone());
+    let pause = Pause::new();
+    let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
+    let submit_timeout = options.submit_timeout;
+    let (forwarder, forward) =
+        Forwarder::new(node_id, peers.clone(), leadership.clone(), submit_timeout);
+    let (barrier, readers) = Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
     let checkpointer = Checkpointer {
         raft: raft.clone(),
         log: log.clone(),
@@ -146,32 +174,93 @@ async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
     };
     let (stop_proposer, proposer_stopped) = watch::channel(false);
     let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
+    let (stop_beside, beside_stopped) = watch::channel(false);
     let tasks = Tasks {
         proposer: tokio::spawn(proposer.run(proposer_stopped)),
+        beside: vec![
+            tokio::spawn(forwarder.run(beside_stopped.clone())),
+            tokio::spawn(barrier.run(beside_stopped.clone())),
+        ],
         checkpointer: tokio::spawn(checkpointer.run(checkpointer_stopped)),
         write_behind,
         leadership: following,
         stop_proposer,
+        stop_beside,
         stop_checkpointer,
         stop_rest,
     };
-    let submit_timeout = options.submit_timeout;
-    let tasks = Mutex::new(Some(tasks));
+    let (boot, clock, roll) = (options.boot, options.clock, Roll::new());
     let running = Running {
-        identity,
+        local,
+        peers,
+        boot,
+        clock,
         raft,
         queues,
+        forward,
+        readers,
+        pause,
+        roll,
         published,
         history,
         log,
         leadership,
         fatal,
         submit_timeout,
-        tasks,
+        tasks: Mutex::new(Some(tasks)),
     };
     let handle = Handle { running: Arc::new(running) };
-    lead_alone(&handle).await?;
+    become_part(&handle, options.join, options.voters, listener, beside_stopped).await?;
     Ok(handle)
+}
+
+/// Listens for other nodes; gives the address that they dial as well.
+async fn listen(reach: Option<&Reach>) -> Result<(Option<Box<dyn Listener>>, String), OpenError> {
+    let Some(reach) = reach else { return Ok((None, "127.0.0.1:8001".to_owned())) };
+    let failed = |source| OpenError::Listen { addr: reach.listen.clone(), source };
+    let listener = reach.transport.listen(reach.listen.clone()).await.map_err(failed)?;
+    let addr = match &reach.advertise {
+        Some(addr) => addr.clone(),
+        None => listener.local_addr().map_err(failed)?.to_string(),
+    };
+    Ok((Some(listener), addr))
+}
+
+/// Answers other nodes, and makes this one part of a cluster: at once when it has none to ask,
+/// or is of one already; otherwise beside everything else.
+async fn become_part(
+    handle: &Handle,
+    join: Vec<String>,
+    voters: usize,
+    listener: Option<Box<dyn Listener>>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), OpenError> {
+    let running = &handle.running;
+    let mut beside = Vec::new();
+    if let Some(listener) = listener {
+        let incoming = transport::incoming(listener);
+        beside.push(tokio::spawn(rpc::serve(handle.clone(), incoming, stop.clone())));
+    }
+    let (new, founding) = (running.local.cluster().is_empty(), running.local.founding());
+    if (new && join.is_empty()) || (!new && founding != Some(false)) {
+        form::begin(handle).await.map_err(consensus)?;
+    }
+    let (forming, contact) = (handle.clone(), handle.clone());
+    let (to_form, to_contact) = (stop.clone(), stop.clone());
+    let unformed = running.local.cluster().is_empty();
+    beside.push(tokio::spawn(async move {
+        if unformed {
+            form::run(forming, join.clone(), to_form).await;
+        }
+        contact::run(contact, join, to_contact).await;
+    }));
+    beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
+    if let Ok(mut tasks) = running.tasks.lock()
+        && let Some(tasks) = tasks.as_mut()
+    {
+        tasks.beside.extend(beside);
+    }
+    lead_alone(handle).await
 }
 
 fn config(identity: &Identity) -> Result<Config, OpenError> {
@@ -197,7 +286,7 @@ async fn lead_alone(handle: &Handle) -> Result<(), OpenError> {
     let voters = running.raft.with_raft_state(|state| {
         state.membership_state.effective().voter_ids().collect::<Vec<NodeId>>()
     });
-    let alone = voters.await.map_err(consensus)? == [running.identity.node_id];
+    let alone = voters.await.map_err(consensus)? == [running.local.node];
     if !alone {
         return Ok(());
     }

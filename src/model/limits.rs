@@ -59,6 +59,8 @@ pub const SPAN_MAX: Span = Span::from_secs(3_650 * 86_400);
 pub const PASSWORD_LEN_MIN: usize = 8;
 /// A password, in characters: at most (hashing is not free).
 pub const PASSWORD_LEN_MAX: usize = 512;
+/// The cluster's key, in characters: at least.
+pub const CLUSTER_KEY_LEN_MIN: usize = 16;
 
 /// Nominal times later than this are not misfires: they fire, late.
 pub const MISFIRE_GRACE: Span = Span::from_secs(5);
@@ -76,3 +78,5 @@ pub const RETENTION_COUNT_DEFAULT: u32 = 1_000;
 pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
 /// Missed or paused times that are counted one by one; a range of more has no count.
 pub const COUNTED_MAX: u32 = 10_000;
+/// How long a node may count on its attempts after the leader last heard of it.
+pub const NODE_LEASE: Span = Span::from_secs(10);

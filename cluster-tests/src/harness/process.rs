@@ -44,8 +44,10 @@ impl Launch {
         Launch {
             binary: binary::path(),
             args: ["serve", "--listen", "127.0.0.1:0", "--data", &data_path]
+                .into_iter()
+                .chain(["--cluster-listen", "127.0.0.1:0"])
                 .map(String::from)
-                .to_vec(),
+                .collect(),
             env: vec![("TMPDIR".into(), sandbox.tmp().display().to_string())],
             namespace: None,
             log: sandbox.path().join(format!("{data}.stderr")),
