@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::moment::Moment;
 use crate::register::{Op, State};
@@ -42,7 +43,8 @@ pub struct Row {
 pub struct Attempt {
     /// Its number.
     pub attempt: u32,
-    /// The node it was given to.
+    /// The id of the node it was given to.
+    #[serde(deserialize_with = "text_of_id")]
     pub node: String,
     /// Its fencing token.
     pub fence: u64,
@@ -56,6 +58,20 @@ pub struct Attempt {
     /// What went wrong.
     #[serde(default)]
     pub error: Option<String>,
+}
+
+/// An id, which is a number or a text.
+pub fn id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn text_of_id<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    let value = Value::deserialize(d)?;
+    id(&value).ok_or_else(|| serde::de::Error::custom(format!("{value} is no id")))
 }
 
 /// A run as the API shows it.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::client;
 use super::cluster::Cluster;
 use super::lab::Lab;
+use crate::history::id;
 use crate::moment::Moment;
 
 /// How long an orderly stop may take: the drain, and what follows.
@@ -260,14 +261,5 @@ impl Cluster {
             }
         }
         Ok(())
-    }
-}
-
-/// An id, which is a number or a text.
-pub(crate) fn id(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
     }
 }
