@@ -47,6 +47,7 @@ mod recovery;
 mod roll;
 mod rpc;
 mod snapshot;
+mod start;
 mod state_machine;
 mod status;
 mod stop;
