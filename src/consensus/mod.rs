@@ -25,6 +25,7 @@
 
 mod checkpointer;
 mod convert;
+mod cover;
 mod events;
 mod handle;
 mod leadership;
@@ -40,6 +41,7 @@ mod state_machine;
 mod status;
 mod submit;
 mod tail;
+mod transfer;
 mod types;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::checkpointer::Checkpointer;
+use super::cover::Cover;
 use super::handle::{Handle, Running, Tasks};
 use super::leadership::{self, Leadership};
 use super::log_store::LogStore;
@@ -17,10 +18,11 @@ use super::options::Options;
 use super::proposer::Proposer;
 use super::recovery::{self, RecoveryError};
 use super::state_machine::StateMachine;
+use super::transfer::Transfers;
 use super::types::{Node, NodeId, Raft};
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identity, Kv, Log, Profile,
-    SledKv,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, History, Identity, Kv,
+    Log, Profile, SledKv,
 };
 
 /// The leader's heartbeat, and the span from which each node draws its patience with it. A new
@@ -54,8 +56,9 @@ struct Opened {
     identity: Identity,
     log: LogStore,
     history: History,
-    checkpoints: Arc<Checkpoints>,
+    transfers: Transfers,
     recovered: recovery::Recovered,
+    cover: Cover,
     fatal: Fatal,
 }
 
@@ -81,9 +84,10 @@ pub async fn open(options: Options) -> Result<Handle, OpenError> {
 async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     let fatal = Fatal::default();
     if let Some(disk) = &options.in_memory {
-        let (log, state) = (Arc::clone(&disk.log), Arc::clone(&disk.state));
-        let checkpoints = Arc::clone(&disk.checkpoints);
-        let opened = assemble(disk.identity.clone(), log, state, checkpoints, fatal).await;
+        let generations = Arc::clone(&disk.generations);
+        let transfers = Transfers::new(Arc::clone(&disk.checkpoints), generations);
+        let log = Arc::clone(&disk.log);
+        let opened = assemble(disk.identity.clone(), log, transfers, fatal).await;
         return opened.map_err(consensus);
     }
     let new = Identity::generate(options.now_ms)?;
@@ -92,12 +96,13 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
         storage::Error::Damaged { .. } => OpenError::Directory(directory.damaged(error)),
         other => OpenError::Storage(other),
     };
-    let kv = |name, profile| SledKv::open(&directory.join(name), profile, directory.lock());
-    let log: Arc<dyn Kv> = Arc::new(kv("log", Profile::Log).map_err(damaged)?);
-    let state: Arc<dyn Kv> = Arc::new(kv("state", Profile::State).map_err(damaged)?);
-    let checkpoints = Arc::new(Checkpoints::open(&directory.join("checkpoints"))?);
+    let log = SledKv::open(&directory.join("log"), Profile::Log, directory.lock());
+    let log = log.map_err(damaged)?;
+    let checkpoints = Checkpoints::open(&directory.join("checkpoints"))?;
+    let generations = Generations::on_disk(&directory.join(""), directory.lock())?;
+    let transfers = Transfers::new(Arc::new(checkpoints), Arc::new(generations));
     let identity = directory.identity().clone();
-    let opened = assemble(identity, log, state, checkpoints, fatal).await;
+    let opened = assemble(identity, Arc::new(log), transfers, fatal).await;
     opened.map_err(|error| match error {
         RecoveryError::Storage(error) => damaged(error),
         other => OpenError::Directory(directory.damaged(other)),
@@ -107,21 +112,22 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
 async fn assemble(
     identity: Identity,
     log: Arc<dyn Kv>,
-    state: Arc<dyn Kv>,
-    checkpoints: Arc<Checkpoints>,
+    transfers: Transfers,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
-    let log = LogStore::open(Log::new(log), fatal.clone())?;
-    let history = History::open(state, fatal.clone())?;
-    let recovered = recovery::recover(&checkpoints, &log, &history).await?;
-    Ok(Opened { identity, log, history, checkpoints, recovered, fatal })
+    let cover = Cover::upto(0);
+    let log = LogStore::open(Log::new(log), cover.clone(), fatal.clone())?;
+    let (checkpoints, generations) = (transfers.checkpoints(), transfers.generations());
+    let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone());
+    let (recovered, history) = recovered.await?;
+    Ok(Opened { identity, log, history, transfers, recovered, cover, fatal })
 }
 
 async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identity, log, history, checkpoints, recovered, fatal } = opened;
+    let Opened { identity, log, history, transfers, recovered, cover, fatal } = opened;
     let node_id = identity.node_id;
-    let machine =
-        StateMachine::new(recovered, history.clone(), Arc::clone(&checkpoints), fatal.clone());
+    let checkpoints = transfers.checkpoints();
+    let machine = StateMachine::new(recovered, history.clone(), transfers, cover, fatal.clone());
     let published = machine.published();
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.

@@ -24,8 +24,11 @@
 
 mod checkpoint;
 mod directory;
+mod draft;
 mod fatal;
 mod frames;
+mod generation;
+mod generations;
 mod history;
 mod history_scan;
 mod kv;
@@ -36,11 +39,15 @@ mod off_thread;
 mod overlay;
 mod rows;
 mod sled;
+mod source;
 
 pub use self::sled::{Profile, SledKv};
-pub use checkpoint::{Checkpoints, Source};
+pub use checkpoint::{Checkpoints, Unpublished};
 pub use directory::{DataDirectory, DirectoryError, Identity};
+pub use draft::Draft;
 pub use fatal::Fatal;
+pub use generation::Generation;
+pub use generations::Generations;
 pub use history::History;
 pub use history_scan::Scan;
 pub use kv::{Direction, Kv, Limits, Pair, Writes};
@@ -48,6 +55,7 @@ pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
 pub use memory::{MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
+pub use source::Source;
 
 #[cfg(test)]
 mod tests;

@@ -8,3 +8,4 @@ mod install;
 mod kill;
 mod restart;
 mod suite;
+mod transfer;
