@@ -9,3 +9,4 @@ mod kill;
 mod restart;
 mod suite;
 mod transfer;
+mod transfer_disk;

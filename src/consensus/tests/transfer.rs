@@ -13,7 +13,7 @@ use crate::storage::{Generation, MemoryDisk, Pair};
 use crate::wire::proto::{self, install_part::Part};
 
 /// Every row of a generation.
-fn rows(generation: &Generation) -> Vec<Pair> {
+pub fn rows(generation: &Generation) -> Vec<Pair> {
     let found = generation.rows(&[], usize::MAX).unwrap();
     found.into_iter().map(|(key, value)| (key, value.unwrap())).collect()
 }
@@ -28,16 +28,19 @@ async fn leader() -> StateMachine {
     leader
 }
 
-async fn snapshot_of(machine: &mut StateMachine) -> Snapshot {
+/// A snapshot of a machine now.
+pub async fn snapshot_of(machine: &mut StateMachine) -> Snapshot {
     use openraft::RaftSnapshotBuilder;
     machine.get_snapshot_builder().await.build_snapshot().await.unwrap()
 }
 
-fn vote() -> Vote {
+/// The vote of the leader that sends.
+pub fn vote() -> Vote {
     Vote::new_committed(3, 77)
 }
 
-async fn parts_of(snapshot: Snapshot) -> Vec<proto::InstallPart> {
+/// All messages of a transfer.
+pub async fn parts_of(snapshot: Snapshot) -> Vec<proto::InstallPart> {
     let mut outgoing = Outgoing::new(&vote(), snapshot).unwrap();
     let mut parts = Vec::new();
     while let Some(part) = outgoing.next().await.unwrap() {
@@ -47,7 +50,11 @@ async fn parts_of(snapshot: Snapshot) -> Vec<proto::InstallPart> {
     parts
 }
 
-async fn receive(transfers: &Transfers, parts: &[proto::InstallPart]) -> Result<Snapshot, Error> {
+/// Receives messages down to the end.
+pub async fn receive(
+    transfers: &Transfers,
+    parts: &[proto::InstallPart],
+) -> Result<Snapshot, Error> {
     let mut incoming = transfers.begin();
     for part in parts {
         incoming.take(part.clone()).await?;
