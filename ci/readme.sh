@@ -24,7 +24,8 @@ s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])')
 
 start() {
-    "$bin" serve --data "$work/data" --listen "127.0.0.1:$port" >>"$work/out" 2>>"$work/log" &
+    "$bin" serve --data "$work/data" --listen "127.0.0.1:$port" \
+        --cluster-listen 127.0.0.1:0 >>"$work/out" 2>>"$work/log" &
     pid=$!
     for _ in $(seq 100); do
         curl -sf "http://127.0.0.1:$port/readyz" >/dev/null && return

@@ -38,7 +38,7 @@ url=http://127.0.0.1:$port
 password=$(python3 -c 'import secrets; print(secrets.token_hex(12))')
 
 CRONAPI_ADMIN_PASSWORD=$password "$cronapi" serve --data "$work/data" \
-    --listen "127.0.0.1:$port" >"$work/log" 2>&1 &
+    --listen "127.0.0.1:$port" --cluster-listen 127.0.0.1:0 >"$work/log" 2>&1 &
 node=$!
 
 # A node that is up says so, one that can't start is gone.

@@ -33,7 +33,7 @@ impl Node {
         let boot = uuid::Uuid::from_u128(clock::now().micros() as u128);
         let node = consensus.node_id();
         let (address, labels) = ("here".to_string(), Default::default());
-        let up = Op::NodeUp { node, boot, address, slots, labels };
+        let up = Op::NodeUp { node, boot, address, api: String::new(), slots, labels };
         consensus.submit(plain(up)).await?.answer?;
         let clock = Arc::new(System);
         let (stop, stopped) = watch::channel(false);
@@ -46,6 +46,7 @@ impl Node {
             boot,
             node_name: node.to_string(),
             boot_tag: format!("bench/{boot}"),
+            lease: consensus.lease(),
         };
         let tasks = vec![
             tokio::spawn(scheduler::run(consensus.clone(), clock, stopped)),

@@ -21,9 +21,12 @@ pub(super) struct Bearer(pub String);
 pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
     let what = format!("{} {}", request.method(), request.uri().path());
-    if reads_fresh(&request)
-        && let Err(late) = api.service.catch_up().await
-    {
+    let fresh = match freshness(&request) {
+        Fresh::Read => api.service.catch_up().await,
+        Fresh::Write => api.service.catch_up_to_write().await,
+        Fresh::No => Ok(()),
+    };
+    if let Err(late) = fresh {
         return Problem::from(late).into_response();
     }
     let known = match bearer(request.headers()) {
@@ -49,14 +52,25 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
     response
 }
 
-/// Whether a request waits for what was committed before it: every read but those about
-/// this node, which must answer when nobody leads, and those that say otherwise. A write
-/// goes through the log anyway.
-fn reads_fresh(request: &Request) -> bool {
+/// Whether a request waits for what was committed before it.
+enum Fresh {
+    /// It shows it.
+    Read,
+    /// It is judged by it: who may do what.
+    Write,
+    /// It is about this node, which must answer when nobody leads, or says otherwise itself.
+    No,
+}
+
+fn freshness(request: &Request) -> Fresh {
     let uri = request.uri();
     let local = uri.query().unwrap_or_default().split('&').any(|p| p == "consistency=local");
     let own = uri.path().starts_with("/system/") || uri.path().starts_with("/cluster/");
-    request.method().is_safe() && !local && !own
+    match request.method().is_safe() {
+        true if local || own => Fresh::No,
+        true => Fresh::Read,
+        false => Fresh::Write,
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Error> {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::problem::Problem;
-use crate::model::{Name, RunId};
+use crate::model::{Name, NodeId, RunId};
 
 /// The captures of the route, read into `T`.
 #[derive(Clone, Debug)]
@@ -86,6 +86,14 @@ pub struct UserPath {
 pub struct TokenPath {
     /// Id of the token.
     pub id: uuid::Uuid,
+}
+
+/// `/cluster/nodes/{id}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct NodePath {
+    /// Id of the node.
+    pub id: NodeId,
 }
 
 /// `/queues/{name}`

@@ -2,6 +2,7 @@
 
 use tokio::sync::watch;
 
+use super::rpc::Peers;
 use super::types::{NodeId, Raft};
 use crate::storage::Fatal;
 
@@ -17,11 +18,13 @@ pub struct Leadership {
     pub is_leader: bool,
 }
 
-/// Follows the library's metrics and passes on what changes, until `stop` turns true.
+/// Follows the library's metrics and passes on what changes, until `stop` turns true; notes where
+/// members can be reached.
 pub(super) async fn follow(
     raft: Raft,
     node_id: NodeId,
     sender: watch::Sender<Leadership>,
+    peers: Peers,
     fatal: Fatal,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -29,6 +32,9 @@ pub(super) async fn follow(
     loop {
         let now = {
             let seen = metrics.borrow_and_update();
+            for (id, node) in seen.membership_config.membership().nodes() {
+                peers.member(*id, &node.addr);
+            }
             let leader = seen.current_leader;
             let is_leader = leader == Some(node_id) && seen.state.is_leader();
             Leadership { term: seen.vote.leader_id.term, leader, is_leader }

@@ -25,35 +25,55 @@
 //! To add a member-to-member message: the message in `proto/`, its client in `network`, its
 //! server beside it. To change what a checkpoint holds: `wire`'s head, `snapshot` and `recovery`.
 
+mod administer;
+mod asking;
+mod barrier;
 mod checkpointer;
+mod contact;
 mod convert;
 mod cover;
 mod events;
+mod form;
+mod forward;
 mod handle;
+mod handover;
 mod leadership;
+mod local;
 mod log_storage;
 mod log_store;
+mod membership;
 mod network;
 mod open;
 mod options;
 mod proposer;
 mod recovery;
+mod roll;
+mod rpc;
 mod snapshot;
+mod start;
 mod state_machine;
 mod status;
+mod stop;
 mod submit;
 mod tail;
 mod transfer;
+mod transport;
 mod types;
 
 #[cfg(test)]
 mod tests;
 
 pub use events::TooOld;
-pub use handle::{Handle, ShutdownError};
+pub use handle::Handle;
 pub use leadership::Leadership;
+pub use membership::MemberError;
 pub use open::{OpenError, open};
-pub use options::Options;
+pub use options::{Options, Reach};
+pub use roll::{Heard, Member};
 pub use status::{Role, Status};
+pub use stop::ShutdownError;
 pub use submit::{Committed, SubmitError};
+pub use transport::{
+    CONNECT_TIMEOUT, Connection, Connector, IdentityError, Listener, Tcp, Tls, Transport, incoming,
+};
 pub use types::{Node, NodeId};

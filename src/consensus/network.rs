@@ -1,67 +1,160 @@
-//! Messages to other nodes. A cluster of one has nobody to talk to, so every peer is unreachable;
-//! the gRPC client takes this file's place without touching its neighbours.
+//! Raft's messages to other nodes, as the consensus library asks for them.
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use openraft::OptionalSend;
-use openraft::error::{Fatal, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::error::{
+    Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
+use super::rpc::{self, CallError, Lane, Peers};
+use super::transfer::Outgoing;
 use super::types::{Node, NodeId, Snapshot, TypeConfig, Vote};
+use crate::storage;
 
 type RpcResult<T> = Result<T, RPCError<NodeId, Node, RaftError<NodeId>>>;
 
+/// A vote counts only while the election lasts.
+const VOTE_DEADLINE: Duration = Duration::from_millis(500);
+/// The library gives up an append by itself, sooner.
+const APPEND_DEADLINE: Duration = Duration::from_secs(2);
+/// A whole checkpoint with its history, on its way.
+const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+/// Parts of a checkpoint, of up to 1 MiB each, that are read before they can be sent.
+const PARTS_AHEAD: usize = 2;
+/// Pause after a node could not be reached.
+const BACKOFF: Duration = Duration::from_millis(100);
+
 /// Makes a client for each peer.
-pub(super) struct Peers;
+pub(super) struct Network {
+    pub peers: Peers,
+}
 
 /// The client of a peer.
 pub(super) struct Peer {
     target: NodeId,
+    peers: Peers,
 }
 
-impl Peer {
-    fn unreachable(&self) -> Unreachable {
-        let text = format!("node {} can't be reached: this node has no network", self.target);
-        Unreachable::new(&io::Error::new(io::ErrorKind::NotConnected, text))
-    }
-}
-
-impl RaftNetworkFactory<TypeConfig> for Peers {
+impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Peer;
 
-    async fn new_client(&mut self, target: NodeId, _node: &Node) -> Peer {
-        Peer { target }
+    async fn new_client(&mut self, target: NodeId, node: &Node) -> Peer {
+        self.peers.member(target, &node.addr);
+        Peer { target, peers: self.peers.clone() }
     }
+}
+
+/// The library pauses after "unreachable", and asks again at once after a network error.
+fn failed<E: std::error::Error>(error: CallError) -> RPCError<NodeId, Node, E> {
+    match error {
+        CallError::NotSent { .. } | CallError::Refused { .. } => {
+            RPCError::Unreachable(Unreachable::new(&error))
+        }
+        CallError::Lost { .. } => RPCError::Network(NetworkError::new(&error)),
+    }
+}
+
+fn malformed<E: std::error::Error>(error: crate::wire::Error) -> RPCError<NodeId, Node, E> {
+    RPCError::Network(NetworkError::new(&error))
 }
 
 impl RaftNetwork<TypeConfig> for Peer {
     async fn append_entries(
         &mut self,
-        _request: AppendEntriesRequest<TypeConfig>,
+        request: AppendEntriesRequest<TypeConfig>,
         _option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<NodeId>> {
-        Err(RPCError::Unreachable(self.unreachable()))
+        let message = rpc::append_out(&request);
+        drop(request);
+        let call = self.peers.call(
+            self.target,
+            Lane::Raft,
+            APPEND_DEADLINE,
+            message,
+            |mut client, request| async move { client.append(request).await },
+        );
+        rpc::append_reply_in(call.await.map_err(failed)?).map_err(malformed)
     }
 
     async fn vote(
         &mut self,
-        _request: VoteRequest<NodeId>,
+        request: VoteRequest<NodeId>,
         _option: RPCOption,
     ) -> RpcResult<VoteResponse<NodeId>> {
-        Err(RPCError::Unreachable(self.unreachable()))
+        let message = rpc::vote_request_out(&request);
+        let call = self.peers.call(
+            self.target,
+            Lane::Raft,
+            VOTE_DEADLINE,
+            message,
+            |mut client, request| async move { client.vote(request).await },
+        );
+        rpc::vote_reply_in(call.await.map_err(failed)?).map_err(malformed)
     }
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<NodeId>, StreamingError<TypeConfig, Fatal<NodeId>>> {
-        Err(StreamingError::Unreachable(self.unreachable()))
+        tokio::select! {
+            sent = self.install(vote, snapshot) => sent,
+            closed = cancel => Err(StreamingError::Closed(closed)),
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(BACKOFF))
+    }
+}
+
+impl Peer {
+    /// Sends a checkpoint. What is read is bounded by what the other end takes.
+    async fn install(
+        &self,
+        vote: Vote,
+        snapshot: Snapshot,
+    ) -> Result<SnapshotResponse<NodeId>, StreamingError<TypeConfig, Fatal<NodeId>>> {
+        let failed = |error: &dyn std::fmt::Display| {
+            let error = io::Error::other(error.to_string());
+            StreamingError::Unreachable(Unreachable::new(&error))
+        };
+        let began = tokio::time::Instant::now();
+        let mut outgoing = Outgoing::new(&vote, snapshot).map_err(|e| failed(&e))?;
+        let (parts, receiver) = mpsc::channel(PARTS_AHEAD);
+        let read = async move {
+            while let Some(part) = outgoing.next().await? {
+                // The call is over, which says why.
+                if parts.send(part).await.is_err() {
+                    break;
+                }
+            }
+            Ok::<(), storage::Error>(())
+        };
+        let parts = ReceiverStream::new(receiver);
+        let call = self.peers.send(
+            self.target,
+            INSTALL_DEADLINE,
+            parts,
+            |mut client, request| async move { client.install(request).await },
+        );
+        let (read, reply) = tokio::join!(read, call);
+        read.map_err(|e| failed(&e))?;
+        let reply = reply.map_err(|e| failed(&e))?;
+        let vote = rpc::vote_in(reply.vote).map_err(|e| failed(&e))?;
+        let took_ms = began.elapsed().as_millis() as u64;
+        tracing::info!(node = self.target, took_ms, "a checkpoint was sent");
+        Ok(SnapshotResponse { vote })
     }
 }

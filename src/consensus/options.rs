@@ -4,15 +4,37 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::transport::Transport;
+use crate::clock::{Clock, System};
+use crate::model::BootId;
 use crate::storage::MemoryDisk;
+
+/// A node's place in the network.
+#[derive(Clone)]
+pub struct Reach {
+    /// What carries the bytes.
+    pub transport: Arc<dyn Transport>,
+    /// `host:port` to listen on; port 0: any.
+    pub listen: String,
+    /// `host:port` that others dial; none: where it listens.
+    pub advertise: Option<String>,
+}
 
 /// Options of [`super::open`].
 #[derive(Clone)]
 pub struct Options {
     /// The data directory; not touched when `in_memory`.
     pub data_dir: PathBuf,
-    /// `host:port` at which other nodes reach this one.
-    pub advertise: String,
+    /// How other nodes reach this one and are reached; none: a cluster of one for good.
+    pub reach: Option<Reach>,
+    /// Addresses of members to ask at. With none, a new data directory begins a new cluster.
+    pub join: Vec<String>,
+    /// Voters wanted, when this node leads.
+    pub voters: usize,
+    /// This boot of the node.
+    pub boot: BootId,
+    /// The time that commands are stamped with when this node leads.
+    pub clock: Arc<dyn Clock>,
     /// The wall clock at the start, in milliseconds since 1970: dates a new data directory and
     /// names one that is moved aside.
     pub now_ms: u64,
@@ -21,8 +43,6 @@ pub struct Options {
     pub in_memory: Option<Arc<MemoryDisk>>,
     /// Rename a damaged data directory aside and start empty, as a new node of a new cluster.
     pub move_aside_damaged: bool,
-    /// Begin a new cluster when the data directory is new. A node that joins one does not.
-    pub bootstrap: bool,
     /// Entries applied since the last checkpoint that make the next one due; the bytes of the
     /// log can make it due sooner.
     pub checkpoint_entries: u64,
@@ -35,11 +55,14 @@ impl Options {
     pub fn new(data_dir: impl Into<PathBuf>, now_ms: u64) -> Self {
         Self {
             data_dir: data_dir.into(),
-            advertise: "127.0.0.1:8001".to_owned(),
+            reach: None,
+            join: Vec::new(),
+            voters: 3,
+            boot: BootId::nil(),
+            clock: Arc::new(System),
             now_ms,
             in_memory: None,
             move_aside_damaged: false,
-            bootstrap: true,
             checkpoint_entries: 20_000,
             submit_timeout: Duration::from_secs(10),
         }

@@ -51,6 +51,30 @@ pub(super) struct Queues {
     pub decided: mpsc::Sender<Decided>,
 }
 
+/// Holds the proposer back while leadership is handed over.
+pub(super) struct Pause(watch::Sender<bool>);
+
+/// Ends the pause when it is dropped.
+pub(super) struct Paused<'a>(&'a Pause);
+
+impl Pause {
+    pub fn new() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// None: it is paused already.
+    pub fn begin(&self) -> Option<Paused<'_>> {
+        let begun = self.0.send_if_modified(|paused| !std::mem::replace(paused, true));
+        begun.then_some(Paused(self))
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.0.0.send_replace(false);
+    }
+}
+
 /// The only writer of entries.
 pub(super) struct Proposer {
     raft: Raft,
@@ -60,6 +84,7 @@ pub(super) struct Proposer {
     /// Taken from the queue, but too large for the entry before.
     held: Option<Single>,
     depth: Arc<Semaphore>,
+    paused: watch::Receiver<bool>,
 }
 
 enum Next {
@@ -68,11 +93,16 @@ enum Next {
 }
 
 impl Proposer {
-    pub fn new(raft: Raft, leadership: watch::Receiver<Leadership>) -> (Self, Queues) {
+    pub fn new(
+        raft: Raft,
+        leadership: watch::Receiver<Leadership>,
+        pause: &Pause,
+    ) -> (Self, Queues) {
         let (singles_in, singles) = mpsc::channel(QUEUE);
         let (decided_in, decided) = mpsc::channel(LEADER_QUEUE);
         let depth = Arc::new(Semaphore::new(DEPTH));
-        let proposer = Self { raft, leadership, singles, decided, held: None, depth };
+        let paused = pause.0.subscribe();
+        let proposer = Self { raft, leadership, singles, decided, held: None, depth, paused };
         (proposer, Queues { singles: singles_in, decided: decided_in })
     }
 
@@ -88,6 +118,8 @@ impl Proposer {
                 // Only once nothing is waiting: what was accepted is answered.
                 _ = stop.wait_for(|stop| *stop) => break,
             };
+            // Bounded: a handing over ends, well or not. An error: nobody can pause any more.
+            let _ = self.paused.wait_for(|paused| !*paused).await;
             match next {
                 Next::Singles(singles) => self.send_singles(singles, permit).await,
                 Next::Decided(decided) => self.send_decided(decided, permit).await,

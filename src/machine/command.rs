@@ -175,10 +175,24 @@ pub enum Op {
     Output { run: RunId, attempt: u32, fence: Fence, chunks: Vec<OutputChunk> },
     /// Someone stops a run.
     Cancel { run: RunId },
-    /// A node has started; what its earlier boots had is lost.
-    NodeUp { node: NodeId, boot: BootId, address: String, slots: u32, labels: Labels },
+    /// A node has started; what its earlier boots had is lost. Of a boot that was given up:
+    /// it is there after all, and takes attempts again.
+    NodeUp {
+        node: NodeId,
+        boot: BootId,
+        address: String,
+        /// Where its REST interface is reached; empty in commands of earlier builds.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        api: String,
+        slots: u32,
+        labels: Labels,
+    },
     /// A node is leaving: it gets no more attempts.
     NodeDraining { node: NodeId, boot: BootId },
+    /// A boot of a node was not heard of for its lease and the grace: what it has is lost.
+    NodeLost { node: NodeId, boot: BootId },
+    /// A node is no longer a member: what it has is lost, and it is forgotten.
+    NodeRemoved { node: NodeId },
     /// Creates a user.
     CreateUser { user: Box<User> },
     /// Changes role and scope.

@@ -126,7 +126,12 @@ fn tables(s: &State, broken: &mut Vec<String>) {
     }
     let mut queues: BTreeMap<&Name, u32> = BTreeMap::new();
     let mut nodes: BTreeMap<NodeId, u32> = BTreeMap::new();
-    for open in s.runs.values().filter(|open| open.held().is_some()) {
+    for open in s.runs.values() {
+        let Some((_, boot)) = open.held() else { continue };
+        let node = open.run.node.and_then(|id| s.nodes.get(&id));
+        if node.is_none_or(|node| node.boot != boot) {
+            broken.push(format!("{} is held by a boot that is not there", open.run.id));
+        }
         if let Some(queue) = &open.spec.queue {
             *queues.entry(queue).or_default() += 1;
         }
@@ -137,6 +142,9 @@ fn tables(s: &State, broken: &mut Vec<String>) {
         broken.push(format!("queues {:?} with {queues:?}", s.queues));
     }
     for (id, node) in &s.nodes {
+        if node.lost && (node.accepting || node.busy > 0) {
+            broken.push(format!("node {id} is lost and takes or has attempts"));
+        }
         if node.busy != nodes.get(id).copied().unwrap_or_default() {
             broken.push(format!("node {id} is said to be busy with {}", node.busy));
         }

@@ -96,6 +96,10 @@ impl Rejection {
         Rejection::NotFound { what: "run".into(), name: id.to_string() }
     }
 
+    pub(crate) fn no_node(id: impl ToString) -> Self {
+        Rejection::NotFound { what: "node".into(), name: id.to_string() }
+    }
+
     pub(crate) fn no_user(name: impl ToString) -> Self {
         Rejection::NotFound { what: "user".into(), name: name.to_string() }
     }

@@ -15,7 +15,7 @@ use super::invalid::Invalid;
 use super::name::Name;
 use super::parameters::Parameters;
 use super::placement::Placement;
-use super::policy::{DstFold, DstGap, Misfire, Overlap, Retention, Retry};
+use super::policy::{DstFold, DstGap, Misfire, OnLeaseLost, Overlap, Retention, Retry};
 use super::runner::Runner;
 use super::span::Span;
 use super::time::Timestamp;
@@ -185,6 +185,10 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retry: Option<Box<Retry>>,
+    /// What becomes of an attempt whose node is cut off from the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    on_lease_lost: Option<OnLeaseLost>,
     /// What a fire does while an earlier run is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -347,6 +351,11 @@ impl JobSpec {
     /// The retries in force.
     pub fn retry(&self) -> Retry {
         self.retry.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// What becomes of an attempt when its node loses its lease.
+    pub fn on_lease_lost(&self) -> OnLeaseLost {
+        self.on_lease_lost.unwrap_or_default()
     }
 
     /// The retention in force.

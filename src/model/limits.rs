@@ -59,7 +59,14 @@ pub const SPAN_MAX: Span = Span::from_secs(3_650 * 86_400);
 pub const PASSWORD_LEN_MIN: usize = 8;
 /// A password, in characters: at most (hashing is not free).
 pub const PASSWORD_LEN_MAX: usize = 512;
+/// The cluster's key, in characters: at least.
+pub const CLUSTER_KEY_LEN_MIN: usize = 16;
 
+/// A node that could not reach the leader for so long begins no more attempts.
+pub const NODE_LEASE: Span = Span::from_secs(10);
+/// From the end of a node's lease until the leader gives the node up: for clocks that do not
+/// run alike, and to stop what has to be stopped.
+pub const NODE_LEASE_GRACE: Span = Span::from_secs(2);
 /// Nominal times later than this are not misfires: they fire, late.
 pub const MISFIRE_GRACE: Span = Span::from_secs(5);
 /// Runs of a catch-up unless the job says otherwise.

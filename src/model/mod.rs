@@ -42,7 +42,9 @@ pub use ledger::{LedgerRow, Outcome, SkipReason};
 pub use name::Name;
 pub use parameters::Parameters;
 pub use placement::Placement;
-pub use policy::{DstFold, DstGap, Misfire, MisfirePolicy, Overlap, Retention, Retry, RetryOn};
+pub use policy::{
+    DstFold, DstGap, Misfire, MisfirePolicy, OnLeaseLost, Overlap, Retention, Retry, RetryOn,
+};
 pub use run::{Attempt, Run, RunStatus, Trigger, Usage};
 pub use runner::Runner;
 pub use span::Span;

@@ -202,6 +202,18 @@ pub enum DstFold {
     Both,
 }
 
+/// What becomes of an attempt when its node loses its lease: when it could not reach the
+/// leader for so long that it has to expect to be given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLeaseLost {
+    /// It goes on; its end counts if the run is not closed by then.
+    #[default]
+    Continue,
+    /// It is stopped, as by a cancel, and is `lost`.
+    Kill,
+}
+
 pub(super) fn check_retry(retry: &Retry, faults: &mut Vec<Invalid>) {
     if retry.max_attempts == 0 || retry.max_attempts > limits::ATTEMPTS_MAX {
         let most = limits::ATTEMPTS_MAX;

@@ -18,11 +18,14 @@ pub fn text(listen: SocketAddr, data: &Path, generated: Option<&str>) -> String 
         "\n  CronAPI {version}\n\n  REST      {base}\n  API docs  {base}/docs\n  data      {}\n",
         data.display()
     );
-    if let Some(password) = generated {
-        text.push_str(&format!(
-            "\n  First start: user admin, password {password}\n  \
-             It is shown this once. Change it with PUT /auth/password.\n"
-        ));
-    }
+    text.extend(generated.map(password));
     text
+}
+
+/// The first password, when it was made up.
+pub fn password(password: &str) -> String {
+    format!(
+        "\n  First start: user admin, password {password}\n  \
+         It is shown this once. Change it with PUT /auth/password.\n"
+    )
 }

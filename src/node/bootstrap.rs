@@ -1,5 +1,7 @@
 //! The first command of a cluster: a signing key, and an admin to log in with.
 
+use std::time::Duration;
+
 use crate::clock;
 use crate::consensus::Handle;
 use crate::machine::{Command, Op, Rejection};
@@ -7,7 +9,11 @@ use crate::model::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
 use crate::model::{Name, Role, Scope, Timestamp, User};
 use crate::service::access;
 
+use super::banner;
 use super::config::Secret;
+
+/// Between two tries, while the cluster forms.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Why there is no first admin.
 #[derive(Debug, thiserror::Error)]
@@ -61,5 +67,23 @@ pub async fn first_admin(
             Err(refused) => Err(Error::Log(refused.to_string())),
         },
         Err(error) => Err(Error::Log(error.to_string())),
+    }
+}
+
+/// Sets the cluster up as soon as this node leads it, if nobody has yet; shows a password that
+/// was made up.
+pub async fn when_leading(consensus: Handle, given: Option<Secret>) {
+    let mut leadership = consensus.leadership();
+    while leadership.wait_for(|now| now.is_leader).await.is_ok() {
+        // What earlier leaders did must be seen first.
+        if consensus.read_barrier().await.is_ok() {
+            match first_admin(&consensus, given.as_ref()).await {
+                Ok(generated) => {
+                    return generated.iter().for_each(|p| banner::show(&banner::password(p)));
+                }
+                Err(error) => tracing::error!(%error, "there is no admin to log in with yet"),
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }

@@ -9,11 +9,13 @@
 //! stop:  readiness goes, no more attempts here, scheduler, running attempts, REST, log
 //! ```
 //!
-//! To add a setting: `config.rs`, docs/configuration.md.
+//! To add a setting: `config`, docs/configuration.md.
 
 mod banner;
 mod bootstrap;
 pub mod config;
+mod presence;
+mod running;
 mod serve;
 mod signals;
 pub mod telemetry;

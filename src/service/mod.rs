@@ -24,6 +24,7 @@ pub mod access;
 mod apply;
 mod caller;
 mod check;
+mod cluster;
 
 mod error;
 mod events;
@@ -66,6 +67,7 @@ pub use crate::machine::prepare::PutMode;
 pub use crate::machine::state::LastRun;
 pub use apply::{ApplyAction, ApplyItem};
 pub use caller::{Action, Caller, Permit, Target};
+pub use cluster::{NodeList, NodeView};
 pub use error::Error;
 pub use events::EventFilter;
 pub use explain::{Explanation, Verdict};
@@ -74,7 +76,7 @@ pub use output::{LogLine, LogPage, LogPosition, LogStream, RunLog};
 pub use paging::{Page, Paging};
 pub use preview::{NextFire, Preview};
 pub use run_list::RunFilter;
-pub use system::{LeaderView, NodeList, NodeRole, NodeView, StorageView, SystemStatus, TotalsView};
+pub use system::{LeaderView, NodeRole, StorageView, SystemStatus, TotalsView};
 pub use versions::VersionView;
 pub use views::{JobLive, JobView, SECRET};
 

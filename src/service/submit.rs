@@ -53,9 +53,9 @@ impl Service {
                 return Ok(done);
             }
             let intent = intend(&state)?;
-            let command = prepare(&state, intent, self.now(), Some(c.actor.clone()), request)?;
             drop(state);
-            let error = match self.consensus().submit(command).await {
+            let actor = Some(c.actor.clone());
+            let error = match self.consensus().intend(intent, actor, request).await {
                 Ok(committed) => match committed.answer {
                     Ok(reply) => {
                         let (reply, replayed) = reply.unwrap_replay();

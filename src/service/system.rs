@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::{Action, Caller, Error, Service, Target};
 use crate::consensus;
 use crate::machine::state::Totals;
-use crate::model::placement::Labels;
 use crate::model::{NodeId, Timestamp};
 
 /// What a node is in its cluster.
@@ -112,40 +111,6 @@ pub struct LeaderView {
     pub term: u64,
 }
 
-/// A cluster member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct NodeView {
-    /// Identity.
-    pub id: NodeId,
-    /// Where other nodes reach it.
-    pub address: String,
-    /// What it is, as far as the node that answers knows.
-    pub role: NodeRole,
-    /// It is up and gets attempts.
-    pub live: bool,
-    /// Index of the last entry it applied; none: the node that answers does not know.
-    #[schema(required)]
-    pub applied_index: Option<u64>,
-    /// For placement.
-    #[schema(value_type = BTreeMap<String, String>)]
-    pub labels: Labels,
-    /// Attempts at a time.
-    pub slots: u32,
-    /// Open attempts.
-    pub busy: u32,
-    /// Its present boot.
-    pub boot: uuid::Uuid,
-    /// When that joined.
-    pub up_since: Timestamp,
-}
-
-/// The cluster's members.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct NodeList {
-    /// By id.
-    pub items: Vec<NodeView>,
-}
-
 impl Service {
     /// What this node can tell of itself and the cluster.
     ///
@@ -191,35 +156,6 @@ impl Service {
         c.permit(Action::ReadCluster, Target::Cluster)?;
         let now = *self.consensus().leadership().borrow();
         Ok(LeaderView { leader_id: now.leader, is_leader: now.is_leader, term: now.term })
-    }
-
-    /// The cluster's members.
-    ///
-    /// # Errors
-    /// `Forbidden`.
-    pub async fn nodes(&self, c: &Caller) -> Result<NodeList, Error> {
-        c.permit(Action::ReadCluster, Target::Cluster)?;
-        let (status, state) = (self.consensus().status(), self.consensus().state());
-        let items = state.nodes.values().map(|node| {
-            let own = node.id == status.node_id;
-            NodeView {
-                id: node.id,
-                address: node.address.clone(),
-                role: match status.leader {
-                    _ if own => status.role.into(),
-                    Some(leader) if leader == node.id => NodeRole::Leader,
-                    _ => NodeRole::Follower,
-                },
-                live: node.accepting,
-                applied_index: own.then_some(status.applied),
-                labels: node.labels.clone(),
-                slots: node.slots,
-                busy: node.busy,
-                boot: node.boot,
-                up_since: node.up_since,
-            }
-        });
-        Ok(NodeList { items: items.collect() })
     }
 
     /// Whether this node can serve.

@@ -86,8 +86,12 @@ pub enum DirectoryError {
 pub struct Identity {
     /// Layout of the directory.
     pub format: u32,
-    /// The cluster, named by its first node.
+    /// The cluster, named by its first node. Empty: the node is of no cluster yet.
     pub cluster_id: String,
+    /// Whether this node is about to begin the cluster: true until its log has begun. None in
+    /// directories made before nodes could join others: there it may begin it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub founding: Option<bool>,
     /// This node; never used again once its directory is lost.
     pub node_id: u64,
     /// When the directory was made, in milliseconds since 1970.
@@ -95,19 +99,26 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new node of a new cluster.
+    /// A new node of no cluster yet.
     ///
     /// # Errors
     /// The system has no random bytes.
     pub fn generate(created_ms: u64) -> Result<Self, DirectoryError> {
-        let mut cluster = [0; 16];
         let mut node = [0; 8];
-        let random = |e: getrandom::Error| DirectoryError::Random(e.to_string());
-        getrandom::fill(&mut cluster).map_err(random)?;
-        getrandom::fill(&mut node).map_err(random)?;
+        getrandom::fill(&mut node).map_err(|e| DirectoryError::Random(e.to_string()))?;
         let node_id = (u64::from_be_bytes(node) >> (u64::BITS - NODE_ID_BITS)).max(1);
-        let cluster_id = uuid::Builder::from_random_bytes(cluster).into_uuid().to_string();
-        Ok(Self { format: FORMAT, cluster_id, node_id, created_ms })
+        let (cluster_id, founding) = (String::new(), Some(false));
+        Ok(Self { format: FORMAT, cluster_id, founding, node_id, created_ms })
+    }
+
+    /// The name of a new cluster.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn new_cluster_id() -> Result<String, DirectoryError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|e| DirectoryError::Random(e.to_string()))?;
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 }
 
@@ -153,6 +164,11 @@ impl DataDirectory {
     /// Whose directory it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Where the identity is kept, to change it.
+    pub fn identity_file(&self) -> PathBuf {
+        self.path.clone()
     }
 
     /// A place inside it.
@@ -253,7 +269,7 @@ fn read_identity(path: &Path) -> Result<Option<Identity>, DirectoryError> {
     serde_json::from_slice(&text).map(Some).map_err(unreadable)
 }
 
-fn write_identity(path: &Path, identity: &Identity) -> Result<(), DirectoryError> {
+pub(super) fn write_identity(path: &Path, identity: &Identity) -> Result<(), DirectoryError> {
     let failed = |source| DirectoryError::Unwritable { path: path.to_owned(), source };
     let unfinished = path.join("FORMAT.unfinished");
     let write = || {

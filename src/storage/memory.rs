@@ -48,7 +48,7 @@ impl MemoryKv {
 /// The disk of a node without a data directory. It outlives the node: opening another one on it
 /// is a restart.
 pub struct MemoryDisk {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Mutex<Identity>>,
     pub(crate) log: Arc<MemoryKv>,
     pub(crate) generations: Arc<Generations>,
     pub(crate) checkpoints: Arc<Checkpoints>,
@@ -58,7 +58,7 @@ impl MemoryDisk {
     /// An empty disk for a node.
     pub fn new(identity: Identity) -> Arc<Self> {
         Arc::new(Self {
-            identity,
+            identity: Arc::new(Mutex::new(identity)),
             log: Arc::new(MemoryKv::new(Limits::LOG)),
             generations: Arc::new(Generations::in_memory()),
             checkpoints: Arc::new(Checkpoints::in_memory()),

@@ -10,8 +10,10 @@ use cronapi::machine::command::{
 };
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{State, invariants};
+use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, LedgerRow, Outcome, Role, RunId, RunStatus, Scope, SkipReason, Timestamp, Usage, User,
+    ApiToken, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus, Scope, SkipReason,
+    Timestamp, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,7 +74,7 @@ fn token() -> ApiToken {
     }
 }
 
-fn definition() -> cronapi::model::JobSpec {
+fn definition() -> JobSpec {
     spec(json!({
         "name": "full", "description": "every field", "tags": ["a", "b"], "enabled": false,
         "expr": "0 5 * * *", "timezone": "Europe/London", "jitter": "30s", "max_runs": 3,
@@ -113,6 +115,9 @@ fn job_ops() -> Vec<(&'static str, Op)> {
         settled: Some(range),
         verb: "update".into(),
     };
+    let mut later = put.clone();
+    let full = JobSpec::clone(&put.spec);
+    later.spec = JobSpec { on_lease_lost: Some(OnLeaseLost::Kill), ..full }.into();
     let trigger = TriggerRun {
         no: 7,
         version: 3,
@@ -123,6 +128,7 @@ fn job_ops() -> Vec<(&'static str, Op)> {
     };
     vec![
         ("put_job", Op::PutJob(Box::new(put))),
+        ("put_job_2", Op::PutJob(Box::new(later))),
         ("delete_job", Op::DeleteJob { no: 7, based_on: 3, pinned: false, settled: Some(gone) }),
         ("fire", Op::Fire { no: 7, version: 3, scheduled_for: t(60), next, place }),
         ("skip", Op::Skip { no: 7, version: 3, range, next: None }),
@@ -177,8 +183,12 @@ fn run_ops() -> Vec<(&'static str, Op)> {
 }
 
 fn cluster_ops() -> Vec<(&'static str, Op)> {
-    let labels = [("region".to_string(), "eu".to_string())].into();
+    let labels = Labels::from([("region".to_string(), "eu".to_string())]);
     let address = "10.0.0.2:8001".to_string();
+    let up = |api| {
+        let (address, labels) = (address.clone(), labels.clone());
+        Op::NodeUp { node: 2, boot: id(3), address, api, slots: 8, labels }
+    };
     let key = SigningKey { id: id(4), secret: [9; 32] };
     let note = AuditNote {
         at: t(9),
@@ -190,8 +200,11 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
     let ann = || name("ann");
     vec![
         ("bootstrap", Op::Bootstrap { signing_key: key.clone(), admin: Box::new(user()) }),
-        ("node_up", Op::NodeUp { node: 2, boot: id(3), address, slots: 8, labels }),
+        ("node_up", up(String::new())),
+        ("node_up_2", up("10.0.0.2:8000".into())),
         ("node_draining", Op::NodeDraining { node: 2, boot: id(3) }),
+        ("node_lost", Op::NodeLost { node: 2, boot: id(3) }),
+        ("node_removed", Op::NodeRemoved { node: 2 }),
         ("create_user", Op::CreateUser { user: Box::new(user()) }),
         ("set_role", Op::SetRole { name: ann(), role: Role::Admin, scope: Scope::default() }),
         ("set_password", Op::SetPassword { name: ann(), password: "$argon2id$x".into() }),
@@ -223,6 +236,8 @@ fn file_of(op: &Op) -> &'static str {
         Op::Cancel { .. } => "cancel",
         Op::NodeUp { .. } => "node_up",
         Op::NodeDraining { .. } => "node_draining",
+        Op::NodeLost { .. } => "node_lost",
+        Op::NodeRemoved { .. } => "node_removed",
         Op::CreateUser { .. } => "create_user",
         Op::SetRole { .. } => "set_role",
         Op::SetPassword { .. } => "set_password",
@@ -242,14 +257,17 @@ fn file_of(op: &Op) -> &'static str {
 fn commands_of_every_kind_are_read_and_written_as_before() {
     let all = [job_ops(), run_ops(), cluster_ops()].concat();
     let mut kinds = std::collections::BTreeSet::new();
-    for (kind, op) in all {
-        assert_eq!(file_of(&op), kind);
-        assert!(kinds.insert(kind));
+    let mut files = std::collections::BTreeSet::new();
+    for (file, op) in all {
+        // `_2` is the kind with the fields that came later.
+        assert_eq!(file_of(&op), file.trim_end_matches("_2"));
+        assert!(files.insert(file));
+        kinds.insert(file_of(&op));
         let request = RequestKey { key: id(5), fingerprint: id(6) };
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
-        keeps(&format!("commands/{kind}.msgpack"), &command);
+        keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 27, "one file for every kind of step");
+    assert_eq!(kinds.len(), 29, "one file for every kind of step");
 }
 
 /// A state with something in every table.

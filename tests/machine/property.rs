@@ -202,13 +202,20 @@ fn random_report(chance: &mut Chance, state: &State, now: Timestamp) -> Option<O
 fn node_step(chance: &mut Chance, state: &State, boots: &mut u128) -> Op {
     let node = 1 + chance.below(3);
     let present = state.nodes.get(&node).map(|present| present.boot);
-    if let Some(boot) = present.filter(|_| chance.once_in(3)) {
-        return Op::NodeDraining { node, boot };
+    if let Some(boot) = present.filter(|_| chance.once_in(2)) {
+        return match chance.below(4) {
+            0 => Op::NodeDraining { node, boot },
+            1 => Op::NodeRemoved { node },
+            2 => Op::NodeLost { node, boot },
+            // Of a boot that is not there, or not any more.
+            _ => Op::NodeLost { node, boot: Uuid::from_u128(1 + u128::from(chance.below(9))) },
+        };
     }
     *boots += 1;
     let boot = present.filter(|_| chance.once_in(4)).unwrap_or(Uuid::from_u128(*boots));
     let slots = chance.below(5) as u32;
-    Op::NodeUp { node, boot, address: "127.0.0.1:1".into(), slots, labels: Default::default() }
+    let (address, api) = ("127.0.0.1:1".to_string(), "127.0.0.1:2".to_string());
+    Op::NodeUp { node, boot, address, api, slots, labels: Default::default() }
 }
 
 fn shuffle<T>(chance: &mut Chance, items: &mut [T]) {
@@ -241,7 +248,7 @@ fn random_steps(seed: u64, steps: usize) {
         };
         let mut commands: Vec<Command> = Vec::new();
         let plainly = |op| Command { at: now, actor: None, request: None, op };
-        match chance.below(16) {
+        match chance.below(17) {
             0..4 => {
                 let intent = random_intent(&mut chance, &three.plain);
                 let request = chance.once_in(3).then(|| RequestKey {
@@ -274,7 +281,7 @@ fn random_steps(seed: u64, steps: usize) {
                     commands.extend(report.map(plainly));
                 }
             }
-            14 => commands.push(plainly(node_step(&mut chance, &three.plain, &mut boots))),
+            14..16 => commands.push(plainly(node_step(&mut chance, &three.plain, &mut boots))),
             _ if !three.log.is_empty() => {
                 commands.extend((0..5).map(|_| chance.pick(&three.log).clone()));
             }
@@ -316,8 +323,8 @@ fn heal(three: &mut Three, from: Timestamp) {
     }
     commands.push(plain(now, Op::SetQueue { name: name("q"), concurrency: None }));
     let (boot, labels) = (Uuid::from_u128(u128::MAX), Default::default());
-    let address = "127.0.0.1:1".to_string();
-    commands.push(plain(now, Op::NodeUp { node: 9, boot, address, slots: 10_000, labels }));
+    let (address, api) = ("127.0.0.1:1".to_string(), String::new());
+    commands.push(plain(now, Op::NodeUp { node: 9, boot, address, api, slots: 10_000, labels }));
     for round in 0.. {
         let answers = three.entry(&commands);
         assert!(commands.is_empty() || answers.iter().any(Result::is_ok), "no step succeeds");

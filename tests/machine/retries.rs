@@ -136,16 +136,9 @@ fn the_same_boot_twice_changes_nothing_that_runs() {
     world.settle();
     let before = world.state.clone();
     world.now = at("2027-01-04T00:01:00Z");
-    let again = |slots| Op::NodeUp {
-        node: 1,
-        boot: place.boot,
-        address: "10.0.0.1:8001".into(),
-        slots,
-        labels: Default::default(),
-    };
-    world.op(again(2)).unwrap();
+    world.again(place, 2).unwrap();
     assert_eq!((world.status(id), &world.state.nodes), (Assigned, &before.nodes));
-    world.op(again(1)).unwrap();
+    world.again(place, 1).unwrap();
     world.work(json!({"name": "n"}));
     world.trigger("n");
     world.settle();
@@ -161,14 +154,7 @@ fn a_late_word_of_an_earlier_boot_is_refused() {
     world.work(json!({"name": "m"}));
     let id = world.trigger("m");
     world.settle();
-    let late = Op::NodeUp {
-        node: 1,
-        boot: old.boot,
-        address: "10.0.0.1:8001".into(),
-        slots: 2,
-        labels: Default::default(),
-    };
-    assert_eq!(world.op(late), Err(Rejection::Stale));
+    assert_eq!(world.again(old, 2), Err(Rejection::Stale));
     assert_eq!(world.op(Op::NodeDraining { node: 1, boot: old.boot }), Err(Rejection::Stale));
     assert_eq!((world.status(id), world.state.nodes[&1].boot), (Assigned, new.boot));
 }

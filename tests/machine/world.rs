@@ -264,8 +264,16 @@ impl World {
         self.held.retain(|_, held| held.node != node);
         let labels = labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let address = format!("10.0.0.{node}:8001");
-        self.op(Op::NodeUp { node, boot, address, slots, labels }).unwrap();
+        let api = String::new();
+        self.op(Op::NodeUp { node, boot, address, api, slots, labels }).unwrap();
         Place { node, boot }
+    }
+
+    /// A node that was started before says again that it is up.
+    pub fn again(&mut self, place: Place, slots: u32) -> Answer {
+        let Place { node, boot } = place;
+        let (address, api) = (format!("10.0.0.{node}:8001"), String::new());
+        self.op(Op::NodeUp { node, boot, address, api, slots, labels: Default::default() })
     }
 
     /// One step of the leader; its answers.

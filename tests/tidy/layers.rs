@@ -45,10 +45,11 @@ const PARTS: &[&str] = &[
 ];
 
 /// What is used in one place only: a path, where it may stand, and why.
-const CONFINED: [(&str, &[&str], &str); 6] = [
+const CONFINED: [(&str, &[&str], &str); 7] = [
     (r"\bopenraft\s*::", &["src/consensus/"], "the consensus library stays replaceable"),
     (r"(^|[^\w:])sled\s*::", &["src/storage/sled.rs"], "the engine stays replaceable"),
     (r"\baxum\s*::", &["src/api/", "src/node/"], "only the edge knows HTTP"),
+    (r"\brcgen\s*::", &["src/consensus/transport/identity.rs"], "one way to be of the cluster"),
     (r"\bSystemTime\s*::\s*now", &["src/clock.rs"], "time comes from the clock"),
     (r"\b(Utc|Local)\s*::\s*now", &["src/clock.rs"], "time comes from the clock"),
     (r"\bthread_rng\b|\brand\s*::", &[], "chance comes from getrandom, never into the machine"),

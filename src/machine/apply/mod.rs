@@ -138,10 +138,12 @@ impl Cx<'_> {
                 self.output(*run, *attempt, *fence, chunks)
             }
             Op::Cancel { run } => self.cancel(*run),
-            Op::NodeUp { node, boot, address, slots, labels } => {
-                self.node_up(*node, *boot, address, *slots, labels)
+            Op::NodeUp { node, boot, address, api, slots, labels } => {
+                self.node_up(*node, *boot, [address, api], *slots, labels)
             }
             Op::NodeDraining { node, boot } => self.node_draining(*node, *boot),
+            Op::NodeLost { node, boot } => self.node_lost(*node, *boot),
+            Op::NodeRemoved { node } => self.node_removed(*node),
             Op::CreateUser { user } => self.create_user(user),
             Op::SetRole { name, role, scope } => self.set_role(name, *role, scope),
             Op::SetPassword { name, password } => self.set_password(name, password),

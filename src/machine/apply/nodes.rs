@@ -17,12 +17,13 @@ use super::Cx;
 const FORMER_MAX: usize = 8;
 
 impl Cx<'_> {
-    /// A boot of a node is up: whatever its earlier boots had died with them.
+    /// A boot of a node is up: whatever its earlier boots had died with them. `places` are
+    /// its addresses: for other nodes, and of its REST interface.
     pub(super) fn node_up(
         &mut self,
         id: NodeId,
         boot: BootId,
-        address: &str,
+        places: [&str; 2],
         slots: u32,
         labels: &Labels,
     ) -> Answer {
@@ -37,7 +38,7 @@ impl Cx<'_> {
             .filter(|open| open.held().is_some_and(|(_, held)| held != boot))
             .map(|open| open.run.id)
             .collect();
-        let address = address.to_string();
+        let [address, api] = places.map(str::to_string);
         let (mut up_since, labels) = (self.at, labels.clone());
         let (mut busy, mut former) = (0, Vec::new());
         if let Some(before) = before {
@@ -49,8 +50,19 @@ impl Cx<'_> {
                 former.drain(..former.len().saturating_sub(FORMER_MAX));
             }
         }
-        let accepting = true;
-        let node = Node { id, boot, address, slots, busy, labels, former, up_since, accepting };
+        let node = Node {
+            id,
+            boot,
+            address,
+            api,
+            slots,
+            busy,
+            labels,
+            former,
+            up_since,
+            accepting: true,
+            lost: false,
+        };
         self.s.nodes.insert(id, Arc::new(node));
         for run in lost {
             self.lose(run, "its node was restarted while it ran");
@@ -83,6 +95,40 @@ impl Cx<'_> {
         Arc::make_mut(node).accepting = false;
         self.event_because("node.draining", None, None, Some(&format!("node {id}")));
         Ok(Reply::Done)
+    }
+
+    /// A boot of a node was not heard of in time. It may still run what it has, so only
+    /// fences tell its late reports from those of the attempts that follow.
+    pub(super) fn node_lost(&mut self, id: NodeId, boot: BootId) -> Answer {
+        let has_any = self.s.placed_on(id).next().is_some();
+        let node = self.s.nodes.get_mut(&id).ok_or(Rejection::Stale)?;
+        if node.boot != boot || !(node.accepting || has_any) {
+            return Err(Rejection::Stale);
+        }
+        let node = Arc::make_mut(node);
+        (node.accepting, node.lost) = (false, true);
+        self.lose_all(id, "its node was not heard of in time");
+        self.event_because("node.lost", None, None, Some(&format!("node {id}")));
+        Ok(Reply::Done)
+    }
+
+    /// A node is no longer a member.
+    pub(super) fn node_removed(&mut self, id: NodeId) -> Answer {
+        let node = self.s.nodes.get_mut(&id).ok_or_else(|| Rejection::no_node(id))?;
+        let change = json!({"address": {"before": node.address, "after": null}});
+        Arc::make_mut(node).accepting = false;
+        self.lose_all(id, "its node was removed from the cluster");
+        self.s.nodes.remove(&id);
+        self.event_because("node.removed", None, None, Some(&format!("node {id}")));
+        self.audit("node.remove", &format!("node {id}"), change);
+        Ok(Reply::Done)
+    }
+
+    fn lose_all(&mut self, id: NodeId, why: &str) {
+        let open: Vec<RunId> = self.s.placed_on(id).map(|open| open.run.id).collect();
+        for run in open {
+            self.lose(run, why);
+        }
     }
 
     pub(super) fn set_queue(&mut self, name: &Name, concurrency: Option<u32>) -> Answer {

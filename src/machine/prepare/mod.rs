@@ -14,6 +14,8 @@ mod schema;
 pub mod timing;
 mod trigger;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Actor, Invalid, JobSpec, Name, Parameters, RunId, Timestamp};
 
 use super::command::{Command, Op, RequestKey};
@@ -21,7 +23,7 @@ use super::reply::Rejection;
 use super::state::State;
 
 /// How a definition is meant to be put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PutMode {
     /// It must not exist.
     Create,
@@ -31,9 +33,10 @@ pub enum PutMode {
     Upsert,
 }
 
-/// What a caller wants. It carries no time.
+/// What a caller wants. It carries no time. Nodes send it to the leader with named fields,
+/// so a field is added and changed as one of a command is.
 #[allow(missing_docs, reason = "the text of a variant covers its fields")]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Intent {
     /// Create or replace a definition; `expected` is the version of `If-Match`.
     PutJob { spec: Box<JobSpec>, mode: PutMode, expected: Option<u64> },

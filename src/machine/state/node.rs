@@ -14,6 +14,9 @@ pub struct Node {
     pub boot: BootId,
     /// Where other nodes reach it.
     pub address: String,
+    /// Where its REST interface is reached; empty: not told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub api: String,
     /// Attempts at a time.
     pub slots: u32,
     /// Open attempts.
@@ -27,6 +30,9 @@ pub struct Node {
     pub up_since: Timestamp,
     /// It gets attempts: it is up and not leaving.
     pub accepting: bool,
+    /// This boot was given up: it was not heard of in time. Never together with `accepting`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 /// A queue: a bound on the attempts of the jobs that name it.

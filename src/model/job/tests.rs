@@ -34,7 +34,7 @@ fn a_definition_with_every_kind_of_field_survives_the_log_codec() {
         "runner": {"type": "http", "url": "http://127.0.0.1/x", "expect_status": [200, "300-399"]},
         "parameters": {"a": [1, 2.5, null, {"b": "c"}]}, "parameters_schema": {"type": "object"},
         "timeout": "5m", "retry": {"max_attempts": 3, "multiplier": 1.5, "on": ["lost"]},
-        "overlap": "queue_one", "misfire": {"policy": "all", "max": 5},
+        "on_lease_lost": "kill", "overlap": "queue_one", "misfire": {"policy": "all", "max": 5},
         "dependencies": ["a"], "on_success": ["b", {"job": "c", "parameters": {"x": "${result}"}}],
         "priority": -5, "placement": {"require": {"zone": "a"}}, "retention": {"count": 9},
     }))
@@ -73,6 +73,18 @@ fn what_makes_no_sense_together_is_refused() {
     assert_eq!(pointers(both), ["/code"]);
     let big = json!({"name": "a", "code": "x".repeat(70_000)});
     assert_eq!(pointers(big), [""]);
+}
+
+#[test]
+fn an_attempt_goes_on_without_a_lease_unless_the_job_says_otherwise() {
+    let rows = [(None, OnLeaseLost::Continue), (Some("continue"), OnLeaseLost::Continue)];
+    for (given, want) in rows.into_iter().chain([(Some("kill"), OnLeaseLost::Kill)]) {
+        let spec = read(json!({"name": "a", "on_lease_lost": given})).unwrap();
+        assert_eq!(spec.on_lease_lost(), want);
+        assert_eq!(spec.to_map().get("on_lease_lost"), given.map(Value::from).as_ref());
+    }
+    assert_eq!(pointers(json!({"name": "a", "on_lease_lost": "stop"})), ["/on_lease_lost"]);
+    assert_eq!(pointers(json!({"name": "a", "on_lease_lost": true})), ["/on_lease_lost"]);
 }
 
 #[test]

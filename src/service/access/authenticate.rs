@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::jwt::{self, Claims, Kind};
 use super::{Origin, token_text};
-use crate::consensus::SubmitError;
 use crate::model::{ApiToken, Scope, Span, Timestamp, User};
 use crate::service::{Caller, Error, Service};
 
@@ -39,17 +38,25 @@ impl Service {
         }
     }
 
-    /// Returns once this node has applied what was committed before the call, so that a read
-    /// shows it, and a token that was revoked elsewhere is refused here. A follower answers
-    /// from what it has applied.
+    /// Returns once this node has applied what was committed before the call, on whichever
+    /// node: a read then shows it, and a token that was revoked elsewhere is refused here.
     ///
     /// # Errors
     /// `Unavailable`: nobody leads.
     pub async fn catch_up(&self) -> Result<(), Error> {
-        match self.consensus().read_barrier().await {
-            Ok(_) | Err(SubmitError::NoLeader { leader: Some(_) }) => Ok(()),
-            Err(error) => Err(error.into()),
+        self.consensus().read_barrier().await.map(drop).map_err(Error::from)
+    }
+
+    /// The same before a write. A leader needs no question: if it leads no more, the write
+    /// itself fails.
+    ///
+    /// # Errors
+    /// `Unavailable`: nobody leads.
+    pub async fn catch_up_to_write(&self) -> Result<(), Error> {
+        if self.consensus().leadership().borrow().is_leader {
+            return Ok(());
         }
+        self.catch_up().await
     }
 
     fn by_api_token(&self, text: &str, from: &Origin) -> Result<Caller, Error> {

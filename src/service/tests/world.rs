@@ -97,8 +97,8 @@ impl World {
         let signing_key = SigningKey { id: Uuid::from_u128(2), secret: [0; 32] };
         world.does(Op::Bootstrap { signing_key, admin: Box::new(admin) }).await.unwrap();
         let address = "127.0.0.1:8001".to_string();
-        let labels = Default::default();
-        let up = Op::NodeUp { node: NODE, boot: BOOT, address, slots: 4, labels };
+        let (api, labels) = (String::new(), Default::default());
+        let up = Op::NodeUp { node: NODE, boot: BOOT, address, api, slots: 4, labels };
         world.does(up).await.unwrap();
         world
     }
@@ -111,7 +111,8 @@ impl World {
         let clock = Arc::new(Manual::at(noon));
         let disk = MemoryDisk::new(Identity::generate(noon.millis()).unwrap());
         let options = Options::new("unused", noon.millis());
-        let options = Options { in_memory: Some(disk), submit_timeout, ..options };
+        let in_time: Arc<dyn Clock> = clock.clone();
+        let options = Options { in_memory: Some(disk), submit_timeout, clock: in_time, ..options };
         let consensus = consensus::open(options).await.unwrap();
         let local = NodeLocal {
             version: "1.2.3".into(),

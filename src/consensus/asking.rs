@@ -1,0 +1,226 @@
+//! The way of a wish: decided here when this node leads, sent to the leader when not.
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::forward::{Asked, Wish, Wished};
+use super::handle::Handle;
+use super::proposer::{BATCH_BYTES_MAX, COMMAND_BYTES_MAX, COMMANDS_MAX, Decided, Single};
+use super::submit::{Committed, SubmitError};
+use crate::machine::command::RequestKey;
+use crate::machine::prepare::{Intent, prepare};
+use crate::machine::{Answer, Command};
+use crate::model::Actor;
+use crate::wire::EncodedCommand;
+
+type Answered = oneshot::Receiver<Result<Committed, SubmitError>>;
+
+impl Handle {
+    /// Submits a command, whose time the leader stamps. On return it is durable, and applied
+    /// here.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; ask it whether the command may have been applied.
+    pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
+        self.ask(Wish::Command(command)).await
+    }
+
+    /// Has the leader prepare an intent by its clock, and submits the command. On return it is
+    /// durable, and applied here. An intent that can't be prepared is answered with the
+    /// rejection, once what it was judged on is applied here.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; ask it whether the command may have been applied.
+    pub async fn intend(
+        &self,
+        intent: Intent,
+        actor: Option<Actor>,
+        request: Option<RequestKey>,
+    ) -> Result<Committed, SubmitError> {
+        self.ask(Wish::Intent(Asked { intent, actor, request })).await
+    }
+
+    async fn ask(&self, wish: Wish) -> Result<Committed, SubmitError> {
+        if self.running.fatal.is_raised() {
+            return Err(SubmitError::Stopping);
+        }
+        let leads = self.running.leadership.borrow().is_leader;
+        let answer = if leads {
+            match self.decide(wish)? {
+                Taken::Answered(committed) => return Ok(committed),
+                Taken::Waiting(answer) => answer,
+            }
+        } else {
+            let (wished, answer) = Wished::new(&wish)?;
+            self.running.forward.try_send(wished).map_err(refused)?;
+            answer
+        };
+        let committed = self.await_answer(answer).await?;
+        self.wait_applied(committed.index).await?;
+        Ok(committed)
+    }
+
+    /// Carries out wishes, those of other nodes too, when this node leads: in their order, each
+    /// answered by itself.
+    pub(super) async fn decide_all(
+        &self,
+        wishes: Vec<Wish>,
+    ) -> Vec<Result<Committed, SubmitError>> {
+        let taken: Vec<_> = wishes.into_iter().map(|wish| self.decide(wish)).collect();
+        let mut outcomes = Vec::with_capacity(taken.len());
+        for taken in taken {
+            outcomes.push(match taken {
+                Ok(Taken::Answered(committed)) => Ok(committed),
+                Ok(Taken::Waiting(answer)) => self.await_answer(answer).await,
+                Err(error) => Err(error),
+            });
+        }
+        outcomes
+    }
+
+    /// Only the leader's clock counts: a node whose clock runs ahead must not push log time on.
+    fn decide(&self, wish: Wish) -> Result<Taken, SubmitError> {
+        let now = self.running.clock.now();
+        let command = match wish {
+            Wish::Command(command) => Command { at: now, ..command },
+            Wish::Intent(Asked { intent, actor, request }) => {
+                let index = *self.running.published.applied.borrow();
+                let state = self.state();
+                match prepare(&state, intent, now, actor, request) {
+                    Ok(command) => command,
+                    Err(rejection) => {
+                        let answer = Err(rejection);
+                        return Ok(Taken::Answered(Committed { answer, index }));
+                    }
+                }
+            }
+        };
+        let command = encode(command)?;
+        let (reply, answer) = oneshot::channel();
+        self.running.queues.singles.try_send(Single { command, reply }).map_err(refused)?;
+        Ok(Taken::Waiting(answer))
+    }
+
+    async fn await_answer(&self, answer: Answered) -> Result<Committed, SubmitError> {
+        match timeout(self.running.submit_timeout, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown),
+        }
+    }
+
+    /// Waits until this node has applied the log up to `index`.
+    async fn wait_applied(&self, index: u64) -> Result<(), SubmitError> {
+        let mut applied = self.applied();
+        if *applied.borrow() >= index {
+            return Ok(());
+        }
+        let reached = applied.wait_for(|applied| *applied >= index);
+        match timeout(self.running.submit_timeout, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown),
+        }
+    }
+
+    /// Submits what the leader decided in `term`, in order, as few entries as fit it. The term
+    /// is checked before each is appended; the machine's own checks are what makes a late one
+    /// harmless.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]. When several entries were needed, an error says "unknown" if any
+    /// of them may have been applied.
+    pub async fn propose(
+        &self,
+        term: u64,
+        batch: Vec<Command>,
+    ) -> Result<Vec<Answer>, SubmitError> {
+        let mut waiting = Vec::new();
+        let mut refusal = None;
+        for commands in split(batch)? {
+            let (reply, answers) = oneshot::channel();
+            let decided = Decided { term, commands, reply };
+            match self.running.queues.decided.try_send(decided) {
+                Ok(()) => waiting.push(answers),
+                Err(error) => {
+                    refusal = Some(refused(error));
+                    break;
+                }
+            }
+        }
+        let mut answers = Vec::new();
+        for answer in waiting {
+            match timeout(self.running.submit_timeout, answer).await {
+                Ok(Ok(Ok(some))) => answers.extend(some),
+                Ok(Ok(Err(error))) => refusal = Some(refusal.unwrap_or(error)),
+                Ok(Err(_)) | Err(_) => refusal = Some(SubmitError::Unknown),
+            }
+        }
+        match refusal {
+            None => Ok(answers),
+            Some(_) if !answers.is_empty() => Err(SubmitError::Unknown),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Returns once this node has applied everything that was committed before the call, on
+    /// whichever node: what [`Handle::state`] shows then is up to date. Gives the index.
+    ///
+    /// # Errors
+    /// Nobody leads, or the leader can't reach a majority.
+    pub async fn read_barrier(&self) -> Result<u64, SubmitError> {
+        let index = self.committed_by_now().await?;
+        self.wait_applied(index).await.map_err(|_| SubmitError::Overloaded)?;
+        Ok(index)
+    }
+
+    /// The index of the last entry that was committed before the call, or a later one.
+    pub(super) async fn committed_by_now(&self) -> Result<u64, SubmitError> {
+        let (reader, answer) = oneshot::channel();
+        self.running.readers.try_send(reader).map_err(refused)?;
+        // The barrier bounds its own waiting.
+        answer.await.unwrap_or(Err(SubmitError::Stopping))
+    }
+}
+
+enum Taken {
+    /// It did not come to a command.
+    Answered(Committed),
+    Waiting(Answered),
+}
+
+fn encode(command: Command) -> Result<EncodedCommand, SubmitError> {
+    let command = EncodedCommand::new(command).map_err(|e| SubmitError::Encode(e.to_string()))?;
+    match command.size() {
+        bytes if bytes > COMMAND_BYTES_MAX => {
+            Err(SubmitError::TooLarge { bytes, limit: COMMAND_BYTES_MAX })
+        }
+        _ => Ok(command),
+    }
+}
+
+/// Cuts a batch into entries.
+fn split(batch: Vec<Command>) -> Result<Vec<Vec<EncodedCommand>>, SubmitError> {
+    let mut entries: Vec<Vec<EncodedCommand>> = Vec::new();
+    let mut bytes = 0;
+    for command in batch {
+        let command = encode(command)?;
+        bytes += command.size();
+        match entries.last_mut() {
+            Some(entry) if entry.len() < COMMANDS_MAX && bytes <= BATCH_BYTES_MAX => {
+                entry.push(command);
+            }
+            _ => {
+                bytes = command.size();
+                entries.push(vec![command]);
+            }
+        }
+    }
+    Ok(entries)
+}
+
+fn refused<T>(error: tokio::sync::mpsc::error::TrySendError<T>) -> SubmitError {
+    use tokio::sync::mpsc::error::TrySendError;
+    match error {
+        TrySendError::Full(_) => SubmitError::Overloaded,
+        TrySendError::Closed(_) => SubmitError::Stopping,
+    }
+}

@@ -1,0 +1,106 @@
+//! Linearizable reads: one question to the leader, and to a majority, for all readers that came
+//! before it was asked. (Ongaro, "Consensus: Bridging Theory and Practice", §6.4, ReadIndex.)
+
+use std::time::Duration;
+
+use openraft::error::RaftError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::leadership::Leadership;
+use super::rpc::{Lane, Peers};
+use super::submit::SubmitError;
+use super::types::{NodeId, Raft};
+use crate::wire::proto;
+
+/// Readers waiting; more are refused.
+const QUEUE: usize = 64 * 1024;
+/// Readers answered at once.
+const READERS_MAX: usize = 16 * 1024;
+/// How long a reader waits for a leader, and for its word.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// One question.
+const DEADLINE: Duration = Duration::from_secs(1);
+/// Between two questions, after the first had no answer.
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) type Reader = oneshot::Sender<Result<u64, SubmitError>>;
+
+/// Answers readers with the index they have to see.
+pub(super) struct Barrier {
+    node: NodeId,
+    raft: Raft,
+    peers: Peers,
+    leadership: watch::Receiver<Leadership>,
+    readers: mpsc::Receiver<Reader>,
+}
+
+impl Barrier {
+    pub fn new(
+        node: NodeId,
+        raft: Raft,
+        peers: Peers,
+        leadership: watch::Receiver<Leadership>,
+    ) -> (Self, mpsc::Sender<Reader>) {
+        let (sender, readers) = mpsc::channel(QUEUE);
+        (Self { node, raft, peers, leadership, readers }, sender)
+    }
+
+    /// Runs until `stop` turns true.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let mut waiting = Vec::new();
+            tokio::select! {
+                _ = self.readers.recv_many(&mut waiting, READERS_MAX) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            if waiting.is_empty() {
+                return;
+            }
+            let answer = tokio::select! {
+                answer = self.ask() => answer,
+                _ = stop.wait_for(|stop| *stop) => Err(SubmitError::Stopping),
+            };
+            // A reader may have given up.
+            waiting.into_iter().for_each(|reader| drop(reader.send(answer.clone())));
+        }
+    }
+
+    async fn ask(&self) -> Result<u64, SubmitError> {
+        let began = Instant::now();
+        loop {
+            let leader = self.leadership.borrow().leader;
+            let answer = match leader {
+                Some(leader) if leader == self.node => confirm(&self.raft).await,
+                Some(leader) => self.ask_leader(leader).await,
+                None => Err(SubmitError::NoLeader { leader: None }),
+            };
+            match answer {
+                Err(SubmitError::NoLeader { .. }) if began.elapsed() < PATIENCE => {
+                    sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn ask_leader(&self, leader: NodeId) -> Result<u64, SubmitError> {
+        let message = proto::ReadIndexRequest {};
+        let call = |mut client: proto::cluster_client::ClusterClient<_>, request| async move {
+            client.read_index(request).await
+        };
+        match self.peers.call(leader, Lane::Raft, DEADLINE, message, call).await {
+            Ok(reply) => Ok(reply.index),
+            Err(_) => Err(SubmitError::NoLeader { leader: None }),
+        }
+    }
+}
+
+/// Asks a majority whether this node leads; gives the index of what was committed before.
+pub(super) async fn confirm(raft: &Raft) -> Result<u64, SubmitError> {
+    match timeout(DEADLINE, raft.get_read_log_id()).await {
+        Ok(Ok((id, _))) => Ok(id.map_or(0, |id| id.index)),
+        Ok(Err(RaftError::Fatal(_))) => Err(SubmitError::Stopping),
+        Ok(Err(_)) | Err(_) => Err(SubmitError::NoLeader { leader: None }),
+    }
+}

@@ -1,0 +1,225 @@
+//! Keeps in touch with the leader: this node's lease, its place in the membership, and where it
+//! can be reached.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Request;
+
+use super::handle::Handle;
+use super::roll::{Heard, Member, members_in};
+use super::rpc::Lane;
+use super::types::NodeId;
+use crate::model::limits::NODE_LEASE;
+use crate::wire::proto;
+
+/// How often a node speaks, and how soon it tries again.
+const EVERY: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(200);
+/// One call.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// Answers without this node in them, before it believes that it was removed.
+const MISSED_MAX: u32 = 3;
+
+/// Speaks until `stop` turns true. `join` are addresses to ask at when nobody leads.
+pub(super) async fn run(handle: Handle, join: Vec<String>, mut stop: watch::Receiver<bool>) {
+    let mut contact = Contact { handle, join, found: None, belongs: false, missed: 0 };
+    let mut leadership = contact.handle.leadership();
+    loop {
+        let went_well = tokio::select! {
+            well = contact.speak() => well,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let pause = if went_well { EVERY } else { AGAIN };
+        tokio::select! {
+            () = sleep(pause) => {}
+            // A new leader starts without having heard of anyone.
+            _ = leadership.changed(), if went_well => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+struct Contact {
+    handle: Handle,
+    join: Vec<String>,
+    /// The leader that others named, while this node does not know one by itself.
+    found: Option<NodeId>,
+    /// Whether this process was ever told that it is a member.
+    belongs: bool,
+    missed: u32,
+}
+
+impl Contact {
+    /// Whether the leader answered.
+    async fn speak(&mut self) -> bool {
+        let own = self.handle.running.local.node;
+        let leader = self.handle.running.leadership.borrow().leader;
+        let well = match leader.or(self.found) {
+            Some(leader) if leader == own => self.speak_to_self().await,
+            Some(leader) => self.speak_to(leader).await,
+            None => false,
+        };
+        if !well {
+            self.greet().await;
+        }
+        well
+    }
+
+    /// A leader holds a lease too: only as long as a majority follows it.
+    async fn speak_to_self(&mut self) -> bool {
+        let running = &self.handle.running;
+        let sent = Instant::now();
+        let heard = Heard {
+            boot: running.boot,
+            at: sent,
+            applied: *running.published.applied.borrow(),
+            addr: running.local.addr.clone(),
+        };
+        running.roll.hear(running.local.node, heard);
+        if self.handle.committed_by_now().await.is_err() {
+            return false;
+        }
+        let nodes = self.handle.members_now();
+        self.confirmed(sent, nodes).await;
+        true
+    }
+
+    async fn speak_to(&mut self, leader: NodeId) -> bool {
+        let running = &self.handle.running;
+        let sent = Instant::now();
+        let message = proto::BeatRequest {
+            node: running.local.node,
+            boot: running.boot.as_bytes().to_vec().into(),
+            applied: *running.published.applied.borrow(),
+            addr: running.local.addr.clone(),
+        };
+        let call = running.peers.call(
+            leader,
+            Lane::Raft,
+            DEADLINE,
+            message,
+            |mut client, request| async move { client.beat(request).await },
+        );
+        match call.await {
+            Ok(reply) => {
+                self.confirmed(sent, members_in(reply.members)).await;
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the leader did not answer");
+                self.found = None;
+                false
+            }
+        }
+    }
+
+    async fn confirmed(&mut self, sent: Instant, nodes: Vec<Member>) {
+        let own = self.handle.running.local.node;
+        let leader = nodes.iter().find(|member| member.leader).map(|member| member.node);
+        if nodes.iter().any(|member| member.node == own) {
+            (self.belongs, self.missed) = (true, 0);
+        } else if self.belongs {
+            self.missed += 1;
+            if self.missed >= MISSED_MAX {
+                self.handle.running.fatal.raise(
+                    "this node was removed from the cluster; start it again to let it join anew",
+                );
+            }
+        } else if let Some(leader) = leader {
+            self.ask_in(leader).await;
+        }
+        let lease = NODE_LEASE.std();
+        self.handle.running.roll.confirmed(sent, lease, nodes);
+    }
+
+    /// Asks to be a member: a node that was removed and started again.
+    async fn ask_in(&self, leader: NodeId) {
+        let running = &self.handle.running;
+        let (node, addr) = (running.local.node, running.local.addr.clone());
+        let message = proto::JoinRequest { node, addr };
+        let call = running.peers.call(
+            leader,
+            Lane::Raft,
+            5 * DEADLINE,
+            message,
+            |mut client, request| async move { client.join(request).await },
+        );
+        match call.await {
+            Ok(_) => tracing::info!("this node is a member again"),
+            Err(error) => tracing::warn!(%error, "this node is no member and was not let in"),
+        }
+    }
+
+    /// Tells everyone where this node is, and asks who leads.
+    async fn greet(&mut self) {
+        let running = &self.handle.running;
+        let mut addrs = self.join.clone();
+        addrs.extend(running.peers.all().into_iter().map(|(_, addr)| addr));
+        addrs.sort_unstable();
+        addrs.dedup();
+        let mut calls = JoinSet::new();
+        for addr in addrs.into_iter().filter(|addr| *addr != running.local.addr) {
+            let handle = self.handle.clone();
+            calls.spawn(async move { hello(&handle, &addr).await });
+        }
+        while let Some(Ok(reply)) = calls.join_next().await {
+            let Some(reply) = reply else { continue };
+            if reply.cluster != running.local.cluster() || reply.node == running.local.node {
+                continue;
+            }
+            running.peers.told(reply.node, &reply.addr);
+            if reply.leader != 0 {
+                if !reply.leader_addr.is_empty() {
+                    running.peers.member(reply.leader, &reply.leader_addr);
+                }
+                self.found = Some(reply.leader);
+            }
+        }
+    }
+}
+
+/// Says hello to whoever listens at `addr`; none: nobody that answers.
+pub(super) async fn hello(handle: &Handle, addr: &str) -> Option<proto::HelloReply> {
+    let local = &handle.running.local;
+    let mut client = handle.running.peers.stranger(addr)?;
+    let cluster = local.cluster();
+    let message = proto::HelloRequest { node: local.node, addr: local.addr.clone(), cluster };
+    match timeout(DEADLINE, client.hello(Request::new(message))).await {
+        Ok(Ok(reply)) => Some(reply.into_inner()),
+        Ok(Err(status)) => {
+            tracing::debug!(%addr, error = status.message(), "no hello");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+impl Handle {
+    /// The members as this node, which leads, sees them.
+    pub(super) fn members_now(&self) -> Vec<Member> {
+        let running = &self.running;
+        let metrics = running.raft.metrics().borrow().clone();
+        let membership = metrics.membership_config.membership().clone();
+        let heard = running.roll.heard();
+        let matched = metrics.replication.unwrap_or_default();
+        let own = running.local.node;
+        let voters: std::collections::BTreeSet<NodeId> = membership.voter_ids().collect();
+        let member = |(id, node): (&NodeId, &super::types::Node)| {
+            let heard = heard.get(id);
+            let matched = matched.get(id).copied().flatten().map_or(0, |id| id.index);
+            Member {
+                node: *id,
+                addr: node.addr.clone(),
+                voter: voters.contains(id),
+                leader: *id == own,
+                silent_for: heard.map(|heard| heard.at.elapsed()),
+                // What it has in its log at the least, when it did not say what it applied.
+                applied: heard.map_or(matched, |heard| heard.applied),
+            }
+        };
+        membership.nodes().map(member).collect()
+    }
+}

@@ -1,0 +1,117 @@
+//! Leadership goes to another node because this one wants it to.
+//!
+//! The library has no transfer of its own. The leader stops taking commands, waits until the
+//! other node has its whole log, and asks it to stand. A leader is bound by no lease and votes for
+//! it; so does the candidate: in a cluster of up to three voters that is a majority at once. In a
+//! larger one, the others first have to miss the leader for as long as a lease lasts.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::handle::Handle;
+use super::membership::MemberError;
+use super::rpc::Lane;
+use super::start::ELECTION_MS_MAX;
+use super::types::{LogId, NodeId};
+use crate::wire::proto;
+
+/// Until the other node has the whole log, or has become leader.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at what the library tells.
+const LOOK: Duration = Duration::from_millis(5);
+
+impl Handle {
+    /// Hands leadership over, to `to` or to the voter that is furthest; gives the new leader.
+    /// When it fails, this node goes on leading unless another one came meanwhile.
+    pub(super) async fn hand_over(&self, to: Option<NodeId>) -> Result<NodeId, MemberError> {
+        let running = &self.running;
+        let own = running.local.node;
+        let metrics = running.raft.metrics().borrow().clone();
+        if metrics.current_leader != Some(own) {
+            return Err(MemberError::NoLeader);
+        }
+        let voters: Vec<NodeId> = metrics.membership_config.membership().voter_ids().collect();
+        let to = match to {
+            Some(to) if to == own => return Ok(own),
+            Some(to) if voters.contains(&to) => to,
+            Some(to) => {
+                let text = format!("node {to} has no vote, so it can't lead");
+                return Err(MemberError::Refused(text));
+            }
+            None => {
+                let matched = metrics.replication.clone().unwrap_or_default();
+                let others = voters.iter().copied().filter(|voter| *voter != own);
+                let best = others.max_by_key(|voter| matched.get(voter).copied().flatten());
+                best.ok_or_else(|| {
+                    MemberError::Refused("there is no other voter to lead".to_owned())
+                })?
+            }
+        };
+        // One at a time; and the proposer goes on whatever happens below.
+        let Some(_pause) = running.pause.begin() else {
+            return Err(MemberError::Refused("leadership is being handed over".to_owned()));
+        };
+        let slow = voters.len() > 3;
+        if slow {
+            running.raft.runtime_config().heartbeat(false);
+        }
+        let handed = self.hand_to(to, metrics.current_term, slow).await;
+        running.raft.runtime_config().heartbeat(true);
+        handed?;
+        Ok(to)
+    }
+
+    async fn hand_to(&self, to: NodeId, term: u64, slow: bool) -> Result<(), MemberError> {
+        let running = &self.running;
+        let began = Instant::now();
+        let last = loop {
+            let metrics = running.raft.metrics().borrow().clone();
+            let last = running.log.last();
+            let matched = metrics.replication.and_then(|all| all.get(&to).copied().flatten());
+            if matched >= last {
+                break last;
+            }
+            if began.elapsed() > PATIENCE {
+                let text = format!("node {to} does not catch up");
+                return Err(MemberError::Refused(text));
+            }
+            sleep(LOOK).await;
+        };
+        if slow {
+            sleep(Duration::from_millis(ELECTION_MS_MAX)).await;
+        }
+        let last_log = last.as_ref().map(super::convert::log_id_out);
+        let message = proto::StandRequest { term, last_log };
+        let call = running.peers.call(
+            to,
+            Lane::Raft,
+            2 * PATIENCE,
+            message,
+            |mut client, request| async move { client.stand(request).await },
+        );
+        call.await.map_err(|error| MemberError::Unknown(error.to_string()))?;
+        let mut leadership = running.leadership.clone();
+        let moved = leadership.wait_for(|now| now.leader.is_some() && !now.is_leader);
+        match timeout(PATIENCE, moved).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(MemberError::Unknown("this node does not see the new leader".to_owned())),
+        }
+    }
+
+    /// Stands for election because the leader of `term` asks for it; returns once this node
+    /// leads.
+    pub(super) async fn stand(&self, term: u64, last: Option<LogId>) -> Result<(), MemberError> {
+        let running = &self.running;
+        let now = *running.leadership.borrow();
+        if now.term != term || running.log.last() < last {
+            return Err(MemberError::Refused("this node is not up to date".to_owned()));
+        }
+        running.raft.trigger().elect().await.map_err(|_| MemberError::NoLeader)?;
+        let mut leadership = running.leadership.clone();
+        match timeout(PATIENCE, leadership.wait_for(|now| now.is_leader)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(MemberError::Refused("this node was not elected".to_owned())),
+        }
+    }
+}

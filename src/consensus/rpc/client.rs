@@ -1,0 +1,231 @@
+//! Lines to other nodes, and calls over them.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{ConnectError, Request, Response, Status};
+
+use super::super::local::Local;
+use super::super::transport::Transport;
+use super::super::types::NodeId;
+use super::{CLUSTER, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
+use crate::wire::proto::cluster_client::ClusterClient;
+
+/// Calls in a row that may go unanswered before their line is replaced.
+const TROUBLE_MAX: u32 = 4;
+
+/// Which of the two lines to a peer a call takes: what is large must not hold up heartbeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::consensus) enum Lane {
+    /// Raft's own traffic.
+    Raft,
+    /// The rest.
+    Bulk,
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::consensus) enum CallError {
+    /// The other end never saw it.
+    #[error("node {node} can't be reached: {reason}")]
+    NotSent { node: NodeId, reason: String },
+    /// The other end may have carried it out.
+    #[error("node {node} did not answer: {reason}")]
+    Lost { node: NodeId, reason: String },
+    /// The other end refused it, and did nothing.
+    #[error("node {node} refused: {}", status.message())]
+    Refused { node: NodeId, status: Status },
+}
+
+struct Line {
+    client: ClusterClient<Channel>,
+    addr: String,
+    trouble: Arc<AtomicU32>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// As the node itself said, in this process's life.
+    told: Option<String>,
+    /// As the membership says.
+    member: Option<String>,
+    lines: HashMap<Lane, Line>,
+}
+
+/// The other nodes. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::consensus) struct Peers {
+    local: Arc<Local>,
+    transport: Option<Arc<dyn Transport>>,
+    known: Arc<Mutex<HashMap<NodeId, Known>>>,
+}
+
+impl Peers {
+    pub fn new(local: Arc<Local>, transport: Option<Arc<dyn Transport>>) -> Self {
+        Self { local, transport, known: Arc::default() }
+    }
+
+    /// The node itself said where it can be reached: newer than what the membership says.
+    pub fn told(&self, node: NodeId, addr: &str) {
+        self.known().entry(node).or_default().told = Some(addr.to_owned());
+    }
+
+    /// The membership says where a node can be reached.
+    pub fn member(&self, node: NodeId, addr: &str) {
+        let mut known = self.known();
+        let entry = known.entry(node).or_default();
+        if entry.member.as_deref() != Some(addr) {
+            entry.member = Some(addr.to_owned());
+        }
+    }
+
+    /// Where a node is thought to be reached.
+    pub fn addr(&self, node: NodeId) -> Option<String> {
+        let known = self.known();
+        known.get(&node).and_then(|known| known.told.clone().or_else(|| known.member.clone()))
+    }
+
+    /// All that are known, and where.
+    pub fn all(&self) -> Vec<(NodeId, String)> {
+        let known = self.known();
+        let addr = |known: &Known| known.told.clone().or_else(|| known.member.clone());
+        known.iter().filter_map(|(node, known)| Some((*node, addr(known)?))).collect()
+    }
+
+    /// Calls a node: `call` is given a client and the request with its metadata.
+    pub async fn call<Q, A, F>(
+        &self,
+        node: NodeId,
+        lane: Lane,
+        deadline: Duration,
+        message: Q,
+        call: impl FnOnce(ClusterClient<Channel>, Request<Q>) -> F,
+    ) -> Result<A, CallError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let (client, trouble) = self.line(node, lane)?;
+        // Counted first: a call that is dropped on the way counts as well.
+        trouble.fetch_add(1, Ordering::Relaxed);
+        let mut request = Request::new(message);
+        self.mark(&mut request, node);
+        match timeout(deadline, call(client, request)).await {
+            Ok(Ok(answer)) => {
+                trouble.store(0, Ordering::Relaxed);
+                Ok(answer.into_inner())
+            }
+            Ok(Err(status)) => Err(judge(node, status, &trouble)),
+            Err(_) => {
+                let reason = format!("not within {} ms", deadline.as_millis());
+                Err(CallError::Lost { node, reason })
+            }
+        }
+    }
+
+    /// Calls a node on a line of its own, for what takes long.
+    pub async fn send<Q, A, F>(
+        &self,
+        node: NodeId,
+        deadline: Duration,
+        message: Q,
+        call: impl FnOnce(ClusterClient<Channel>, Request<Q>) -> F,
+    ) -> Result<A, CallError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let addr = self.addr(node);
+        let client = addr.and_then(|addr| self.stranger(&addr)).ok_or_else(|| {
+            CallError::NotSent { node, reason: "its address is not known".to_owned() }
+        })?;
+        let mut request = Request::new(message);
+        self.mark(&mut request, node);
+        match timeout(deadline, call(client, request)).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(judge(node, status, &AtomicU32::new(0))),
+            Err(_) => Err(CallError::Lost { node, reason: format!("not within {deadline:?}") }),
+        }
+    }
+
+    /// A client of whoever listens at an address.
+    pub fn stranger(&self, addr: &str) -> Option<ClusterClient<Channel>> {
+        self.transport.as_ref().map(|transport| client(Arc::clone(transport), addr.to_owned()))
+    }
+
+    fn mark<Q>(&self, request: &mut Request<Q>, to: NodeId) {
+        let metadata = request.metadata_mut();
+        if let Ok(cluster) = MetadataValue::try_from(self.local.cluster()) {
+            metadata.insert(CLUSTER, cluster);
+        }
+        metadata.insert(TO, MetadataValue::from(to));
+    }
+
+    fn line(
+        &self,
+        node: NodeId,
+        lane: Lane,
+    ) -> Result<(ClusterClient<Channel>, Arc<AtomicU32>), CallError> {
+        let unreachable = |reason: &str| CallError::NotSent { node, reason: reason.to_owned() };
+        let transport =
+            self.transport.as_ref().ok_or_else(|| unreachable("this node has no network"))?;
+        let mut all = self.known();
+        let known = all.entry(node).or_default();
+        let addr = known.told.clone().or_else(|| known.member.clone());
+        let addr = addr.ok_or_else(|| unreachable("its address is not known"))?;
+        let usable =
+            |line: &Line| line.addr == addr && line.trouble.load(Ordering::Relaxed) < TROUBLE_MAX;
+        if !known.lines.get(&lane).is_some_and(usable) {
+            let client = client(Arc::clone(transport), addr.clone());
+            known.lines.insert(lane, Line { client, addr, trouble: Arc::default() });
+        }
+        let line = known.lines.get(&lane).ok_or_else(|| unreachable("it has no line"))?;
+        Ok((line.client.clone(), Arc::clone(&line.trouble)))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<NodeId, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn judge(node: NodeId, status: Status, trouble: &AtomicU32) -> CallError {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return CallError::NotSent { node, reason: error.to_string() };
+        }
+        cause = error.source();
+    }
+    match status.code() {
+        // The other end's own words.
+        tonic::Code::FailedPrecondition
+        | tonic::Code::PermissionDenied
+        | tonic::Code::NotFound
+        | tonic::Code::InvalidArgument => {
+            trouble.store(0, Ordering::Relaxed);
+            CallError::Refused { node, status }
+        }
+        _ => CallError::Lost { node, reason: status.message().to_owned() },
+    }
+}
+
+fn client(transport: Arc<dyn Transport>, addr: String) -> ClusterClient<Channel> {
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let connecting = transport.connect(addr.clone());
+        async move { connecting.await.map(TokioIo::new) }
+    });
+    // The address is the connector's business: what is dialled may have changed meanwhile.
+    let channel = Endpoint::from_static("http://node.cronapi.internal")
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(2 * WINDOW_BYTES)
+        .connect_with_connector_lazy(connector);
+    ClusterClient::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}

@@ -1,0 +1,72 @@
+//! The end of a node, in an order in which each part still finds what it needs.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::handle::Handle;
+use crate::storage;
+
+/// How long a stop waits for what was accepted to be answered.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Stopping did not go as it should; what was acknowledged is durable all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum ShutdownError {
+    /// Some accepted commands were not answered in time.
+    #[error("commands were still waiting for an answer after {} s", DRAIN.as_secs())]
+    NotDrained,
+    /// The last writes failed.
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    /// The node was stopped already, by another clone of the handle.
+    #[error("the node was stopped already")]
+    Again,
+}
+
+/// What runs beside the library, in the order it is stopped.
+pub(super) struct Tasks {
+    pub proposer: JoinHandle<()>,
+    /// What talks to other nodes, and answers them.
+    pub beside: Vec<JoinHandle<()>>,
+    pub checkpointer: JoinHandle<()>,
+    pub write_behind: JoinHandle<()>,
+    pub leadership: JoinHandle<()>,
+    pub stop_proposer: watch::Sender<bool>,
+    pub stop_beside: watch::Sender<bool>,
+    pub stop_checkpointer: watch::Sender<bool>,
+    pub stop_rest: watch::Sender<bool>,
+}
+
+impl Handle {
+    /// Stops the node: answers what was accepted, takes a checkpoint, writes the history, stops
+    /// the library. The data directory is free once every clone of the handle is dropped.
+    ///
+    /// # Errors
+    /// See [`ShutdownError`]; everything is stopped all the same.
+    pub async fn shutdown(self) -> Result<(), ShutdownError> {
+        let running = self.running;
+        let tasks = running.tasks.lock().map_or(None, |mut tasks| tasks.take());
+        let tasks = tasks.ok_or(ShutdownError::Again)?;
+        tasks.stop_proposer.send_replace(true);
+        let drained = timeout(DRAIN, tasks.proposer).await.is_ok();
+        tasks.stop_beside.send_replace(true);
+        for task in tasks.beside {
+            let _ = task.await;
+        }
+        tasks.stop_checkpointer.send_replace(true);
+        // It bounds its own waiting.
+        let _ = tasks.checkpointer.await;
+        tasks.stop_rest.send_replace(true);
+        let _ = tasks.write_behind.await;
+        let _ = tasks.leadership.await;
+        let persisted = running.history.persist().await;
+        // It fails only when the library had stopped by itself.
+        let _ = running.raft.shutdown().await;
+        let flushed = running.log.stop().await;
+        persisted.and(flushed)?;
+        if drained { Ok(()) } else { Err(ShutdownError::NotDrained) }
+    }
+}

@@ -1,0 +1,136 @@
+//! The settings that concern other nodes.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::model::limits::CLUSTER_KEY_LEN_MIN;
+
+use super::Secret;
+use super::sources::{File, Sources};
+
+/// What the command line gave about other nodes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ClusterFlags {
+    /// Address at which other nodes are answered
+    /// [env: CRONAPI_CLUSTER_LISTEN] [default: 127.0.0.1:8001]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub cluster_listen: Option<String>,
+    /// How other nodes reach this one [env: CRONAPI_ADVERTISE] [default: the cluster address]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Nodes of the cluster to be part of [env: CRONAPI_JOIN]
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub join: Option<String>,
+}
+
+/// What came of it.
+pub(super) struct Cluster {
+    pub(super) listen: SocketAddr,
+    pub(super) advertise: Option<String>,
+    pub(super) join: Vec<String>,
+    pub(super) voters: usize,
+    pub(super) key: Option<Secret>,
+}
+
+impl Sources<'_> {
+    pub(super) fn cluster(&mut self, flags: &ClusterFlags, file: &mut File) -> Cluster {
+        let listen = self.text(
+            "--cluster-listen",
+            &flags.cluster_listen,
+            "CRONAPI_CLUSTER_LISTEN",
+            file.cluster_listen.take(),
+        );
+        let listen_at = listen.as_ref().map_or("--cluster-listen".into(), |(_, at)| at.clone());
+        let advertise =
+            self.text("--advertise", &flags.advertise, "CRONAPI_ADVERTISE", file.advertise.take());
+        let join = file.join.take().map(|list| list.join(","));
+        let join = self.text("--join", &flags.join, "CRONAPI_JOIN", join);
+        let voters = file.voters.map(|voters| voters.to_string());
+        let voters = self.text("voters", &None, "CRONAPI_VOTERS", voters);
+
+        let listen = self.address(listen, "127.0.0.1:8001");
+        if listen.ip().is_unspecified() && advertise.is_none() {
+            let detail = format!("is needed: other nodes can't reach this one at {listen}");
+            self.fault("--advertise", detail);
+        }
+        Cluster {
+            listen,
+            advertise: advertise.and_then(|(text, at)| self.advertised(&text, &at)),
+            join: join.map_or(Vec::new(), |(text, at)| self.joined(&text, &at)),
+            voters: self.parse(voters, "3", |text| {
+                text.parse()
+                    .ok()
+                    .filter(|voters| (1..=7).contains(voters))
+                    .ok_or_else(|| format!("{text:?} is not a number from 1 to 7"))
+            }),
+            key: self.cluster_key(file.cluster_key_file.take(), listen, &listen_at),
+        }
+    }
+
+    fn advertised(&mut self, text: &str, at: &str) -> Option<String> {
+        let found = dialled(text.trim());
+        found.map_err(|detail| self.fault(at, detail)).ok()
+    }
+
+    fn joined(&mut self, text: &str, at: &str) -> Vec<String> {
+        let mut join = Vec::new();
+        for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            match dialled(item) {
+                Ok(addr) if join.contains(&addr) => {}
+                Ok(addr) => join.push(addr),
+                Err(detail) => self.fault(at, detail),
+            }
+        }
+        join
+    }
+
+    /// The key, which only a node on a loopback address can do without.
+    fn cluster_key(
+        &mut self,
+        file: Option<String>,
+        listen: SocketAddr,
+        listen_at: &str,
+    ) -> Option<Secret> {
+        let faults = self.faults.len();
+        let found = self.secret("CRONAPI_CLUSTER_KEY", "cluster_key_file", file);
+        let Some((key, at)) = found else {
+            if self.faults.len() == faults && !listen.ip().to_canonical().is_loopback() {
+                let detail = format!(
+                    "{listen} can be reached from other machines, so CRONAPI_CLUSTER_KEY or \
+                     CRONAPI_CLUSTER_KEY_FILE is needed"
+                );
+                self.fault(listen_at, detail);
+            }
+            return None;
+        };
+        let length = key.0.chars().count();
+        if length < CLUSTER_KEY_LEN_MIN {
+            let detail = format!("has {length} characters; at least {CLUSTER_KEY_LEN_MIN}");
+            self.fault(at, detail);
+        }
+        Some(key)
+    }
+}
+
+/// A `host:port` that can be dialled: a name, an IPv4 address, or an IPv6 address in brackets.
+fn dialled(text: &str) -> Result<String, String> {
+    let refused = || Err(format!("{text:?} is not host:port, such as node1.example:8001"));
+    let Some((host, port)) = text.rsplit_once(':') else { return refused() };
+    let address = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) => match inside.parse() {
+            Ok(address) => Some(IpAddr::V6(address)),
+            Err(_) => return refused(),
+        },
+        None => host.parse().ok().map(IpAddr::V4),
+    };
+    let name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if address.is_none() && (host.is_empty() || !host.chars().all(name)) {
+        return refused();
+    }
+    if address.is_some_and(|address| address.is_unspecified()) {
+        return Err(format!("{text:?} is where to listen, nothing that can be dialled"));
+    }
+    match port.parse::<u16>() {
+        Ok(1..) if port.bytes().all(|byte| byte.is_ascii_digit()) => Ok(text.to_string()),
+        _ => refused(),
+    }
+}

@@ -1,0 +1,211 @@
+//! Settings: flags over environment over file over defaults. Every fault is told at once.
+//!
+//! Owns: where each setting may come from, what it may be, and what it is unless told. Does not
+//! own: what a setting does.
+//!
+//! ```text
+//! Flags ─┐
+//! Env   ─┼─ sources ──> each setting's text, and where it came from ──> Config | every Fault
+//! File  ─┘
+//! ```
+//!
+//! To add a setting: a field of `Flags`, `File` (and its key in `FILE_KEYS`) and `Config`, its
+//! line in `Sources::config`, docs/configuration.md.
+
+mod cluster;
+mod sources;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::model::Span;
+use crate::model::placement::Labels;
+
+pub use cluster::ClusterFlags;
+use sources::Sources;
+
+/// What the command line gave; each beats the environment and the file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// Address of REST and the API documentation [env: CRONAPI_LISTEN] [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// What concerns other nodes.
+    #[command(flatten)]
+    pub cluster: ClusterFlags,
+    /// Data directory [env: DATABASE_PATH] [default: cron_state.db]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Labels of this node, such as region=eu,disk=ssd [env: CRONAPI_LABELS]
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    pub labels: Option<String>,
+    /// Attempts at a time on this node [env: CRONAPI_SLOTS] [default: 2 x cores]
+    #[arg(long, value_name = "N")]
+    pub slots: Option<String>,
+    /// How long a stop waits for running attempts [env: CRONAPI_DRAIN] [default: 25s]
+    #[arg(long, value_name = "DURATION")]
+    pub drain: Option<String>,
+    /// `text` or `json` [env: CRONAPI_LOG_FORMAT] [default: text on a terminal, else json]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// What is logged, such as info or cronapi=debug [env: CRONAPI_LOG] [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// TOML file with these settings [env: CRONAPI_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Move a damaged data directory aside and start empty, as a new cluster
+    #[arg(long)]
+    pub move_aside_damaged: bool,
+}
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of REST.
+    pub listen: SocketAddr,
+    /// Address at which other nodes are answered; port 0 is any free one.
+    pub cluster_listen: SocketAddr,
+    /// `host:port` at which other nodes reach this one; none: the cluster address that was bound.
+    pub advertise: Option<String>,
+    /// `host:port` of nodes of the cluster, in the order given.
+    pub join: Vec<String>,
+    /// Voters wanted.
+    pub voters: usize,
+    /// What nodes of this cluster know and nobody else does; none: on a loopback address only.
+    pub cluster_key: Option<Secret>,
+    /// Data directory.
+    pub data: PathBuf,
+    /// Labels of this node.
+    pub labels: Labels,
+    /// Attempts at a time.
+    pub slots: u32,
+    /// How long a stop waits for running attempts.
+    pub drain: Span,
+    /// Logs as JSON lines; none: when standard error is no terminal.
+    pub log_json: Option<bool>,
+    /// Filter of the logs.
+    pub log: String,
+    /// Password of the first admin.
+    pub admin_password: Option<Secret>,
+    /// Start empty when the data is damaged.
+    pub move_aside_damaged: bool,
+}
+
+/// A text that does not show in logs.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A setting that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The setting, and where it came from.
+    pub at: String,
+    /// What is wrong and what to do.
+    pub detail: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.at, self.detail)
+    }
+}
+
+/// Where settings come from besides the flags; tests give their own.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Config {
+    /// Puts the settings together.
+    ///
+    /// # Errors
+    /// Every setting that can't be used.
+    pub fn load(flags: &Flags, env: Env<'_>) -> Result<Config, Vec<Fault>> {
+        let mut sources = Sources::new(env);
+        if let Some((path, at)) = sources.text("--config", &flags.config, "CRONAPI_CONFIG", None) {
+            sources.read_file(Path::new(&path), &at);
+        }
+        let config = sources.config(flags);
+        if sources.faults.is_empty() { Ok(config) } else { Err(sources.faults) }
+    }
+}
+
+impl Sources<'_> {
+    fn config(&mut self, flags: &Flags) -> Config {
+        let mut file = std::mem::take(&mut self.file);
+        let cluster = self.cluster(&flags.cluster, &mut file);
+        let listen = self.text("--listen", &flags.listen, "CRONAPI_LISTEN", file.listen);
+        let data = self.text("--data", &flags.data, "DATABASE_PATH", file.data);
+        let slots = file.slots.map(|slots| slots.to_string());
+        let slots = self.text("--slots", &flags.slots, "CRONAPI_SLOTS", slots);
+        let drain = self.text("--drain", &flags.drain, "CRONAPI_DRAIN", file.drain);
+        let format =
+            self.text("--log-format", &flags.log_format, "CRONAPI_LOG_FORMAT", file.log_format);
+        let log = self.text("--log", &flags.log, "CRONAPI_LOG", file.log);
+        let labels = self.text("--labels", &flags.labels, "CRONAPI_LABELS", None);
+        let password = file.admin_password_file;
+        let password = self.secret("CRONAPI_ADMIN_PASSWORD", "admin_password_file", password);
+        Config {
+            listen: self.address(listen, "127.0.0.1:8000"),
+            cluster_listen: cluster.listen,
+            advertise: cluster.advertise,
+            join: cluster.join,
+            voters: cluster.voters,
+            cluster_key: cluster.key,
+            data: PathBuf::from(data.map_or("cron_state.db".into(), |(path, _)| path)),
+            labels: match labels {
+                Some((text, at)) => self.labels(&text, &at),
+                None => file.labels.unwrap_or_default(),
+            },
+            slots: self.parse(slots, &default_slots().to_string(), |text| {
+                text.parse::<u32>()
+                    .ok()
+                    .filter(|slots| (1..=10_000).contains(slots))
+                    .ok_or_else(|| format!("{text:?} is not a number from 1 to 10000"))
+            }),
+            drain: self.parse(drain, "25s", Span::parse),
+            log_json: self.log_json(format),
+            log: log.map_or("info".into(), |(text, _)| text),
+            admin_password: password.map(|(password, _)| password),
+            move_aside_damaged: flags.move_aside_damaged,
+        }
+    }
+
+    fn log_json(&mut self, format: Option<(String, String)>) -> Option<bool> {
+        let (text, at) = format?;
+        match text.as_str() {
+            "json" => Some(true),
+            "text" => Some(false),
+            _ => {
+                self.fault(at, format!("{text:?} is neither text nor json"));
+                None
+            }
+        }
+    }
+
+    fn labels(&mut self, text: &str, at: &str) -> Labels {
+        let mut labels = Labels::new();
+        for item in text.split(',').filter(|item| !item.trim().is_empty()) {
+            match item.split_once('=') {
+                Some((key, value)) if !key.trim().is_empty() => {
+                    labels.insert(key.trim().to_string(), value.trim().to_string());
+                }
+                _ => self.fault(at, format!("{item:?} is not a label such as region=eu")),
+            }
+        }
+        labels
+    }
+}
+
+fn default_slots() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(2 * cores).unwrap_or(u32::MAX).clamp(1, 10_000)
+}

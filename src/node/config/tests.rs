@@ -1,0 +1,140 @@
+//! What is told about settings, and which of them counts.
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn none(_: &str) -> Option<String> {
+    None
+}
+
+#[test]
+fn nothing_given_is_enough() {
+    let config = Config::load(&Flags::default(), &none).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.data, PathBuf::from("cron_state.db"));
+    assert!(config.slots >= 2);
+}
+
+#[test]
+fn flags_beat_environment_beats_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "listen = '127.0.0.1:1'\nslots = 7\ndrain = '1s'\n").unwrap();
+    let flags = Flags {
+        listen: Some("127.0.0.1:3".into()),
+        config: Some(path.to_string_lossy().into()),
+        ..Flags::default()
+    };
+    let env = |name: &str| match name {
+        "CRONAPI_LISTEN" => Some("127.0.0.1:2".to_string()),
+        "CRONAPI_SLOTS" => Some("9".to_string()),
+        _ => None,
+    };
+    let config = Config::load(&flags, &env).unwrap();
+    assert_eq!((config.listen.port(), config.slots, config.drain.secs()), (3, 9, 1));
+}
+
+#[test]
+fn every_fault_is_told_with_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "lisen = 'x'\ndrain = 'soon'\n").unwrap();
+    let flags = Flags { config: Some(path.to_string_lossy().into()), ..Flags::default() };
+    let env = |name: &str| match name {
+        "CRONAPI_SLOTS" => Some("0".to_string()),
+        "CRONAPI_LABELS" => Some("region".to_string()),
+        _ => None,
+    };
+    let faults = Config::load(&flags, &env).unwrap_err();
+    let told = faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n");
+    for want in ["did you mean listen", "drain in the", "CRONAPI_SLOTS", "CRONAPI_LABELS"] {
+        assert!(told.contains(want), "{want} in {told}");
+    }
+}
+
+#[test]
+fn a_password_does_not_show() {
+    let env = |name: &str| (name == "CRONAPI_ADMIN_PASSWORD").then(|| "correct horse".to_string());
+    let config = Config::load(&Flags::default(), &env).unwrap();
+    assert!(!format!("{config:?}").contains("horse"));
+}
+
+const LONG_KEY: &str = "a key of the cluster, long enough";
+
+fn of(pairs: &[(&str, &str)]) -> Result<Config, String> {
+    let env = |name: &str| {
+        pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string())
+    };
+    Config::load(&Flags::default(), &env)
+        .map_err(|faults| faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_node_alone_needs_to_know_nothing_about_others() {
+    let config = of(&[]).unwrap();
+    assert_eq!(config.cluster_listen.to_string(), "127.0.0.1:8001");
+    assert_eq!((config.advertise, config.join, config.voters), (None, Vec::new(), 3));
+    assert!(config.cluster_key.is_none());
+}
+
+#[test]
+fn a_node_of_a_cluster_is_told_in_the_environment() {
+    let config = of(&[
+        ("CRONAPI_CLUSTER_LISTEN", "0.0.0.0:0"),
+        ("CRONAPI_ADVERTISE", "node1.example:8001"),
+        ("CRONAPI_JOIN", "node1.example:8001, 10.0.0.2:8001,[fd00::3]:8001,10.0.0.2:8001"),
+        ("CRONAPI_VOTERS", "5"),
+        ("CRONAPI_CLUSTER_KEY", LONG_KEY),
+    ])
+    .unwrap();
+    assert_eq!(config.advertise.as_deref(), Some("node1.example:8001"));
+    assert_eq!(config.join, ["node1.example:8001", "10.0.0.2:8001", "[fd00::3]:8001"]);
+    assert_eq!(config.voters, 5);
+    assert!(!format!("{config:?}").contains("long enough"));
+    assert_eq!(config.cluster_key.unwrap().0, LONG_KEY);
+}
+
+#[test]
+fn a_node_of_a_cluster_is_told_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = (folder.path().join("c.toml"), folder.path().join("key"));
+    std::fs::write(&key, format!("{LONG_KEY}\n")).unwrap();
+    let text = format!(
+        "cluster_listen = '10.0.0.1:9'\njoin = ['a:1', 'b:2']\nvoters = 1\n\
+         cluster_key_file = '{}'\n",
+        key.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    let config = of(&[("CRONAPI_CONFIG", path.to_str().unwrap())]).unwrap();
+    assert_eq!(config.cluster_listen.to_string(), "10.0.0.1:9");
+    assert_eq!((config.join.len(), config.voters), (2, 1));
+    assert_eq!(config.cluster_key.unwrap().0, LONG_KEY);
+}
+
+#[test]
+fn what_can_not_be_dialled_is_refused_each_by_name() {
+    let bad = "a,b:,:1,c:0,d:65536,e f:1,::1:8001,[::g]:1,0.0.0.0:1,http://h:1,i:+1";
+    let told = of(&[("CRONAPI_JOIN", bad)]).unwrap_err();
+    for item in bad.split(',') {
+        assert!(told.contains(&format!("CRONAPI_JOIN: {item:?}")), "{item} in {told}");
+    }
+    let told = of(&[("CRONAPI_ADVERTISE", "[::]:1"), ("CRONAPI_VOTERS", "8")]).unwrap_err();
+    assert!(told.contains("CRONAPI_ADVERTISE") && told.contains("CRONAPI_VOTERS"), "{told}");
+}
+
+#[test]
+fn an_address_that_others_reach_needs_a_key_and_a_name() {
+    let told = of(&[("CRONAPI_CLUSTER_LISTEN", "[::]:8001")]).unwrap_err();
+    assert!(told.contains("--advertise: is needed"), "{told}");
+    assert!(told.contains("CRONAPI_CLUSTER_LISTEN") && told.contains("CLUSTER_KEY_FILE"), "{told}");
+    of(&[("CRONAPI_CLUSTER_LISTEN", "[::1]:0")]).unwrap();
+    let short = [("CRONAPI_CLUSTER_LISTEN", "10.0.0.1:1"), ("CRONAPI_CLUSTER_KEY", "short")];
+    let told = of(&short).unwrap_err();
+    assert!(told.contains("CRONAPI_CLUSTER_KEY: has 5 characters"), "{told}");
+    assert!(!told.contains("short"), "{told}");
+    let lost = [("CRONAPI_CLUSTER_LISTEN", "10.0.0.1:1"), ("CRONAPI_CLUSTER_KEY_FILE", "/no/key")];
+    let told = of(&lost).unwrap_err();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.starts_with("CRONAPI_CLUSTER_KEY_FILE: /no/key"), "{told}");
+}

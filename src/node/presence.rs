@@ -1,0 +1,91 @@
+//! This boot's place among the nodes of the log: announced once it can be, and again when the
+//! cluster gave it up meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, interval};
+
+use crate::clock::Clock;
+use crate::consensus::{Handle, SubmitError};
+use crate::machine::{Command, Op, Rejection};
+use crate::model::BootId;
+use crate::model::placement::Labels;
+
+/// How often it is looked at.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// What is announced.
+#[derive(Clone)]
+pub(super) struct Presence {
+    pub consensus: Handle,
+    pub clock: Arc<dyn Clock>,
+    pub boot: BootId,
+    /// Where it serves REST.
+    pub api: String,
+    pub slots: u32,
+    pub labels: Labels,
+}
+
+/// Why it is not announced.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    #[error("{0}")]
+    Refused(Rejection),
+}
+
+impl Presence {
+    /// Tells the log that this boot is up: what earlier ones had is concluded there.
+    pub async fn announce(&self) -> Result<(), Error> {
+        let op = Op::NodeUp {
+            node: self.consensus.node_id(),
+            boot: self.boot,
+            address: self.consensus.addr().to_owned(),
+            api: self.api.clone(),
+            slots: self.slots,
+            labels: self.labels.clone(),
+        };
+        self.tell(op).await
+    }
+
+    /// Tells the log that this boot is leaving: it gets no more attempts.
+    pub async fn leave(&self) -> Result<(), Error> {
+        let node = self.consensus.node_id();
+        self.tell(Op::NodeDraining { node, boot: self.boot }).await
+    }
+
+    async fn tell(&self, op: Op) -> Result<(), Error> {
+        let command = Command { at: self.clock.now(), actor: None, request: None, op };
+        let done = self.consensus.submit(command).await?;
+        done.answer.map(drop).map_err(Error::Refused)
+    }
+
+    /// Keeps this boot announced until `stop` turns true.
+    pub async fn keep(self, mut stop: watch::Receiver<bool>) {
+        let mut tick = interval(EVERY);
+        let lease = self.consensus.lease();
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            // Without the leader's word what is seen here is old.
+            if *lease.borrow() <= Instant::now() || self.is_announced() {
+                continue;
+            }
+            match self.announce().await {
+                Ok(()) => tracing::info!("this node is up, and gets attempts"),
+                Err(error) => tracing::debug!(%error, "this node is not announced yet"),
+            }
+        }
+    }
+
+    fn is_announced(&self) -> bool {
+        let state = self.consensus.state();
+        let node = state.nodes.get(&self.consensus.node_id());
+        node.is_some_and(|node| node.boot == self.boot && node.accepting)
+    }
+}
