@@ -1,6 +1,7 @@
 //! A whole run: start, workload and faults, quiet, observation, judgement.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +106,8 @@ impl Scenario {
         let begin = Moment::now();
         let members = Members::watch(cluster.clone());
         let faults = tokio::spawn(nemesis::run(cluster.clone(), plan, begin, self.talk));
-        let register = tokio::spawn(self.clone().register(cluster.clone(), begin));
+        let register = self.clone().register(cluster.clone(), sandbox.path().to_owned(), begin);
+        let register = tokio::spawn(register);
         let done = self.work(&record, begin).await;
         faults.await.expect("nodes come back");
         let register = register.await.expect("clients of the register end")?;
@@ -131,12 +133,20 @@ impl Scenario {
     }
 
     /// Clients write and read the register all the while.
-    async fn register(self, cluster: Cluster, begin: Moment) -> Result<Option<Register>, Error> {
+    async fn register(
+        self,
+        cluster: Cluster,
+        folder: PathBuf,
+        begin: Moment,
+    ) -> Result<Option<Register>, Error> {
         if self.clients == 0 {
             return Ok(None);
         }
         let until = self.end(begin);
         let (ops, initial) = register::operate(&cluster, self.clients, self.seed, until).await?;
+        let told: Vec<String> = ops.iter().map(|op| format!("{op:?}")).collect();
+        let file = folder.join("register");
+        fs::write(file, told.join("\n")).expect("the sandbox can be written");
         Ok(Some(Register { initial, ops }))
     }
 
