@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::checker::{self, Violation};
 use crate::figures::Figures;
 use crate::harness::client::Error;
-use crate::harness::cluster::Shape;
+use crate::harness::cluster::{Join, Shape};
 use crate::harness::{Cluster, Place, Receiver, Sandbox};
 use crate::history::{History, Register};
 use crate::moment::Moment;
@@ -77,6 +77,7 @@ impl Scenario {
         Shape {
             nodes: self.nodes,
             spares: usize::from(any(|kind| *kind == Kind::Churn)),
+            join: Join::List,
             place: if lab { Place::Lab } else { Place::Loopback },
             slots: SLOTS,
             shim: any(|kind| kind.needs_shim()),
