@@ -29,6 +29,7 @@ mod barrier;
 mod checkpointer;
 mod contact;
 mod convert;
+mod cover;
 mod events;
 mod form;
 mod forward;
@@ -53,6 +54,7 @@ mod status;
 mod stop;
 mod submit;
 mod tail;
+mod transfer;
 mod transport;
 mod types;
 

@@ -24,8 +24,11 @@
 
 mod checkpoint;
 mod directory;
+mod draft;
 mod fatal;
 mod frames;
+mod generation;
+mod generations;
 mod history;
 mod history_scan;
 mod identities;
@@ -37,11 +40,15 @@ mod off_thread;
 mod overlay;
 mod rows;
 mod sled;
+mod source;
 
 pub use self::sled::{Profile, SledKv};
-pub use checkpoint::{Checkpoints, Source};
+pub use checkpoint::{Checkpoints, Unpublished};
 pub use directory::{DataDirectory, DirectoryError, Identity};
+pub use draft::Draft;
 pub use fatal::Fatal;
+pub use generation::Generation;
+pub use generations::Generations;
 pub use history::History;
 pub use history_scan::Scan;
 pub use identities::Identities;
@@ -50,6 +57,7 @@ pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
 pub use memory::{MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
+pub use source::Source;
 
 #[cfg(test)]
 mod tests;

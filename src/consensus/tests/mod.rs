@@ -8,3 +8,5 @@ mod install;
 mod kill;
 mod restart;
 mod suite;
+mod transfer;
+mod transfer_disk;
