@@ -19,7 +19,7 @@ use crate::storage::{Checkpoints, Error, Fatal, Generation, Generations, Pair};
 
 /// Opens a node that waits to be taken into a cluster.
 async fn newcomer(path: &Path) -> Handle {
-    let join = vec!["127.0.0.1:1".to_owned()];
+    let join = vec!["nobody:1".to_owned()];
     open(Options { join, ..Options::new(path, NOW_MS) }).await.unwrap()
 }
 
