@@ -9,17 +9,19 @@ use cronapi::executor::runner::RunnerEnv;
 use cronapi::executor::{Executor, Parts};
 use cronapi::machine::history::{self, unpack};
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
-use cronapi::machine::{Answer, Command, Op};
-use cronapi::model::{JobSpec, Run, RunStatus};
+use cronapi::machine::{Answer, Command, Op, State};
+use cronapi::model::{JobSpec, Name, Run, RunId, RunStatus};
 use cronapi::scheduler;
 use cronapi::storage::{Direction, Scan};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 struct Node {
     consensus: Handle,
     drain: watch::Sender<bool>,
     executor: tokio::task::JoinHandle<()>,
+    lease: watch::Sender<Instant>,
     _stop: watch::Sender<bool>,
 }
 
@@ -39,6 +41,7 @@ async fn node(path: &std::path::Path, boot: u128) -> Node {
     let clock: Arc<System> = Arc::new(System);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), stopped));
+    let (grant, lease) = watch::channel(far());
     let parts = Parts {
         consensus: consensus.clone(),
         clock,
@@ -47,10 +50,15 @@ async fn node(path: &std::path::Path, boot: u128) -> Node {
         boot,
         node_name: "1".into(),
         boot_tag: format!("test/{boot}"),
+        lease,
     };
     let (drain, drained) = watch::channel(false);
     let executor = tokio::spawn(Executor::new(parts).run(drained, Duration::from_secs(5)));
-    Node { consensus, drain, executor, _stop: stop }
+    Node { consensus, drain, executor, lease: grant, _stop: stop }
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(3_600)
 }
 
 async fn submit(consensus: &Handle, op: Op) -> Answer {
@@ -113,6 +121,100 @@ async fn a_schedule_fires_runs_and_is_recorded() {
     assert_eq!(after[0].cause, Some(ticks[0].id));
     assert_eq!(after[0].result, Some(json!({"a": 1})), "{:?}", after[0]);
     assert_eq!(closed(&node.consensus, "gate", 2).await[0].attempt, 0);
+    node.drain.send_replace(true);
+    node.executor.await.unwrap();
+    node.consensus.shutdown().await.unwrap();
+}
+
+/// Waits until the state has what `found` looks for.
+async fn seen<T>(consensus: &Handle, found: impl Fn(&State) -> Option<T>) -> T {
+    let mut applied = consensus.applied();
+    let wait = async {
+        loop {
+            applied.borrow_and_update();
+            if let Some(found) = found(&consensus.state()) {
+                return found;
+            }
+            applied.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.expect("it is seen in time")
+}
+
+async fn trigger(consensus: &Handle, job: &str) {
+    let name = Name::parse(job).unwrap();
+    let intent =
+        Intent::Trigger { name, parameters: Default::default(), force: false, cause: None };
+    let command = prepare(&consensus.state(), intent, clock::now(), None, None).unwrap();
+    consensus.submit(command).await.unwrap().answer.unwrap();
+}
+
+fn long(job: &str, on_lease_lost: &str) -> Value {
+    json!({"name": job, "on_lease_lost": on_lease_lost, "kill_grace": "1s",
+        "runner": {"type": "shell", "argv": ["/bin/sleep", "600"]}})
+}
+
+fn with_status(state: &State, job: &str, status: RunStatus) -> Option<RunId> {
+    let no = state.job(job)?.no;
+    state.open_of(no).find(|open| open.run.status == status).map(|open| open.run.id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_lease_stops_what_asks_for_it_and_begins_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), 1).await;
+    put(&node.consensus, long("kept", "continue")).await;
+    put(&node.consensus, long("killed", "kill")).await;
+    put(&node.consensus, json!({"name": "next", "code": "x = 1"})).await;
+    for job in ["kept", "killed"] {
+        trigger(&node.consensus, job).await;
+        seen(&node.consensus, |state| with_status(state, job, RunStatus::Running)).await;
+    }
+    node.lease.send_replace(Instant::now());
+    let killed = closed(&node.consensus, "killed", 1).await.remove(0);
+    assert_eq!(killed.status, RunStatus::Lost, "{killed:?}");
+    assert_eq!(killed.error.as_deref(), Some("its node lost its lease"));
+    let kept = seen(&node.consensus, |state| with_status(state, "kept", RunStatus::Running)).await;
+    // Its neighbours end, so it had its turn; yet it has not begun.
+    trigger(&node.consensus, "next").await;
+    seen(&node.consensus, |state| with_status(state, "next", RunStatus::Assigned)).await;
+    submit(&node.consensus, Op::Cancel { run: kept }).await.unwrap();
+    closed(&node.consensus, "kept", 1).await;
+    let state = node.consensus.state();
+    assert!(with_status(&state, "next", RunStatus::Assigned).is_some());
+    node.lease.send_replace(far());
+    let next = closed(&node.consensus, "next", 1).await.remove(0);
+    assert_eq!((next.status, next.attempt), (RunStatus::Succeeded, 1), "{next:?}");
+    node.drain.send_replace(true);
+    node.executor.await.unwrap();
+    node.consensus.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_was_given_up_while_the_lease_was_over_is_never_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), 1).await;
+    let mark = folder.path().join("mark");
+    let command = format!("echo $CRONAPI_ATTEMPT >> {}", mark.display());
+    put(
+        &node.consensus,
+        json!({"name": "m", "runner": {"type": "shell", "command": command},
+            "retry": {"max_attempts": 2, "on": ["lost"], "delay": 0}}),
+    )
+    .await;
+    node.lease.send_replace(Instant::now());
+    trigger(&node.consensus, "m").await;
+    seen(&node.consensus, |state| with_status(state, "m", RunStatus::Assigned)).await;
+    let (id, boot) = (node.consensus.node_id(), uuid::Uuid::from_u128(1));
+    submit(&node.consensus, Op::NodeLost { node: id, boot }).await.unwrap();
+    let (address, api, labels) = ("here".to_string(), String::new(), Default::default());
+    submit(&node.consensus, Op::NodeUp { node: id, boot, address, api, slots: 4, labels })
+        .await
+        .unwrap();
+    node.lease.send_replace(far());
+    let run = closed(&node.consensus, "m", 1).await.remove(0);
+    assert_eq!((run.status, run.attempt), (RunStatus::Succeeded, 2), "{run:?}");
+    assert_eq!(std::fs::read_to_string(mark).unwrap(), "2\n");
     node.drain.send_replace(true);
     node.executor.await.unwrap();
     node.consensus.shutdown().await.unwrap();

@@ -46,6 +46,7 @@ impl Node {
             boot,
             node_name: node.to_string(),
             boot_tag: format!("bench/{boot}"),
+            lease: consensus.lease(),
         };
         let tasks = vec![
             tokio::spawn(scheduler::run(consensus.clone(), clock, stopped)),

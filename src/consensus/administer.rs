@@ -41,13 +41,10 @@ impl Handle {
         let leader = self.other_leader()?;
         let message = proto::TransferRequest { to: to.unwrap_or_default() };
         let peers = &self.running.peers;
-        let call = peers.call(
-            leader,
-            Lane::Bulk,
-            DEADLINE,
-            message,
-            |mut client, request| async move { client.transfer(request).await },
-        );
+        let call =
+            peers.call(leader, Lane::Bulk, DEADLINE, message, |mut client, request| async move {
+                client.transfer(request).await
+            });
         call.await.map(|reply| reply.leader).map_err(|error| failed(&error, to))
     }
 
@@ -55,11 +52,7 @@ impl Handle {
     ///
     /// # Errors
     /// See [`MemberError`].
-    pub async fn remove_node(
-        &self,
-        node: NodeId,
-        actor: Option<Actor>,
-    ) -> Result<(), MemberError> {
+    pub async fn remove_node(&self, node: NodeId, actor: Option<Actor>) -> Result<(), MemberError> {
         let began = Instant::now();
         loop {
             match self.try_remove(node, actor.clone()).await {
@@ -78,13 +71,10 @@ impl Handle {
         let actor = encoded.map_err(|error| MemberError::Refused(error.to_string()))?;
         let message = proto::RemoveRequest { node, actor: actor.map(Into::into) };
         let peers = &self.running.peers;
-        let call = peers.call(
-            leader,
-            Lane::Bulk,
-            DEADLINE,
-            message,
-            |mut client, request| async move { client.remove(request).await },
-        );
+        let call =
+            peers.call(leader, Lane::Bulk, DEADLINE, message, |mut client, request| async move {
+                client.remove(request).await
+            });
         call.await.map(|_| ()).map_err(|error| failed(&error, Some(node)))
     }
 

@@ -62,7 +62,10 @@ impl Handle {
 
     /// Carries out wishes, those of other nodes too, when this node leads: in their order, each
     /// answered by itself.
-    pub(super) async fn decide_all(&self, wishes: Vec<Wish>) -> Vec<Result<Committed, SubmitError>> {
+    pub(super) async fn decide_all(
+        &self,
+        wishes: Vec<Wish>,
+    ) -> Vec<Result<Committed, SubmitError>> {
         let taken: Vec<_> = wishes.into_iter().map(|wish| self.decide(wish)).collect();
         let mut outcomes = Vec::with_capacity(taken.len());
         for taken in taken {

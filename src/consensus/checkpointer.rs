@@ -23,17 +23,28 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PURGE_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Checkpointer {
-    pub raft: Raft,
-    pub log: LogStore,
-    pub published: Arc<Published>,
-    pub checkpoints: Arc<Checkpoints>,
+    raft: Raft,
+    log: LogStore,
+    published: Arc<Published>,
+    checkpoints: Arc<Checkpoints>,
     /// Entries applied since the last one that make the next one due.
-    pub entries: u64,
+    entries: u64,
     /// Bytes appended when the last checkpoint was begun.
-    pub bytes_at_last: u64,
+    bytes_at_last: u64,
 }
 
 impl Checkpointer {
+    pub fn new(
+        raft: &Raft,
+        log: &LogStore,
+        published: &Arc<Published>,
+        checkpoints: Arc<Checkpoints>,
+        entries: u64,
+    ) -> Self {
+        let (raft, log, published) = (raft.clone(), log.clone(), Arc::clone(published));
+        Self { raft, log, published, checkpoints, entries, bytes_at_last: 0 }
+    }
+
     /// Runs until `stop` turns true, then takes a last checkpoint.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {

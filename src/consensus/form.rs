@@ -40,7 +40,11 @@ pub(super) enum Next {
 }
 
 /// Decides on the answers: by address, in the order of the list.
-pub(super) fn next(own: u64, own_addr: &str, answers: &[(String, Option<proto::HelloReply>)]) -> Next {
+pub(super) fn next(
+    own: u64,
+    own_addr: &str,
+    answers: &[(String, Option<proto::HelloReply>)],
+) -> Next {
     let own_at = |(addr, reply): &(String, Option<proto::HelloReply>)| {
         addr == own_addr || reply.as_ref().is_some_and(|reply| reply.node == own)
     };

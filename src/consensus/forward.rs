@@ -137,9 +137,10 @@ async fn send(peers: &Peers, leader: NodeId, deadline: Duration, batch: Vec<Wish
         batch.into_iter().map(|wished| (wished.wish, wished.reply)).unzip();
     let count = wishes.len();
     let message = proto::SubmitRequest { wishes };
-    let call = peers.call(leader, Lane::Bulk, deadline, message, |mut client, request| async move {
-        client.submit(request).await
-    });
+    let call =
+        peers.call(leader, Lane::Bulk, deadline, message, |mut client, request| async move {
+            client.submit(request).await
+        });
     let error = match call.await {
         Ok(reply) if reply.outcomes.len() == count => {
             for (reply, outcome) in replies.into_iter().zip(reply.outcomes) {

@@ -18,7 +18,8 @@ pub struct Leadership {
     pub is_leader: bool,
 }
 
-/// Follows the library's metrics and passes on what changes, members' addresses too, until `stop` turns true.
+/// Follows the library's metrics and passes on what changes, until `stop` turns true; notes where
+/// members can be reached.
 pub(super) async fn follow(
     raft: Raft,
     node_id: NodeId,

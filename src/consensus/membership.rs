@@ -122,8 +122,7 @@ pub(super) fn next_change(view: &View) -> Option<Change> {
     }
     let dead = view.voters.iter().filter(|node| !view.alive(**node));
     let longest = dead.max_by_key(|node| view.silent_for(**node))?;
-    (view.silent_for(*longest) >= DEAD)
-        .then_some(Change::Relieve { node: *longest, by: candidate })
+    (view.silent_for(*longest) >= DEAD).then_some(Change::Relieve { node: *longest, by: candidate })
 }
 
 /// Cares for the membership whenever this node leads, until `stop` turns true.

@@ -1,46 +1,18 @@
 //! Opens a node: takes its data directory, recovers, starts the library and what runs beside it.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use openraft::{Config, SnapshotPolicy};
-use tokio::sync::watch;
-use tokio::time::timeout;
-
-use super::barrier::Barrier;
-use super::checkpointer::Checkpointer;
-use super::forward::Forwarder;
-use super::handle::{Handle, Running};
-use super::leadership::{self, Leadership};
-use super::local::Local;
+use super::cover::Cover;
+use super::handle::Handle;
 use super::log_store::LogStore;
-use super::network::Network;
-use super::options::{Options, Reach};
-use super::proposer::{Pause, Proposer};
+use super::options::Options;
 use super::recovery::{self, RecoveryError};
-use super::roll::Roll;
-use super::rpc::{self, Peers};
-use super::state_machine::StateMachine;
-use super::stop::Tasks;
-use super::transport::{self, Listener};
-use super::types::{NodeId, Raft};
-use super::{contact, form, membership};
+use super::start;
+use super::transfer::Transfers;
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identities, Identity, Kv, Log, Profile,
-    SledKv,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, History, Identities,
+    Identity, Kv, Log, Profile, SledKv,
 };
-
-/// The leader's heartbeat, and the span from which each node draws its patience with it. A new
-/// leader stands within some 0.7 s of the old one's death.
-const HEARTBEAT_MS: u64 = 50;
-const ELECTION_MS_MIN: u64 = 200;
-pub(super) const ELECTION_MS_MAX: u64 = 300;
-/// A follower this far behind is sent a checkpoint. The log reaches back further than that.
-const LAG_ENTRIES_MAX: u64 = 20_000;
-/// The only voter asks for an election when it does not lead by itself by then.
-const ELECT_AFTER: Duration = Duration::from_millis(100);
-/// How long the only voter of a cluster is waited for to lead.
-const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a node can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +40,14 @@ pub enum OpenError {
 }
 
 /// The durable parts of a node, opened and checked against each other.
-struct Opened {
-    identities: Identities,
-    log: LogStore,
-    history: History,
-    checkpoints: Arc<Checkpoints>,
-    recovered: recovery::Recovered,
-    fatal: Fatal,
+pub(super) struct Opened {
+    pub identities: Identities,
+    pub log: LogStore,
+    pub history: History,
+    pub transfers: Transfers,
+    pub recovered: recovery::Recovered,
+    pub cover: Cover,
+    pub fatal: Fatal,
 }
 
 /// Opens a node in its data directory, or a new cluster of one in a new directory. When the node
@@ -93,16 +66,17 @@ pub async fn open(options: Options) -> Result<Handle, OpenError> {
         }
         other => other?,
     };
-    start(options, opened).await
+    start::start(options, opened).await
 }
 
 async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     let fatal = Fatal::default();
     if let Some(disk) = &options.in_memory {
-        let (log, state) = (Arc::clone(&disk.log), Arc::clone(&disk.state));
-        let checkpoints = Arc::clone(&disk.checkpoints);
+        let generations = Arc::clone(&disk.generations);
+        let transfers = Transfers::new(Arc::clone(&disk.checkpoints), generations);
+        let log = Arc::clone(&disk.log);
         let identities = Identities::in_memory(Arc::clone(&disk.identity));
-        let opened = assemble(identities, log, state, checkpoints, fatal).await;
+        let opened = assemble(identities, log, transfers, fatal).await;
         return opened.map_err(consensus);
     }
     let new = Identity::generate(options.now_ms)?;
@@ -111,13 +85,14 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
         storage::Error::Damaged { .. } => OpenError::Directory(directory.damaged(error)),
         other => OpenError::Storage(other),
     };
-    let kv = |name, profile| SledKv::open(&directory.join(name), profile, directory.lock());
-    let log: Arc<dyn Kv> = Arc::new(kv("log", Profile::Log).map_err(damaged)?);
-    let state: Arc<dyn Kv> = Arc::new(kv("state", Profile::State).map_err(damaged)?);
-    let checkpoints = Arc::new(Checkpoints::open(&directory.join("checkpoints"))?);
+    let log = SledKv::open(&directory.join("log"), Profile::Log, directory.lock());
+    let log = log.map_err(damaged)?;
+    let checkpoints = Checkpoints::open(&directory.join("checkpoints"))?;
+    let generations = Generations::on_disk(&directory.join(""), directory.lock())?;
+    let transfers = Transfers::new(Arc::new(checkpoints), Arc::new(generations));
     let identity = directory.identity().clone();
     let identities = Identities::in_directory(directory.identity_file(), identity);
-    let opened = assemble(identities, log, state, checkpoints, fatal).await;
+    let opened = assemble(identities, Arc::new(log), transfers, fatal).await;
     opened.map_err(|error| match error {
         RecoveryError::Storage(error) => damaged(error),
         other => OpenError::Directory(directory.damaged(other)),
@@ -127,193 +102,17 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
 async fn assemble(
     identities: Identities,
     log: Arc<dyn Kv>,
-    state: Arc<dyn Kv>,
-    checkpoints: Arc<Checkpoints>,
+    transfers: Transfers,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
-    let log = LogStore::open(Log::new(log), fatal.clone())?;
-    let history = History::open(state, fatal.clone())?;
-    let recovered = recovery::recover(&checkpoints, &log, &history).await?;
-    Ok(Opened { identities, log, history, checkpoints, recovered, fatal })
+    let cover = Cover::upto(0);
+    let log = LogStore::open(Log::new(log), cover.clone(), fatal.clone())?;
+    let (checkpoints, generations) = (transfers.checkpoints(), transfers.generations());
+    let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone());
+    let (recovered, history) = recovered.await?;
+    Ok(Opened { identities, log, history, transfers, recovered, cover, fatal })
 }
 
-async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identities, log, history, checkpoints, recovered, fatal } = opened;
-    let identity = identities.get();
-    let node_id = identity.node_id;
-    let (listener, addr) = listen(options.reach.as_ref()).await?;
-    let local = Arc::new(Local::new(identities, addr));
-    let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
-    let machine =
-        StateMachine::new(recovered, history.clone(), Arc::clone(&checkpoints), fatal.clone());
-    let published = machine.published();
-    let (stop_rest, stopped) = watch::channel(false);
-    // Before the library: applying the log again may need room in the history.
-    let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
-    let config = Arc::new(config(&identity)?);
-    let network = Network { peers: peers.clone() };
-    let raft = Raft::new(node_id, config, network, log.clone(), machine).await.map_err(consensus)?;
-    let (leads, leadership) = watch::channel(Leadership::default());
-    let following = leadership::follow(
-        raft.clone(),
-        node_id,
-        leads,
-        peers.clone(),
-        fatal.clone(),
-        stopped,
-    );
-    let following = tokio::spawn(following);
-    let pause = Pause::new();
-    let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
-    let submit_timeout = options.submit_timeout;
-    let (forwarder, forward) =
-        Forwarder::new(node_id, peers.clone(), leadership.clone(), submit_timeout);
-    let (barrier, readers) =
-        Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
-    let checkpointer = Checkpointer {
-        raft: raft.clone(),
-        log: log.clone(),
-        published: Arc::clone(&published),
-        checkpoints,
-        entries: options.checkpoint_entries,
-        bytes_at_last: 0,
-    };
-    let (stop_proposer, proposer_stopped) = watch::channel(false);
-    let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
-    let (stop_beside, beside_stopped) = watch::channel(false);
-    let tasks = Tasks {
-        proposer: tokio::spawn(proposer.run(proposer_stopped)),
-        beside: vec![
-            tokio::spawn(forwarder.run(beside_stopped.clone())),
-            tokio::spawn(barrier.run(beside_stopped.clone())),
-        ],
-        checkpointer: tokio::spawn(checkpointer.run(checkpointer_stopped)),
-        write_behind,
-        leadership: following,
-        stop_proposer,
-        stop_beside,
-        stop_checkpointer,
-        stop_rest,
-    };
-    let (boot, clock, roll) = (options.boot, options.clock, Roll::new());
-    let running = Running {
-        local,
-        peers,
-        boot,
-        clock,
-        raft,
-        queues,
-        forward,
-        readers,
-        pause,
-        roll,
-        published,
-        history,
-        log,
-        leadership,
-        fatal,
-        submit_timeout,
-        tasks: Mutex::new(Some(tasks)),
-    };
-    let handle = Handle { running: Arc::new(running) };
-    become_part(&handle, options.join, options.voters, listener, beside_stopped).await?;
-    Ok(handle)
-}
-
-/// Listens for other nodes; gives the address that they dial as well.
-async fn listen(
-    reach: Option<&Reach>,
-) -> Result<(Option<Box<dyn Listener>>, String), OpenError> {
-    let Some(reach) = reach else { return Ok((None, "127.0.0.1:8001".to_owned())) };
-    let failed = |source| OpenError::Listen { addr: reach.listen.clone(), source };
-    let listener = reach.transport.listen(reach.listen.clone()).await.map_err(failed)?;
-    let addr = match &reach.advertise {
-        Some(addr) => addr.clone(),
-        None => listener.local_addr().map_err(failed)?.to_string(),
-    };
-    Ok((Some(listener), addr))
-}
-
-/// Answers other nodes, and makes this one part of a cluster: at once when it has none to ask,
-/// or is of one already; otherwise beside everything else.
-async fn become_part(
-    handle: &Handle,
-    join: Vec<String>,
-    voters: usize,
-    listener: Option<Box<dyn Listener>>,
-    stop: watch::Receiver<bool>,
-) -> Result<(), OpenError> {
-    let running = &handle.running;
-    let mut beside = Vec::new();
-    if let Some(listener) = listener {
-        let incoming = transport::incoming(listener);
-        beside.push(tokio::spawn(rpc::serve(handle.clone(), incoming, stop.clone())));
-    }
-    let (new, founding) = (running.local.cluster().is_empty(), running.local.founding());
-    if (new && join.is_empty()) || (!new && founding != Some(false)) {
-        form::begin(handle).await.map_err(consensus)?;
-    }
-    let (forming, contact) = (handle.clone(), handle.clone());
-    let (to_form, to_contact) = (stop.clone(), stop.clone());
-    let unformed = running.local.cluster().is_empty();
-    beside.push(tokio::spawn(async move {
-        if unformed {
-            form::run(forming, join.clone(), to_form).await;
-        }
-        contact::run(contact, join, to_contact).await;
-    }));
-    beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
-    if let Ok(mut tasks) = running.tasks.lock()
-        && let Some(tasks) = tasks.as_mut()
-    {
-        tasks.beside.extend(beside);
-    }
-    lead_alone(handle).await
-}
-
-fn config(identity: &Identity) -> Result<Config, OpenError> {
-    let config = Config {
-        cluster_name: identity.cluster_id.clone(),
-        heartbeat_interval: HEARTBEAT_MS,
-        election_timeout_min: ELECTION_MS_MIN,
-        election_timeout_max: ELECTION_MS_MAX,
-        replication_lag_threshold: LAG_ENTRIES_MAX,
-        // The checkpointer decides both: it knows the bytes, and which checkpoints are kept.
-        snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: u64::MAX,
-        ..Config::default()
-    };
-    config.validate().map_err(consensus)
-}
-
-/// The only voter need not wait for a leader to be silent. It leads by itself when it led last,
-/// or was just initialized; asking for an election then would only unseat it.
-async fn lead_alone(handle: &Handle) -> Result<(), OpenError> {
-    let running = &handle.running;
-    // Asked of the core itself: its metrics lag behind what it already did.
-    let voters = running.raft.with_raft_state(|state| {
-        state.membership_state.effective().voter_ids().collect::<Vec<NodeId>>()
-    });
-    let alone = voters.await.map_err(consensus)? == [running.local.node];
-    if !alone {
-        return Ok(());
-    }
-    let mut leadership = handle.leadership();
-    let mut applied = handle.applied();
-    let ready = async {
-        while timeout(ELECT_AFTER, leadership.wait_for(|now| now.is_leader)).await.is_err() {
-            running.raft.trigger().elect().await.map_err(consensus)?;
-        }
-        let end = running.log.last().map_or(0, |id| id.index);
-        applied.wait_for(|applied| *applied >= end).await.map_err(consensus)?;
-        Ok(())
-    };
-    match timeout(LEAD_PATIENCE, ready).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(consensus("the only voter does not come to lead")),
-    }
-}
-
-fn consensus(error: impl std::fmt::Display) -> OpenError {
+pub(super) fn consensus(error: impl std::fmt::Display) -> OpenError {
     OpenError::Consensus(error.to_string())
 }

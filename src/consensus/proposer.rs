@@ -93,7 +93,11 @@ enum Next {
 }
 
 impl Proposer {
-    pub fn new(raft: Raft, leadership: watch::Receiver<Leadership>, pause: &Pause) -> (Self, Queues) {
+    pub fn new(
+        raft: Raft,
+        leadership: watch::Receiver<Leadership>,
+        pause: &Pause,
+    ) -> (Self, Queues) {
         let (singles_in, singles) = mpsc::channel(QUEUE);
         let (decided_in, decided) = mpsc::channel(LEADER_QUEUE);
         let depth = Arc::new(Semaphore::new(DEPTH));

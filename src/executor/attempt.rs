@@ -1,7 +1,7 @@
 //! One attempt: order, run, report.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -12,6 +12,8 @@ use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
 use crate::model::{Fence, RunId, RunStatus, Timestamp, Usage};
 
+use super::begun::{Left, StopFor};
+use super::lease::{self, Lease};
 use super::order::{Here, order};
 use super::parts::Parts;
 use super::report::report;
@@ -24,17 +26,6 @@ const LAST_OUTPUT_WITHIN: Duration = Duration::from_millis(10);
 /// Batches of output between the runner and the log.
 const OUTPUT_BATCHES: usize = 8;
 
-/// Why the node wants an attempt stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StopFor {
-    /// Nothing yet.
-    Nothing,
-    /// The state says so.
-    Cancel,
-    /// The node goes down.
-    Shutdown,
-}
-
 /// The numbers that make a report count.
 #[derive(Clone, Copy)]
 struct Held {
@@ -43,20 +34,28 @@ struct Held {
     fence: Fence,
 }
 
-/// Carries out the open attempt of `open` and reports it.
+/// Carries out the open attempt of `open` and reports it, unless it must not begin now.
 pub(super) async fn carry_out(
     parts: Arc<Parts>,
     open: Arc<OpenRun>,
     stop: watch::Receiver<StopFor>,
-) {
-    let Some(last) = open.run.attempts.last() else { return };
+) -> Left {
+    let Some(last) = open.run.attempts.last() else { return Left::Over };
     let held = Held { run: open.run.id, attempt: last.attempt, fence: last.fence };
     let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag };
-    let started = Arc::new(Start::default());
-    let (outcome, output) = match order(&open, &here) {
+    let started = Arc::new(Started::default());
+    let (mut outcome, output) = match order(&open, &here) {
         Some(spec) => run(&parts, spec, held, &started, stop.clone()).await,
         None => (None, Vec::new()),
     };
+    if started.refused() {
+        if matches!(*stop.borrow(), StopFor::Nothing | StopFor::LeaseLost) {
+            tracing::debug!(run = %held.run, attempt = held.attempt, "held back: no lease");
+            return Left::Untouched;
+        }
+        let error = Some("stopped before it began".to_string());
+        outcome = outcome.map(|outcome| Outcome { ended: Ended::Cancelled, error, ..outcome });
+    }
     let end = End { output, ..end_of(outcome, started.at(), *stop.borrow()) };
     tracing::debug!(run = %held.run, attempt = held.attempt, status = end.status.as_str(), "ended");
     let op =
@@ -64,21 +63,48 @@ pub(super) async fn carry_out(
     if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
         tracing::warn!(run = %held.run, %refused, "the end of an attempt came too late");
     }
+    Left::Over
 }
 
 /// When the attempt started, once it has.
 #[derive(Default)]
-struct Start {
+struct Started {
     micros: AtomicI64,
     known: Notify,
+    refused: AtomicBool,
 }
 
-impl Start {
+impl Started {
     fn at(&self) -> Option<Timestamp> {
         match self.micros.load(Ordering::Acquire) {
             0 => None,
             micros => Some(Timestamp::from_micros(micros)),
         }
+    }
+
+    /// It was not allowed to.
+    fn refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+}
+
+/// Lets the attempt begin while the lease holds and nobody wants it stopped.
+struct Gate {
+    lease: Lease,
+    stop: watch::Receiver<StopFor>,
+    started: Arc<Started>,
+}
+
+impl runner::Start for Gate {
+    fn may(&self) -> bool {
+        let may = lease::holds(&self.lease) && *self.stop.borrow() == StopFor::Nothing;
+        self.started.refused.store(!may, Ordering::Release);
+        may
+    }
+
+    fn begun(self, _process: Option<u32>) {
+        self.started.micros.store(now_micros(), Ordering::Release);
+        self.started.known.notify_one();
     }
 }
 
@@ -90,19 +116,14 @@ async fn run(
     parts: &Parts,
     spec: runner::Spec,
     held: Held,
-    started: &Arc<Start>,
+    started: &Arc<Started>,
     stop: watch::Receiver<StopFor>,
 ) -> (Option<Outcome>, Vec<OutputChunk>) {
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);
-    let mark = started.clone();
-    let attempt = async move {
-        let on_start = move |_pid| {
-            mark.micros.store(now_micros(), Ordering::Release);
-            mark.known.notify_one();
-        };
-        runner::run(spec, cancelled, send, on_start, now_micros, &parts.runners).await
-    };
+    let (lease, started_here) = (parts.lease.clone(), started.clone());
+    let gate = Gate { lease, stop: stop.clone(), started: started_here };
+    let attempt = runner::run(spec, cancelled, send, gate, now_micros, &parts.runners);
     let beside = async {
         tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
         std::future::pending().await
@@ -127,7 +148,7 @@ async fn pass_on(mut stop: watch::Receiver<StopFor>, cancel: watch::Sender<bool>
     cancel.closed().await;
 }
 
-async fn report_start(parts: &Parts, held: Held, started: &Start) {
+async fn report_start(parts: &Parts, held: Held, started: &Started) {
     started.known.notified().await;
     tokio::time::sleep(START_REPORT_AFTER).await;
     if let Some(started_at) = started.at() {
@@ -178,6 +199,10 @@ fn chunk(chunk: Chunk) -> OutputChunk {
     }
 }
 
+fn lost(why: &str) -> (RunStatus, Option<String>) {
+    (RunStatus::Lost, Some(why.to_string()))
+}
+
 fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor) -> End {
     let finished_at = clock::now();
     let Some(outcome) = outcome else {
@@ -194,15 +219,15 @@ fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor
             output: Vec::new(),
         };
     };
-    let shutdown = stop == StopFor::Shutdown;
     let (status, error) = match outcome.ended {
         Ended::Succeeded => (RunStatus::Succeeded, outcome.error),
         Ended::Failed => (RunStatus::Failed, outcome.error),
         Ended::TimedOut => (RunStatus::TimedOut, outcome.error),
-        Ended::Cancelled if shutdown => {
-            (RunStatus::Lost, Some("its node was stopped while it ran".to_string()))
-        }
-        Ended::Cancelled => (RunStatus::Cancelled, outcome.error),
+        Ended::Cancelled => match stop {
+            StopFor::Shutdown => lost("its node was stopped while it ran"),
+            StopFor::LeaseLost => lost("its node lost its lease"),
+            StopFor::Nothing | StopFor::Cancel => (RunStatus::Cancelled, outcome.error),
+        },
     };
     let usage = match (outcome.cpu_ms, outcome.peak_rss_bytes) {
         (None, None) => None,

@@ -1,7 +1,8 @@
 //! This node's attempts: from the state's word that one is ours to the report of its end.
 //!
-//! Owns: starting what the applied state assigns to this boot of this node, once; stopping
-//! what it wants stopped; reporting starts, output and ends (`report.rs`).
+//! Owns: starting what the applied state assigns to this boot of this node, once, and only
+//! under a lease (`begun.rs`, `lease.rs`); stopping what it wants stopped; reporting starts,
+//! output and ends (`report.rs`).
 //!
 //! Does not own: which run goes where (`machine::plan`), what an end means
 //! (`machine::apply`), how a process or a call is carried out (`runner/`).
@@ -19,6 +20,8 @@
 //! To add a runner: `runner/mod.rs`.
 
 mod attempt;
+mod begun;
+mod lease;
 mod order;
 mod parts;
 mod report;

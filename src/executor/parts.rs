@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
+
 use crate::clock::Clock;
 use crate::consensus::Handle;
 use crate::model::{BootId, NodeId};
@@ -24,4 +27,8 @@ pub struct Parts {
     pub node_name: String,
     /// Marks this boot's children: `<node tag>/<boot>`.
     pub boot_tag: String,
+    /// Until when the leader has surely not given this node up. After it ran out it is
+    /// renewed only once this node has applied all that was committed meanwhile: so the
+    /// state that is read after the lease was seen to hold no longer shows what was given up.
+    pub lease: watch::Receiver<Instant>,
 }

@@ -62,6 +62,11 @@ pub const PASSWORD_LEN_MAX: usize = 512;
 /// The cluster's key, in characters: at least.
 pub const CLUSTER_KEY_LEN_MIN: usize = 16;
 
+/// A node that could not reach the leader for so long begins no more attempts.
+pub const NODE_LEASE: Span = Span::from_secs(10);
+/// From the end of a node's lease until the leader gives the node up: for clocks that do not
+/// run alike, and to stop what has to be stopped.
+pub const NODE_LEASE_GRACE: Span = Span::from_secs(2);
 /// Nominal times later than this are not misfires: they fire, late.
 pub const MISFIRE_GRACE: Span = Span::from_secs(5);
 /// Runs of a catch-up unless the job says otherwise.
@@ -78,5 +83,3 @@ pub const RETENTION_COUNT_DEFAULT: u32 = 1_000;
 pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
 /// Missed or paused times that are counted one by one; a range of more has no count.
 pub const COUNTED_MAX: u32 = 10_000;
-/// How long a node may count on its attempts after the leader last heard of it.
-pub const NODE_LEASE: Span = Span::from_secs(10);

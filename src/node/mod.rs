@@ -15,6 +15,7 @@ mod banner;
 mod bootstrap;
 pub mod config;
 mod presence;
+mod running;
 mod serve;
 mod signals;
 pub mod telemetry;

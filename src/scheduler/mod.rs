@@ -1,4 +1,5 @@
-//! The leader's duties: fires that are due, waits that are over, history that may go.
+//! The leader's duties: fires that are due, waits that are over, nodes that are silent,
+//! history that may go.
 //!
 //! Owns: when `machine::plan` is asked, and that its answer is proposed in the term it was
 //! made in. Does not own: what is due (`machine::plan`), whether it counts
@@ -6,6 +7,7 @@
 //!
 //! ```text
 //! leadership ──► a term begins: barrier ──► due.rs        plan, propose, sleep
+//!                                      ├──► liveness.rs   nodes that are not heard of
 //!                                      └──► retention.rs  small deletes, last in line
 //! ```
 //!
@@ -16,6 +18,7 @@
 //! To add a duty: a file with an async loop over `Term`, a line in [`run`].
 
 mod due;
+mod liveness;
 mod retention;
 
 use std::sync::Arc;
@@ -26,6 +29,8 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::consensus::{Handle, SubmitError};
 use crate::machine::{Command, Op};
+
+pub use liveness::verdicts;
 
 /// What the duties of one term share.
 #[derive(Clone)]
@@ -78,6 +83,7 @@ async fn serve(duties: Term) {
     tracing::info!(term = duties.term, "leading: fires are decided here");
     tokio::select! {
         () = due::run(&duties) => {}
+        () = liveness::run(&duties) => {}
         () = retention::run(&duties) => {}
     }
 }

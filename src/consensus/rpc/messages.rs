@@ -1,9 +1,7 @@
 //! Between messages and the types they stand for.
 
 use bytes::Bytes;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse,
-};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
 
 use super::super::convert::{log_id_in, log_id_out, open_entry, seal_entry};
 use super::super::forward::Wish;
@@ -67,9 +65,7 @@ pub(in crate::consensus) fn append_reply_in(
     use proto::append_reply::Outcome;
     Ok(match Outcome::try_from(message.outcome).map_err(|_| Error::Missing("outcome"))? {
         Outcome::Success => AppendReply::Success,
-        Outcome::Partial => {
-            AppendReply::PartialSuccess(message.matching.as_ref().map(log_id_in))
-        }
+        Outcome::Partial => AppendReply::PartialSuccess(message.matching.as_ref().map(log_id_in)),
         Outcome::Conflict => AppendReply::Conflict,
         Outcome::HigherVote => AppendReply::HigherVote(vote_in(message.vote)?),
     })
@@ -120,9 +116,7 @@ pub(in crate::consensus) fn wish_in(message: &proto::Wish) -> Result<Wish, Error
     }
 }
 
-pub(in crate::consensus) fn outcome_out(
-    outcome: Result<Committed, SubmitError>,
-) -> proto::Outcome {
+pub(in crate::consensus) fn outcome_out(outcome: Result<Committed, SubmitError>) -> proto::Outcome {
     use proto::failed::Why;
     use proto::outcome::Outcome as Out;
     let failed = |why: Why, text: &str| proto::Failed {
@@ -165,10 +159,9 @@ pub(in crate::consensus) fn outcome_in(message: proto::Outcome) -> Result<Commit
             Ok(Why::Overloaded) => SubmitError::Overloaded,
             // Another node's stop is no stop of this one.
             Ok(Why::Stopping) => SubmitError::NoLeader { leader: None },
-            Ok(Why::TooLarge) => SubmitError::TooLarge {
-                bytes: failed.bytes as usize,
-                limit: failed.limit as usize,
-            },
+            Ok(Why::TooLarge) => {
+                SubmitError::TooLarge { bytes: failed.bytes as usize, limit: failed.limit as usize }
+            }
             Ok(Why::Encode) => SubmitError::Encode(failed.text),
             Ok(Why::Unknown) | Err(_) => SubmitError::Unknown,
         }),

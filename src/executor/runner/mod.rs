@@ -33,6 +33,7 @@ mod python;
 mod shell;
 mod shell_result;
 mod spec;
+mod start;
 mod stop;
 mod tail;
 
@@ -44,6 +45,7 @@ pub use self::leftovers::reap_leftovers;
 pub use self::node::RunnerEnv;
 pub use self::outcome::{Ended, Outcome};
 pub use self::spec::{CancelToken, Context, HttpSign, ShellCommand, Spec, What};
+pub use self::start::Start;
 
 use self::capture::Capture;
 use self::pump::Pump;
@@ -51,17 +53,18 @@ use self::stop::Stop;
 
 /// Runs one attempt to its end.
 ///
-/// `started` is called once the process (its number) or request (`None`) is on its way, and
-/// never when it could not be started. Output goes to `output` in batches of at most 16 KiB
-/// as it comes; a dropped receiver only loses the output. Returns after the last batch was
-/// taken, which the receiver may delay as long as it likes: nothing runs by then.
+/// `started` is asked before the process is started or the request is sent, and told its
+/// number, or `None` for a request, once it is on its way: never when it could not be started.
+/// Output goes to `output` in batches of at most 16 KiB as it comes; a dropped receiver only
+/// loses the output. Returns after the last batch was taken, which the receiver may delay as
+/// long as it likes: nothing runs by then.
 ///
 /// Dropping the future kills the process group. Needs a tokio runtime with I/O and time.
 pub async fn run(
     spec: Spec,
     mut cancel: CancelToken,
     output: Sender<Vec<Chunk>>,
-    started: impl FnOnce(Option<u32>) + Send,
+    started: impl Start,
     now_micros: fn() -> i64,
     env: &RunnerEnv,
 ) -> Outcome {
@@ -93,10 +96,7 @@ struct Attempt<'a> {
     now_micros: fn() -> i64,
 }
 
-async fn dispatch(
-    attempt: Attempt<'_>,
-    started: impl FnOnce(Option<u32>) + Send,
-) -> Result<Outcome, String> {
+async fn dispatch(attempt: Attempt<'_>, started: impl Start) -> Result<Outcome, String> {
     let spec = attempt.spec;
     match &spec.what {
         What::Python { code } => python::run(code, attempt, started).await,

@@ -15,6 +15,7 @@ use super::environment::Environment;
 use super::outcome::{Ended, Outcome, shorten};
 use super::process::{Deadlines, Launch, drive, stdin_file};
 use super::pump::Pump;
+use super::start::Start;
 
 const HARNESS: &str = include_str!("harness.py");
 
@@ -44,7 +45,7 @@ const ABOUT_BYTES_MAX: usize = 256 * 1024;
 pub(super) async fn run(
     code: &str,
     attempt: Attempt<'_>,
-    started: impl FnOnce(Option<u32>) + Send,
+    started: impl Start,
 ) -> Result<Outcome, String> {
     let Attempt { spec, params, cancel, pump, node, .. } = attempt;
     let Some(python) = &node.python else {

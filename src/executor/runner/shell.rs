@@ -17,6 +17,7 @@ use super::process::account::Account;
 use super::process::{Deadlines, Launch, drive, stdin_file};
 use super::shell_result::ResultFile;
 use super::spec::ShellCommand;
+use super::start::Start;
 
 /// The shell part of a [`super::What`].
 pub(super) struct Call<'a> {
@@ -31,7 +32,7 @@ pub(super) struct Call<'a> {
 pub(super) async fn run(
     call: Call<'_>,
     attempt: Attempt<'_>,
-    started: impl FnOnce(Option<u32>) + Send,
+    started: impl Start,
 ) -> Result<Outcome, String> {
     let Attempt { spec, params, cancel, pump, node, .. } = attempt;
     let account = call.user.map(|name| node.account(name)).transpose()?;

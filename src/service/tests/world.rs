@@ -10,7 +10,7 @@ use crate::clock::{Clock, Manual};
 use crate::consensus::{self, Options};
 use crate::executor::runner::RunnerEnv;
 use crate::machine::command::{End, Next, Op, OutputChunk, Place, Range, SigningKey};
-use crate::machine::plan::plan;
+use crate::machine::plan::{Around, plan};
 use crate::machine::prepare::timing::Compiled;
 use crate::machine::{Answer, Command, Reply};
 use crate::model::{
@@ -111,7 +111,8 @@ impl World {
         let clock = Arc::new(Manual::at(noon));
         let disk = MemoryDisk::new(Identity::generate(noon.millis()).unwrap());
         let options = Options::new("unused", noon.millis());
-        let options = Options { in_memory: Some(disk), submit_timeout, ..options };
+        let in_time: Arc<dyn Clock> = clock.clone();
+        let options = Options { in_memory: Some(disk), submit_timeout, clock: in_time, ..options };
         let consensus = consensus::open(options).await.unwrap();
         let local = NodeLocal {
             version: "1.2.3".into(),
@@ -167,7 +168,7 @@ impl World {
     /// One step of a leader; whether there was anything to do.
     pub async fn lead(&self) -> bool {
         let state = self.service.consensus().state();
-        let ops = plan(&state, self.clock.now(), &Compiled::default()).ops;
+        let ops = plan(&state, self.clock.now(), &Compiled::default(), &Around::default()).ops;
         let any = !ops.is_empty();
         for op in ops {
             // A placement that is none any more is refused, and nothing to this world.

@@ -29,6 +29,7 @@ use super::capture::Stream;
 use super::outcome::{Ended, Outcome};
 use super::pump::Pump;
 use super::spec::HttpSign;
+use super::start::{Start, ask};
 use super::stop::StopSignal;
 
 /// The HTTP part of a [`super::What`].
@@ -46,7 +47,7 @@ pub(super) struct Call<'a> {
 pub(super) async fn run(
     call: Call<'_>,
     attempt: Attempt<'_>,
-    started: impl FnOnce(Option<u32>) + Send,
+    started: impl Start,
 ) -> Result<Outcome, String> {
     let Attempt { spec, params, cancel, pump, node, now_micros } = attempt;
     let client =
@@ -54,7 +55,8 @@ pub(super) async fn run(
     let now_seconds = now_micros().div_euclid(1_000_000);
     let request = request::build(&call, spec, params, now_seconds)?;
     client.may_reach(request.url())?;
-    started(None);
+    ask(&started)?;
+    started.begun(None);
     let mut stop = StopSignal::new(spec.timeout, cancel);
     tokio::select! {
         biased;

@@ -35,6 +35,7 @@ use super::limits::{GROUP_POLL, LAST_WORDS, STRAY_MAX, STRAY_QUIET};
 use super::outcome::{Ended, Outcome};
 use super::pump::Pump;
 use super::spec::CancelToken;
+use super::start::{Start, ask};
 use super::stop::{Stop, StopSignal};
 
 /// What to start.
@@ -69,10 +70,11 @@ pub(super) async fn drive(
     launch: Launch,
     deadlines: Deadlines<'_>,
     pump: &mut Pump,
-    started: impl FnOnce(Option<u32>) + Send,
+    started: impl Start,
 ) -> Result<Exit, String> {
+    ask(&started)?;
     let child = start(launch, pump)?;
-    started(Some(child.id()));
+    started.begun(Some(child.id()));
     let mut memory = MemorySampler::new(child.id());
     let mut stop = StopSignal::new(deadlines.timeout, deadlines.cancel);
     let mut stopped: Option<Stop> = None;

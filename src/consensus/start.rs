@@ -1,0 +1,205 @@
+//! Starts what was opened: the consensus library, what runs beside it, and this node's way into
+//! a cluster.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use openraft::{Config, SnapshotPolicy};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::barrier::Barrier;
+use super::checkpointer::Checkpointer;
+use super::forward::Forwarder;
+use super::handle::{Handle, Running};
+use super::leadership::{self, Leadership};
+use super::local::Local;
+use super::network::Network;
+use super::open::{OpenError, Opened, consensus};
+use super::options::{Options, Reach};
+use super::proposer::{Pause, Proposer};
+use super::roll::Roll;
+use super::rpc::{self, Peers};
+use super::state_machine::StateMachine;
+use super::stop::Tasks;
+use super::transport::{self, Listener};
+use super::types::{NodeId, Raft};
+use super::{contact, form, membership};
+use crate::storage::Identity;
+
+/// The leader's heartbeat, and the span from which each node draws its patience with it. A new
+/// leader stands within some 0.7 s of the old one's death.
+const HEARTBEAT_MS: u64 = 50;
+const ELECTION_MS_MIN: u64 = 200;
+pub(super) const ELECTION_MS_MAX: u64 = 300;
+/// A follower this far behind is sent a checkpoint. The log reaches back further than that.
+const LAG_ENTRIES_MAX: u64 = 20_000;
+/// The only voter asks for an election when it does not lead by itself by then.
+const ELECT_AFTER: Duration = Duration::from_millis(100);
+/// How long the only voter of a cluster is waited for to lead.
+const LEAD_PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
+    let Opened { identities, log, history, transfers, recovered, cover, fatal } = opened;
+    let identity = identities.get();
+    let node_id = identity.node_id;
+    let (listener, addr) = listen(options.reach.as_ref()).await?;
+    let local = Arc::new(Local::new(identities, addr));
+    let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
+    let checkpoints = transfers.checkpoints();
+    let machine =
+        StateMachine::new(recovered, history.clone(), transfers.clone(), cover, fatal.clone());
+    let published = machine.published();
+    let (stop_rest, stopped) = watch::channel(false);
+    // Before the library: applying the log again may need room in the history.
+    let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
+    let config = Arc::new(config(&identity)?);
+    let network = Network { peers: peers.clone() };
+    let raft =
+        Raft::new(node_id, config, network, log.clone(), machine).await.map_err(consensus)?;
+    let (leads, leadership) = watch::channel(Leadership::default());
+    let following =
+        leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
+    let following = tokio::spawn(following);
+    let pause = Pause::new();
+    let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
+    let submit_timeout = options.submit_timeout;
+    let (forwarder, forward) =
+        Forwarder::new(node_id, peers.clone(), leadership.clone(), submit_timeout);
+    let (barrier, readers) = Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
+    let checkpointer =
+        Checkpointer::new(&raft, &log, &published, checkpoints, options.checkpoint_entries);
+    let (stop_proposer, proposer_stopped) = watch::channel(false);
+    let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
+    let (stop_beside, beside_stopped) = watch::channel(false);
+    let tasks = Tasks {
+        proposer: tokio::spawn(proposer.run(proposer_stopped)),
+        beside: vec![
+            tokio::spawn(forwarder.run(beside_stopped.clone())),
+            tokio::spawn(barrier.run(beside_stopped.clone())),
+        ],
+        checkpointer: tokio::spawn(checkpointer.run(checkpointer_stopped)),
+        write_behind,
+        leadership: following,
+        stop_proposer,
+        stop_beside,
+        stop_checkpointer,
+        stop_rest,
+    };
+    let (boot, clock, roll) = (options.boot, options.clock, Roll::new());
+    let running = Running {
+        local,
+        peers,
+        boot,
+        clock,
+        raft,
+        queues,
+        forward,
+        readers,
+        pause,
+        roll,
+        published,
+        history,
+        transfers,
+        log,
+        leadership,
+        fatal,
+        submit_timeout,
+        tasks: Mutex::new(Some(tasks)),
+    };
+    let handle = Handle { running: Arc::new(running) };
+    become_part(&handle, options.join, options.voters, listener, beside_stopped).await?;
+    Ok(handle)
+}
+
+/// Listens for other nodes; gives the address that they dial as well.
+async fn listen(reach: Option<&Reach>) -> Result<(Option<Box<dyn Listener>>, String), OpenError> {
+    let Some(reach) = reach else { return Ok((None, "127.0.0.1:8001".to_owned())) };
+    let failed = |source| OpenError::Listen { addr: reach.listen.clone(), source };
+    let listener = reach.transport.listen(reach.listen.clone()).await.map_err(failed)?;
+    let addr = match &reach.advertise {
+        Some(addr) => addr.clone(),
+        None => listener.local_addr().map_err(failed)?.to_string(),
+    };
+    Ok((Some(listener), addr))
+}
+
+/// Answers other nodes, and makes this one part of a cluster: at once when it has none to ask,
+/// or is of one already; otherwise beside everything else.
+async fn become_part(
+    handle: &Handle,
+    join: Vec<String>,
+    voters: usize,
+    listener: Option<Box<dyn Listener>>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), OpenError> {
+    let running = &handle.running;
+    let mut beside = Vec::new();
+    if let Some(listener) = listener {
+        let incoming = transport::incoming(listener);
+        beside.push(tokio::spawn(rpc::serve(handle.clone(), incoming, stop.clone())));
+    }
+    let (new, founding) = (running.local.cluster().is_empty(), running.local.founding());
+    if (new && join.is_empty()) || (!new && founding != Some(false)) {
+        form::begin(handle).await.map_err(consensus)?;
+    }
+    let (forming, contact) = (handle.clone(), handle.clone());
+    let (to_form, to_contact) = (stop.clone(), stop.clone());
+    let unformed = running.local.cluster().is_empty();
+    beside.push(tokio::spawn(async move {
+        if unformed {
+            form::run(forming, join.clone(), to_form).await;
+        }
+        contact::run(contact, join, to_contact).await;
+    }));
+    beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
+    if let Ok(mut tasks) = running.tasks.lock()
+        && let Some(tasks) = tasks.as_mut()
+    {
+        tasks.beside.extend(beside);
+    }
+    lead_alone(handle).await
+}
+
+fn config(identity: &Identity) -> Result<Config, OpenError> {
+    let config = Config {
+        cluster_name: identity.cluster_id.clone(),
+        heartbeat_interval: HEARTBEAT_MS,
+        election_timeout_min: ELECTION_MS_MIN,
+        election_timeout_max: ELECTION_MS_MAX,
+        replication_lag_threshold: LAG_ENTRIES_MAX,
+        // The checkpointer decides both: it knows the bytes, and which checkpoints are kept.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        ..Config::default()
+    };
+    config.validate().map_err(consensus)
+}
+
+/// The only voter need not wait for a leader to be silent. It leads by itself when it led last,
+/// or was just initialized; asking for an election then would only unseat it.
+async fn lead_alone(handle: &Handle) -> Result<(), OpenError> {
+    let running = &handle.running;
+    // Asked of the core itself: its metrics lag behind what it already did.
+    let voters = running.raft.with_raft_state(|state| {
+        state.membership_state.effective().voter_ids().collect::<Vec<NodeId>>()
+    });
+    let alone = voters.await.map_err(consensus)? == [running.local.node];
+    if !alone {
+        return Ok(());
+    }
+    let mut leadership = handle.leadership();
+    let mut applied = handle.applied();
+    let ready = async {
+        while timeout(ELECT_AFTER, leadership.wait_for(|now| now.is_leader)).await.is_err() {
+            running.raft.trigger().elect().await.map_err(consensus)?;
+        }
+        let end = running.log.last().map_or(0, |id| id.index);
+        applied.wait_for(|applied| *applied >= end).await.map_err(consensus)?;
+        Ok(())
+    };
+    match timeout(LEAD_PATIENCE, ready).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(consensus("the only voter does not come to lead")),
+    }
+}

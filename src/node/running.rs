@@ -1,0 +1,151 @@
+//! The parts of a running node: how they begin, and in which order they end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::api;
+use crate::clock::{Clock, System};
+use crate::consensus::Handle;
+use crate::executor::runner::{RunnerEnv, reap_leftovers};
+use crate::executor::{Executor, Parts};
+use crate::model::BootId;
+use crate::scheduler;
+use crate::service::{Deps, NodeLocal, Service};
+
+use super::config::Config;
+use super::presence::Presence;
+use super::serve::Failure;
+
+/// The running parts.
+pub(super) struct Node {
+    consensus: Handle,
+    presence: Presence,
+    stop_presence: watch::Sender<bool>,
+    stop_scheduler: watch::Sender<bool>,
+    drain: watch::Sender<bool>,
+    stop_api: watch::Sender<bool>,
+    scheduler: JoinHandle<()>,
+    executor: JoinHandle<()>,
+    api: JoinHandle<()>,
+}
+
+impl Node {
+    pub async fn start(
+        config: &Config,
+        consensus: Handle,
+        boot: BootId,
+        address: SocketAddr,
+        listener: TcpListener,
+    ) -> Result<Node, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(System);
+        let node = consensus.node_id();
+        let tag = format!("node-{node}");
+        let boot_tag = format!("{tag}/{boot}");
+        let reaped = reap_leftovers(&tag, &boot_tag);
+        if reaped > 0 {
+            tracing::warn!(processes = reaped, "ended what an earlier boot left running");
+        }
+        let runners = runners(config)?;
+        let presence = Presence {
+            consensus: consensus.clone(),
+            clock: clock.clone(),
+            boot,
+            api: address.to_string(),
+            slots: config.slots,
+            labels: config.labels.clone(),
+        };
+        if consensus.leadership().borrow().is_leader {
+            presence.announce().await.map_err(|error| Failure::Join(error.to_string()))?;
+        }
+        let (stop_presence, stopped) = watch::channel(false);
+        tokio::spawn(presence.clone().keep(stopped));
+        let local = NodeLocal {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            started_at: clock.now(),
+            labels: config.labels.clone(),
+            slots: config.slots,
+        };
+        let service = Service::new(Deps {
+            consensus: consensus.clone(),
+            clock: clock.clone(),
+            runners: runners.clone(),
+            local,
+        });
+        let (stop_scheduler, stopped) = watch::channel(false);
+        let scheduler = tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), stopped));
+        let lease = consensus.lease();
+        let parts = Parts {
+            consensus: consensus.clone(),
+            clock,
+            runners,
+            node,
+            boot,
+            node_name: node.to_string(),
+            boot_tag,
+            lease,
+        };
+        let (drain, drained) = watch::channel(false);
+        let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
+        let (stop_api, stopped) = watch::channel(false);
+        let router = api::router(service, api::Options::new(stopped.clone()));
+        let api = tokio::spawn(api::serve(listener, router, stopped));
+        Ok(Node {
+            consensus,
+            presence,
+            stop_presence,
+            stop_scheduler,
+            drain,
+            stop_api,
+            scheduler,
+            executor,
+            api,
+        })
+    }
+
+    /// Its consensus.
+    pub fn consensus(&self) -> &Handle {
+        &self.consensus
+    }
+
+    /// Stops the parts in an order in which each still finds what it needs.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.stop_presence.send_replace(true);
+        // Without it nothing is lost: assignments to this boot become lost at the next.
+        if let Err(error) = self.presence.leave().await {
+            tracing::warn!(%error, "the stop could not be announced");
+        }
+        // First of all: while attempts end here, another node decides fires.
+        self.consensus.step_back().await;
+        self.stop_scheduler.send_replace(true);
+        self.drain.send_replace(true);
+        for (part, task) in [("scheduler", self.scheduler), ("executor", self.executor)] {
+            if let Err(error) = task.await {
+                tracing::error!(part, %error, "did not end as it should");
+            }
+        }
+        self.stop_api.send_replace(true);
+        if let Err(error) = self.api.await {
+            tracing::error!(part = "api", %error, "did not end as it should");
+        }
+        self.consensus.shutdown().await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// What runners find on this machine.
+fn runners(config: &Config) -> Result<Arc<RunnerEnv>, Failure> {
+    let mut runners = RunnerEnv::detect()
+        .with_results_dir(&config.data.join("results"))
+        .map_err(|source| Failure::System { what: "the folder of results", source })?;
+    // Who may ask for another account is decided by the service.
+    runners.allow_user = true;
+    if runners.python.is_none() {
+        tracing::warn!("no python3 on PATH: python jobs fail, their syntax is unchecked");
+    }
+    Ok(Arc::new(runners))
+}
