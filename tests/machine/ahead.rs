@@ -189,7 +189,7 @@ fn an_edit_that_was_prepared_before_the_start_was_planned_is_refused() {
     world.settle();
     let (run, until) = world.state.ahead(1).unwrap();
     let before = world.state.jobs.clone();
-    assert_eq!(world.entry(&[command.clone()]), [Err(Rejection::Ahead { run, until })]);
+    assert_eq!(world.entry(std::slice::from_ref(&command)), [Err(Rejection::Ahead { run, until })]);
     assert!(world.state.jobs == before);
     // An unchanged definition is no edit.
     let same = World::put_intent(crate::world::working(json!({"name": "m", "expr": "* * * * *"})));
