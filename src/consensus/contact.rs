@@ -79,7 +79,7 @@ impl Contact {
             addr: running.local.addr.clone(),
         };
         running.roll.hear(running.local.node, heard);
-        if self.handle.committed_by_now().await.is_err() {
+        if self.handle.read_barrier().await.is_err() {
             return false;
         }
         let nodes = self.handle.members_now();
@@ -104,10 +104,14 @@ impl Contact {
             |mut client, request| async move { client.beat(request).await },
         );
         match call.await {
-            Ok(reply) => {
-                self.confirmed(sent, members_in(reply.members)).await;
-                true
-            }
+            // What was given up while the lease was over must be seen before anything begins.
+            Ok(reply) => match self.handle.wait_applied(reply.index).await {
+                Ok(()) => {
+                    self.confirmed(sent, members_in(reply.members)).await;
+                    true
+                }
+                Err(_) => false,
+            },
             Err(error) => {
                 tracing::debug!(%error, "the leader did not answer");
                 self.found = None;

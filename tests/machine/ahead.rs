@@ -1,9 +1,9 @@
 //! Contract 2.6, 2.7: fires that are decided shortly before they are due, begin on time
 //! without a leader, and can be taken back as long as nothing has begun.
 
-use cronapi::machine::command::Op;
+use cronapi::machine::command::{Command, Op};
 use cronapi::machine::plan::plan;
-use cronapi::machine::prepare::Intent;
+use cronapi::machine::prepare::{Intent, prepare};
 use cronapi::machine::reply::{Rejection, Reply};
 use cronapi::machine::state::OpenRun;
 use cronapi::model::RunStatus::{self, Assigned, Cancelled, Lost, Succeeded};
@@ -28,6 +28,10 @@ fn planned(job: Value) -> (World, RunId) {
 fn unbegun(open: &OpenRun) -> Op {
     let (fence, _) = open.held().unwrap();
     Op::Unbegun { run: open.run.id, attempt: open.run.attempt, fence }
+}
+
+fn try_prepare(world: &World, intent: &Intent) -> Result<Command, Rejection> {
+    prepare(&world.state, intent.clone(), world.now, None, None)
 }
 
 fn starts_of(world: &World) -> Vec<(Timestamp, Timestamp)> {
@@ -158,17 +162,57 @@ fn an_edit_waits_until_the_start_is_withdrawn_or_has_come() {
         let (mut world, run) = planned(json!({}));
         world.executor = false;
         let until = at("2027-01-04T00:01:00Z");
-        let command = world.prepare(edit.clone());
-        let before = world.state.clone();
-        assert_eq!(world.entry(&[command]), [Err(Rejection::Ahead { run, until })]);
-        assert!(world.state.jobs == before.jobs && world.state.runs == before.runs);
-        // Nobody confirms, the time comes: it counts as fired.
+        let wait = Err(Rejection::Ahead { run, until });
+        assert_eq!(try_prepare(&world, &edit).map(|_| ()), wait);
+        // The clock of whoever asks may be ahead of the log: that decides nothing.
         world.now = until;
-        let command = world.prepare(edit);
+        assert_eq!(try_prepare(&world, &edit).map(|_| ()), wait);
+        // Nobody confirms, the time comes: it counts as fired.
+        world.op(Op::Note { entries: Vec::new() }).unwrap();
+        let command = try_prepare(&world, &edit).unwrap();
         assert!(world.entry(&[command])[0].is_ok());
         assert_eq!((world.status(run), world.ledger_of(1).len()), (Assigned, 1));
         assert_eq!(world.op(Op::Withdraw { run }), Err(Rejection::Stale), "it is too late");
     }
+}
+
+#[test]
+fn an_edit_that_was_prepared_before_the_start_was_planned_is_refused() {
+    let mut world = World::new();
+    world.around.early = true;
+    world.work(json!({"name": "m", "expr": "* * * * *"}));
+    world.now = at("2027-01-04T00:00:58Z");
+    let edit = json!({"name": "m", "expr": "* * * * *", "description": "x"});
+    let edit = World::put_intent(crate::world::working(edit));
+    let command = world.prepare(edit.clone());
+    world.executor = false;
+    world.settle();
+    let (run, until) = world.state.ahead(1).unwrap();
+    let before = world.state.jobs.clone();
+    assert_eq!(world.entry(std::slice::from_ref(&command)), [Err(Rejection::Ahead { run, until })]);
+    assert!(world.state.jobs == before);
+    // An unchanged definition is no edit.
+    let same = World::put_intent(crate::world::working(json!({"name": "m", "expr": "* * * * *"})));
+    assert!(matches!(world.submit(same), Ok(Reply::Job { changed: false, .. })));
+    // Withdrawn and given back, it stands: the time is still the job's next.
+    world.op(unbegun(&world.open(run).clone())).unwrap();
+    assert!(world.entry(&[command])[0].is_ok());
+    world.executor = true;
+    world.run_until("2027-01-04T00:01:30Z");
+    assert_eq!(world.ledger("m"), ["00:01 fired"]);
+}
+
+#[test]
+fn a_start_that_was_withdrawn_in_the_last_moment_runs_late_and_is_not_lost() {
+    let (mut world, run) = planned(json!({}));
+    world.executor = false;
+    world.op(Op::Withdraw { run }).unwrap();
+    let open = world.open(run).clone();
+    world.now = at("2027-01-04T00:01:00Z");
+    assert_eq!(world.op(unbegun(&open)), Ok(Reply::Run { id: run }));
+    world.executor = true;
+    world.run_until("2027-01-04T00:01:30Z");
+    assert_eq!((world.status(run), world.ledger("m")), (Succeeded, vec!["00:01 fired".into()]));
 }
 
 #[test]

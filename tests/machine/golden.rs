@@ -314,3 +314,28 @@ fn a_state_is_read_and_written_as_before() {
     let read: State = rmp_serde::from_slice(&bytes).unwrap();
     assert_eq!(invariants::check(&read), Vec::<String>::new());
 }
+
+/// What states hold beside that since: a node that was given up, and one with a second
+/// address; a start that is planned ahead, and a time whose start was given back.
+fn later_state() -> State {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.around.early = true;
+    let gone = world.node(1, 2);
+    world.op(Op::NodeLost { node: 1, boot: gone.boot }).unwrap();
+    let (address, labels) = ("10.0.0.2:8001".to_string(), Labels::new());
+    let (boot, api) = (id(3), "10.0.0.2:8000".to_string());
+    world.op(Op::NodeUp { node: 2, boot, address, api, slots: 9, labels }).unwrap();
+    world.work(json!({"name": "m", "expr": "* * * * *", "on_lease_lost": "kill"}));
+    world.work(json!({"name": "n", "expr": "* * * * *"}));
+    world.run_until("2027-01-04T00:00:58Z");
+    world.work(json!({"name": "n", "expr": "* * * * *", "description": "x"}));
+    world.state
+}
+
+#[test]
+fn a_state_with_what_came_later_is_read_and_written_as_before() {
+    let state = later_state();
+    assert!(state.ahead(1).is_some() && state.jobs[&2].live.given_back.is_some());
+    assert!(state.nodes[&1].lost && !state.nodes[&2].api.is_empty());
+    keeps("state/checkpoint_2.msgpack", &state);
+}

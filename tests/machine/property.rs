@@ -404,6 +404,7 @@ fn heal(three: &mut Three, from: Timestamp) {
     let mut now = from.max(three.plain.last_at).plus(limits::EARLY_HORIZON);
     let mut commands = Vec::new();
     let plain = |now, op| Command { at: now, actor: None, request: None, op };
+    three.entry(&[plain(now, Op::Note { entries: Vec::new() })]);
     for job in three.plain.jobs.values().filter(|job| job.spec.enabled.0) {
         let intent =
             Intent::SetEnabled { name: job.spec.name.clone(), enabled: false, expected: None };

@@ -179,8 +179,8 @@ impl World {
     ) -> Answer {
         for _ in 0..4 {
             let again = intent.clone();
-            let command = prepare(&self.state, again, self.now, actor.clone(), request)?;
-            match self.entry(&[command]).remove(0) {
+            let command = prepare(&self.state, again, self.now, actor.clone(), request);
+            match command.and_then(|command| self.entry(&[command]).remove(0)) {
                 Err(Rejection::Stale) => {}
                 Err(Rejection::Ahead { run, until }) => self.withdraw(run, until),
                 answer => return answer,
@@ -191,7 +191,8 @@ impl World {
 
     /// As the service does before an edit: the node confirms, or the time comes.
     fn withdraw(&mut self, run: RunId, until: Timestamp) {
-        self.op(Op::Withdraw { run }).unwrap();
+        // Refused once the time has come; log time has moved there then.
+        let _ = self.op(Op::Withdraw { run });
         if !self.execute() {
             self.now = until;
         }

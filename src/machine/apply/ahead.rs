@@ -73,14 +73,15 @@ impl Cx<'_> {
             run.node = run.attempts.last().map(|attempt| attempt.node);
         });
         self.no_longer_ahead(&open);
-        let (early, withdrawn) =
-            open.ahead.map_or((false, false), |ahead| (self.at < ahead.start_at, ahead.withdrawn));
+        let ahead = open.ahead.filter(|ahead| self.at < ahead.start_at);
+        let edited = self.job(id.job_no()).is_none_or(|job| job.version != open.run.version);
         if open.cancel {
             self.close(id, RunStatus::Cancelled, None);
-        } else if (early || withdrawn) && self.give_back(&open) {
+        } else if let Some(ahead) = ahead {
+            self.give_back(&open, ahead);
             return Ok(Reply::Done);
-        } else if withdrawn {
-            // Too late: later times were decided, or the job was edited since.
+        } else if edited && open.ahead.is_some_and(|ahead| ahead.withdrawn) {
+            // Whoever withdrew it went on when its time had come.
             let why = "withdrawn before it began".to_string();
             self.close(id, RunStatus::Cancelled, Some(why));
         } else {
@@ -98,16 +99,12 @@ impl Cx<'_> {
     }
 
     /// Takes a fire back: the run never was, and its nominal time is the job's next again.
-    /// Not if that could give a time a second outcome.
-    fn give_back(&mut self, open: &OpenRun) -> bool {
+    /// Only before it is due, by the log: so the job was not edited since, nor was a later
+    /// time decided, and no edit was prepared that takes it for decided.
+    fn give_back(&mut self, open: &OpenRun, ahead: Ahead) {
         let (id, no) = (open.run.id, open.run.id.job_no());
-        let (Some(ahead), Some(nominal)) = (open.ahead, open.run.nominal_time) else {
-            return false;
-        };
-        let Some(job) = self.job(no) else { return false };
-        if job.version != open.run.version || job.live.decided != nominal {
-            return false;
-        }
+        let Some(nominal) = open.run.nominal_time else { return };
+        debug_assert_eq!(self.job(no).map(|job| job.live.decided), Some(nominal));
         self.s.runs.remove(&id);
         self.s.open.remove(&(no, id));
         self.s.totals.fired = self.s.totals.fired.saturating_sub(1);
@@ -120,6 +117,5 @@ impl Cx<'_> {
         self.set_next(no, Some(Next { nominal, due: ahead.start_at }));
         self.event("run.withdrawn", Some(&open.run.job), Some((id, RunStatus::Assigned)));
         self.release(no);
-        true
     }
 }

@@ -2,8 +2,9 @@
 //! may start.
 //!
 //! Owns: catch-up after a time without a leader (`due.rs`), fires that are decided before
-//! they are due (`ahead.rs`), the choice of a node (`place.rs`). Pure but for the cache of compiled schedules it is given: it reads a
-//! snapshot of the state and answers with commands; `apply` judges them again.
+//! they are due (`ahead.rs`), the choice of a node (`place.rs`). Pure but for the cache of
+//! compiled schedules it is given: it reads a snapshot of the state and answers with
+//! commands; `apply` judges them again.
 //!
 //! Its cost grows with what is due, not with what exists: it walks ordered indexes of the
 //! state from their front and stops at the first entry that is not due.

@@ -31,7 +31,8 @@ pub struct Job {
 pub struct Live {
     /// The next nominal time; none: no schedule, over, or paused.
     pub next: Option<Next>,
-    /// The newest nominal time that was ever decided. A fire at or before it is refused.
+    /// The newest nominal time that is decided. A fire at or before it is refused. It goes back
+    /// only when a start that was planned ahead is given back by its node, unbegun.
     pub decided: Timestamp,
     /// While paused: the first nominal time that is skipped for it, if there is one.
     pub paused_from: Option<Timestamp>,
