@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::log_store::LogStore;
 use super::snapshot::index_in;
 use super::state_machine::Published;
+use super::transfer::Transfers;
 use super::types::Raft;
 use crate::storage::Checkpoints;
 
@@ -38,9 +39,10 @@ impl Checkpointer {
         raft: &Raft,
         log: &LogStore,
         published: &Arc<Published>,
-        checkpoints: Arc<Checkpoints>,
+        transfers: &Transfers,
         entries: u64,
     ) -> Self {
+        let checkpoints = transfers.checkpoints();
         let (raft, log, published) = (raft.clone(), log.clone(), Arc::clone(published));
         Self { raft, log, published, checkpoints, entries, bytes_at_last: 0 }
     }

@@ -22,6 +22,7 @@
 mod attempt;
 mod begun;
 mod lease;
+mod left_out;
 mod order;
 mod parts;
 mod report;
