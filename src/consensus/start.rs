@@ -66,7 +66,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         Forwarder::new(node_id, peers.clone(), leadership.clone(), options.submit_timeout);
     let (barrier, readers) = Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
     let checkpointer =
-        Checkpointer::new(&raft, &log, &published, &transfers, options.checkpoint_entries);
+        Checkpointer::new(&raft, &log, &published, &transfers, &space, options.checkpoint_entries);
     let (stop_proposer, proposer_stopped) = watch::channel(false);
     let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
     let (stop_beside, beside_stopped) = watch::channel(false);

@@ -21,6 +21,21 @@ fn trigger() -> Intent {
 }
 
 #[tokio::test]
+async fn a_disk_short_of_room_is_freed_of_log_sooner() {
+    let disk = disk();
+    let node = node_on(&disk).await;
+    disk.press(Pressure::Output);
+    let mut n = 0;
+    while node.status().purged == 0 {
+        node.submit(numbered(n)).await.unwrap();
+        n += 1;
+        assert!(n < 10_000, "the log is never purged");
+    }
+    assert!(node.status().last_log < 19_000, "long before the next checkpoint would be due");
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn output_is_refused_first_and_then_what_is_asked_for() {
     let disk = disk();
     let node = node_on(&disk).await;
