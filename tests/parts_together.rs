@@ -14,7 +14,7 @@ use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::{Answer, Command, Op, State};
 use cronapi::model::{JobSpec, Name, Run, RunId, RunStatus, Timestamp};
 use cronapi::scheduler;
-use cronapi::storage::{Direction, Scan};
+use cronapi::storage::{Direction, Identity, MemoryDisk, Pressure, Scan};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -28,7 +28,10 @@ struct Node {
 }
 
 async fn node(path: &std::path::Path, boot: u128) -> Node {
-    let options = Options::new(path, clock::now().millis());
+    node_with(Options::new(path, clock::now().millis()), boot).await
+}
+
+async fn node_with(options: Options, boot: u128) -> Node {
     let consensus = consensus::open(options).await.unwrap();
     let boot = uuid::Uuid::from_u128(boot);
     let up = Op::NodeUp {
@@ -125,6 +128,37 @@ async fn a_schedule_fires_runs_and_is_recorded() {
     assert_eq!(closed(&node.consensus, "gate", 2).await[0].attempt, 0);
     node.drain.send_replace(true);
     node.executor.await.unwrap();
+    node.consensus.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_without_room_is_left_out_and_told() {
+    let disk = MemoryDisk::new(Identity::generate(clock::now().millis()).unwrap());
+    let in_memory = Some(Arc::clone(&disk));
+    let options = Options { in_memory, ..Options::new("unused", clock::now().millis()) };
+    let node = node_with(options, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let full = folder.path().join("full");
+    let wait = format!("until [ -e {} ]; do sleep 0.01; done", full.display());
+    let command = format!("echo kept; {wait}; echo gone");
+    let runner = json!({"type": "shell", "command": command});
+    put(&node.consensus, json!({"name": "talks", "runner": runner})).await;
+    trigger(&node.consensus, "talks").await;
+    // What was said so far is on its way.
+    let scan = || Scan::prefix(b"o", Direction::Forward, 100);
+    while node.consensus.history().scan(scan()).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    disk.press(Pressure::Output);
+    std::fs::write(&full, "").unwrap();
+    let run = closed(&node.consensus, "talks", 1).await.remove(0);
+    assert_eq!(run.status, RunStatus::Succeeded);
+    let mut text = String::new();
+    for (_, value) in node.consensus.history().scan(scan()).await.unwrap() {
+        let row: history::OutputRow = unpack(&value).unwrap();
+        row.iter().for_each(|chunk| text += &String::from_utf8_lossy(&chunk.bytes));
+    }
+    assert_eq!(text, "kept\n… 5 bytes left out: no room for more output …\n");
     node.consensus.shutdown().await.unwrap();
 }
 

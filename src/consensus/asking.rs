@@ -80,6 +80,9 @@ impl Handle {
 
     /// Only the leader's clock counts: a node whose clock runs ahead must not push log time on.
     fn decide(&self, wish: Wish) -> Result<Taken, SubmitError> {
+        if let Some(refused) = self.no_room_for(&wish) {
+            return refused.map(Taken::Answered);
+        }
         let now = self.running.clock.now();
         let command = match wish {
             Wish::Command(command) => Command { at: now, ..command },

@@ -25,7 +25,7 @@ use super::types::{NodeId, Raft};
 use crate::clock::Clock;
 use crate::machine::{Event, State};
 use crate::model::BootId;
-use crate::storage::{self, Fatal, History};
+use crate::storage::{self, Fatal, History, Space};
 
 pub(super) struct Running {
     pub local: Arc<Local>,
@@ -45,6 +45,7 @@ pub(super) struct Running {
     pub log: LogStore,
     pub leadership: watch::Receiver<Leadership>,
     pub fatal: Fatal,
+    pub space: Space,
     pub submit_timeout: Duration,
     pub tasks: std::sync::Mutex<Option<Tasks>>,
 }

@@ -48,6 +48,7 @@ mod options;
 mod proposer;
 mod recovery;
 mod roll;
+mod room;
 mod rpc;
 mod snapshot;
 mod start;

@@ -40,13 +40,12 @@ const ELECT_AFTER: Duration = Duration::from_millis(100);
 const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identities, log, history, transfers, recovered, cover, fatal } = opened;
+    let Opened { identities, log, history, transfers, recovered, cover, space, fatal } = opened;
     let identity = identities.get();
     let node_id = identity.node_id;
     let (listener, addr) = listen(options.reach.as_ref()).await?;
     let local = Arc::new(Local::new(identities, addr));
     let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
-    let checkpoints = transfers.checkpoints();
     let machine =
         StateMachine::new(recovered, history.clone(), transfers.clone(), cover, fatal.clone());
     let published = machine.published();
@@ -63,12 +62,11 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let following = tokio::spawn(following);
     let pause = Pause::new();
     let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
-    let submit_timeout = options.submit_timeout;
     let (forwarder, forward) =
-        Forwarder::new(node_id, peers.clone(), leadership.clone(), submit_timeout);
+        Forwarder::new(node_id, peers.clone(), leadership.clone(), options.submit_timeout);
     let (barrier, readers) = Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
     let checkpointer =
-        Checkpointer::new(&raft, &log, &published, checkpoints, options.checkpoint_entries);
+        Checkpointer::new(&raft, &log, &published, &transfers, &space, options.checkpoint_entries);
     let (stop_proposer, proposer_stopped) = watch::channel(false);
     let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
     let (stop_beside, beside_stopped) = watch::channel(false);
@@ -104,7 +102,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         log,
         leadership,
         fatal,
-        submit_timeout,
+        space,
+        submit_timeout: options.submit_timeout,
         tasks: Mutex::new(Some(tasks)),
     };
     let handle = Handle { running: Arc::new(running) };
@@ -152,6 +151,7 @@ async fn become_part(
         }
         contact::run(contact, join, to_contact).await;
     }));
+    beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
     beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
     if let Ok(mut tasks) = running.tasks.lock()
         && let Some(tasks) = tasks.as_mut()

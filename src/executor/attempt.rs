@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
-use crate::machine::Op;
 use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
+use crate::machine::{Op, Rejection};
 use crate::model::{Fence, RunId, RunStatus, Timestamp, Usage};
+use crate::storage::Pressure;
 
 use super::begun::{Left, StopFor};
 use super::gate::{Gate, Started, come};
+use super::left_out::LeftOut;
 use super::order::{Here, order};
 use super::parts::Parts;
 use super::report::report;
@@ -127,29 +129,49 @@ async fn report_start(parts: &Parts, held: Held, started: &Started) {
 }
 
 /// Reports output as it comes; gives back what came last, to be told with the end. Each batch
-/// waits a moment for that: most attempts are over by then, and cost one command less.
+/// waits a moment for that: most attempts are over by then, and cost one command less. What
+/// there is no room for, here or at the leader, is left out, and a line says so.
 async fn report_output(
     parts: &Parts,
     held: Held,
     mut receive: mpsc::Receiver<Vec<Chunk>>,
 ) -> Vec<OutputChunk> {
     let Held { run, attempt, fence } = held;
+    let space = parts.consensus.space();
+    let short = || *space.borrow() >= Pressure::Output;
     let mut waiting: Option<Vec<OutputChunk>> = None;
+    let mut left_out = LeftOut::default();
     loop {
         let next = match &waiting {
             None => Ok(receive.recv().await),
             Some(_) => tokio::time::timeout(LAST_OUTPUT_WITHIN, receive.recv()).await,
         };
         let next = match next {
-            Ok(None) => return waiting.unwrap_or_default(),
+            Ok(None) => {
+                let mut last = waiting.unwrap_or_default();
+                if short() {
+                    left_out.add(&std::mem::take(&mut last));
+                }
+                return left_out.tell(&last);
+            }
             Ok(Some(batch)) => Some(batch.into_iter().map(chunk).collect()),
             Err(_) => None,
         };
         if let Some(chunks) = std::mem::replace(&mut waiting, next) {
-            let op = Op::Output { run, attempt, fence, chunks };
-            if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
-                tracing::debug!(%run, %refused, "output came too late");
+            if short() {
+                left_out.add(&chunks);
+                continue;
             }
+            let op = Op::Output { run, attempt, fence, chunks: left_out.tell(&chunks) };
+            match report(&parts.consensus, &*parts.clock, op).await {
+                Some(Err(Rejection::Limit { .. })) => {
+                    left_out.add(&chunks);
+                    continue;
+                }
+                Some(Err(refused)) => tracing::debug!(%run, %refused, "output came too late"),
+                Some(Ok(_)) | None => {}
+            }
+            left_out = LeftOut::default();
         }
     }
 }

@@ -23,6 +23,7 @@ mod attempt;
 mod begun;
 mod gate;
 mod lease;
+mod left_out;
 mod order;
 mod parts;
 mod report;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use imbl::OrdMap;
 
 use super::kv::{Direction, Kv, Limits, Pair, Writes};
-use super::{Checkpoints, Error, Generations, Identity};
+use super::{Checkpoints, Error, Generations, Identity, Pressure, Space};
 
 #[derive(Default)]
 struct Maps {
@@ -52,6 +52,7 @@ pub struct MemoryDisk {
     pub(crate) log: Arc<MemoryKv>,
     pub(crate) generations: Arc<Generations>,
     pub(crate) checkpoints: Arc<Checkpoints>,
+    pub(crate) space: Space,
 }
 
 impl MemoryDisk {
@@ -62,6 +63,7 @@ impl MemoryDisk {
             log: Arc::new(MemoryKv::new(Limits::LOG)),
             generations: Arc::new(Generations::in_memory()),
             checkpoints: Arc::new(Checkpoints::in_memory()),
+            space: Space::in_memory(),
         })
     }
 
@@ -69,6 +71,11 @@ impl MemoryDisk {
     pub fn crash(&self) {
         self.log.crash();
         self.generations.in_memory_each(MemoryKv::crash);
+    }
+
+    /// Says how full it is.
+    pub fn press(&self, pressure: Pressure) {
+        self.space.press(pressure);
     }
 
     /// Makes every later flush of the log fail.
