@@ -21,6 +21,7 @@
 
 mod attempt;
 mod begun;
+mod gate;
 mod lease;
 mod order;
 mod parts;

@@ -126,11 +126,16 @@ fn job_ops() -> Vec<(&'static str, Op)> {
         cause: Some(RunId::new(t(5), 7, 9)),
         place,
     };
+    let fire = |start_at| {
+        let scheduled_for = t(60);
+        Op::Fire { no: 7, version: 3, scheduled_for, next, place, start_at }
+    };
     vec![
         ("put_job", Op::PutJob(Box::new(put))),
         ("put_job_2", Op::PutJob(Box::new(later))),
         ("delete_job", Op::DeleteJob { no: 7, based_on: 3, pinned: false, settled: Some(gone) }),
-        ("fire", Op::Fire { no: 7, version: 3, scheduled_for: t(60), next, place }),
+        ("fire", fire(None)),
+        ("fire_2", fire(Some(t(65)))),
         ("skip", Op::Skip { no: 7, version: 3, range, next: None }),
         ("trigger", Op::Trigger(Box::new(trigger))),
         ("set_queue", Op::SetQueue { name: name("q"), concurrency: Some(4) }),
@@ -174,6 +179,8 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("assign", Op::Assign { run, attempt, place }),
         ("refuse", Op::Refuse { run, error: "/parameters/n: no".into() }),
         ("due", Op::Due { run }),
+        ("unbegun", Op::Unbegun { run, attempt, fence }),
+        ("withdraw", Op::Withdraw { run }),
         ("started", Op::Started { run, attempt, fence, started_at: t(61) }),
         ("ended", Op::Ended { run, attempt, fence, end: Box::new(end) }),
         ("output", Op::Output { run, attempt, fence, chunks: vec![chunk] }),
@@ -230,6 +237,8 @@ fn file_of(op: &Op) -> &'static str {
         Op::Assign { .. } => "assign",
         Op::Refuse { .. } => "refuse",
         Op::Due { .. } => "due",
+        Op::Unbegun { .. } => "unbegun",
+        Op::Withdraw { .. } => "withdraw",
         Op::Started { .. } => "started",
         Op::Ended { .. } => "ended",
         Op::Output { .. } => "output",
@@ -267,7 +276,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 29, "one file for every kind of step");
+    assert_eq!(kinds.len(), 31, "one file for every kind of step");
 }
 
 /// A state with something in every table.

@@ -1,6 +1,7 @@
 //! Tests of whole nodes and of the library's contract with our storage.
 
 mod batching;
+mod cluster;
 mod damage;
 mod fixture;
 mod golden;

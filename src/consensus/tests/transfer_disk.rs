@@ -19,7 +19,8 @@ use crate::storage::{Checkpoints, Error, Fatal, Generation, Generations, Pair};
 
 /// Opens a node that waits to be taken into a cluster.
 async fn newcomer(path: &Path) -> Handle {
-    open(Options { bootstrap: false, ..Options::new(path, NOW_MS) }).await.unwrap()
+    let join = vec!["nobody:1".to_owned()];
+    open(Options { join, ..Options::new(path, NOW_MS) }).await.unwrap()
 }
 
 fn transfers_of(path: &Path) -> Transfers {
