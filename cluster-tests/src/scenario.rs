@@ -115,8 +115,7 @@ impl Scenario {
         cluster.heal().await;
         self.say(&format!("{} operations while jobs fired; pausing all", done?));
         self.pause_all(&record).await?;
-        let clocks_moved = self.nemesis.contains(&Kind::Clock);
-        let open = observe::quiet(&client, clocks_moved).await?;
+        let open = observe::quiet(&client).await?;
         let (lives, runs) = record.lives();
         let mut history = observe::observe(&client, lives, runs).await?;
         history.register = register;
@@ -124,7 +123,7 @@ impl Scenario {
         history.replicas = replicas::read(&cluster, &history).await?;
         history.boots = cluster.boots().await;
         history.disturbances = cluster.disturbances();
-        history.clocks_moved = clocks_moved;
+        history.clocks_moved = self.nemesis.contains(&Kind::Clock);
         let seen = witness::read(&sandbox.witness()).expect("the sandbox can be read");
         (history.marks, history.unreadable) = (seen.marks, seen.unreadable);
         let mut violations = checker::check(&history);
