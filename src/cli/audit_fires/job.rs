@@ -1,6 +1,7 @@
 //! One job: its definition, its ledger and its runs, read side by side from the newest on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::model::{LedgerRow, Run, RunId, Span, Timestamp, Trigger};
 
@@ -21,8 +22,25 @@ const FRESH: Span = Span::from_secs(2);
 /// A time that is due for this long must have been decided.
 const DECIDED_WITHIN: Span = Span::from_secs(60);
 
+/// Between the two looks at a job: what changed while it was read is as it should be by then.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// What is wrong with a job, seen twice.
+pub(super) async fn look(
+    audit: &Audit,
+    name: String,
+    others: &[usize],
+) -> Result<Findings, Trouble> {
+    let first = Case::read(audit, &name, others).await?;
+    if first.is_sound() {
+        return Ok(first);
+    }
+    tokio::time::sleep(SECOND_LOOK).await;
+    Ok(Case::read(audit, &name, others).await?.seen_before(&first))
+}
+
 /// A job that is being checked.
-pub(super) struct Case<'a> {
+struct Case<'a> {
     audit: &'a Audit,
     job: Job,
     timeline: Timeline,
@@ -37,17 +55,13 @@ pub(super) struct Case<'a> {
 
 impl<'a> Case<'a> {
     /// Reads a job and everything about it.
-    pub(super) async fn read(
-        audit: &'a Audit,
-        name: String,
-        others: &[usize],
-    ) -> Result<Findings, Trouble> {
-        let (job, versions) = definition(audit, &name).await?;
+    async fn read(audit: &'a Audit, name: &str, others: &[usize]) -> Result<Findings, Trouble> {
+        let (job, versions) = definition(audit, name).await?;
         let timeline = Timeline::of(&job, versions);
         let now = audit.now();
         let until = Timestamp::from_micros(audit.wanted.until.micros() + 1);
         let decided = job.next_fire_at.unwrap_or(Timestamp::MAX);
-        let mut found = Findings::of(&name);
+        let mut found = Findings::of(name);
         for fault in &timeline.faults {
             found.unchecked.push(format!("its schedule can't be read: {fault}"));
         }
@@ -68,7 +82,7 @@ impl<'a> Case<'a> {
         let open: BTreeSet<RunId> = case.open.keys().copied().collect();
         let Case { floor, cut, mut found, .. } = case;
         for other in others {
-            let copy = Copy { audit, name: &name, floor, cut, open: &open };
+            let copy = Copy { audit, name, floor, cut, open: &open };
             copy.compare(*other, &mut found).await?;
         }
         Ok(found)
@@ -158,7 +172,7 @@ impl<'a> Case<'a> {
     }
 
     fn judge(&mut self, run: &Run) {
-        runs::judge(run, self.audit.wanted.skew, &self.audit.fences, &mut self.found);
+        runs::judge(run, self.audit.wanted.skew, &mut self.found);
     }
 }
 

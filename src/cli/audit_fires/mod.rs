@@ -11,8 +11,10 @@
 //! ```
 //!
 //! Invariants:
-//! - Nothing is written to the cluster, and a page of each list is all that is in memory.
-//! - What changes while it is read is no finding: what is judged was decided before.
+//! - Nothing is written to the cluster. In memory are a page of each list, a few bytes for each
+//!   attempt of the jobs at hand, and a bit for each fence.
+//! - What changes while it is read is no finding: what is judged was decided before, and what
+//!   is wrong must be wrong again at a second look.
 //! - What could not be checked is told ([`report::Report::unchecked`]).
 //!
 //! To add a rule: a constant in `report.rs`, its check in the file of its subject, a doctored
@@ -40,7 +42,7 @@ use crate::model::{Span, Timestamp};
 
 use answers::Status;
 use client::{Client, Trouble};
-use job::Case;
+use fences::Fences;
 pub use options::Options;
 use options::{Output, Wanted};
 use pages::Pages;
@@ -58,7 +60,6 @@ struct Audit {
     /// The cluster's clock when the audit began.
     began: Timestamp,
     watch: Instant,
-    fences: fences::Fences,
 }
 
 impl Audit {
@@ -101,19 +102,19 @@ async fn audit(options: Options) -> Result<Report, Trouble> {
     let began = status.now();
     let wanted = wanted.at(began);
     let watch = Instant::now();
-    let audit = Audit { client, wanted, began, watch, fences: fences::Fences::default() };
+    let audit = Audit { client, wanted, began, watch };
     let mut report = Report::new(&status.cluster_id, &audit.wanted);
-    let mut progress = Progress::new();
+    let (mut fences, mut progress) = (Fences::default(), Progress::new());
     replicas::caught_up(&audit, status.applied_index, &mut report).await?;
     if audit.wanted.jobs.is_empty() {
         let mut jobs: Pages<'_, answers::Named> =
             Pages::new(&audit.client, 0, &format!("/jobs?limit={PAGE}"));
         while let Some(page) = jobs.page().await? {
             let names = page.into_iter().map(|job| job.name).collect();
-            each(&audit, names, &mut report, &mut progress).await?;
+            each(&audit, names, &mut report, &mut fences, &mut progress).await?;
         }
     } else {
-        each(&audit, audit.wanted.jobs.clone(), &mut report, &mut progress).await?;
+        each(&audit, audit.wanted.jobs.clone(), &mut report, &mut fences, &mut progress).await?;
     }
     chain::check(&audit, &mut report).await?;
     progress.end();
@@ -124,16 +125,20 @@ async fn each(
     audit: &Audit,
     names: Vec<String>,
     report: &mut Report,
+    fences: &mut Fences,
     progress: &mut Progress,
 ) -> Result<(), Trouble> {
     let asked = !audit.wanted.jobs.is_empty();
     let others = report.replicas.clone();
     let mut cases = stream::iter(names)
-        .map(|name| Case::read(audit, name, &others))
+        .map(|name| job::look(audit, name, &others))
         .buffer_unordered(JOBS_AT_A_TIME);
     while let Some(read) = cases.next().await {
         match read {
-            Ok(findings) => report.add(findings),
+            Ok(mut findings) => {
+                fences.check(&mut findings);
+                report.add(findings);
+            }
             // Deleted since it was listed.
             Err(Trouble::NotFound(_)) if !asked => {}
             Err(Trouble::NotFound(what)) => return Err(Trouble::Usage(what)),

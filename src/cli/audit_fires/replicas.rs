@@ -17,7 +17,7 @@ use super::report::{Findings, Report, rule};
 /// How often a node is asked whether it has caught up, and how often a difference is looked at
 /// again before it counts: copies may be a moment apart.
 const TRIES: u32 = 20;
-const AGAIN: u32 = 5;
+const AGAIN: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Finds the nodes that have applied what the first one had.

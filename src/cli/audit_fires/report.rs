@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::model::Timestamp;
 
+use super::fences::Held;
 use super::options::Wanted;
 
 /// The names of the rules, as the output tells them and docs/cli.md explains them.
@@ -45,11 +46,28 @@ pub(super) struct Findings {
     pub(super) rows: u64,
     pub(super) runs: u64,
     pub(super) attempts: u64,
+    pub(super) fences: Vec<Held>,
 }
 
 impl Findings {
     pub(super) fn of(job: &str) -> Self {
         Findings { job: Some(job.to_owned()), ..Findings::default() }
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.violations == 0
+    }
+
+    /// Without what an earlier look did not find.
+    pub(super) fn seen_before(mut self, earlier: &Findings) -> Self {
+        if self.violations > TOLD_A_JOB_MAX as u64 {
+            return self;
+        }
+        self.told.retain(|(rule, what)| {
+            earlier.told.iter().any(|(r, w)| r == rule && subject(w) == subject(what))
+        });
+        self.violations = self.told.len() as u64;
+        self
     }
 
     pub(super) fn add(&mut self, rule: &'static str, what: String) {
@@ -58,6 +76,12 @@ impl Findings {
             self.told.push((rule, what));
         }
     }
+}
+
+/// What a finding is about: what may differ between two looks stands behind it.
+fn subject(what: &str) -> &str {
+    let end = [", ", ": "].into_iter().filter_map(|mark| what.find(mark)).min();
+    &what[..end.unwrap_or(what.len())]
 }
 
 struct Told {
@@ -107,7 +131,7 @@ impl Report {
 
     /// Adds what was found about a job.
     pub(super) fn add(&mut self, found: Findings) {
-        let Findings { job, told, violations, unchecked, times, rows, runs, attempts } = found;
+        let Findings { job, told, violations, unchecked, times, rows, runs, attempts, .. } = found;
         self.jobs += u64::from(job.is_some());
         self.violations += violations;
         self.times += times;

@@ -1,9 +1,10 @@
 //! Runs: each fits its row, and its attempts come one after the other, none before its time.
 
+use crate::model::limits::EARLY_HORIZON;
 use crate::model::{Attempt, LedgerRow, Outcome, Run, RunStatus, Span, Timestamp, Trigger};
 
 use super::answers::Job;
-use super::fences::Fences;
+use super::fences::Held;
 use super::report::{Findings, rule};
 
 /// A run that belongs to a row of the ledger.
@@ -32,7 +33,7 @@ pub(super) fn fits(job: &Job, row: &LedgerRow, run: &Run, found: &mut Findings) 
 }
 
 /// What holds for every run.
-pub(super) fn judge(run: &Run, skew: Span, fences: &Fences, found: &mut Findings) {
+pub(super) fn judge(run: &Run, skew: Span, found: &mut Findings) {
     found.runs += 1;
     found.attempts += run.attempts.len() as u64;
     let id = run.id;
@@ -54,7 +55,7 @@ pub(super) fn judge(run: &Run, skew: Span, fences: &Fences, found: &mut Findings
     for attempt in &run.attempts {
         let case = Case { run, attempt, skew };
         case.early(found);
-        case.fence(before, fences, found);
+        case.fence(before, found);
         if let Some(before) = before {
             case.apart(before, found);
         }
@@ -106,7 +107,8 @@ impl Case<'_> {
     /// Dates of the log are in order; a start is dated by its node.
     fn early(&self, found: &mut Findings) {
         let (name, assigned) = (self.name(), self.attempt.assigned_at);
-        if assigned < self.run.fired_at {
+        // A fire may be decided, and its attempt assigned, shortly before it is due.
+        if assigned.plus(EARLY_HORIZON) < self.run.fired_at {
             let fired = self.run.fired_at;
             let text = format!("{name} was assigned at {assigned}, before its fire at {fired}");
             found.add(rule::NEVER_EARLY, text);
@@ -127,16 +129,14 @@ impl Case<'_> {
         }
     }
 
-    fn fence(&self, before: Option<&Attempt>, fences: &Fences, found: &mut Findings) {
+    fn fence(&self, before: Option<&Attempt>, found: &mut Findings) {
         let fence = self.attempt.fence;
         if before.is_some_and(|before| before.fence >= fence) {
             let text = format!("the fence of {} did not rise: {fence}", self.name());
             found.add(rule::FENCES, text);
         }
-        if !fences.is_new(fence) {
-            let text = format!("{} has fence {fence}, which another attempt had", self.name());
-            found.add(rule::FENCES, text);
-        }
+        let (run, attempt) = (self.run.id, self.attempt.attempt);
+        found.fences.push(Held { fence, run, attempt });
     }
 
     fn apart(&self, before: &Attempt, found: &mut Findings) {
