@@ -14,6 +14,7 @@ use super::forward::Forwarder;
 use super::handle::{Handle, Running};
 use super::leadership::{self, Leadership};
 use super::local::Local;
+use super::log_store::LogStore;
 use super::network::Network;
 use super::open::{OpenError, Opened, consensus};
 use super::options::{Options, Reach};
@@ -52,10 +53,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
-    let config = Arc::new(config(&identity)?);
-    let network = Network { peers: peers.clone() };
-    let raft =
-        Raft::new(node_id, config, network, log.clone(), machine).await.map_err(consensus)?;
+    let raft = library(&identity, &peers, &log, machine).await?;
     let (leads, leadership) = watch::channel(Leadership::default());
     let following =
         leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
@@ -160,6 +158,17 @@ async fn become_part(
         tasks.beside.extend(beside);
     }
     lead_alone(handle).await
+}
+
+async fn library(
+    identity: &Identity,
+    peers: &Peers,
+    log: &LogStore,
+    machine: StateMachine,
+) -> Result<Raft, OpenError> {
+    let config = Arc::new(config(identity)?);
+    let network = Network { peers: peers.clone() };
+    Raft::new(identity.node_id, config, network, log.clone(), machine).await.map_err(consensus)
 }
 
 fn config(identity: &Identity) -> Result<Config, OpenError> {
