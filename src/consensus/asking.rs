@@ -112,7 +112,7 @@ impl Handle {
     }
 
     /// Waits until this node has applied the log up to `index`.
-    async fn wait_applied(&self, index: u64) -> Result<(), SubmitError> {
+    pub(super) async fn wait_applied(&self, index: u64) -> Result<(), SubmitError> {
         let mut applied = self.applied();
         if *applied.borrow() >= index {
             return Ok(());

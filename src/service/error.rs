@@ -129,6 +129,7 @@ impl From<Rejection> for Error {
                 "others keep changing what this request is about; it was not carried out",
                 false,
             ),
+            Rejection::Ahead { .. } => Error::unavailable(detail, false),
             Rejection::NotFound { what, name } => Error::NotFound { what, name },
             Rejection::Exists { what, name } => Error::Exists { what, name },
             Rejection::VersionConflict { expected, actual } => {

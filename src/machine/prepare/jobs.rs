@@ -29,6 +29,9 @@ pub(super) fn put(
     }
     expect(expected, present.as_deref())?;
     let verb = if present.is_some() { "update" } else { "create" };
+    if let Some(job) = present.as_deref().filter(|job| *job.spec != spec) {
+        none_ahead(state, job)?;
+    }
     command(present.as_deref(), spec, expected.is_some(), verb, now)
 }
 
@@ -42,6 +45,9 @@ pub(super) fn set_enabled(
     let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
     expect(expected, Some(job))?;
     let spec = JobSpec { enabled: Enabled(enabled), ..(*job.spec).clone() };
+    if *job.spec != spec {
+        none_ahead(state, job)?;
+    }
     let verb = if enabled { "resume" } else { "pause" };
     command(Some(job), spec, expected.is_some(), verb, now)
 }
@@ -54,6 +60,7 @@ pub(super) fn delete(
 ) -> Result<Op, Rejection> {
     let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
     expect(expected, Some(job))?;
+    none_ahead(state, job)?;
     Ok(Op::DeleteJob {
         no: job.no,
         based_on: job.version,
@@ -68,6 +75,15 @@ fn expect(expected: Option<u64>, present: Option<&Job>) -> Result<(), Rejection>
         Some(expected) if expected != actual => {
             Err(Rejection::VersionConflict { expected, actual })
         }
+        _ => Ok(()),
+    }
+}
+
+/// An edit takes what is decided for decided, so none is prepared while a planned start could
+/// be taken back. By log time, not by the clock: what comes later in the log is later.
+fn none_ahead(state: &State, job: &Job) -> Result<(), Rejection> {
+    match state.ahead(job.no) {
+        Some((run, until)) if state.last_at < until => Err(Rejection::Ahead { run, until }),
         _ => Ok(()),
     }
 }
