@@ -38,6 +38,8 @@ pub(super) struct Running {
     pub forward: mpsc::Sender<Wished>,
     pub readers: mpsc::Sender<Reader>,
     pub pause: Pause,
+    /// Held while the membership is changed.
+    pub changing: tokio::sync::Mutex<()>,
     pub roll: Roll,
     pub published: Arc<Published>,
     pub history: History,

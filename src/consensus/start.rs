@@ -95,6 +95,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         forward,
         readers,
         pause,
+        changing: Default::default(),
         roll,
         published,
         history,

@@ -121,19 +121,23 @@ fn follow_on(
     let Some(job) = present else { return (timing.next_after(now), None) };
     let same = job.spec.same_schedule(spec);
     let over = spec.max_runs.is_some_and(|most| job.live.fired >= most);
+    if over {
+        // No later fire will settle what a pause, or a leader that was away, left until now.
+        return (None, undecided(job, now));
+    }
     if same && job.spec.enabled == spec.enabled {
         let from = job.live.next.map(|next| next.nominal).or(job.live.paused_from);
         let next = match from {
             Some(from) => timing.next_from(from),
             None => timing.next_after(now.max(job.live.decided)),
         };
-        return (next.filter(|_| !over), None);
+        return (next, None);
     }
-    let next = timing.next_after(now.max(job.live.decided)).filter(|_| !over);
+    let next = timing.next_after(now.max(job.live.decided));
     if same && job.spec.enabled.0 {
         // Pausing: what is due and undecided is skipped with the rest of the pause.
         let from = job.live.next.map(|next| next.nominal);
-        return (from.and_then(|from| timing.next_from(from)).filter(|_| !over), None);
+        return (from.and_then(|from| timing.next_from(from)), None);
     }
     (next, undecided(job, now))
 }
