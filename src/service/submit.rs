@@ -80,7 +80,7 @@ impl Service {
             };
             let again = match &error {
                 SubmitError::Unknown => request.is_some(),
-                SubmitError::NoLeader { leader: None } => self.leader_comes().await,
+                SubmitError::NoLeader { .. } => self.leader_comes().await,
                 _ => false,
             };
             if !again || began.elapsed() >= RESEND_WITHIN {
