@@ -1,6 +1,6 @@
 # What a person runs; .ci/run runs the same. `check` never writes to the tree, `fix` does.
 
-.PHONY: run test check check-format check-lints check-docs fix bench schemathesis soak
+.PHONY: run test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak
 
 run: ## A node on 127.0.0.1:8000
 	cargo run -- serve
@@ -25,6 +25,10 @@ fix: ## Format, and what clippy can mend
 
 bench: ## What a node does in a second; PART="writes fires" for some of it
 	cargo bench --bench cronapi -- $(PART)
+
+bench-cluster: ## What three nodes do, beside etcd; PART="writes failover" for some, FULL=1 for figures
+	cargo build --release
+	cargo bench -p cluster-tests --bench cluster -- $(if $(FULL),--full) $(PART)
 
 schemathesis: ## Requests made from the OpenAPI document, against a running node
 	ci/schemathesis.sh

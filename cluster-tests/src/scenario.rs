@@ -84,6 +84,7 @@ impl Scenario {
             slots: SLOTS,
             shim: any(|kind| kind.needs_shim()),
             disks: any(|kind| *kind == Kind::DiskFull),
+            key: true,
         }
     }
 
