@@ -24,14 +24,10 @@ pub async fn run(scale: Scale) -> Result<(), Failure> {
             bed.cluster.kill(leader).await;
             Ok(())
         };
-        let noticed = outage::watch(&bed, leader, kill).await?;
-        if noticed.next_fire > 1_000.0 {
-            println!("kill {}, of node {leader}: {noticed:.0?}", all.len() + 1);
-        }
-        all.push(noticed);
+        all.push(outage::watch(&bed, leader, kill).await?);
         let begin = Instant::now();
         bed.cluster.up(leader).await;
-        bed.caught_up(leader).await?;
+        bed.whole().await?;
         back.push(begin.elapsed().as_secs_f64());
         sleep(REST).await;
     }

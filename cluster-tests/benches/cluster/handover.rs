@@ -32,7 +32,7 @@ pub async fn run(scale: Scale) -> Result<(), Failure> {
         };
         stops.push(outage::watch(&bed, leader, stop).await?);
         bed.cluster.up(leader).await;
-        bed.caught_up(leader).await?;
+        bed.whole().await?;
         sleep(REST).await;
     }
     outage::tell("SIGTERM to the leader", &stops);

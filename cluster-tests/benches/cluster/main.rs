@@ -44,6 +44,9 @@ pub struct Scale {
     /// Nodes prove to each other who they are, and encrypt; etcd does not, here.
     #[arg(long)]
     pub tls: bool,
+    /// Leaves data and logs of CronAPI where they are.
+    #[arg(long)]
+    pub keep: bool,
 }
 
 impl Scale {
