@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::history::{Boot, History};
 use crate::moment::Moment;
+use crate::register::Told;
 
 /// Numbers of a run.
 #[derive(Debug, Default)]
@@ -31,6 +32,10 @@ pub struct Figures {
     pub ready: Vec<i64>,
     /// Milliseconds from the start of a process to its first scheduled fire.
     pub recovery: Vec<i64>,
+    /// The longest time without a fire around each fault, in milliseconds.
+    pub gaps: Vec<(String, i64)>,
+    /// Operations on the register, and those of them whose outcome is unknown.
+    pub register: (usize, usize),
 }
 
 impl Figures {
@@ -57,6 +62,11 @@ impl Figures {
         (figures.decided, figures.started) = lateness(history).into_iter().unzip();
         figures.decided.sort_unstable();
         figures.started.sort_unstable();
+        figures.gaps = gaps(history);
+        if let Some(register) = &history.register {
+            let unknown = register.ops.iter().filter(|op| op.told == Told::Nothing).count();
+            figures.register = (register.ops.len(), unknown);
+        }
         for boot in &history.boots {
             figures.ready.extend(boot.ready.map(|ready| ready.ms_since(boot.spawned)));
             figures.recovery.extend(first_fire(history, boot));
@@ -72,7 +82,7 @@ fn lateness(history: &History) -> Vec<(i64, i64)> {
         history.boots.iter().any(|boot| {
             let ready = boot.ready.is_some_and(|ready| ready.plus_ms(2_000) <= time);
             ready && boot.ended.is_none_or(|end| time.plus_ms(2_000) <= end)
-        })
+        }) && !disturbed(history, time)
     };
     history
         .marks
@@ -89,6 +99,29 @@ fn lateness(history: &History) -> Vec<(i64, i64)> {
             (plain && at_once).then_some(late)
         })
         .collect()
+}
+
+/// Whether something was done to a cluster of several nodes at that time, or just before.
+fn disturbed(history: &History, time: Moment) -> bool {
+    let near =
+        |from: Moment, until: Moment| from.plus_ms(-2_000) <= time && time <= until.plus_ms(10_000);
+    history.disturbances.iter().any(|one| near(one.from, one.until))
+}
+
+/// From what was done to the cluster to the next fire that is decided; a second passes
+/// between two fires anyway.
+fn gaps(history: &History) -> Vec<(String, i64)> {
+    let fired = history.runs.values().filter(|run| run.trigger == "schedule");
+    let mut fired: Vec<Moment> = fired.map(|run| run.fired_at).collect();
+    fired.sort_unstable();
+    let gap = |from: Moment, until: Moment| {
+        let from_at = fired.partition_point(|at| *at < from.plus_ms(-1_500));
+        let until_at = fired.partition_point(|at| *at < until.plus_ms(15_000));
+        let spans = fired[from_at..until_at].windows(2);
+        spans.map(|pair| pair[1].ms_since(pair[0])).max()
+    };
+    let told = history.disturbances.iter();
+    told.filter_map(|one| Some((one.what.clone(), gap(one.from, one.until)?))).collect()
 }
 
 fn first_fire(history: &History, boot: &Boot) -> Option<i64> {
@@ -123,6 +156,13 @@ impl fmt::Display for Figures {
                 f,
                 "{what} late, of {count}: p50 {half} ms, p99 {most_all} ms, most {most} ms"
             )?;
+        }
+        let (ops, unknown) = self.register;
+        if ops > 0 {
+            writeln!(f, "register: {ops} operations, {unknown} of unknown outcome")?;
+        }
+        for (what, gap) in &self.gaps {
+            writeln!(f, "{gap:>6} ms without a fire, around {}", what.trim_start())?;
         }
         writeln!(f, "from process start to ready, ms: {:?}", self.ready)?;
         write!(f, "from process start to first fire, ms: {:?}", self.recovery)

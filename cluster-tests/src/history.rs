@@ -4,11 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::moment::Moment;
+use crate::register::{Op, State};
 use crate::witness::Mark;
 use crate::workload::Definition;
+
+/// A lease, the grace that follows it, and a machine that is busy.
+const AFTERMATH_MS: i64 = 25_000;
 
 /// A row of the ledger.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +43,9 @@ pub struct Row {
 pub struct Attempt {
     /// Its number.
     pub attempt: u32,
+    /// The id of the node it was given to.
+    #[serde(deserialize_with = "text_of_id")]
+    pub node: String,
     /// Its fencing token.
     pub fence: u64,
     /// When the log gave it to a node.
@@ -50,6 +58,20 @@ pub struct Attempt {
     /// What went wrong.
     #[serde(default)]
     pub error: Option<String>,
+}
+
+/// An id, which is a number or a text.
+pub fn id(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn text_of_id<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    let value = Value::deserialize(d)?;
+    id(&value).ok_or_else(|| serde::de::Error::custom(format!("{value} is no id")))
 }
 
 /// A run as the API shows it.
@@ -192,6 +214,37 @@ pub struct Boot {
     pub how: &'static str,
 }
 
+/// Something that was done to the cluster.
+#[derive(Clone, Debug)]
+pub struct Disturbance {
+    /// From then.
+    pub from: Moment,
+    /// Until it was undone.
+    pub until: Moment,
+    /// What.
+    pub what: String,
+}
+
+/// What one node says of its own state, read when nothing was going on.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// The node, from 0.
+    pub node: usize,
+    /// Index of the last entry it had applied.
+    pub applied: u64,
+    /// Parts of the state, as text, by name.
+    pub parts: BTreeMap<String, String>,
+}
+
+/// What the clients of a register were told.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// What it held at first.
+    pub initial: State,
+    /// Operations in order of their questions.
+    pub ops: Vec<Op>,
+}
+
 /// What `GET /jobs/{name}` says at the end.
 #[derive(Clone, Debug)]
 pub struct Present {
@@ -216,6 +269,16 @@ pub struct History {
     pub unreadable: Vec<String>,
     /// Processes, in order of time.
     pub boots: Vec<Boot>,
+    /// What was done besides ending processes.
+    pub disturbances: Vec<Disturbance>,
+    /// Whether clocks were tampered with: times of the log tell nothing then.
+    pub clocks_moved: bool,
+    /// The number of the node that an id stands for; a node that was made anew has another.
+    pub members: BTreeMap<String, usize>,
+    /// Each node's own account, at one index.
+    pub replicas: Vec<Replica>,
+    /// The register.
+    pub register: Option<Register>,
     /// Audit records.
     pub audit: Vec<Audit>,
     /// What is wrong with the audit chain, as the API says; none: nothing.
@@ -251,5 +314,26 @@ impl History {
             let gone = boot.gone.is_none_or(|gone| from <= gone);
             boot.ended.is_some_and(|end| end <= until) && gone
         })
+    }
+
+    /// Whether, at some time between the two instants, a node may not have been what the
+    /// others took it for: something was done to the cluster, or had been until shortly
+    /// before.
+    pub fn disturbed_within(&self, from: Moment, until: Moment) -> bool {
+        self.ended_within(from.plus_ms(-AFTERMATH_MS * self.is_cluster()), until)
+            || self.disturbances.iter().any(|disturbance| {
+                disturbance.from <= until && from <= disturbance.until.plus_ms(AFTERMATH_MS)
+            })
+    }
+
+    /// Whether a node may still do, at that time, what the others have already undone.
+    pub fn unsettled(&self, at: Moment) -> bool {
+        let near = |one: &Disturbance| one.from <= at && at <= one.until.plus_ms(AFTERMATH_MS);
+        self.is_cluster() == 1 && self.disturbances.iter().any(near)
+    }
+
+    /// 1 if there is more than one node. A single one is back as soon as it says so.
+    fn is_cluster(&self) -> i64 {
+        i64::from(self.boots.iter().any(|boot| boot.node > 0))
     }
 }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! To add a rule: a file in `checker/`, a line in its `RULES`, and a doctored history that
-//! breaks it. To add a fault: `nemesis.rs`.
+//! breaks it. To add a fault: `nemesis/`.
 
 pub mod checker;
 pub mod figures;
@@ -27,6 +27,8 @@ pub mod nemesis;
 pub mod nominal;
 pub mod observe;
 pub mod random;
+pub mod register;
+pub mod replicas;
 pub mod scenario;
 pub mod witness;
 pub mod workload;

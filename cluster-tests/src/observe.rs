@@ -1,12 +1,16 @@
 //! Reads everything the API says, when all is quiet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::harness::Cluster;
 use crate::harness::client::{Client, Error};
 use crate::history::{Audit, History, Life, Present, Row, Run};
 use crate::moment::Moment;
@@ -69,6 +73,43 @@ pub async fn observe(client: &Client, lives: Vec<Life>, early: Vec<Run>) -> Resu
     let verdict = client.get("/audit/verify").await?;
     history.audit_broken = (verdict["intact"] != Value::Bool(true)).then(|| verdict.to_string());
     Ok(history)
+}
+
+/// Which node each id stood for, at any time of a run.
+pub struct Members {
+    known: Arc<Mutex<BTreeMap<String, usize>>>,
+    cluster: Cluster,
+    task: JoinHandle<()>,
+}
+
+impl Members {
+    /// Looks every now and then.
+    pub fn watch(cluster: Cluster) -> Members {
+        let known = Arc::new(Mutex::new(BTreeMap::new()));
+        let (shared, looked_at) = (known.clone(), cluster.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                let found = looked_at.members().await;
+                shared.lock().await.extend(found);
+                sleep(Duration::from_secs(2)).await;
+            }
+        });
+        Members { known, cluster, task }
+    }
+
+    /// All that were seen.
+    pub async fn all(&self) -> BTreeMap<String, usize> {
+        let found = self.cluster.members().await;
+        let mut known = self.known.lock().await;
+        known.extend(found);
+        known.clone()
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 fn keyed(runs: Vec<Run>) -> BTreeMap<String, Run> {

@@ -1,34 +1,43 @@
 //! A whole run: start, workload and faults, quiet, observation, judgement.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::checker::{self, Violation};
 use crate::figures::Figures;
 use crate::harness::client::Error;
-use crate::harness::{Cluster, Receiver, Sandbox};
-use crate::history::History;
+use crate::harness::cluster::Shape;
+use crate::harness::{Cluster, Place, Receiver, Sandbox};
+use crate::history::{History, Register};
 use crate::moment::Moment;
-use crate::nemesis::{self, Dose};
-use crate::observe;
+use crate::nemesis::{self, Kind};
+use crate::observe::{self, Members};
 use crate::random::Random;
 use crate::witness;
 use crate::workload::operations::operate;
 use crate::workload::{Record, Sites, examples::examples, mixed::mixed};
+use crate::{register, replicas};
 
 /// What to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scenario {
     /// All choices follow from it.
     pub seed: u64,
+    /// Nodes.
+    pub nodes: usize,
     /// How long jobs fire before all are paused.
     pub length: Duration,
     /// Jobs, besides the examples.
     pub jobs: usize,
-    /// Faults.
-    pub dose: Dose,
-    /// Between two operations of an operator.
-    pub pace: Duration,
+    /// Kinds of faults; none: none.
+    pub nemesis: Vec<Kind>,
+    /// How many faults.
+    pub faults: usize,
+    /// Between two operations of an operator; none: jobs are left alone.
+    pub pace: Option<Duration>,
+    /// Clients of the register.
+    pub clients: usize,
     /// Whether progress is printed.
     pub talk: bool,
 }
@@ -43,44 +52,96 @@ pub struct Verdict {
     pub history: History,
 }
 
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// This machine can't do what the scenario needs.
+    #[error("can't be run here: {0}")]
+    NotHere(String),
+    /// An acknowledgement that was due did not come.
+    #[error(transparent)]
+    Silent(#[from] Error),
+}
+
 /// Operators that work at the same time, each on jobs of its own.
 const OPERATORS: usize = 3;
 /// Attempts at a time on the node: enough that jobs wait for their own policies only.
 const SLOTS: u32 = 256;
 
 impl Scenario {
+    /// What its faults need.
+    fn shape(&self) -> Shape {
+        let any = |needs: fn(&Kind) -> bool| self.nemesis.iter().any(needs);
+        let lab = self.nodes > 1 && any(|kind| kind.needs_lab());
+        Shape {
+            nodes: self.nodes,
+            spares: usize::from(any(|kind| *kind == Kind::Churn)),
+            place: if lab { Place::Lab } else { Place::Loopback },
+            slots: SLOTS,
+            shim: any(|kind| kind.needs_shim()),
+            disks: any(|kind| *kind == Kind::DiskFull),
+        }
+    }
+
     /// Plays it in a sandbox.
     ///
     /// # Errors
-    /// An acknowledgement that was due did not come.
+    /// It can't be played here, or an acknowledgement that was due did not come.
     ///
     /// # Panics
     /// A node does not start, or the sandbox can't be read.
-    pub async fn play(&self, sandbox: &Sandbox) -> Result<Verdict, Error> {
-        let receiver = Receiver::start(sandbox.witness()).await;
+    pub async fn play(&self, sandbox: &Sandbox) -> Result<Verdict, Failed> {
+        let cluster = Cluster::make(sandbox, self.shape()).map_err(Failed::NotHere)?;
+        let receiver = Receiver::start(cluster.own_address(), sandbox.witness()).await;
         let sites = Sites { folder: sandbox.witness(), receiver: receiver.url() };
-        let cluster = Cluster::start(sandbox, SLOTS).await;
+        let plan = nemesis::draw(self.seed, &self.nemesis, self.faults, self.nodes, self.length);
+        let told: Vec<String> = plan.iter().map(ToString::to_string).collect();
+        let told = format!("{self:?}\n{}\n", told.join("\n"));
+        fs::write(sandbox.path().join("plan"), told).expect("the sandbox can be written");
+        cluster.start().await;
         let client = Arc::new(cluster.client());
         let record = Arc::new(Record::new(client.clone(), sites));
-        self.say(&format!("seed {}, at {}", self.seed, cluster.url()));
+        self.say(&format!("seed {}, {} nodes from {}", self.seed, self.nodes, cluster.url(0)));
         let begin = Moment::now();
-        let plan = nemesis::draw(self.seed, self.dose, self.length);
+        let members = Members::watch(cluster.clone());
         let faults = tokio::spawn(nemesis::run(cluster.clone(), plan, begin, self.talk));
+        let register = tokio::spawn(self.clone().register(cluster.clone(), begin));
         let done = self.work(&record, begin).await;
         faults.await.expect("nodes come back");
+        let register = register.await.expect("clients of the register end")?;
+        cluster.heal().await;
         self.say(&format!("{} operations while jobs fired; pausing all", done?));
         self.pause_all(&record).await?;
         let open = observe::quiet(&client).await?;
         let (lives, runs) = record.lives();
         let mut history = observe::observe(&client, lives, runs).await?;
+        history.register = register;
+        history.members = members.all().await;
+        history.replicas = replicas::read(&cluster, &history).await?;
         history.boots = cluster.boots().await;
+        history.disturbances = cluster.disturbances();
+        history.clocks_moved = self.nemesis.contains(&Kind::Clock);
         let seen = witness::read(&sandbox.witness()).expect("the sandbox can be read");
         (history.marks, history.unreadable) = (seen.marks, seen.unreadable);
         let mut violations = checker::check(&history);
         violations.extend(open.iter().map(|run| stuck(run.job.clone(), format!("{run:?}"))));
-        cluster.terminate(0).await;
-        violations.extend(cluster.faults().await.into_iter().map(|f| stuck(String::new(), f)));
+        cluster.terminate_all().await;
+        violations.extend(cluster.faults().into_iter().map(|f| stuck(String::new(), f)));
         Ok(Verdict { violations, figures: Figures::of(&history), history })
+    }
+
+    /// Clients write and read the register all the while.
+    async fn register(self, cluster: Cluster, begin: Moment) -> Result<Option<Register>, Error> {
+        if self.clients == 0 {
+            return Ok(None);
+        }
+        let until = self.end(begin);
+        let (ops, initial) = register::operate(&cluster, self.clients, self.seed, until).await?;
+        Ok(Some(Register { initial, ops }))
+    }
+
+    fn end(&self, begin: Moment) -> Moment {
+        begin.plus_ms(i64::try_from(self.length.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn say(&self, text: &str) {
@@ -91,7 +152,7 @@ impl Scenario {
 
     /// Creates the jobs and lets operators at them, until the time is over.
     async fn work(&self, record: &Arc<Record>, begin: Moment) -> Result<u64, Error> {
-        let until = begin.plus_ms(i64::try_from(self.length.as_millis()).unwrap_or(i64::MAX));
+        let until = self.end(begin);
         let jobs: Vec<_> = examples().into_iter().chain(mixed(self.seed, self.jobs)).collect();
         let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
         // Followers before those they follow: a name must stand for a job when it is due.
@@ -100,11 +161,11 @@ impl Scenario {
         }
         self.say(&format!("{} jobs after {} ms", names.len(), Moment::now().ms_since(begin)));
         let mut operators = Vec::new();
-        for number in 0..OPERATORS {
+        for (number, pace) in (0..OPERATORS).filter_map(|number| Some((number, self.pace?))) {
             let own = names.iter().enumerate().filter(|(at, _)| at % OPERATORS == number);
             let own = own.map(|(_, name)| name.clone()).collect();
             let random = Random::new(self.seed, &format!("operator {number}"));
-            operators.push(tokio::spawn(operate(record.clone(), own, random, self.pace, until)));
+            operators.push(tokio::spawn(operate(record.clone(), own, random, pace, until)));
         }
         let mut done = 0;
         for operator in operators {

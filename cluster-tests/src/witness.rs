@@ -2,7 +2,7 @@
 //! file that the daemon does not know of.
 //!
 //! ```text
-//! run_id attempt fence nominal trigger generation start|end micros
+//! run_id attempt fence nominal trigger node generation start|end micros
 //! ```
 //!
 //! Each line is one write to a file opened for appending, so lines of attempts that overlap
@@ -30,6 +30,8 @@ pub struct Mark {
     pub nominal: Option<Moment>,
     /// The trigger it was told.
     pub trigger: Option<String>,
+    /// The node it was told that it runs on.
+    pub node: Option<String>,
     /// The edit of the definition it carries.
     pub generation: u32,
     /// Whether this is the end, and not the start.
@@ -43,9 +45,10 @@ impl Mark {
     pub fn line(&self) -> String {
         let nominal = self.nominal.map_or("-".to_string(), |time| time.to_string());
         let trigger = self.trigger.as_deref().unwrap_or("-");
+        let node = self.node.as_deref().unwrap_or("-");
         let word = if self.end { "end" } else { "start" };
         format!(
-            "{} {} {} {nominal} {trigger} {} {word} {}",
+            "{} {} {} {nominal} {trigger} {node} {} {word} {}",
             self.run, self.attempt, self.fence, self.generation, self.at.0
         )
     }
@@ -53,7 +56,7 @@ impl Mark {
     /// Reads a line of the file of `job`.
     pub fn parse(job: &str, line: &str) -> Option<Mark> {
         let words: Vec<&str> = line.split(' ').collect();
-        let [run, attempt, fence, nominal, trigger, generation, word, at] = words[..] else {
+        let [run, attempt, fence, nominal, trigger, node, generation, word, at] = words[..] else {
             return None;
         };
         Some(Mark {
@@ -66,6 +69,7 @@ impl Mark {
                 text => Some(Moment::parse(text)?),
             },
             trigger: Some(trigger.to_string()).filter(|text| text != "-"),
+            node: Some(node.to_string()).filter(|text| text != "-"),
             generation: generation.parse().ok()?,
             end: match word {
                 "start" => false,
@@ -135,6 +139,7 @@ mod tests {
             fence: 77,
             nominal: Some(Moment::secs(1_800_000_000)),
             trigger: None,
+            node: Some("n-1".into()),
             generation: 3,
             end: true,
             at: Moment(1_800_000_000_123_456),

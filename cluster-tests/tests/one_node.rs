@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cluster_tests::harness::Sandbox;
-use cluster_tests::nemesis::Dose;
+use cluster_tests::nemesis::Kind;
 use cluster_tests::scenario::Scenario;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -12,8 +12,11 @@ async fn every_nominal_time_ends_in_one_outcome_and_none_starts_twice() {
         seed: 20_270_101,
         length: Duration::from_secs(60),
         jobs: 60,
-        dose: Dose { kills: 4, restarts: 1 },
-        pace: Duration::from_millis(500),
+        nodes: 1,
+        nemesis: vec![Kind::Kill, Kind::Kill, Kind::Kill, Kind::Kill, Kind::Stop],
+        faults: 5,
+        pace: Some(Duration::from_millis(500)),
+        clients: 3,
         talk: true,
     };
     let sandbox = Sandbox::new();

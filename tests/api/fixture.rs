@@ -94,6 +94,7 @@ impl Node {
     pub async fn start_with(tune: impl FnOnce(&mut api::Options)) -> Node {
         let clock = Arc::new(Manual::at(Timestamp::from_secs(NOW)));
         let mut options = consensus::Options::new("unused", clock.now().millis());
+        options.clock = clock.clone();
         let identity = Identity::generate(clock.now().millis()).unwrap();
         options.in_memory = Some(MemoryDisk::new(identity));
         let consensus = consensus::open(options).await.unwrap();

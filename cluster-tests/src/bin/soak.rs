@@ -4,32 +4,43 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use cluster_tests::harness::Sandbox;
+use cluster_tests::harness::{Sandbox, skipped};
 use cluster_tests::moment::Moment;
-use cluster_tests::nemesis::Dose;
-use cluster_tests::scenario::Scenario;
+use cluster_tests::nemesis::Kind;
+use cluster_tests::scenario::{Failed, Scenario};
 
 /// Violations that are shown; the rest is counted.
 const SHOWN: usize = 40;
+/// With `--long`.
+const LONG_MINUTES: f64 = 240.0;
 
 /// Load and faults on real processes, then the verdict; exit status 1 on violations.
 #[derive(Parser)]
 struct Flags {
+    /// Nodes, 1 to 7.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=7))]
+    nodes: u8,
     /// How long jobs fire.
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
+    /// Hours instead of minutes.
+    #[arg(long)]
+    long: bool,
     /// Jobs, besides the examples of the README.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 60)]
     jobs: usize,
-    /// Kills, one in four twice in a row.
-    #[arg(long, default_value_t = 10)]
-    kills: usize,
-    /// Orderly restarts.
-    #[arg(long, default_value_t = 2)]
-    restarts: usize,
-    /// Milliseconds between two operations of each of three operators.
+    /// Kinds of faults, each in its turn: `mix` is all but clock, `none` is none.
+    #[arg(long, value_delimiter = ',', default_value = "mix")]
+    nemesis: Vec<String>,
+    /// How many faults; without it, two a minute.
+    #[arg(long)]
+    faults: Option<usize>,
+    /// Milliseconds between two operations of each of three operators; 0: none.
     #[arg(long, default_value_t = 700)]
     pace: u64,
+    /// Clients of the register.
+    #[arg(long, default_value_t = 5)]
+    clients: usize,
     /// Repeats the choices of an earlier run.
     #[arg(long)]
     seed: Option<u64>,
@@ -38,21 +49,53 @@ struct Flags {
     keep: bool,
 }
 
+/// The kinds that the names stand for, without those that need more nodes.
+fn kinds(flags: &Flags) -> Result<Vec<Kind>, String> {
+    let mut kinds = Vec::new();
+    for name in &flags.nemesis {
+        match name.as_str() {
+            "mix" => kinds.extend(Kind::MIX),
+            "none" => {}
+            name => kinds.push(<Kind as clap::ValueEnum>::from_str(name, true)?),
+        }
+    }
+    kinds.retain(|kind| flags.nodes > 1 || !kind.needs_others());
+    Ok(kinds)
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let flags = Flags::parse();
+    let minutes = if flags.long { LONG_MINUTES.max(flags.minutes) } else { flags.minutes };
+    let nemesis = match kinds(&flags) {
+        Ok(nemesis) => nemesis,
+        Err(error) => {
+            eprintln!("--nemesis: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let by_time = ((minutes * 2.0).ceil() as usize).max(1);
+    let steady = nemesis.contains(&Kind::Clock);
     let scenario = Scenario {
         seed: flags.seed.unwrap_or_else(|| Moment::now().0.unsigned_abs() % 1_000_000),
-        length: Duration::from_secs_f64(flags.minutes * 60.0),
+        nodes: flags.nodes.into(),
+        length: Duration::from_secs_f64(minutes * 60.0),
         jobs: flags.jobs,
-        dose: Dose { kills: flags.kills, restarts: flags.restarts },
-        pace: Duration::from_millis(flags.pace),
+        faults: if nemesis.is_empty() { 0 } else { flags.faults.unwrap_or(by_time) },
+        nemesis,
+        // What an edit made at a wrong time should do is nobody's to say.
+        pace: (flags.pace > 0 && !steady).then(|| Duration::from_millis(flags.pace)),
+        clients: flags.clients,
         talk: true,
     };
     let mut sandbox = Sandbox::new();
     println!("sandbox {}", sandbox.path().display());
     let verdict = match scenario.play(&sandbox).await {
         Ok(verdict) => verdict,
+        Err(Failed::NotHere(why)) => {
+            skipped("soak", &why);
+            return ExitCode::from(77);
+        }
         Err(error) => {
             eprintln!("seed {}: {error}", scenario.seed);
             sandbox.keep();

@@ -80,9 +80,30 @@ pub(super) fn one_run_a_time(history: &History, findings: &mut Findings) {
 fn may_be_of_a_deleted_job(history: &History, mark: &Mark) -> bool {
     let lives = history.lives.iter().filter(|life| life.name == mark.job);
     lives.filter_map(|life| life.deleted.as_ref()).any(|deleted| {
-        mark.at <= deleted.acked.plus_ms(AFTER_DELETION_MS)
-            && mark.nominal.is_none_or(|nominal| nominal <= deleted.acked)
+        let soon =
+            mark.at <= deleted.acked.plus_ms(AFTER_DELETION_MS) || history.unsettled(mark.at);
+        soon && mark.nominal.is_none_or(|nominal| nominal <= deleted.acked)
     })
+}
+
+/// Each start is what the log had given to that very node before.
+pub(super) fn intent_first(history: &History, findings: &mut Findings) {
+    for mark in starts(history) {
+        let Some(run) = history.runs.get(&mark.run) else { continue };
+        let Some(attempt) = run.attempts.iter().find(|one| one.attempt == mark.attempt) else {
+            continue;
+        };
+        let evidence = || vec![show(mark), format!("run: {run:?}")];
+        if mark.node.as_ref().is_some_and(|node| *node != attempt.node) {
+            let what = format!("started by another node than {}", attempt.node);
+            findings.add(&mark.job, what, evidence());
+        }
+        let before = attempt.assigned_at.ms_since(mark.at);
+        if before > EARLY_MS && !history.clocks_moved {
+            let what = format!("a start {before} ms before the log had given it to a node");
+            findings.add(&mark.job, what, evidence());
+        }
+    }
 }
 
 pub(super) fn fences(history: &History, findings: &mut Findings) {

@@ -68,7 +68,8 @@ fn witnessed(history: &History, life: &Life, findings: &mut Findings) {
             findings.add(&life.name, what, show());
         }
         if let Some(deleted) = &life.deleted {
-            let late = mark.at > deleted.acked.plus_ms(AFTER_DELETION_MS);
+            let late =
+                mark.at > deleted.acked.plus_ms(AFTER_DELETION_MS) && !history.unsettled(mark.at);
             if nominal > deleted.acked || late {
                 findings.add(&life.name, "ran after its deletion", show());
             }

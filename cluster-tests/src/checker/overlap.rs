@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Findings;
-use crate::history::{History, Life, Run};
+use crate::history::{Attempt, History, Life, Run};
 use crate::moment::Moment;
 use crate::witness::Mark;
 use crate::workload::Overlap;
@@ -41,11 +41,20 @@ fn spans<'a>(
         let of_run = marks.get(run.id.as_str()).map_or(&[][..], Vec::as_slice);
         for start in of_run.iter().filter(|mark| !mark.end) {
             let end = of_run.iter().find(|mark| mark.end && mark.attempt == start.attempt);
-            let until = match end {
+            let attempt = run.attempts.iter().find(|attempt| attempt.attempt == start.attempt);
+            let lost = attempt.filter(|attempt| attempt.status == "lost");
+            let mut until = match end {
                 Some(end) => end.at,
-                None => unwritten_end(history, run, start),
+                None => unwritten_end(history, attempt, start),
             };
-            spans.push(Span { from: start.at, until, run, attempt: start.attempt });
+            // A node that is cut off may go on with what the cluster has given up: the policy
+            // is about what the log knows to be under way.
+            if let Some(given_up) = lost.and_then(|attempt| attempt.finished_at) {
+                until = until.min(given_up);
+            }
+            if lost.is_none() || start.at < until {
+                spans.push(Span { from: start.at, until, run, attempt: start.attempt });
+            }
         }
     }
     spans
@@ -54,11 +63,12 @@ fn spans<'a>(
 /// When an attempt that wrote no end was over: as its node says, or, when that was killed
 /// with it, before the next process of the node starts anything: it ends leftovers first.
 /// An attempt may begin to write a moment after the kill of its node.
-fn unwritten_end(history: &History, run: &Run, start: &Mark) -> Moment {
-    let attempt = run.attempts.iter().find(|attempt| attempt.attempt == start.attempt);
+fn unwritten_end(history: &History, attempt: Option<&Attempt>, start: &Mark) -> Moment {
     let told = attempt.filter(|attempt| attempt.status != "lost");
     let assigned = attempt.map_or(start.at, |attempt| attempt.assigned_at);
-    let next = history.boots.iter().map(|boot| boot.spawned).find(|spawned| *spawned > assigned);
+    let node = attempt.and_then(|attempt| history.members.get(&attempt.node));
+    let own = history.boots.iter().filter(|boot| node.is_none_or(|node| *node == boot.node));
+    let next = own.map(|boot| boot.spawned).find(|spawned| *spawned > assigned);
     told.and_then(|attempt| attempt.finished_at).or(next).unwrap_or(start.at)
 }
 

@@ -14,11 +14,10 @@ pub fn path() -> PathBuf {
         assert!(path.is_file(), "CRONAPI_BIN: {} is not a file", path.display());
         return path;
     }
-    let own = std::env::current_exe().expect("a process knows its executable");
-    // target/debug/deps/test or target/debug/soak
-    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("cronapi"));
-    let Some(found) = beside.into_iter().find(|path| path.is_file()) else {
-        panic!("there is no cronapi beside {}; run `cargo build` or set CRONAPI_BIN", own.display())
+    let Some(found) = beside("cronapi") else {
+        panic!(
+            "there is no cronapi in the folder of the build; run `cargo build` or set CRONAPI_BIN"
+        )
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let built = found.metadata().and_then(|of| of.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -26,6 +25,13 @@ pub fn path() -> PathBuf {
         panic!("{} is newer than {}; run `cargo build`", newer.display(), found.display());
     }
     found
+}
+
+/// A program of the build that this process is of.
+pub fn beside(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    // target/debug/deps/test or target/debug/soak
+    own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 fn newer_than(folder: &Path, built: SystemTime) -> Option<PathBuf> {

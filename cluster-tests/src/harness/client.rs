@@ -1,6 +1,8 @@
-//! A small REST client that outlives restarts of what it talks to.
+//! A small REST client that outlives restarts of what it talks to, and asks any of several
+//! nodes.
 
 use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -8,14 +10,18 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long a request is tried: longer than any outage of the scenarios.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(25);
-/// One try.
-const TRY_MAX: Duration = Duration::from_secs(45);
+/// Until a connection stands: packets to a node that is cut off vanish.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+/// One try, of those that may wait for the end of a run.
+const WAIT_MAX: Duration = Duration::from_secs(45);
+/// One try: a process that is stopped in its tracks takes requests and does not answer.
+const TRY_MAX: Duration = Duration::from_secs(10);
 
 /// Why there is no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +55,15 @@ pub struct Answer {
     pub body: Value,
     /// Body as text.
     pub text: String,
+    /// The URL of the node that gave it.
+    pub node: String,
 }
 
 /// A client that is logged in as one user.
 pub struct Client {
     http: reqwest::Client,
-    base: watch::Receiver<String>,
+    bases: watch::Receiver<Vec<String>>,
+    turn: AtomicUsize,
     user: String,
     password: String,
     token: Mutex<Option<String>>,
@@ -66,7 +75,8 @@ fn http() -> reqwest::Client {
         // An error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
-    let builder = reqwest::Client::builder().no_proxy().timeout(TRY_MAX);
+    let builder = reqwest::Client::builder().no_proxy().timeout(WAIT_MAX);
+    let builder = builder.connect_timeout(CONNECT_MAX);
     builder.build().expect("a client without TLS settings can be built")
 }
 
@@ -75,15 +85,18 @@ fn http() -> reqwest::Client {
 /// # Errors
 /// Nobody answers.
 pub async fn plain(url: &str) -> Result<u16, reqwest::Error> {
-    http().get(url).send().await.map(|answer| answer.status().as_u16())
+    let answer = http().get(url).timeout(TRY_MAX).send().await;
+    answer.map(|answer| answer.status().as_u16())
 }
 
 impl Client {
-    /// For whatever `base` says at the time, as `user`; it logs in when it has to.
-    pub fn new(base: watch::Receiver<String>, user: &str, password: &str) -> Client {
+    /// For the nodes that `bases` has at the time, in turn, as `user`; it logs in when it
+    /// has to.
+    pub fn new(bases: watch::Receiver<Vec<String>>, user: &str, password: &str) -> Client {
         Client {
             http: http(),
-            base,
+            bases,
+            turn: AtomicUsize::new(0),
             user: user.to_string(),
             password: password.to_string(),
             token: Mutex::new(None),
@@ -92,7 +105,14 @@ impl Client {
 
     /// For one address.
     pub fn at(url: &str, user: &str, password: &str) -> Client {
-        Client::new(watch::channel(url.to_string()).1, user, password)
+        Client::new(watch::channel(vec![url.to_string()]).1, user, password)
+    }
+
+    /// Whose turn it is.
+    fn base(&self) -> String {
+        let bases = self.bases.borrow();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        bases.get(turn % bases.len().max(1)).cloned().unwrap_or_default()
     }
 
     /// The status of a login, and the token.
@@ -100,13 +120,14 @@ impl Client {
     /// # Errors
     /// Nobody answers.
     pub async fn login(&self) -> Result<(u16, Option<String>), reqwest::Error> {
-        let url = format!("{}/auth/token", self.base.borrow().as_str());
+        let url = format!("{}/auth/token", self.base());
         let form = format!(
             "grant_type=password&username={}&password={}",
             encode(&self.user),
             encode(&self.password)
         );
-        let request = self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = self.http.post(url).timeout(TRY_MAX);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let answer = request.body(form).send().await?;
         let status = answer.status().as_u16();
         let body: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
@@ -129,18 +150,30 @@ impl Client {
         }
     }
 
-    /// One try.
-    async fn once(
+    /// Logs in, if that has not happened yet.
+    ///
+    /// # Errors
+    /// There is no token to be had: what came instead.
+    pub async fn prepare(&self) -> Result<(), String> {
+        self.token().await.map(drop)
+    }
+
+    /// One try, at the node whose turn it is.
+    ///
+    /// # Errors
+    /// There is no answer, and so it is not known whether the request was done.
+    pub async fn attempt(
         &self,
         method: &Method,
         path: &str,
         body: Option<&Value>,
-        key: Option<&str>,
+        headers: &[(&str, &str)],
     ) -> Result<Answer, String> {
         let token = self.token().await?;
-        let url = format!("{}{path}", self.base.borrow().as_str());
-        let mut request = self.http.request(method.clone(), url);
-        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        let node = self.base();
+        let most = if path.contains("wait=") { WAIT_MAX } else { TRY_MAX };
+        let mut request = self.http.request(method.clone(), format!("{node}{path}"));
+        request = request.timeout(most).header(AUTHORIZATION, format!("Bearer {token}"));
         if let Some(body) = body {
             let kind = match *method {
                 Method::PATCH => "application/merge-patch+json",
@@ -148,14 +181,17 @@ impl Client {
             };
             request = request.header(CONTENT_TYPE, kind).body(body.to_string());
         }
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
+        let answer = request.send().await.map_err(|error| format!("{node}: {error:?}"))?;
         let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(|error| format!("{error:?}"))?;
+        let text = answer.text().await.map_err(|error| format!("{node}: {error:?}"))?;
+        if status == 401 {
+            *self.token.lock().await = None;
+        }
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Ok(Answer { status, body, text })
+        Ok(Answer { status, body, text, node })
     }
 
     /// Sends a request until it is answered. What must not be done twice carries a `key`:
@@ -171,15 +207,14 @@ impl Client {
         key: Option<&str>,
     ) -> Result<Answer, Error> {
         let deadline = Instant::now() + PATIENCE;
+        let key = key.map(|key| ("Idempotency-Key", key));
         loop {
-            let last = match self.once(&method, path, body, key).await {
-                Ok(answer) if answer.status == 401 => {
-                    *self.token.lock().await = None;
-                    answer.text
-                }
-                Ok(answer) if !matches!(answer.status, 429 | 503) => return Ok(answer),
-                Ok(answer) => format!("{} {}", answer.status, answer.text),
-                Err(error) => error,
+            let tried = timeout(WAIT_MAX, self.attempt(&method, path, body, key.as_slice()));
+            let last = match tried.await {
+                Ok(Ok(answer)) if !matches!(answer.status, 401 | 429 | 503) => return Ok(answer),
+                Ok(Ok(answer)) => format!("{}: {} {}", answer.node, answer.status, answer.text),
+                Ok(Err(error)) => error,
+                Err(_) => format!("nothing in {WAIT_MAX:?}"),
             };
             if Instant::now() >= deadline {
                 return Err(Error::Silent { what: format!("{method} {path}"), last });
@@ -188,7 +223,7 @@ impl Client {
         }
     }
 
-    /// A write that is due to succeed.
+    /// A write that is due to succeed; it may be done twice when `key` is empty.
     ///
     /// # Errors
     /// There is no answer, or it is a refusal.
@@ -200,7 +235,8 @@ impl Client {
         key: &str,
     ) -> Result<Answer, Error> {
         let what = format!("{method} {path}");
-        let answer = self.send(method, path, body, Some(key)).await?;
+        let key = Some(key).filter(|key| !key.is_empty());
+        let answer = self.send(method, path, body, key).await?;
         due(what, answer)
     }
 

@@ -3,18 +3,33 @@
 //! Owns: every process that is started here, until it is gone; temporary folders; the REST
 //! client. Does not own: what is tested.
 //!
-//! `process.rs` is one process, `cluster.rs` its restarts on the same data, `sandbox.rs` the
-//! folder all of it lives in and the sweep that leaves nothing behind.
+//! `process.rs` is one process, `node.rs` its restarts on the same data, `cluster.rs` several
+//! of them, `control.rs` what is done to them. They stand on a `ground.rs`: addresses on the
+//! loopback interface, or the network of `lab.rs`, whose links can be cut. `shim.rs` tampers
+//! with the clock and the syncs of a node, `disk.rs` gives it a disk that can be full.
+//! `sandbox.rs` is the folder all of it lives in and the sweep that leaves nothing behind.
+//!
+//! To add something that is done to a node: a function in `control.rs`, its end in `heal`.
 
 pub mod binary;
 pub mod client;
 pub mod cluster;
+mod command;
+mod control;
+pub mod disk;
+pub mod ground;
+pub mod lab;
+mod node;
 pub mod process;
 pub mod receiver;
 pub mod sandbox;
+pub mod shim;
+pub mod skip;
 
 pub use client::{Answer, Client};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Shape};
+pub use ground::Place;
 pub use process::{Daemon, Exit, Launch};
 pub use receiver::Receiver;
 pub use sandbox::Sandbox;
+pub use skip::skipped;

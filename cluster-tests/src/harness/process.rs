@@ -23,6 +23,7 @@ pub struct Launch {
     binary: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    namespace: Option<PathBuf>,
     log: PathBuf,
 }
 
@@ -48,8 +49,20 @@ impl Launch {
                 .map(String::from)
                 .collect(),
             env: vec![("TMPDIR".into(), sandbox.tmp().display().to_string())],
+            namespace: None,
             log: sandbox.path().join(format!("{data}.stderr")),
         }
+    }
+
+    /// In a network namespace, given as its file.
+    pub fn within(mut self, namespace: Option<PathBuf>) -> Launch {
+        self.namespace = namespace;
+        self
+    }
+
+    /// Where standard error goes.
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     /// With another argument; the last of a kind counts.
@@ -81,7 +94,15 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match &self.namespace {
+            // It becomes the program, and keeps the number.
+            Some(namespace) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net={}", namespace.display())).arg("--").arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
         command.args(&self.args).env_clear().stdin(Stdio::null()).kill_on_drop(true);
         // What a job may need, and nothing of this process's own settings.
         for name in ["PATH", "HOME", "LANG"] {

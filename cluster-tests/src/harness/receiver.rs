@@ -1,7 +1,7 @@
 //! The other end of HTTP jobs: it does their work and writes their witness.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +23,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Listens at a free port; witness goes to `folder`.
+    /// Listens at a free port of `address`; witness goes to `folder`.
     ///
     /// # Panics
     /// There is no free port.
-    pub async fn start(folder: PathBuf) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    pub async fn start(address: Ipv4Addr, folder: PathBuf) -> Receiver {
+        let listener = TcpListener::bind((address, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let router = Router::new().route("/work/{job}", post(work)).with_state(Arc::new(folder));
         let task = tokio::spawn(async move {
@@ -81,6 +81,7 @@ fn mark(job: &str, query: &HashMap<String, String>, headers: &HeaderMap) -> Opti
         fence: header("x-cronapi-fence")?.parse().ok()?,
         nominal: header("x-cronapi-nominal-time").and_then(Moment::parse),
         trigger: header("x-cronapi-trigger").map(str::to_string),
+        node: header("x-cronapi-node").map(str::to_string),
         generation: query.get("generation")?.parse().ok()?,
         end: false,
         at: Moment::now(),

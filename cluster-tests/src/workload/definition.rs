@@ -250,10 +250,10 @@ impl Definition {
             Work::Shell => {
                 let (seconds, rest) = (ms / 1_000, ms % 1_000);
                 let line = format!(
-                    "w() {{ printf '%s %s %s %s %s {generation} %s %s\\n' \"$CRONAPI_RUN_ID\" \
+                    "w() {{ printf '%s %s %s %s %s %s {generation} %s %s\\n' \"$CRONAPI_RUN_ID\" \
                      \"$CRONAPI_ATTEMPT\" \"$CRONAPI_FENCE\" \"${{CRONAPI_NOMINAL_TIME:--}}\" \
-                     \"$CRONAPI_TRIGGER\" \"$1\" \"$(date +%s%6N)\" >> '{path}'; }}; w start; \
-                     sleep {seconds}.{rest:03}; w end; test \"$CRONAPI_ATTEMPT\" -gt {fails}"
+                     \"$CRONAPI_TRIGGER\" \"${{CRONAPI_NODE:--}}\" \"$1\" \"$(date +%s%6N)\" \
+                     >> '{path}'; }}; w start; sleep {seconds}.{rest:03}; w end; test \"$CRONAPI_ATTEMPT\" -gt {fails}"
                 );
                 json!({"type": "shell", "command": line})
             }
@@ -262,7 +262,7 @@ impl Definition {
                     "import os, time\n\ndef mark(word):\n    e = os.environ\n    \
                      line = ' '.join([e['CRONAPI_RUN_ID'], e['CRONAPI_ATTEMPT'], \
                      e['CRONAPI_FENCE'], e.get('CRONAPI_NOMINAL_TIME') or '-', \
-                     e['CRONAPI_TRIGGER'], '{generation}', word, \
+                     e['CRONAPI_TRIGGER'], e.get('CRONAPI_NODE') or '-', '{generation}', word, \
                      str(time.time_ns() // 1000)])\n    \
                      fd = os.open('{path}', os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)\n    \
                      os.write(fd, (line + '\\n').encode())\n    os.close(fd)\n\n\

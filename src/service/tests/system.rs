@@ -25,7 +25,10 @@ async fn a_node_tells_of_itself() {
     let leader = service.leader(&admin()).await.unwrap();
     assert!(leader.is_leader && leader.leader_id == Some(status.node_id));
     let nodes = service.nodes(&admin()).await.unwrap().items;
-    assert_eq!((nodes[0].id, nodes[0].slots, nodes[0].live), (NODE, 4, true));
+    let up = nodes.iter().find(|node| node.id == NODE).unwrap();
+    assert_eq!((up.slots, up.accepting), (4, true));
+    let own = nodes.iter().find(|node| node.id == status.node_id).unwrap();
+    assert_eq!((own.role, own.live, own.lag), (NodeRole::Leader, true, Some(0)));
     service.ready().unwrap();
 }
 

@@ -111,7 +111,8 @@ impl World {
         let clock = Arc::new(Manual::at(noon));
         let disk = MemoryDisk::new(Identity::generate(noon.millis()).unwrap());
         let options = Options::new("unused", noon.millis());
-        let options = Options { in_memory: Some(disk), submit_timeout, ..options };
+        let in_time: Arc<dyn Clock> = clock.clone();
+        let options = Options { in_memory: Some(disk), submit_timeout, clock: in_time, ..options };
         let consensus = consensus::open(options).await.unwrap();
         let local = NodeLocal {
             version: "1.2.3".into(),

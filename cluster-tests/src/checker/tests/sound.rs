@@ -1,13 +1,16 @@
 //! A history in which all is as it should be: chains, a join, a gate, a kill, an edit, a
 //! pause, a deletion, a run by hand.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::history::{
-    Attempt, Audit, Boot, History, Life, Present, Row, Run, Triggered, Version, Written,
+    Attempt, Audit, Boot, History, Life, Present, Register, Replica, Row, Run, Triggered, Version,
+    Written,
 };
 use crate::moment::Moment;
 use crate::nominal::Schedule;
+use crate::register::{Asked, Op, State, Told};
 use crate::witness::Mark;
 use crate::workload::Definition;
 
@@ -83,6 +86,7 @@ impl Builder {
             fence: self.fence,
             nominal: nominal.map(at),
             trigger: Some(trigger.into()),
+            node: Some("node-a".into()),
             generation: version.definition.generation,
             end,
             at: at(ms),
@@ -93,6 +97,7 @@ impl Builder {
         }
         let attempt = Attempt {
             attempt: 1,
+            node: "node-a".into(),
             fence: self.fence,
             assigned_at: at(ms),
             finished_at: Some(at(end)),
@@ -191,8 +196,25 @@ impl Builder {
             }
         }
         self.history.marks.sort_by_key(|mark| mark.at);
+        self.history.members = BTreeMap::from([("node-a".into(), 0)]);
+        let parts = BTreeMap::from([("jobs".to_string(), "beat v3, gated v2".to_string())]);
+        let replica = |node| Replica { node, applied: 900, parts: parts.clone() };
+        self.history.replicas = (0..3).map(replica).collect();
+        self.history.register = Some(register());
         self.history
     }
+}
+
+/// A write, and a read of it.
+fn register() -> Register {
+    let op = |asked, told, sent| {
+        let node = "http://127.0.0.1:8000".to_string();
+        Op { client: 0, node, asked, sent, answered: sent + 5, told }
+    };
+    let held = State { version: 2, value: 7 };
+    let ops =
+        vec![op(Asked::Write(7), Told::Written(2), 10), op(Asked::Read, Told::Holds(held), 20)];
+    Register { initial: State { version: 1, value: 0 }, ops }
 }
 
 /// The sound history.
