@@ -46,6 +46,7 @@ mod proposer;
 mod recovery;
 mod roll;
 mod rpc;
+mod runtime;
 mod snapshot;
 mod start;
 mod state_machine;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::machine::Op;
 use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
@@ -56,7 +56,8 @@ pub(super) async fn carry_out(
         let error = Some("stopped before it began".to_string());
         outcome = outcome.map(|outcome| Outcome { ended: Ended::Cancelled, error, ..outcome });
     }
-    let end = End { output, ..end_of(outcome, started.at(), *stop.borrow()) };
+    let finished_at = parts.clock.now();
+    let end = End { output, ..end_of(outcome, started.at(), finished_at, *stop.borrow()) };
     tracing::debug!(run = %held.run, attempt = held.attempt, status = end.status.as_str(), "ended");
     let op =
         Op::Ended { run: held.run, attempt: held.attempt, fence: held.fence, end: Box::new(end) };
@@ -89,7 +90,8 @@ impl Started {
 }
 
 /// Lets the attempt begin while the lease holds and nobody wants it stopped.
-struct Gate {
+pub struct Gate {
+    clock: Arc<dyn Clock>,
     lease: Lease,
     stop: watch::Receiver<StopFor>,
     started: Arc<Started>,
@@ -103,13 +105,9 @@ impl runner::Start for Gate {
     }
 
     fn begun(self, _process: Option<u32>) {
-        self.started.micros.store(now_micros(), Ordering::Release);
+        self.started.micros.store(self.clock.now().micros(), Ordering::Release);
         self.started.known.notify_one();
     }
-}
-
-fn now_micros() -> i64 {
-    clock::now().micros()
 }
 
 async fn run(
@@ -122,8 +120,9 @@ async fn run(
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);
     let (lease, started_here) = (parts.lease.clone(), started.clone());
-    let gate = Gate { lease, stop: stop.clone(), started: started_here };
-    let attempt = runner::run(spec, cancelled, send, gate, now_micros, &parts.runners);
+    let (clock, stopped) = (parts.clock.clone(), stop.clone());
+    let gate = Gate { clock, lease, stop: stopped, started: started_here };
+    let attempt = parts.work.carry_out(spec, cancelled, send, gate);
     let beside = async {
         tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
         std::future::pending().await
@@ -203,8 +202,12 @@ fn lost(why: &str) -> (RunStatus, Option<String>) {
     (RunStatus::Lost, Some(why.to_string()))
 }
 
-fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor) -> End {
-    let finished_at = clock::now();
+fn end_of(
+    outcome: Option<Outcome>,
+    started_at: Option<Timestamp>,
+    finished_at: Timestamp,
+    stop: StopFor,
+) -> End {
     let Some(outcome) = outcome else {
         return End {
             status: RunStatus::Failed,
