@@ -29,6 +29,6 @@ bench: ## What a node does in a second; PART="writes fires" for some of it
 schemathesis: ## Requests made from the OpenAPI document, against a running node
 	ci/schemathesis.sh
 
-soak: ## Load and faults on real processes; ARGS="--minutes 60 --kills 40"
+soak: ## Load and faults on real processes; ARGS="--minutes 60 --nemesis mix --seed 1"
 	cargo build --release
 	cargo run --release -p cluster-tests --bin soak -- $(ARGS)

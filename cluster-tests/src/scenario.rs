@@ -1,13 +1,14 @@
 //! A whole run: start, workload and faults, quiet, observation, judgement.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::checker::{self, Violation};
 use crate::figures::Figures;
 use crate::harness::client::Error;
-use crate::harness::cluster::Shape;
+use crate::harness::cluster::{Join, Shape};
 use crate::harness::{Cluster, Place, Receiver, Sandbox};
 use crate::history::{History, Register};
 use crate::moment::Moment;
@@ -76,6 +77,7 @@ impl Scenario {
         Shape {
             nodes: self.nodes,
             spares: usize::from(any(|kind| *kind == Kind::Churn)),
+            join: Join::List,
             place: if lab { Place::Lab } else { Place::Loopback },
             slots: SLOTS,
             shim: any(|kind| kind.needs_shim()),
@@ -105,7 +107,8 @@ impl Scenario {
         let begin = Moment::now();
         let members = Members::watch(cluster.clone());
         let faults = tokio::spawn(nemesis::run(cluster.clone(), plan, begin, self.talk));
-        let register = tokio::spawn(self.clone().register(cluster.clone(), begin));
+        let register = self.clone().register(cluster.clone(), sandbox.path().to_owned(), begin);
+        let register = tokio::spawn(register);
         let done = self.work(&record, begin).await;
         faults.await.expect("nodes come back");
         let register = register.await.expect("clients of the register end")?;
@@ -131,12 +134,20 @@ impl Scenario {
     }
 
     /// Clients write and read the register all the while.
-    async fn register(self, cluster: Cluster, begin: Moment) -> Result<Option<Register>, Error> {
+    async fn register(
+        self,
+        cluster: Cluster,
+        folder: PathBuf,
+        begin: Moment,
+    ) -> Result<Option<Register>, Error> {
         if self.clients == 0 {
             return Ok(None);
         }
         let until = self.end(begin);
         let (ops, initial) = register::operate(&cluster, self.clients, self.seed, until).await?;
+        let told: Vec<String> = ops.iter().map(|op| format!("{op:?}")).collect();
+        let file = folder.join("register");
+        fs::write(file, told.join("\n")).expect("the sandbox can be written");
         Ok(Some(Register { initial, ops }))
     }
 

@@ -85,20 +85,39 @@ pub(super) fn open_entry(record: Bytes) -> Result<Entry, Error> {
     Ok(Entry { log_id: log_id_in(log_id), payload })
 }
 
-/// Encodes a checkpoint's head. `installed`: it came from a leader.
-pub(super) fn seal_head(meta: &SnapshotMeta, installed: bool) -> Bytes {
-    wire::seal(&proto::CheckpointMeta {
+/// What stands before the machine in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub meta: SnapshotMeta,
+    /// It came from a leader.
+    pub installed: bool,
+    /// Where this node keeps the history that goes with it.
+    pub generation: u32,
+}
+
+/// Encodes a checkpoint's head.
+pub(super) fn seal_head(head: &Head) -> Bytes {
+    wire::seal(&head_out(head))
+}
+
+/// Decodes a checkpoint's head.
+pub(super) fn open_head(record: Bytes) -> Result<Head, Error> {
+    head_in(wire::open(record)?)
+}
+
+pub(super) fn head_out(head: &Head) -> proto::CheckpointMeta {
+    let Head { meta, installed, generation } = head;
+    proto::CheckpointMeta {
         last_applied: meta.last_log_id.as_ref().map(log_id_out),
         membership_at: meta.last_membership.log_id().as_ref().map(log_id_out),
         membership: Some(membership_out(meta.last_membership.membership())),
         snapshot_id: meta.snapshot_id.clone(),
-        installed,
-    })
+        installed: *installed,
+        history_generation: *generation,
+    }
 }
 
-/// Decodes a checkpoint's head, and whether it came from a leader.
-pub(super) fn open_head(record: Bytes) -> Result<(SnapshotMeta, bool), Error> {
-    let head: proto::CheckpointMeta = wire::open(record)?;
+pub(super) fn head_in(head: proto::CheckpointMeta) -> Result<Head, Error> {
     let membership = head.membership.ok_or(Error::Missing("membership"))?;
     let at = head.membership_at.as_ref().map(log_id_in);
     let meta = SnapshotMeta {
@@ -106,5 +125,5 @@ pub(super) fn open_head(record: Bytes) -> Result<(SnapshotMeta, bool), Error> {
         last_membership: StoredMembership::new(at, membership_in(membership)),
         snapshot_id: head.snapshot_id,
     };
-    Ok((meta, head.installed))
+    Ok(Head { meta, installed: head.installed, generation: head.history_generation })
 }

@@ -20,6 +20,7 @@ use super::rpc::Peers;
 use super::state_machine::Published;
 use super::status::{Role, Status};
 use super::stop::Tasks;
+use super::transfer::Transfers;
 use super::types::{NodeId, Raft};
 use crate::clock::Clock;
 use crate::machine::{Event, State};
@@ -40,6 +41,7 @@ pub(super) struct Running {
     pub roll: Roll,
     pub published: Arc<Published>,
     pub history: History,
+    pub transfers: Transfers,
     pub log: LogStore,
     pub leadership: watch::Receiver<Leadership>,
     pub fatal: Fatal,

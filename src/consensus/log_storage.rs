@@ -142,6 +142,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
+        let covered = self.shared.cover.wait_for(log_id.index, &self.shared.fatal).await;
+        covered.map_err(|e| write_error(&e))?;
         self.tail().purge(log_id.index);
         {
             let mut ends = self.ends();

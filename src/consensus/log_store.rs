@@ -8,6 +8,7 @@ use openraft::{AnyError, StorageIOError};
 use tokio::sync::oneshot;
 
 use super::convert;
+use super::cover::Cover;
 use super::tail::Tail;
 use super::types::{Entry, LogId, StorageError, Vote};
 use crate::storage::{self, Done, Fatal, Log, LogWriter, Mark, Write, off_thread};
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     /// Bytes of records appended since the start.
     pub(super) appended: AtomicU64,
     pub(super) ends: Mutex<Ends>,
+    pub(super) cover: Cover,
     pub(super) fatal: Fatal,
 }
 
@@ -39,8 +41,8 @@ pub(super) struct LogStore {
 }
 
 impl LogStore {
-    /// Opens the log and checks its two ends.
-    pub fn open(log: Log, fatal: Fatal) -> Result<Self, storage::Error> {
+    /// Opens the log and checks its two ends. It is purged only as far as `cover` reaches.
+    pub fn open(log: Log, cover: Cover, fatal: Fatal) -> Result<Self, storage::Error> {
         let mark = |mark, what| {
             let record = log.mark(mark)?;
             record.map(convert::open_log_id).transpose().map_err(|e| damaged(what, e))
@@ -66,7 +68,7 @@ impl LogStore {
         let durable = AtomicU64::new(last.map_or(0, |id| id.index + 1));
         let ends = Mutex::new(Ends { purged, last, committed, vote });
         let (tail, appended) = Default::default();
-        let shared = Shared { log, writer, tail, durable, appended, ends, fatal };
+        let shared = Shared { log, writer, tail, durable, appended, ends, cover, fatal };
         Ok(Self { shared: Arc::new(shared) })
     }
 

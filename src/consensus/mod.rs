@@ -10,14 +10,16 @@
 //! propose ─> queue ─┘                                                  │
 //!    answers, in order <── state_machine: machine::apply <── committed ┘
 //!                             │ state, events, history rows
-//!                             └─ checkpointer: clone, write, publish, purge the log
+//!                             ├─ checkpointer: clone, write, publish, purge the log
+//!                             └─ transfer: a checkpoint and its history, from or to a node
 //! ```
 //!
 //! Invariants:
 //! - Nothing but the proposer writes to the log: one entry costs one flush (ADR 0004).
 //! - An answer means durable on a quorum and applied here. An error says whether the command may
 //!   still have been applied ([`SubmitError::ambiguous`]).
-//! - The machine's state is a checkpoint plus the log after it (ADR 0005).
+//! - The machine's state is a checkpoint plus the log after it (ADR 0005), and the log is purged
+//!   only as far as a durable checkpoint covers it (ADR 0011).
 //! - A command that can't be decoded, or a panic in `apply`, stops the node.
 //!
 //! To add a member-to-member message: the message in `proto/`, its client in `network`, its
@@ -29,6 +31,7 @@ mod barrier;
 mod checkpointer;
 mod contact;
 mod convert;
+mod cover;
 mod events;
 mod form;
 mod forward;
@@ -54,6 +57,7 @@ mod status;
 mod stop;
 mod submit;
 mod tail;
+mod transfer;
 mod transport;
 mod types;
 

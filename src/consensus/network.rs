@@ -12,9 +12,13 @@ use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::rpc::{self, CallError, Lane, Peers};
+use super::transfer::Outgoing;
 use super::types::{Node, NodeId, Snapshot, TypeConfig, Vote};
+use crate::storage;
 
 type RpcResult<T> = Result<T, RPCError<NodeId, Node, RaftError<NodeId>>>;
 
@@ -22,6 +26,10 @@ type RpcResult<T> = Result<T, RPCError<NodeId, Node, RaftError<NodeId>>>;
 const VOTE_DEADLINE: Duration = Duration::from_millis(500);
 /// The library gives up an append by itself, sooner.
 const APPEND_DEADLINE: Duration = Duration::from_secs(2);
+/// A whole checkpoint with its history, on its way.
+const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+/// Parts of a checkpoint, of up to 1 MiB each, that are read before they can be sent.
+const PARTS_AHEAD: usize = 2;
 /// Pause after a node could not be reached.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -95,16 +103,58 @@ impl RaftNetwork<TypeConfig> for Peer {
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<NodeId>, StreamingError<TypeConfig, Fatal<NodeId>>> {
-        let text = io::Error::other("checkpoints are not sent yet");
-        Err(StreamingError::Unreachable(Unreachable::new(&text)))
+        tokio::select! {
+            sent = self.install(vote, snapshot) => sent,
+            closed = cancel => Err(StreamingError::Closed(closed)),
+        }
     }
 
     fn backoff(&self) -> Backoff {
         Backoff::new(std::iter::repeat(BACKOFF))
+    }
+}
+
+impl Peer {
+    /// Sends a checkpoint. What is read is bounded by what the other end takes.
+    async fn install(
+        &self,
+        vote: Vote,
+        snapshot: Snapshot,
+    ) -> Result<SnapshotResponse<NodeId>, StreamingError<TypeConfig, Fatal<NodeId>>> {
+        let failed = |error: &dyn std::fmt::Display| {
+            let error = io::Error::other(error.to_string());
+            StreamingError::Unreachable(Unreachable::new(&error))
+        };
+        let began = tokio::time::Instant::now();
+        let mut outgoing = Outgoing::new(&vote, snapshot).map_err(|e| failed(&e))?;
+        let (parts, receiver) = mpsc::channel(PARTS_AHEAD);
+        let read = async move {
+            while let Some(part) = outgoing.next().await? {
+                // The call is over, which says why.
+                if parts.send(part).await.is_err() {
+                    break;
+                }
+            }
+            Ok::<(), storage::Error>(())
+        };
+        let parts = ReceiverStream::new(receiver);
+        let call = self.peers.send(
+            self.target,
+            INSTALL_DEADLINE,
+            parts,
+            |mut client, request| async move { client.install(request).await },
+        );
+        let (read, reply) = tokio::join!(read, call);
+        read.map_err(|e| failed(&e))?;
+        let reply = reply.map_err(|e| failed(&e))?;
+        let vote = rpc::vote_in(reply.vote).map_err(|e| failed(&e))?;
+        let took_ms = began.elapsed().as_millis() as u64;
+        tracing::info!(node = self.target, took_ms, "a checkpoint was sent");
+        Ok(SnapshotResponse { vote })
     }
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use super::cover::Cover;
 use super::handle::Handle;
 use super::log_store::LogStore;
 use super::options::Options;
 use super::recovery::{self, RecoveryError};
 use super::start;
+use super::transfer::Transfers;
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, History, Identities, Identity, Kv,
-    Log, Profile, SledKv,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, History, Identities,
+    Identity, Kv, Log, Profile, SledKv,
 };
 
 /// Why a node can't be opened.
@@ -42,8 +44,9 @@ pub(super) struct Opened {
     pub identities: Identities,
     pub log: LogStore,
     pub history: History,
-    pub checkpoints: Arc<Checkpoints>,
+    pub transfers: Transfers,
     pub recovered: recovery::Recovered,
+    pub cover: Cover,
     pub fatal: Fatal,
 }
 
@@ -69,10 +72,11 @@ pub async fn open(options: Options) -> Result<Handle, OpenError> {
 async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     let fatal = Fatal::default();
     if let Some(disk) = &options.in_memory {
-        let (log, state) = (Arc::clone(&disk.log), Arc::clone(&disk.state));
-        let checkpoints = Arc::clone(&disk.checkpoints);
+        let generations = Arc::clone(&disk.generations);
+        let transfers = Transfers::new(Arc::clone(&disk.checkpoints), generations);
+        let log = Arc::clone(&disk.log);
         let identities = Identities::in_memory(Arc::clone(&disk.identity));
-        let opened = assemble(identities, log, state, checkpoints, fatal).await;
+        let opened = assemble(identities, log, transfers, fatal).await;
         return opened.map_err(consensus);
     }
     let new = Identity::generate(options.now_ms)?;
@@ -81,13 +85,14 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
         storage::Error::Damaged { .. } => OpenError::Directory(directory.damaged(error)),
         other => OpenError::Storage(other),
     };
-    let kv = |name, profile| SledKv::open(&directory.join(name), profile, directory.lock());
-    let log: Arc<dyn Kv> = Arc::new(kv("log", Profile::Log).map_err(damaged)?);
-    let state: Arc<dyn Kv> = Arc::new(kv("state", Profile::State).map_err(damaged)?);
-    let checkpoints = Arc::new(Checkpoints::open(&directory.join("checkpoints"))?);
+    let log = SledKv::open(&directory.join("log"), Profile::Log, directory.lock());
+    let log = log.map_err(damaged)?;
+    let checkpoints = Checkpoints::open(&directory.join("checkpoints"))?;
+    let generations = Generations::on_disk(&directory.join(""), directory.lock())?;
+    let transfers = Transfers::new(Arc::new(checkpoints), Arc::new(generations));
     let identity = directory.identity().clone();
     let identities = Identities::in_directory(directory.identity_file(), identity);
-    let opened = assemble(identities, log, state, checkpoints, fatal).await;
+    let opened = assemble(identities, Arc::new(log), transfers, fatal).await;
     opened.map_err(|error| match error {
         RecoveryError::Storage(error) => damaged(error),
         other => OpenError::Directory(directory.damaged(other)),
@@ -97,14 +102,15 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
 async fn assemble(
     identities: Identities,
     log: Arc<dyn Kv>,
-    state: Arc<dyn Kv>,
-    checkpoints: Arc<Checkpoints>,
+    transfers: Transfers,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
-    let log = LogStore::open(Log::new(log), fatal.clone())?;
-    let history = History::open(state, fatal.clone())?;
-    let recovered = recovery::recover(&checkpoints, &log, &history).await?;
-    Ok(Opened { identities, log, history, checkpoints, recovered, fatal })
+    let cover = Cover::upto(0);
+    let log = LogStore::open(Log::new(log), cover.clone(), fatal.clone())?;
+    let (checkpoints, generations) = (transfers.checkpoints(), transfers.generations());
+    let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone());
+    let (recovered, history) = recovered.await?;
+    Ok(Opened { identities, log, history, transfers, recovered, cover, fatal })
 }
 
 pub(super) fn consensus(error: impl std::fmt::Display) -> OpenError {

@@ -4,11 +4,12 @@
 //! losing data without a word: a log, a history or a checkpoint that is shorter than the others
 //! say it was.
 
+use super::convert::Head;
 use super::log_store::LogStore;
 use super::snapshot;
 use super::types::SnapshotMeta;
 use crate::machine::State;
-use crate::storage::{self, Checkpoints, History, Source, off_thread};
+use crate::storage::{self, Checkpoints, Fatal, Generations, History, Source, off_thread};
 
 /// The machine at the index of a checkpoint.
 #[derive(Default)]
@@ -16,6 +17,7 @@ pub(super) struct Recovered {
     pub meta: SnapshotMeta,
     pub state: State,
     installed: bool,
+    generation: u32,
     source: Option<Source>,
 }
 
@@ -52,21 +54,23 @@ pub(super) enum RecoveryError {
 }
 
 /// Reads one checkpoint off the async threads.
-pub(super) async fn read(source: Source) -> Result<Recovered, storage::Error> {
+async fn read(source: Source) -> Result<Recovered, storage::Error> {
     let blocks = matches!(source, Source::File(_));
     let work = move || {
-        let (meta, installed, state) = snapshot::read(&source)?;
-        Ok(Recovered { meta, state, installed, source: Some(source) })
+        let (Head { meta, installed, generation }, state) = snapshot::read(&source)?;
+        Ok(Recovered { meta, state, installed, generation, source: Some(source) })
     };
     off_thread(blocks, "read a checkpoint", work).await
 }
 
-/// Chooses where to begin, or refuses.
+/// Chooses where to begin, and opens the history that goes with it; or refuses. What nothing
+/// refers to is removed only when everything else was found to be in order.
 pub(super) async fn recover(
     checkpoints: &Checkpoints,
     log: &LogStore,
-    history: &History,
-) -> Result<Recovered, RecoveryError> {
+    generations: &Generations,
+    fatal: Fatal,
+) -> Result<(Recovered, History), RecoveryError> {
     let mut damaged = Vec::new();
     let mut chosen = None;
     for (name, source) in checkpoints.list()? {
@@ -82,22 +86,15 @@ pub(super) async fn recover(
     let text = if texts.is_empty() { "there is none".to_owned() } else { texts.join("; ") };
     let recovered = chosen.unwrap_or_default();
     check_reach(&recovered, log, text)?;
-    if recovered.installed {
-        // A checkpoint from a leader may lie beyond the log and the history: they were cut off
-        // when it was installed, and a crash came between.
-        if let Some(index) = recovered.index()
-            && history.durable_index() < Some(index)
-        {
-            history.jump_to(index).await?;
-        }
-    } else {
-        check_ends(&recovered, log, history)?;
-    }
+    let history = History::open(generations.open(recovered.generation)?, fatal)?;
+    check_ends(&recovered, log, &history)?;
     for (name, reason) in damaged {
         tracing::warn!(%name, %reason, "a damaged checkpoint is set aside; the log replaces it");
         checkpoints.set_aside(&name)?;
     }
-    Ok(recovered)
+    checkpoints.sweep()?;
+    generations.sweep(recovered.generation)?;
+    Ok((recovered, history))
 }
 
 /// The log must go on where the checkpoint ends.
@@ -116,7 +113,8 @@ fn check_reach(
     }
 }
 
-/// Log and history must reach as far as what was built on them.
+/// Log and history must reach as far as what was built on them. A checkpoint from a leader is
+/// built on neither: it came with its history, and the log goes on after it.
 fn check_ends(
     recovered: &Recovered,
     log: &LogStore,
@@ -125,6 +123,7 @@ fn check_ends(
     let checkpoint = recovered.index();
     let history = history.durable_index();
     let end = log.last().map(|id| id.index);
+    let end = if recovered.installed { end.max(checkpoint) } else { end };
     for (what, index) in [("checkpoint", checkpoint), ("history", history)] {
         if let Some(index) = index
             && end < Some(index)

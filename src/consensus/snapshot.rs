@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use openraft::{AnyError, RaftSnapshotBuilder, StorageIOError};
 
-use super::convert;
+use super::convert::{self, Head};
 use super::state_machine::Published;
+use super::transfer::Carried;
 use super::types::{LogId, Snapshot, SnapshotMeta, StorageError, StoredMembership, TypeConfig};
 use crate::machine::State;
 use crate::storage::{self, Checkpoints, History, Source, off_thread};
@@ -16,13 +17,11 @@ pub(super) struct SnapshotBuilder {
     pub last_applied: Option<LogId>,
     pub membership: StoredMembership,
     pub state: State,
+    /// Where its history is.
+    pub generation: u32,
     pub published: Arc<Published>,
     pub history: History,
     pub checkpoints: Arc<Checkpoints>,
-    /// It came from a leader.
-    pub installed: bool,
-    /// Its name, when a leader gave it one.
-    pub snapshot_id: Option<String>,
 }
 
 impl SnapshotBuilder {
@@ -36,18 +35,21 @@ impl SnapshotBuilder {
         let meta = SnapshotMeta {
             last_log_id: self.last_applied,
             last_membership: self.membership.clone(),
-            snapshot_id: self.snapshot_id.clone().unwrap_or_else(|| name.clone()),
+            snapshot_id: name.clone(),
         };
-        let head = convert::seal_head(&meta, self.installed);
+        let head = Head { meta, installed: false, generation: self.generation };
+        let sealed = convert::seal_head(&head);
         let (state, checkpoints) = (self.state.clone(), Arc::clone(&self.checkpoints));
         let publish = move || {
-            checkpoints.publish(&name, &head, |mut out| {
+            checkpoints.publish(&name, &sealed, |mut out| {
                 rmp_serde::encode::write_named(&mut out, &state).map_err(io::Error::other)
             })
         };
         let source = off_thread(self.checkpoints.blocks(), "write a checkpoint", publish).await?;
-        *self.published.checkpoint() = Some((meta.clone(), source.clone()));
-        Ok(Snapshot { meta, snapshot: Box::new(source) })
+        // One from a leader may have come meanwhile: then that one is the newest.
+        let (meta, checkpoint) = self.published.offer(head.meta, source);
+        let own = Carried::Own { checkpoint, history: self.history.clone() };
+        Ok(Snapshot { meta, snapshot: Box::new(own) })
     }
 }
 
@@ -60,7 +62,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 }
 
 /// The file name of a checkpoint: it sorts by index.
-fn name(last_applied: Option<LogId>) -> String {
+pub(super) fn name(last_applied: Option<LogId>) -> String {
     let (index, term, node) =
         last_applied.map_or((0, 0, 0), |id| (id.index, id.leader_id.term, id.leader_id.node_id));
     format!("{index:020}-{term}-{node}")
@@ -72,10 +74,10 @@ pub(super) fn index_in(name: &str) -> Option<u64> {
 }
 
 /// Reads a checkpoint whole.
-pub(super) fn read(source: &Source) -> Result<(SnapshotMeta, bool, State), storage::Error> {
+pub(super) fn read(source: &Source) -> Result<(Head, State), storage::Error> {
     source.read(|head, body| {
-        let (meta, installed) = convert::open_head(head.clone()).map_err(|e| e.to_string())?;
+        let head = convert::open_head(head.clone()).map_err(|e| e.to_string())?;
         let state = rmp_serde::from_read(body).map_err(|e| e.to_string())?;
-        Ok((meta, installed, state))
+        Ok((head, state))
     })
 }

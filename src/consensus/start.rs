@@ -40,14 +40,15 @@ const ELECT_AFTER: Duration = Duration::from_millis(100);
 const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identities, log, history, checkpoints, recovered, fatal } = opened;
+    let Opened { identities, log, history, transfers, recovered, cover, fatal } = opened;
     let identity = identities.get();
     let node_id = identity.node_id;
     let (listener, addr) = listen(options.reach.as_ref()).await?;
     let local = Arc::new(Local::new(identities, addr));
     let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
+    let checkpoints = transfers.checkpoints();
     let machine =
-        StateMachine::new(recovered, history.clone(), Arc::clone(&checkpoints), fatal.clone());
+        StateMachine::new(recovered, history.clone(), transfers.clone(), cover, fatal.clone());
     let published = machine.published();
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
@@ -99,6 +100,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         roll,
         published,
         history,
+        transfers,
         log,
         leadership,
         fatal,

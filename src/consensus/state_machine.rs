@@ -8,15 +8,17 @@ use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, StorageIOError};
 use tokio::sync::watch;
 
+use super::cover::Cover;
 use super::events::Events;
-use super::recovery::{self, Recovered};
+use super::recovery::Recovered;
 use super::snapshot::SnapshotBuilder;
+use super::transfer::{self, Carried, Received, Transfers};
 use super::types::{
     Answers, Entry, LogId, Node, NodeId, Payload, Snapshot, SnapshotMeta, StorageError,
     StoredMembership, TypeConfig,
 };
 use crate::machine::{self, Output, State};
-use crate::storage::{self, Checkpoints, Fatal, History, Source};
+use crate::storage::{self, Checkpoints, Fatal, History, Source, off_thread};
 
 /// What readers see of the machine; shared by all handles of a node.
 pub(super) struct Published {
@@ -28,16 +30,32 @@ pub(super) struct Published {
     pub events: Events,
     /// The newest checkpoint.
     checkpoint: Mutex<Option<(SnapshotMeta, Source)>>,
+    /// How far checkpoints let the log be forgotten.
+    cover: Cover,
 }
 
 impl Published {
-    fn new(recovered: &Recovered) -> Self {
+    fn new(recovered: &Recovered, cover: Cover) -> Self {
         let index = recovered.meta.last_log_id.map(|id| id.index);
+        cover.reach(index.unwrap_or_default());
         Self {
             state: ArcSwap::from_pointee(recovered.state.clone()),
             applied: watch::Sender::new(index.unwrap_or_default()),
             events: Events::starting_at(index),
             checkpoint: Mutex::new(recovered.checkpoint()),
+            cover,
+        }
+    }
+
+    /// Offers a checkpoint that is durable; returns the newest there is.
+    pub fn offer(&self, meta: SnapshotMeta, source: Source) -> (SnapshotMeta, Source) {
+        self.cover.reach(meta.last_log_id.map_or(0, |id| id.index));
+        let mut newest = self.checkpoint();
+        match &*newest {
+            Some((held, kept)) if held.last_log_id > meta.last_log_id => {
+                (held.clone(), kept.clone())
+            }
+            _ => newest.insert((meta, source)).clone(),
         }
     }
 
@@ -62,8 +80,9 @@ pub(super) struct StateMachine {
     membership: StoredMembership,
     state: State,
     published: Arc<Published>,
-    history: History,
+    pub history: History,
     checkpoints: Arc<Checkpoints>,
+    transfers: Transfers,
     fatal: Fatal,
 }
 
@@ -72,14 +91,16 @@ impl StateMachine {
     pub fn new(
         recovered: Recovered,
         history: History,
-        checkpoints: Arc<Checkpoints>,
+        transfers: Transfers,
+        cover: Cover,
         fatal: Fatal,
     ) -> Self {
-        let published = Arc::new(Published::new(&recovered));
+        let published = Arc::new(Published::new(&recovered, cover));
+        let checkpoints = transfers.checkpoints();
         let SnapshotMeta { last_log_id: last_applied, last_membership: membership, .. } =
             recovered.meta;
         let state = recovered.state;
-        Self { last_applied, membership, state, published, history, checkpoints, fatal }
+        Self { last_applied, membership, state, published, history, checkpoints, transfers, fatal }
     }
 
     /// What readers see.
@@ -120,6 +141,29 @@ impl StateMachine {
             machine::apply_entry(state, index, payload.batch.commands(), output)
         });
         catch_unwind(all).map(Answers).map_err(|_| ApplyError::Panicked)
+    }
+
+    /// Takes what was received in place of everything there was. A crash leaves the old or the
+    /// new: what decides is whether the checkpoint, which names the history, is there.
+    async fn install(&mut self, meta: &SnapshotMeta, with: Carried) -> Result<(), transfer::Error> {
+        let received = transfer::received(meta, with, &self.transfers).await?;
+        let Received { checkpoint, state, generation } = received;
+        generation.keep();
+        let checkpoints = Arc::clone(&self.checkpoints);
+        let reveal = move || checkpoints.reveal(checkpoint);
+        let source = off_thread(self.checkpoints.blocks(), "publish a checkpoint", reveal).await?;
+        // From here on the log may be purged, and a restart begins with the new checkpoint.
+        self.published.offer(meta.clone(), source);
+        let old = self.history.switch_to(generation).await?;
+        // It is removed once its last reader is through.
+        old.give_up();
+        drop(old);
+        self.last_applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        self.state = state;
+        self.publish();
+        self.published.events.restart_at(meta.last_log_id.map_or(0, |id| id.index));
+        Ok(())
     }
 
     /// Ends the node over an entry it can't apply.
@@ -166,51 +210,38 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             last_applied: self.last_applied,
             membership: self.membership.clone(),
             state: self.state.clone(),
+            generation: self.history.generation().number(),
             published: Arc::clone(&self.published),
             history: self.history.clone(),
             checkpoints: Arc::clone(&self.checkpoints),
-            installed: false,
-            snapshot_id: None,
         }
     }
 
-    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Source>, StorageError> {
-        Ok(Box::new(Source::Memory(Arc::default())))
+    /// Only the library's own transfer asks for it, which is not used: `transfer` is ours.
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Carried>, StorageError> {
+        let (checkpoint, history) = (Source::Memory(Arc::default()), self.history.clone());
+        Ok(Box::new(Carried::Own { checkpoint, history }))
     }
 
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta,
-        snapshot: Box<Source>,
+        snapshot: Box<Carried>,
     ) -> Result<(), StorageError> {
-        let failed = |e: storage::Error| {
+        let installed = self.install(meta, *snapshot).await;
+        installed.map_err(|e| {
+            // The log waits for this checkpoint, so nothing goes on without it.
+            self.fatal.raise(format!("installing a checkpoint: {e}"));
             let signature = Some(meta.signature());
-            StorageError::from(StorageIOError::read_snapshot(signature, AnyError::new(&e)))
-        };
-        let read = recovery::read(*snapshot).await.map_err(failed)?;
-        let mut builder = self.get_snapshot_builder().await;
-        builder.last_applied = meta.last_log_id;
-        builder.membership = meta.last_membership.clone();
-        builder.state = read.state.clone();
-        builder.snapshot_id = Some(meta.snapshot_id.clone());
-        builder.installed = true;
-        // The checkpoint first: a crash before the jump is mended when it is recovered from.
-        builder.build().await.map_err(failed)?;
-        if let Some(log_id) = meta.last_log_id {
-            self.history.jump_to(log_id.index).await.map_err(failed)?;
-        }
-        self.last_applied = meta.last_log_id;
-        self.membership = meta.last_membership.clone();
-        self.state = read.state;
-        self.publish();
-        if let Some(log_id) = meta.last_log_id {
-            self.published.events.restart_at(log_id.index);
-        }
-        Ok(())
+            StorageIOError::read_snapshot(signature, AnyError::new(&e)).into()
+        })
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
         let current = self.published.checkpoint().clone();
-        Ok(current.map(|(meta, source)| Snapshot { meta, snapshot: Box::new(source) }))
+        Ok(current.map(|(meta, checkpoint)| {
+            let own = Carried::Own { checkpoint, history: self.history.clone() };
+            Snapshot { meta, snapshot: Box::new(own) }
+        }))
     }
 }

@@ -71,7 +71,7 @@ openraft::declare_raft_types!(
         NodeId = NodeId,
         Node = Node,
         Entry = openraft::Entry<TypeConfig>,
-        SnapshotData = crate::storage::Source,
+        SnapshotData = super::transfer::Carried,
         AsyncRuntime = Runtime,
 );
 

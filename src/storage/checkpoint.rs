@@ -4,85 +4,23 @@
 //! sorts by the index it stands for. The newest two are kept: should the newest turn out to be
 //! damaged, the other one and the log still rebuild everything.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-
-use super::Error;
-use super::frames::{FrameReader, FrameWriter};
+use super::draft::Draft;
+use super::frames::FrameWriter;
 use super::sled::sync_directory;
+use super::{Error, Source};
 
 /// Checkpoints kept.
 const KEPT: usize = 2;
 const SUFFIX: &str = ".checkpoint";
-/// The head is small; more than this is damage.
-const HEAD_BYTES_MAX: u32 = 1024 * 1024;
-const BUFFER_BYTES: usize = 256 * 1024;
-
-/// Where a checkpoint's bytes are.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// In a file.
-    File(PathBuf),
-    /// In memory, for tests and simulation.
-    Memory(Arc<Vec<u8>>),
-}
-
-impl Source {
-    /// Bytes it takes.
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Self::File(path) => fs::metadata(path).map(|m| m.len()).unwrap_or_default(),
-            Self::Memory(bytes) => bytes.len() as u64,
-        }
-    }
-
-    /// Reads the head, gives the rest to `body`, and checks that nothing is missing or damaged.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] when the bytes are not what was written, or `body` refused them.
-    pub fn read<T>(
-        &self,
-        body: impl FnOnce(&Bytes, &mut dyn Read) -> Result<T, String>,
-    ) -> Result<T, Error> {
-        let damaged = |reason: String| Error::Damaged { what: self.name(), reason };
-        let inner: Box<dyn Read + '_> = match self {
-            Self::File(path) => {
-                let file = File::open(path).map_err(|e| Error::file("open", path, e))?;
-                Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
-            }
-            Self::Memory(bytes) => Box::new(bytes.as_slice()),
-        };
-        let text = |e: io::Error| damaged(e.to_string());
-        let mut frames = FrameReader::begin(inner).map_err(text)?;
-        let head = read_head(&mut frames).map_err(text)?;
-        let value = body(&head, &mut frames).map_err(damaged)?;
-        frames.finish().map_err(text)?;
-        Ok(value)
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Self::File(path) => format!("checkpoint {}", path.display()),
-            Self::Memory(_) => "a checkpoint".to_owned(),
-        }
-    }
-}
-
-fn read_head(frames: &mut impl Read) -> io::Result<Bytes> {
-    let mut length = [0; 4];
-    frames.read_exact(&mut length)?;
-    let length = u32::from_be_bytes(length);
-    if length > HEAD_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "its head is too long"));
-    }
-    let mut head = vec![0; length as usize];
-    frames.read_exact(&mut head)?;
-    Ok(head.into())
-}
+/// Files that nobody has begun to rely on: one being written, and one being received.
+const UNFINISHED: &str = ".unfinished";
+const INCOMING: &str = ".incoming";
 
 enum Place {
     Directory(PathBuf),
@@ -92,6 +30,14 @@ enum Place {
 /// The checkpoints of a node.
 pub struct Checkpoints {
     place: Place,
+    /// Tells files apart that are being written at the same time.
+    drafts: AtomicU64,
+}
+
+/// A checkpoint that is whole and durable, and that nobody sees yet. Dropped, it is gone.
+pub struct Unpublished {
+    name: String,
+    draft: Draft,
 }
 
 impl Checkpoints {
@@ -101,12 +47,12 @@ impl Checkpoints {
     /// The directory can't be created.
     pub fn open(path: &Path) -> Result<Self, Error> {
         fs::create_dir_all(path).map_err(|e| Error::file("create", path, e))?;
-        Ok(Self { place: Place::Directory(path.to_owned()) })
+        Ok(Self { place: Place::Directory(path.to_owned()), drafts: AtomicU64::new(0) })
     }
 
     /// In memory.
     pub fn in_memory() -> Self {
-        Self { place: Place::Memory(Mutex::default()) }
+        Self { place: Place::Memory(Mutex::default()), drafts: AtomicU64::new(0) }
     }
 
     /// Whether calls reach a disk.
@@ -138,20 +84,75 @@ impl Checkpoints {
         head: &[u8],
         body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<Source, Error> {
+        self.reveal(self.prepare(name, head, body)?)
+    }
+
+    /// Does all of [`Checkpoints::publish`] that takes time: writes it and makes it durable.
+    ///
+    /// # Errors
+    /// Writing failed.
+    pub fn prepare(
+        &self,
+        name: &str,
+        head: &[u8],
+        body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Unpublished, Error> {
+        let mut draft = self.draft(name, UNFINISHED)?;
+        let written = write_frames(&mut draft, head, body).and_then(Draft::sync);
+        written.map_err(|e| Error::file("write", Path::new(name), e))?;
+        Ok(Unpublished { name: name.to_owned(), draft })
+    }
+
+    /// Does the rest: readers see it from now on, and older ones than the newest two are removed.
+    ///
+    /// # Errors
+    /// It can't be renamed.
+    pub fn reveal(&self, new: Unpublished) -> Result<Source, Error> {
+        let Unpublished { name, mut draft } = new;
         let source = match &self.place {
+            Place::Directory(directory) => draft.rename(directory, &format!("{name}{SUFFIX}"))?,
             Place::Memory(held) => {
-                let io = |e| Error::file("write", Path::new(name), e);
-                let bytes = write_frames(Vec::new(), head, body).map_err(io)?;
-                let source = Source::Memory(Arc::new(bytes));
+                let source = draft.finish()?;
                 let mut held = locked(held);
-                held.retain(|(other, _)| other != name);
-                held.push((name.to_owned(), source.clone()));
+                held.retain(|(other, _)| *other != name);
+                held.push((name, source.clone()));
                 source
             }
-            Place::Directory(path) => publish_file(path, name, head, body)?,
         };
         self.retire()?;
         Ok(source)
+    }
+
+    /// Room for the bytes of a checkpoint that comes from elsewhere.
+    ///
+    /// # Errors
+    /// The file can't be created.
+    pub fn receive(&self) -> Result<Draft, Error> {
+        self.draft("checkpoint", INCOMING)
+    }
+
+    fn draft(&self, name: &str, suffix: &str) -> Result<Draft, Error> {
+        match &self.place {
+            Place::Memory(_) => Ok(Draft::in_memory()),
+            Place::Directory(directory) => {
+                let number = self.drafts.fetch_add(1, Ordering::Relaxed);
+                Draft::on_disk(directory.join(format!("{name}.{number}{suffix}")))
+            }
+        }
+    }
+
+    /// Removes what was never finished before this process began.
+    ///
+    /// # Errors
+    /// A file can't be removed.
+    pub fn sweep(&self) -> Result<(), Error> {
+        let Place::Directory(directory) = &self.place else { return Ok(()) };
+        for suffix in [UNFINISHED, INCOMING] {
+            for (_, path) in files(directory, suffix)? {
+                fs::remove_file(&path).map_err(|e| Error::file("remove", &path, e))?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a damaged checkpoint out of the list, keeping its bytes.
@@ -190,35 +191,22 @@ fn locked(held: &Mutex<Vec<(String, Source)>>) -> MutexGuard<'_, Vec<(String, So
 }
 
 fn list_directory(path: &Path) -> Result<Vec<(String, Source)>, Error> {
-    let failed = |e| Error::file("list", path, e);
+    let found = files(path, SUFFIX)?;
+    Ok(found.into_iter().map(|(name, path)| (name, Source::File(path))).collect())
+}
+
+/// The files whose names end so, with what comes before.
+fn files(directory: &Path, suffix: &str) -> Result<Vec<(String, PathBuf)>, Error> {
+    let failed = |e| Error::file("list", directory, e);
     let mut found = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
+    for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name();
-        if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) {
-            found.push((name.to_owned(), Source::File(entry.path())));
+        if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(suffix)) {
+            found.push((name.to_owned(), entry.path()));
         }
     }
     Ok(found)
-}
-
-fn publish_file(
-    directory: &Path,
-    name: &str,
-    head: &[u8],
-    body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<Source, Error> {
-    let path = directory.join(format!("{name}{SUFFIX}"));
-    let unfinished = directory.join(format!("{name}.unfinished"));
-    let write = || {
-        let file = BufWriter::with_capacity(BUFFER_BYTES, File::create(&unfinished)?);
-        let file = write_frames(file, head, body)?.into_inner()?;
-        file.sync_data()?;
-        fs::rename(&unfinished, &path)
-    };
-    write().map_err(|e| Error::file("write", &path, e))?;
-    sync_directory(directory)?;
-    Ok(Source::File(path))
 }
 
 fn write_frames<W: Write>(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+use super::generation::Generation;
 use super::history_scan::{self, Scan};
 use super::kv::{Kv, Pair, Writes};
 use super::off_thread::off_thread;
@@ -21,13 +22,17 @@ const WRITE_EVERY: Duration = Duration::from_millis(250);
 const WRITE_ROWS: usize = 10_000;
 /// Above this many bytes not yet durable, the machine waits.
 const OVERLAY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// One batch. The engine's lock is held for a batch, and the log's flush waits for it.
-const BATCH_ROWS: usize = 512;
-const BATCH_BYTES: usize = 256 * 1024;
+
+/// What readers take together, so that all they see is of one generation.
+struct Live {
+    generation: Generation,
+    overlay: Overlay,
+}
 
 struct Shared {
-    kv: Arc<dyn Kv>,
-    overlay: Mutex<Overlay>,
+    live: Mutex<Live>,
+    /// Whether its Kv is on a disk.
+    blocks: bool,
     /// Held by the one write that may be under way.
     writing: Mutex<()>,
     /// Complete and durable up to this index.
@@ -43,14 +48,16 @@ pub struct History {
 }
 
 impl History {
-    /// Opens the history in a Kv.
+    /// Opens the history in a generation.
     ///
     /// # Errors
     /// The engine failed, or its mark is damaged.
-    pub fn open(kv: Arc<dyn Kv>, fatal: Fatal) -> Result<Self, Error> {
-        let durable = watch::Sender::new(rows::applied(kv.as_ref())?);
-        let (overlay, writing, wanted) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { kv, overlay, writing, durable, wanted, fatal }) })
+    pub fn open(generation: Generation, fatal: Fatal) -> Result<Self, Error> {
+        let durable = watch::Sender::new(generation.applied()?);
+        let blocks = generation.kv().blocks();
+        let live = Mutex::new(Live { generation, overlay: Overlay::default() });
+        let (writing, wanted) = Default::default();
+        Ok(Self { shared: Arc::new(Shared { live, blocks, writing, durable, wanted, fatal }) })
     }
 
     /// Records the rows of the entry at `index`; they are visible at once. Entries that the
@@ -65,7 +72,7 @@ impl History {
         for (key, value) in &new {
             rows::check(key, value.as_deref())?;
         }
-        let mut overlay = self.overlay();
+        let overlay = &mut self.shared.live().overlay;
         overlay.record(index, new.into_iter().map(|(key, value)| (key, value.map(Bytes::from))));
         if overlay.waiting() >= WRITE_ROWS || overlay.bytes() >= OVERLAY_BYTES_MAX / 4 {
             self.shared.wanted.notify_one();
@@ -84,7 +91,7 @@ impl History {
                 return Err(Error::Stopped);
             }
             durable.borrow_and_update();
-            if self.overlay().bytes() < OVERLAY_BYTES_MAX {
+            if self.waiting_bytes() < OVERLAY_BYTES_MAX {
                 return Ok(());
             }
             self.shared.wanted.notify_one();
@@ -100,12 +107,17 @@ impl History {
 
     /// Bytes of rows that are not yet durable.
     pub fn waiting_bytes(&self) -> usize {
-        self.overlay().bytes()
+        self.shared.live().overlay.bytes()
     }
 
-    /// The Kv that holds it.
-    pub fn kv(&self) -> &Arc<dyn Kv> {
-        &self.shared.kv
+    /// The Kv that holds it now.
+    pub fn kv(&self) -> Arc<dyn Kv> {
+        Arc::clone(self.shared.live().generation.kv())
+    }
+
+    /// The generation it is now.
+    pub fn generation(&self) -> Generation {
+        self.shared.live().generation.clone()
     }
 
     /// Returns once everything recorded so far is durable.
@@ -116,14 +128,14 @@ impl History {
         self.off_thread("write the history", |shared| shared.persist(true)).await
     }
 
-    /// Declares the history complete up to `index`, after a checkpoint from a leader replaced
-    /// the machine. Rows before it that this node never saw are not here.
+    /// Goes on with another generation, which is complete up to a later index. Readers see all of
+    /// the old one or all of the new one; what was not written yet is dropped, for the new one
+    /// holds it. Returns the old one.
     ///
     /// # Errors
-    /// Writing failed; [`Fatal`] is raised.
-    pub async fn jump_to(&self, index: u64) -> Result<(), Error> {
-        self.overlay().record(index, std::iter::empty());
-        self.persist().await
+    /// The engine failed, or the generation is not complete.
+    pub async fn switch_to(&self, generation: Generation) -> Result<Generation, Error> {
+        self.off_thread("switch the history", |shared| shared.switch_to(generation)).await
     }
 
     /// Writes what gathers, until `stop` turns true. Run it as a task of its own.
@@ -134,7 +146,7 @@ impl History {
                 () = tokio::time::sleep(WRITE_EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
-            if self.overlay().waiting() == 0 {
+            if self.shared.live().overlay.waiting() == 0 {
                 continue;
             }
             if self.off_thread("write the history", |shared| shared.persist(false)).await.is_err() {
@@ -148,11 +160,15 @@ impl History {
     /// # Errors
     /// The engine failed, or the row is damaged.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        if let Some(known) = self.overlay().get(key) {
-            return Ok(known);
-        }
+        let kv = {
+            let live = self.shared.live();
+            if let Some(known) = live.overlay.get(key) {
+                return Ok(known);
+            }
+            Arc::clone(live.generation.kv())
+        };
         let key = key.to_vec();
-        self.off_thread("read the history", move |shared| rows::get(shared.kv.as_ref(), &key)).await
+        self.off_thread("read the history", move |_| rows::get(kv.as_ref(), &key)).await
     }
 
     /// Rows of a range, in its order.
@@ -161,17 +177,15 @@ impl History {
     /// The engine failed, or a row is damaged.
     pub async fn scan(&self, scan: Scan) -> Result<Vec<Pair>, Error> {
         let read = move |shared: &Shared| {
-            let slice = {
+            let (slice, kv) = {
+                let live = shared.live();
                 let Scan { from, to, direction, limit } = &scan;
-                shared.overlay().slice(from, to, *direction, *limit)
+                let slice = live.overlay.slice(from, to, *direction, *limit);
+                (slice, Arc::clone(live.generation.kv()))
             };
-            history_scan::scan(scan, slice, shared.kv.as_ref())
+            history_scan::scan(scan, slice, kv.as_ref())
         };
         self.off_thread("read the history", read).await
-    }
-
-    fn overlay(&self) -> MutexGuard<'_, Overlay> {
-        self.shared.overlay()
     }
 
     async fn off_thread<T: Send + 'static>(
@@ -180,13 +194,25 @@ impl History {
         work: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = Arc::clone(&self.shared);
-        off_thread(self.shared.kv.blocks(), op, move || work(&shared)).await
+        off_thread(self.shared.blocks, op, move || work(&shared)).await
     }
 }
 
 impl Shared {
-    fn overlay(&self) -> MutexGuard<'_, Overlay> {
-        self.overlay.lock().unwrap_or_else(PoisonError::into_inner)
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn switch_to(&self, generation: Generation) -> Result<Generation, Error> {
+        let _nothing_is_written = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(index) = generation.applied()? else {
+            let what = format!("the history's generation {}", generation.number());
+            return Err(Error::Damaged { what, reason: "it is not complete".to_owned() });
+        };
+        let new = Live { generation, overlay: Overlay::default() };
+        let old = std::mem::replace(&mut *self.live(), new);
+        self.durable.send_replace(Some(index));
+        Ok(old.generation)
     }
 
     /// Writes what gathered. `always`: also the index alone, when there is no row.
@@ -195,43 +221,43 @@ impl Shared {
         if self.fatal.is_raised() {
             return Err(Error::Stopped);
         }
-        let (rows, applied) = {
-            let mut overlay = self.overlay();
+        let (rows, applied, kv) = {
+            let Live { generation, overlay } = &mut *self.live();
             let nothing = overlay.waiting() == 0;
             if overlay.applied().is_none() || (nothing && !always) {
                 return Ok(());
             }
-            (overlay.begin_writing(), overlay.applied())
+            (overlay.begin_writing(), overlay.applied(), Arc::clone(generation.kv()))
         };
         let index = applied.max(*self.durable.borrow());
         if rows.is_empty() && index == *self.durable.borrow() {
             return Ok(());
         }
-        if let Err(error) = self.write(&rows, index) {
+        if let Err(error) = write(kv.as_ref(), &rows, index) {
             self.fatal.raise(format!("writing the history: {error}"));
             return Err(error);
         }
-        self.overlay().written();
+        self.live().overlay.written();
         self.durable.send_replace(index);
         Ok(())
     }
+}
 
-    fn write(&self, rows: &Rows, index: Option<u64>) -> Result<(), Error> {
-        let mut writes = Writes::default();
-        for (key, value) in rows {
-            match value {
-                Some(value) => rows::put(&mut writes, key, value),
-                None => rows::delete(self.kv.as_ref(), &mut writes, key)?,
-            }
-            if writes.len() >= BATCH_ROWS || writes.bytes() >= BATCH_BYTES {
-                self.kv.write(std::mem::take(&mut writes))?;
-            }
+fn write(kv: &dyn Kv, rows: &Rows, index: Option<u64>) -> Result<(), Error> {
+    let mut writes = Writes::default();
+    for (key, value) in rows {
+        match value {
+            Some(value) => rows::put(&mut writes, key, value),
+            None => rows::delete(kv, &mut writes, key)?,
         }
-        // The index goes last: a crash before it re-applies entries whose rows are half here.
-        if let Some(index) = index {
-            rows::put_applied(&mut writes, index);
+        if writes.is_full() {
+            kv.write(std::mem::take(&mut writes))?;
         }
-        self.kv.write(writes)?;
-        self.kv.flush_durable()
     }
+    // The index goes last: a crash before it re-applies entries whose rows are half here.
+    if let Some(index) = index {
+        rows::put_applied(&mut writes, index);
+    }
+    kv.write(writes)?;
+    kv.flush_durable()
 }

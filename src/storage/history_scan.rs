@@ -57,7 +57,7 @@ pub(super) fn scan(scan: Scan, slice: Slice, kv: &dyn Kv) -> Result<Vec<Pair>, E
             match fresh.remove(&key) {
                 Some(Some(newer)) => found.push((key.clone(), newer)),
                 Some(None) => {}
-                None => found.push((key.clone(), value)),
+                None => found.extend(value.map(|value| (key.clone(), value))),
             }
             match direction {
                 Direction::Forward => from = [&key[..], &[0]].concat(),

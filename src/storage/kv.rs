@@ -54,6 +54,10 @@ impl Limits {
     }
 }
 
+/// One batch of many. The engine's lock is held for a batch, and the log's flush waits for it.
+const BATCH_ROWS: usize = 512;
+const BATCH_BYTES: usize = 256 * 1024;
+
 /// Changes that happen together or not at all.
 #[derive(Debug, Default)]
 pub struct Writes {
@@ -83,6 +87,11 @@ impl Writes {
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Whether it is time to write it, when more is to come that need not happen together.
+    pub fn is_full(&self) -> bool {
+        self.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
     /// Bytes of keys and values together.

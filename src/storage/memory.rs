@@ -9,7 +9,7 @@ use bytes::Bytes;
 use imbl::OrdMap;
 
 use super::kv::{Direction, Kv, Limits, Pair, Writes};
-use super::{Checkpoints, Error, Identity};
+use super::{Checkpoints, Error, Generations, Identity};
 
 #[derive(Default)]
 struct Maps {
@@ -60,7 +60,7 @@ impl MemoryKv {
 pub struct MemoryDisk {
     pub(crate) identity: Arc<Mutex<Identity>>,
     pub(crate) log: Arc<MemoryKv>,
-    pub(crate) state: Arc<MemoryKv>,
+    pub(crate) generations: Arc<Generations>,
     pub(crate) checkpoints: Arc<Checkpoints>,
 }
 
@@ -79,7 +79,7 @@ impl MemoryDisk {
         Arc::new(Self {
             identity: Arc::new(Mutex::new(identity)),
             log: Arc::new(log),
-            state: Arc::new(MemoryKv::new(Limits::STATE)),
+            generations: Arc::new(Generations::in_memory()),
             checkpoints: Arc::new(Checkpoints::in_memory()),
         })
     }
@@ -87,7 +87,7 @@ impl MemoryDisk {
     /// Loses everything that was not flushed. End the node first.
     pub fn crash(&self) {
         self.log.crash();
-        self.state.crash();
+        self.generations.in_memory_each(MemoryKv::crash);
     }
 
     /// Makes every later flush of the log fail.
@@ -97,7 +97,7 @@ impl MemoryDisk {
 
     /// Makes every later flush of the history fail.
     pub fn break_history(&self) {
-        self.state.break_flushes();
+        self.generations.in_memory_each(MemoryKv::break_flushes);
     }
 }
 

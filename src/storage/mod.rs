@@ -8,6 +8,7 @@
 //!          FORMAT   version, cluster id, node id
 //!          log/         one Kv: entries in parts, vote, purge mark   <- log_writer (one thread)
 //!          state/       one Kv: history rows, large ones in chunks   <- history (write-behind)
+//!          state.N/     the same, once it came from a leader         <- generations
 //!          checkpoints/ the machine's memory, two newest kept        <- checkpoint
 //! ```
 //!
@@ -17,6 +18,8 @@
 //! - Log writes happen in the order they were asked for, by one writer.
 //! - History is durable up to a checkpoint's index before that checkpoint is published, and the
 //!   log is purged only up to the older of the two checkpoints kept (ADR 0005).
+//! - Which history counts is said by the checkpoint that a node begins with; one that is received
+//!   lies beside it until a checkpoint names it (ADR 0011).
 //! - Damage is refused or moved aside, never deleted.
 //!
 //! To add a stored thing: give it a key prefix here, keep its values under the Kv's bound, and
@@ -24,8 +27,11 @@
 
 mod checkpoint;
 mod directory;
+mod draft;
 mod fatal;
 mod frames;
+mod generation;
+mod generations;
 mod history;
 mod history_scan;
 mod identities;
@@ -37,11 +43,15 @@ mod off_thread;
 mod overlay;
 mod rows;
 mod sled;
+mod source;
 
 pub use self::sled::{Profile, SledKv};
-pub use checkpoint::{Checkpoints, Source};
+pub use checkpoint::{Checkpoints, Unpublished};
 pub use directory::{DataDirectory, DirectoryError, Identity};
+pub use draft::Draft;
 pub use fatal::Fatal;
+pub use generation::Generation;
+pub use generations::Generations;
 pub use history::History;
 pub use history_scan::Scan;
 pub use identities::Identities;
@@ -50,6 +60,7 @@ pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
 pub use memory::{Delay, MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
+pub use source::Source;
 
 #[cfg(test)]
 mod tests;

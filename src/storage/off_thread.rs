@@ -1,4 +1,4 @@
-//! The one way from async code to calls that block on the disk.
+//! The one way from async code to what blocks on the disk.
 
 use super::Error;
 
@@ -17,4 +17,12 @@ pub async fn off_thread<T: Send + 'static>(
     }
     let joined = tokio::task::spawn_blocking(work).await;
     joined.unwrap_or_else(|panic| Err(Error::Engine { op, reason: panic.to_string() }))
+}
+
+/// Drops something whose end reaches a disk.
+pub(super) fn drop_off_thread(blocks: bool, value: impl Send + 'static) {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) if blocks => drop(runtime.spawn_blocking(move || drop(value))),
+        _ => drop(value),
+    }
 }

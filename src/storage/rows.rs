@@ -3,6 +3,8 @@
 //! `h` + key -> 0 + value, or 1 + length (4 bytes) when the value is in pieces.
 //! `c` + key + number (4 bytes, big-endian) -> a piece. `m` + name -> a mark.
 //! Rows are immutable: a key is put once, or again with the same value, until it is deleted.
+//! A row may be deleted while it is read: its pieces go in one batch with its head, so a reader
+//! that misses a piece and finds no head any more knows that the row is gone.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -80,17 +82,23 @@ pub(super) fn applied(kv: &dyn Kv) -> Result<Option<u64>, Error> {
 
 /// The value of a row.
 pub(super) fn get(kv: &dyn Kv, key: &[u8]) -> Result<Option<Bytes>, Error> {
-    kv.get(&row_key(key))?.map(|stored| value_of(kv, key, &stored)).transpose()
+    match kv.get(&row_key(key))? {
+        Some(stored) => value_of(kv, key, &stored),
+        None => Ok(None),
+    }
 }
 
-/// At most `limit` rows with `from <= key < to`.
+/// A row that was found, and its value unless it was deleted while it was read.
+pub(super) type Found = (Vec<u8>, Option<Bytes>);
+
+/// At most `limit` rows with `from <= key < to`; fewer only when there are no more.
 pub(super) fn scan(
     kv: &dyn Kv,
     from: &[u8],
     to: &[u8],
     direction: Direction,
     limit: usize,
-) -> Result<Vec<Pair>, Error> {
+) -> Result<Vec<Found>, Error> {
     let stored = kv.scan(&row_key(from), &row_key(to), direction, limit)?;
     let plain = |(row, stored): Pair| {
         let key = row.get(1..).unwrap_or_default().to_vec();
@@ -100,9 +108,9 @@ pub(super) fn scan(
     stored.into_iter().map(plain).collect()
 }
 
-fn value_of(kv: &dyn Kv, key: &[u8], stored: &Bytes) -> Result<Bytes, Error> {
+fn value_of(kv: &dyn Kv, key: &[u8], stored: &Bytes) -> Result<Option<Bytes>, Error> {
     if stored.first() == Some(&WHOLE) {
-        return Ok(stored.slice(1..));
+        return Ok(Some(stored.slice(1..)));
     }
     let Some(length) = length_in_pieces(stored) else {
         return Err(damaged("a history row", "its head is unknown"));
@@ -113,10 +121,13 @@ fn value_of(kv: &dyn Kv, key: &[u8], stored: &Bytes) -> Result<Bytes, Error> {
         let piece = kv.get(&piece_key(key, number))?;
         value.put(piece.unwrap_or_default());
     }
-    if value.len() != length {
-        return Err(damaged("a history row", "a piece is missing"));
+    if value.len() == length {
+        return Ok(Some(value.freeze()));
     }
-    Ok(value.freeze())
+    match kv.get(&row_key(key))? {
+        None => Ok(None),
+        Some(_) => Err(damaged("a history row", "a piece is missing")),
+    }
 }
 
 fn length_in_pieces(stored: &[u8]) -> Option<usize> {

@@ -88,6 +88,8 @@ impl SledKv {
         let kv = Self { db, file, path, limits, synced: Mutex::default(), _lock: lock };
         kv.flush_durable()?;
         sync_directory(&kv.path)?;
+        // And its own name, should it be new.
+        kv.path.parent().map_or(Ok(()), sync_directory)?;
         if let Err(error) = kv.health() {
             tracing::warn!(%error, "writes are slower until these files are gone");
         }

@@ -1,7 +1,7 @@
 //! Contract 2.1, 2.2, 2.6: each nominal time is decided once, by whoever proposes it first.
 
 use cronapi::machine::command::{Command, Op};
-use cronapi::machine::plan::plan;
+use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::reply::{Rejection, Reply};
 use cronapi::model::{RunStatus, Timestamp};
@@ -18,7 +18,7 @@ fn minutely() -> World {
 }
 
 fn planned(world: &World) -> Vec<Command> {
-    let ops = plan(&world.state, world.now, &world.compiled).ops;
+    let ops = plan(&world.state, world.now, &world.compiled, &Around::default()).ops;
     ops.into_iter().map(|op| world.command(op)).collect()
 }
 

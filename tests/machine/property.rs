@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cronapi::machine::command::{Command, Op, RequestKey};
 use cronapi::machine::history::{self, unpack};
-use cronapi::machine::plan::plan;
+use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::reply::Answer;
@@ -264,8 +264,12 @@ fn random_steps(seed: u64, steps: usize) {
                 let stale = chance.pick(&snapshots).clone();
                 for (at, base) in [&three.plain, &stale].into_iter().enumerate() {
                     if at == 0 || chance.once_in(3) {
-                        commands
-                            .extend(plan(base, now, &compiled[at]).ops.into_iter().map(plainly));
+                        commands.extend(
+                            plan(base, now, &compiled[at], &Around::default())
+                                .ops
+                                .into_iter()
+                                .map(plainly),
+                        );
                     }
                 }
                 if chance.once_in(4) {
@@ -328,7 +332,7 @@ fn heal(three: &mut Three, from: Timestamp) {
     for round in 0.. {
         let answers = three.entry(&commands);
         assert!(commands.is_empty() || answers.iter().any(Result::is_ok), "no step succeeds");
-        let mut ops = plan(&three.plain, now, &compiled).ops;
+        let mut ops = plan(&three.plain, now, &compiled, &Around::default()).ops;
         let held = three.plain.runs.values().filter(|open| open.held().is_some());
         ops.extend(held.map(|open| end_of(open, RunStatus::Succeeded, now)));
         commands = ops.into_iter().map(|op| plain(now, op)).collect();

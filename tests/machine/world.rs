@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use cronapi::machine::command::{Command, End, Place, RequestKey};
 use cronapi::machine::history::{self, unpack};
-use cronapi::machine::plan::plan;
+use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::reply::{Answer, Rejection, Reply};
@@ -48,6 +48,7 @@ pub struct World {
     pub state: State,
     pub now: Timestamp,
     pub compiled: Compiled,
+    pub around: Around,
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     pub events: Vec<Event>,
     pub index: u64,
@@ -119,6 +120,7 @@ impl World {
             state: State::default(),
             now: at(now),
             compiled: Compiled::default(),
+            around: Around::default(),
             rows: BTreeMap::new(),
             events: Vec::new(),
             index: 0,
@@ -278,7 +280,7 @@ impl World {
 
     /// One step of the leader; its answers.
     pub fn plan_once(&mut self) -> Vec<(Op, Answer)> {
-        let planned = plan(&self.state, self.now, &self.compiled);
+        let planned = plan(&self.state, self.now, &self.compiled, &self.around);
         let commands: Vec<Command> = planned.ops.into_iter().map(|op| self.command(op)).collect();
         if commands.is_empty() {
             return Vec::new();
@@ -383,7 +385,7 @@ impl World {
     pub fn run_to(&mut self, until: Timestamp) {
         loop {
             self.settle();
-            let wake = plan(&self.state, self.now, &self.compiled).wake_at;
+            let wake = plan(&self.state, self.now, &self.compiled, &self.around).wake_at;
             let end = self.held.values().map(|held| held.ends_at).min();
             let next = wake.into_iter().chain(end).filter(|t| *t > self.now).min();
             match next.filter(|t| *t <= until) {

@@ -130,6 +130,30 @@ impl Peers {
         }
     }
 
+    /// Calls a node on a line of its own, for what takes long.
+    pub async fn send<Q, A, F>(
+        &self,
+        node: NodeId,
+        deadline: Duration,
+        message: Q,
+        call: impl FnOnce(ClusterClient<Channel>, Request<Q>) -> F,
+    ) -> Result<A, CallError>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let addr = self.addr(node);
+        let client = addr.and_then(|addr| self.stranger(&addr)).ok_or_else(|| {
+            CallError::NotSent { node, reason: "its address is not known".to_owned() }
+        })?;
+        let mut request = Request::new(message);
+        self.mark(&mut request, node);
+        match timeout(deadline, call(client, request)).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(judge(node, status, &AtomicU32::new(0))),
+            Err(_) => Err(CallError::Lost { node, reason: format!("not within {deadline:?}") }),
+        }
+    }
+
     /// A client of whoever listens at an address.
     pub fn stranger(&self, addr: &str) -> Option<ClusterClient<Channel>> {
         self.transport.as_ref().map(|transport| client(Arc::clone(transport), addr.to_owned()))

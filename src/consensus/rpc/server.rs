@@ -13,7 +13,7 @@ use super::super::membership::MemberError;
 use super::super::roll::{Heard, members_out};
 use super::super::transport::Connection;
 use super::super::types::NodeId;
-use super::super::{convert, submit::SubmitError};
+use super::super::{convert, submit::SubmitError, transfer};
 use super::{CLUSTER, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
 use crate::wire::proto;
 use crate::wire::proto::cluster_server::{Cluster, ClusterServer};
@@ -106,6 +106,20 @@ fn not_changed(error: MemberError) -> Status {
     }
 }
 
+fn not_taken(error: transfer::Error) -> Status {
+    Status::aborted(error.to_string())
+}
+
+/// The next part of a checkpoint; the sender may be busy reading, but not for ever.
+async fn next_part(
+    parts: &mut Streaming<proto::InstallPart>,
+) -> Result<Option<proto::InstallPart>, Status> {
+    match timeout(PATIENCE, parts.message()).await {
+        Ok(part) => part,
+        Err(_) => Err(Status::deadline_exceeded("the rest of a checkpoint did not come")),
+    }
+}
+
 /// Bounds the work on a call.
 async fn bounded<T>(work: impl Future<Output = Result<T, Status>>) -> Result<Response<T>, Status> {
     match timeout(PATIENCE, work).await {
@@ -182,7 +196,16 @@ impl Cluster for Desk {
         request: Request<Streaming<proto::InstallPart>>,
     ) -> Result<Response<proto::InstallReply>, Status> {
         self.check(&request)?;
-        Err(Status::unimplemented("checkpoints are not taken yet"))
+        let mut parts = request.into_inner();
+        let mut incoming = self.handle.running.transfers.begin();
+        while let Some(part) = next_part(&mut parts).await? {
+            incoming.take(part).await.map_err(not_taken)?;
+        }
+        let (vote, snapshot) = incoming.finish().await.map_err(not_taken)?;
+        let raft = &self.handle.running.raft;
+        let reply = raft.install_full_snapshot(vote, snapshot).await;
+        let vote = reply.map_err(|error| Status::unavailable(error.to_string()))?.vote;
+        Ok(Response::new(proto::InstallReply { vote: Some(super::vote_out(&vote)) }))
     }
 
     async fn submit(

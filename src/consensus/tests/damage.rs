@@ -216,7 +216,8 @@ async fn damage_anywhere_is_refused_or_harmless() {
     println!("{opened} opened, {refused} refused");
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a directory, as a crash would leave it.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

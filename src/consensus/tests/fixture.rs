@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::{Handle, Options, open};
-use crate::machine::command::{AuditNote, PutJob};
+use crate::machine::command::{AuditNote, PutJob, TrimKey};
 use crate::machine::{Answer, Command, Event, Op, State, history};
-use crate::model::{Actor, JobSpec, Name, Timestamp};
+use crate::model::{Actor, JobNo, JobSpec, Name, Timestamp};
 use crate::storage::{Direction, Identity, MemoryDisk, Scan};
 
 /// Any time: tests have no clock.
@@ -89,6 +89,12 @@ pub async fn sized_rows(node: &Handle) -> Vec<usize> {
     let scan = Scan::prefix(b"v", Direction::Forward, 1_000);
     let rows = node.history().scan(scan).await.unwrap();
     rows.iter().map(|(_, value)| value.len()).filter(|bytes| *bytes > 10_000).collect()
+}
+
+/// A command that removes the rows that the first commands wrote.
+pub fn trim(jobs: std::ops::Range<JobNo>) -> Command {
+    let version = |no| TrimKey::Version { no, version: 1 };
+    command(Op::Trim { keys: jobs.map(version).collect() })
 }
 
 /// A command that meets a bug in the machine.

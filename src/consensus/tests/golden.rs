@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use openraft::{CommittedLeaderId, EntryPayload};
 
-use super::super::convert;
+use super::super::convert::{self, Head};
 use super::super::types::{Entry, LogId, Membership, Node, SnapshotMeta, StoredMembership, Vote};
 
 const VOTE: &str = "010807104d1801";
@@ -66,6 +66,10 @@ fn the_head_of_a_checkpoint_keeps_its_bytes() {
         last_membership: StoredMembership::new(Some(log_id(7)), membership()),
         snapshot_id: "a-b".to_owned(),
     };
-    assert_eq!(hex(&convert::seal_head(&meta, true)), HEAD);
-    assert_eq!(convert::open_head(bytes(HEAD)).unwrap(), (meta, true));
+    let head = Head { meta, installed: true, generation: 0 };
+    assert_eq!(hex(&convert::seal_head(&head)), HEAD);
+    assert_eq!(convert::open_head(bytes(HEAD)).unwrap(), head);
+    let later = Head { generation: 300, ..head };
+    assert_eq!(hex(&convert::seal_head(&later)), format!("{HEAD}30ac02"));
+    assert_eq!(convert::open_head(bytes(&format!("{HEAD}30ac02"))).unwrap(), later);
 }

@@ -8,24 +8,33 @@ use openraft::{CommittedLeaderId, EntryPayload, RaftSnapshotBuilder};
 
 use super::super::state_machine::StateMachine;
 use super::super::types::{Entry, LogId, Membership, Node, Payload};
-use super::fixture::{disk, node_on, numbered, numbers, row_of};
+use super::fixture::{disk, node_on, numbered, numbers};
 use super::suite::assemble;
-use crate::storage::MemoryDisk;
+use crate::machine::Command;
+use crate::storage::{Kv, MemoryDisk};
 use crate::wire::{Batch, EncodedCommand};
 
-fn log_id(index: u64) -> LogId {
+/// The log id of an entry that the leader made.
+pub fn log_id(index: u64) -> LogId {
     LogId::new(CommittedLeaderId::new(3, 77), index)
 }
 
-fn entry(index: u64, numbers: &[u64]) -> Entry {
-    let encode = |n: &u64| EncodedCommand::new(numbered(*n)).unwrap();
-    let payload = Payload::new(Batch::new(numbers.iter().map(encode).collect()));
+/// An entry with these commands.
+pub fn entry_of(index: u64, commands: Vec<Command>) -> Entry {
+    let encode = |command| EncodedCommand::new(command).unwrap();
+    let payload = Payload::new(Batch::new(commands.into_iter().map(encode).collect()));
     Entry { log_id: log_id(index), payload: EntryPayload::Normal(payload) }
 }
 
-async fn machine_on(disk: &Arc<MemoryDisk>) -> StateMachine {
-    let (log, state) = (Arc::clone(&disk.log), Arc::clone(&disk.state));
-    assemble(log, state, Arc::clone(&disk.checkpoints)).await.1
+/// An entry with numbered commands.
+pub fn entry(index: u64, numbers: &[u64]) -> Entry {
+    entry_of(index, numbers.iter().map(|n| numbered(*n)).collect())
+}
+
+/// A machine on a disk in memory, without the library.
+pub async fn machine_on(disk: &Arc<MemoryDisk>) -> StateMachine {
+    let (checkpoints, generations) = (Arc::clone(&disk.checkpoints), Arc::clone(&disk.generations));
+    assemble(Arc::clone(&disk.log) as Arc<dyn Kv>, checkpoints, generations).await.1
 }
 
 /// A leader's machine at entry 9, with numbers 1, 2 and 3.
@@ -60,25 +69,5 @@ async fn the_state_of_a_leader_replaces_what_was_there() {
     assert_eq!(numbers(&node.state()), [1, 2, 3]);
     assert_eq!(node.status().last_log, 9);
     assert!(!node.leadership().borrow().is_leader, "it is no voter of that cluster");
-    node.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_crash_in_the_middle_of_an_install_is_mended() {
-    let mut leader = leader().await;
-    let disk = disk();
-    let mut builder = leader.get_snapshot_builder().await;
-    builder.history = {
-        let state = Arc::clone(&disk.state);
-        crate::storage::History::open(state, Default::default()).unwrap()
-    };
-    builder.checkpoints = Arc::clone(&disk.checkpoints);
-    builder.installed = true;
-    builder.build().await.unwrap();
-    // The checkpoint is there; the history was never told to jump.
-    let node = node_on(&disk).await;
-    assert_eq!(numbers(&node.state()), [1, 2, 3]);
-    assert_eq!(node.history().durable_index(), Some(9));
-    assert!(node.history().get(&row_of(&node, 1)).await.unwrap().is_none());
     node.shutdown().await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! Tests of whole nodes and of the library's contract with our storage.
 
 mod batching;
+mod cluster;
 mod damage;
 mod fixture;
 mod golden;
@@ -8,3 +9,5 @@ mod install;
 mod kill;
 mod restart;
 mod suite;
+mod transfer;
+mod transfer_disk;

@@ -5,23 +5,28 @@ use std::sync::Arc;
 use openraft::testing::{StoreBuilder, Suite};
 use tempfile::TempDir;
 
+use super::super::cover::Cover;
 use super::super::log_store::LogStore;
 use super::super::recovery;
 use super::super::state_machine::StateMachine;
+use super::super::transfer::Transfers;
 use super::super::types::{StorageError, TypeConfig};
-use crate::storage::{Checkpoints, Fatal, History, Kv, Limits, Log, MemoryKv, Profile, SledKv};
+use crate::storage::{Checkpoints, Fatal, Generations, Kv, Limits, Log, MemoryKv, Profile, SledKv};
 
 /// The two halves that the library drives, on any storage.
 pub async fn assemble(
     log: Arc<dyn Kv>,
-    state: Arc<dyn Kv>,
     checkpoints: Arc<Checkpoints>,
+    generations: Arc<Generations>,
 ) -> (LogStore, StateMachine) {
     let fatal = Fatal::default();
-    let log = LogStore::open(Log::new(log), fatal.clone()).unwrap();
-    let history = History::open(state, fatal.clone()).unwrap();
-    let recovered = recovery::recover(&checkpoints, &log, &history).await.unwrap();
-    (log, StateMachine::new(recovered, history, checkpoints, fatal))
+    // The suite purges without a checkpoint.
+    let cover = Cover::upto(u64::MAX);
+    let log = LogStore::open(Log::new(log), cover.clone(), fatal.clone()).unwrap();
+    let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone()).await;
+    let (recovered, history) = recovered.unwrap();
+    let transfers = Transfers::new(checkpoints, generations);
+    (log, StateMachine::new(recovered, history, transfers, cover, fatal))
 }
 
 struct OnDisk;
@@ -29,12 +34,11 @@ struct OnDisk;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError> {
         let dir = tempfile::tempdir().unwrap();
-        let open = |name, profile| {
-            Arc::new(SledKv::open(&dir.path().join(name), profile, Arc::new(())).unwrap())
-        };
-        let (log, state) = (open("log", Profile::Log), open("state", Profile::State));
+        let log = SledKv::open(&dir.path().join("log"), Profile::Log, Arc::new(())).unwrap();
         let checkpoints = Checkpoints::open(&dir.path().join("checkpoints")).unwrap();
-        let (log, machine) = assemble(log, state, Arc::new(checkpoints)).await;
+        let generations = Generations::on_disk(dir.path(), Arc::new(())).unwrap();
+        let (checkpoints, generations) = (Arc::new(checkpoints), Arc::new(generations));
+        let (log, machine) = assemble(Arc::new(log), checkpoints, generations).await;
         Ok((dir, log, machine))
     }
 }
@@ -43,9 +47,10 @@ struct InMemory;
 
 impl StoreBuilder<TypeConfig, LogStore, StateMachine> for InMemory {
     async fn build(&self) -> Result<((), LogStore, StateMachine), StorageError> {
-        let (log, state) = (MemoryKv::new(Limits::LOG), MemoryKv::new(Limits::STATE));
-        let (log, machine) =
-            assemble(Arc::new(log), Arc::new(state), Arc::new(Checkpoints::in_memory())).await;
+        let log = Arc::new(MemoryKv::new(Limits::LOG));
+        let checkpoints = Arc::new(Checkpoints::in_memory());
+        let generations = Arc::new(Generations::in_memory());
+        let (log, machine) = assemble(log, checkpoints, generations).await;
         Ok(((), log, machine))
     }
 }

@@ -14,7 +14,9 @@
 mod due;
 mod place;
 
-use crate::model::{RunId, Timestamp};
+use std::collections::BTreeSet;
+
+use crate::model::{NodeId, RunId, Timestamp};
 
 use super::command::Op;
 use super::prepare::timing::Compiled;
@@ -37,10 +39,18 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
 }
 
+/// What the leader knows beside the state.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Nodes that are up by the log and were not heard of for a moment. They get nothing new:
+    /// they may be dead, and an attempt that is given to a dead node is lost.
+    pub silent: BTreeSet<NodeId>,
+}
+
 /// Looks at `state` at `now`. When there is more than fits, `wake_at` is `now`.
-pub fn plan(state: &State, now: Timestamp, compiled: &Compiled) -> Plan {
+pub fn plan(state: &State, now: Timestamp, compiled: &Compiled, around: &Around) -> Plan {
     let mut plan = Plan::default();
-    let mut slots = Slots::of(state);
+    let mut slots = Slots::of(state, &around.silent);
     timers(state, now, &mut plan);
     let more = plan.ops.len() >= TIMERS_MAX;
     due::fires(state, now, compiled, &mut slots, &mut plan);

@@ -34,8 +34,8 @@ struct Free {
 }
 
 impl Slots {
-    /// The free slots of `state`.
-    pub fn of(state: &State) -> Slots {
+    /// The free slots of `state`, those of silent nodes left out.
+    pub fn of(state: &State, silent: &BTreeSet<NodeId>) -> Slots {
         let free = |node: &Arc<Node>| Free {
             id: node.id,
             place: Place { node: node.id, boot: node.boot },
@@ -43,7 +43,8 @@ impl Slots {
             busy: node.busy,
             labels: node.labels.clone(),
         };
-        let nodes = state.nodes.values().filter(|node| node.accepting).map(free).collect();
+        let takes = |node: &&Arc<Node>| node.accepting && !silent.contains(&node.id);
+        let nodes = state.nodes.values().filter(takes).map(free).collect();
         let queues = state
             .queues
             .iter()

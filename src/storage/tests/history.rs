@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::rows::PIECE_BYTES;
-use super::super::{Direction, Error, Fatal, History, Kv, Limits, MemoryKv, Profile, Scan};
+use super::super::{
+    Direction, Error, Fatal, Generation, History, Kv, Limits, MemoryKv, Profile, Scan,
+};
 use super::both;
 
 /// Small numbers that look random, from a seed.
@@ -45,7 +47,7 @@ async fn check_scans(history: &History, model: &Model, dice: &mut Dice) {
 async fn reads_agree_with_a_plain_map_whatever_is_durable() {
     let (_dir, kvs) = both(Profile::State);
     for (seed, kv) in (1..).zip(kvs) {
-        let history = History::open(Arc::clone(&kv), Fatal::default()).unwrap();
+        let history = History::open(Generation::of(Arc::clone(&kv)), Fatal::default()).unwrap();
         let mut model = Model::new();
         let mut dice = Dice(seed);
         for index in 1..400 {
@@ -87,7 +89,8 @@ async fn reads_agree_with_a_plain_map_whatever_is_durable() {
 #[tokio::test]
 async fn applying_again_after_a_crash_rewrites_the_same_rows() {
     let kv = Arc::new(MemoryKv::new(Limits::STATE));
-    let open = || History::open(Arc::clone(&kv) as Arc<dyn Kv>, Fatal::default()).unwrap();
+    let open =
+        || History::open(Generation::of(Arc::clone(&kv) as Arc<dyn Kv>), Fatal::default()).unwrap();
     let apply = |history: &History, from, to| {
         for index in from..to {
             let mut rows = vec![(vec![index as u8], Some(vec![1]))];
@@ -114,7 +117,9 @@ async fn applying_again_after_a_crash_rewrites_the_same_rows() {
 
 #[tokio::test]
 async fn paging_with_after_sees_each_row_once() {
-    let history = History::open(Arc::new(MemoryKv::new(Limits::STATE)), Fatal::default()).unwrap();
+    let history =
+        History::open(Generation::of(Arc::new(MemoryKv::new(Limits::STATE))), Fatal::default())
+            .unwrap();
     history.record(1, (0..50).map(|n| (vec![b'p', n], Some(vec![n]))).collect()).unwrap();
     history.persist().await.unwrap();
     history.record(2, (50..99).map(|n| (vec![b'p', n], Some(vec![n]))).collect()).unwrap();
@@ -137,7 +142,7 @@ async fn paging_with_after_sees_each_row_once() {
 #[tokio::test]
 async fn the_machine_waits_while_too_much_is_not_durable() {
     let kv = Arc::new(MemoryKv::new(Limits::STATE));
-    let history = History::open(kv, Fatal::default()).unwrap();
+    let history = History::open(Generation::of(kv), Fatal::default()).unwrap();
     history.room().await.unwrap();
     for n in 0..70_u64 {
         let row = (n.to_be_bytes().to_vec(), Some(vec![0; 1024 * 1024]));
@@ -157,7 +162,7 @@ async fn the_machine_waits_while_too_much_is_not_durable() {
 #[tokio::test]
 async fn a_row_that_can_not_be_stored_is_an_error_and_not_a_panic() {
     let kv = Arc::new(MemoryKv::new(Limits::STATE));
-    let history = History::open(kv, Fatal::default()).unwrap();
+    let history = History::open(Generation::of(kv), Fatal::default()).unwrap();
     let refused = history.record(1, vec![(vec![0; 2000], None)]);
     assert!(matches!(refused, Err(Error::TooLarge { .. })));
 }
@@ -166,7 +171,8 @@ async fn a_row_that_can_not_be_stored_is_an_error_and_not_a_panic() {
 async fn a_failed_flush_is_final() {
     let kv = Arc::new(MemoryKv::new(Limits::STATE));
     let fatal = Fatal::default();
-    let history = History::open(Arc::clone(&kv) as Arc<dyn Kv>, fatal.clone()).unwrap();
+    let history =
+        History::open(Generation::of(Arc::clone(&kv) as Arc<dyn Kv>), fatal.clone()).unwrap();
     history.record(1, vec![(vec![1], Some(vec![1]))]).unwrap();
     kv.break_flushes();
     assert!(history.persist().await.is_err());

@@ -1,0 +1,232 @@
+//! Several nodes in one process, over real sockets on loopback.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::super::contact::hello;
+use super::super::{Handle, MemberError, Options, Reach, Role, Tcp, Tls, Transport, open};
+use super::fixture::{NOW_MS, disk, numbered, numbers, row_of};
+use crate::storage::MemoryDisk;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Site {
+    disk: Arc<MemoryDisk>,
+    transport: Arc<dyn Transport>,
+}
+
+impl Site {
+    fn new() -> Site {
+        Site { disk: disk(), transport: Arc::new(Tcp) }
+    }
+
+    fn holding(key: &str) -> Site {
+        let transport = Arc::new(Tls::new(Arc::new(Tcp), key).unwrap());
+        Site { disk: disk(), transport }
+    }
+
+    async fn open(&self, join: &[&str]) -> Handle {
+        let (transport, listen) = (Arc::clone(&self.transport), "127.0.0.1:0".to_owned());
+        let options = Options {
+            in_memory: Some(Arc::clone(&self.disk)),
+            reach: Some(Reach { transport, listen, advertise: None }),
+            join: join.iter().map(|addr| (*addr).to_owned()).collect(),
+            checkpoint_entries: 30,
+            ..Options::new("unused", NOW_MS)
+        };
+        open(options).await.unwrap()
+    }
+}
+
+async fn three() -> [Handle; 3] {
+    let first = Site::new().open(&[]).await;
+    let second = Site::new().open(&[first.addr()]).await;
+    let third = Site::new().open(&[first.addr()]).await;
+    for node in [&second, &third] {
+        has_role(node, Role::Follower).await;
+    }
+    [first, second, third]
+}
+
+async fn has_role(node: &Handle, role: Role) {
+    eventually(|| node.status().role == role, &format!("{role:?}")).await;
+}
+
+/// Looks until it holds: what is waited for has no event of its own here.
+async fn eventually(holds: impl Fn() -> bool, what: &str) {
+    let looked = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, looked).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+async fn stop(nodes: impl IntoIterator<Item = Handle>) {
+    for node in nodes {
+        node.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_on_any_node_is_read_on_every_node() {
+    let nodes = three().await;
+    for n in 0..30 {
+        let at = &nodes[n as usize % 3];
+        at.submit(numbered(n)).await.unwrap().answer.unwrap();
+        assert!(numbers(&at.state()).contains(&n), "acknowledged before it was applied here");
+        let other = &nodes[(n as usize + 1) % 3];
+        other.read_barrier().await.unwrap();
+        assert!(numbers(&other.state()).contains(&n), "a read missed an acknowledged write");
+    }
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_go_on_when_the_leader_is_gone() {
+    let [leader, second, third] = three().await;
+    leader.submit(numbered(1)).await.unwrap().answer.unwrap();
+    stop([leader]).await;
+    eventually(
+        || [&second, &third].iter().any(|node| node.status().role == Role::Leader),
+        "a new leader",
+    )
+    .await;
+    second.read_barrier().await.unwrap();
+    assert_eq!(numbers(&second.state()), [1]);
+    let written = async {
+        while third.submit(numbered(2)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, written).await.unwrap();
+    stop([second, third]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leadership_goes_where_it_is_sent_without_an_election_timeout() {
+    let nodes = three().await;
+    let to = nodes[2].node_id();
+    // Asked on a follower, which passes it on.
+    assert_eq!(nodes[1].transfer(Some(to)).await.unwrap(), to);
+    has_role(&nodes[2], Role::Leader).await;
+    nodes[0].submit(numbered(1)).await.unwrap().answer.unwrap();
+    let unknown = nodes[0].transfer(Some(7)).await;
+    assert!(matches!(unknown, Err(MemberError::Refused(_))), "{unknown:?}");
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_node_gets_the_state_and_the_history_by_checkpoint() {
+    let first = Site::new().open(&[]).await;
+    let mut n = 0;
+    while first.status().purged == 0 {
+        first.submit(numbered(n)).await.unwrap().answer.unwrap();
+        n += 1;
+    }
+    let late = Site::new().open(&[first.addr()]).await;
+    has_role(&late, Role::Follower).await;
+    late.read_barrier().await.unwrap();
+    assert_eq!(numbers(&late.state()), (0..n).collect::<Vec<_>>());
+    for n in 0..n {
+        let key = row_of(&first, n);
+        let (theirs, ours) = (late.history().get(&key), first.history().get(&key));
+        assert_eq!(theirs.await.unwrap(), ours.await.unwrap());
+    }
+    assert!(late.status().purged > 0, "it came by checkpoint, not by log");
+    stop([late, first]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lost_its_disk_takes_its_own_place_as_another_node() {
+    let first = Site::new().open(&[]).await;
+    let second = Site::new().open(&[first.addr()]).await;
+    let site = Site::new();
+    let third = site.open(&[first.addr()]).await;
+    has_role(&third, Role::Follower).await;
+    has_role(&second, Role::Follower).await;
+    let (addr, gone) = (third.addr().to_owned(), third.node_id());
+    stop([third]).await;
+    let options = Options {
+        in_memory: Some(disk()),
+        reach: Some(Reach { transport: Arc::new(Tcp), listen: addr, advertise: None }),
+        join: vec![first.addr().to_owned()],
+        ..Options::new("unused", NOW_MS)
+    };
+    let anew = open(options).await.unwrap();
+    has_role(&anew, Role::Follower).await;
+    eventually(
+        || first.members_told().iter().all(|member| member.node != gone),
+        "the lost node is forgotten",
+    )
+    .await;
+    let members = first.members_told();
+    assert_eq!(members.iter().filter(|member| member.voter).count(), 3);
+    stop([anew, second, first]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_moved_is_found_where_it_is_now() {
+    let first = Site::new().open(&[]).await;
+    let second = Site::new().open(&[first.addr()]).await;
+    let site = Site::new();
+    let third = site.open(&[first.addr()]).await;
+    has_role(&third, Role::Follower).await;
+    has_role(&second, Role::Follower).await;
+    let (before, node) = (third.addr().to_owned(), third.node_id());
+    stop([third]).await;
+    // Port 0 gives it another one.
+    let third = site.open(&[]).await;
+    assert_ne!(third.addr(), before);
+    eventually(
+        || first.members_told().iter().any(|m| m.node == node && m.addr == third.addr()),
+        "the membership has its new address",
+    )
+    .await;
+    second.submit(numbered(1)).await.unwrap().answer.unwrap();
+    third.read_barrier().await.unwrap();
+    assert_eq!(numbers(&third.state()), [1]);
+    stop([third, second, first]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_node_stops_and_may_come_back() {
+    let [first, second, third] = three().await;
+    let (addr, gone) = (first.addr().to_owned(), third.node_id());
+    second.remove_node(gone, None).await.unwrap();
+    let mut fatal = third.fatal();
+    let why = timeout(PATIENCE, fatal.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
+    assert!(why.unwrap().contains("removed"));
+    let again = second.remove_node(gone, None).await;
+    assert!(again.is_ok(), "{again:?}");
+    let _ = third.shutdown().await;
+    let back = Site::new().open(&[&addr]).await;
+    has_role(&back, Role::Follower).await;
+    stop([back, second, first]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_voter_stays() {
+    let only = Site::new().open(&[]).await;
+    let refused = only.remove_node(only.node_id(), None).await;
+    assert!(matches!(refused, Err(MemberError::Refused(_))), "{refused:?}");
+    only.submit(numbered(1)).await.unwrap().answer.unwrap();
+    stop([only]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_without_the_key_gets_in() {
+    let first = Site::holding("a key of the right cluster").open(&[]).await;
+    let friend = Site::holding("a key of the right cluster").open(&[first.addr()]).await;
+    has_role(&friend, Role::Follower).await;
+    for stranger in [Site::new(), Site::holding("a key of another cluster")] {
+        let stranger = stranger.open(&[first.addr()]).await;
+        assert!(hello(&stranger, first.addr()).await.is_none());
+        assert_eq!(stranger.status().cluster_id, "");
+        stop([stranger]).await;
+    }
+    assert_eq!(first.members_told().len(), 2);
+    stop([friend, first]).await;
+}
