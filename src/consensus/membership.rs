@@ -279,3 +279,6 @@ impl Handle {
         self.forget(node, actor).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,7 @@ pub fn verdicts(
 /// Nodes that nothing should be given to: their present boot was not heard of for a moment, or
 /// not at all. A new leader knows of itself only, until it has heard of others.
 pub(super) fn silent(duties: &Term, state: &State) -> BTreeSet<NodeId> {
-    silent_at(state, &(duties.heard)(), duties.consensus.node_id(), Instant::now())
+    silent_at(state, &heard_by(&duties.consensus), duties.consensus.node_id(), Instant::now())
 }
 
 fn silent_at(
