@@ -22,6 +22,7 @@
 mod chance;
 mod checks;
 mod clock;
+mod history;
 mod network;
 mod node;
 mod observer;
@@ -29,6 +30,7 @@ mod operators;
 mod plan;
 mod reading;
 mod record;
+mod rule;
 mod script;
 mod seat;
 mod seeds;

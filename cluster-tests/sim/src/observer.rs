@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use cronapi::consensus::Handle;
+use cronapi::consensus::{Handle, Leadership};
 use cronapi::machine::{State, invariants};
 use cronapi::model::{JobNo, Timestamp};
 
 use crate::node::note_applied;
-use crate::record::{Seen, digest};
+use crate::record::{Latest, Seen, digest};
 use crate::seat::Seat;
+
+/// A node with nothing to do is seen as well.
+const SHOWS_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs as long as the node.
 pub async fn run(seat: Arc<Seat>, consensus: Handle) {
@@ -19,16 +23,13 @@ pub async fn run(seat: Arc<Seat>, consensus: Handle) {
     let mut observer = Observer { seat, consensus, last: 0, told: (0, 0), jobs: BTreeMap::new() };
     loop {
         let index = *applied.borrow_and_update();
+        let leadership_now = *leadership.borrow_and_update();
         observer.look(index);
+        observer.show(index, leadership_now);
         tokio::select! {
             changed = applied.changed() => if changed.is_err() { return },
-            changed = leadership.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let now = *leadership.borrow_and_update();
-                observer.seat.trace(&format!("sees {now:?}"));
-            }
+            changed = leadership.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(SHOWS_EVERY) => {}
         }
     }
 }
@@ -61,6 +62,15 @@ impl Observer {
             self.broken(&format!("the machine's invariants at index {index}: {broken}"));
         }
         self.times(index, &state);
+    }
+
+    fn show(&mut self, index: u64, leadership: Leadership) {
+        let latest = Latest { index, state: self.consensus.state(), leadership };
+        let name = self.seat.name.clone();
+        let before = self.seat.record.locked().latest.insert(name, latest);
+        if before.is_none_or(|before| before.leadership != leadership) {
+            self.seat.trace(&format!("sees {leadership:?}"));
+        }
     }
 
     /// Equal index, equal state.

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cronapi::consensus::Leadership;
 use cronapi::machine::{Event, Rejection, Reply, State};
 use cronapi::model::{BootId, Fence, JobNo, LedgerRow, NodeId, Run, RunId, Timestamp};
 
@@ -95,6 +96,17 @@ pub struct Seen {
     pub by: String,
 }
 
+/// The last that a node showed.
+#[derive(Clone)]
+pub struct Latest {
+    /// The index.
+    pub index: u64,
+    /// The state there.
+    pub state: Arc<State>,
+    /// Whom it takes for the leader.
+    pub leadership: Leadership,
+}
+
 /// The whole history of a node, read at the end.
 #[derive(Clone, Debug)]
 pub struct Final {
@@ -131,6 +143,8 @@ pub struct Inner {
     pub found: Vec<String>,
     /// What the nodes hold at the end.
     pub finals: Vec<Final>,
+    /// What each node showed last, by its name.
+    pub latest: BTreeMap<String, Latest>,
     /// How often a state was looked at.
     pub samples: u64,
     /// The furthest log time that any node showed.

@@ -46,7 +46,7 @@ pub fn run(plan: &Arc<Plan>, record: &Record) {
     world.heal();
     let calm_from = world.sim.elapsed();
     world.until(calm_from + CALM, |_| false);
-    liveness::after_heal(plan, record, &world.seats, calm_from);
+    liveness::after_heal(record, &world.seats);
     world.phase(Phase::Closing);
     let closed = world.until_within(CLOSING, |world| world.record.locked().closed);
     if !closed {
@@ -261,6 +261,8 @@ impl World<'_> {
 
     /// Mends everything: links, nodes, clocks.
     fn heal(&mut self) {
+        // What a node showed before counts no more.
+        self.record.locked().latest.clear();
         self.record.trace("world", "everything is mended");
         self.agenda.clear();
         self.network.mend_all(&self.sim, self.plan.nodes);
