@@ -37,7 +37,6 @@ mod seeds;
 mod transport;
 mod world;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -89,20 +88,27 @@ fn one(seed: u64, trace: Option<PathBuf>) -> ExitCode {
     }
     cronapi::chance::seed_this_thread(seed);
     let (plan, record) = (Arc::new(Plan::of(seed)), Record::default());
+    end_at_panic(seed, record.clone(), trace.clone());
     world::run(&plan, &record);
     let found = checks::all(&plan, &record);
-    if let Some(path) = trace {
-        let lines = record.locked().trace.join("\n");
-        if let Err(error) = std::fs::write(&path, lines + "\n") {
-            eprintln!("{}: {error}", path.display());
-            return ExitCode::from(2);
-        }
-    }
-    let mut out = std::io::stdout().lock();
     for text in &found {
-        let _ = writeln!(out, "BROKEN {text}");
+        println!("BROKEN {text}");
     }
-    let summary = record.summary();
-    let _ = writeln!(out, "seed {seed}: {summary}, trace {:016x}", record.digest());
+    println!("seed {seed}: {}, trace {:016x}", record.summary(), record.digest());
+    if let Some(path) = trace {
+        record.write(&path);
+    }
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// A panic anywhere in a world ends it at once: what a node does after one is of no interest,
+/// and its unwinding buries the cause.
+fn end_at_panic(seed: u64, record: Record, trace: Option<PathBuf>) {
+    std::panic::set_hook(Box::new(move |panic| {
+        println!("BROKEN seed {seed}: {panic}");
+        if let Some(path) = &trace {
+            record.write(path);
+        }
+        std::process::exit(1);
+    }));
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -194,6 +195,14 @@ impl Record {
         let mut inner = self.locked();
         inner.writes[place].answered = clock::elapsed();
         inner.writes[place].told = told;
+    }
+
+    /// Writes the trace to a file, unless a panic came in the middle of a line.
+    pub fn write(&self, path: &Path) {
+        let Ok(inner) = self.0.try_lock() else { return };
+        if let Err(error) = std::fs::write(path, inner.trace.join("\n") + "\n") {
+            eprintln!("{}: {error}", path.display());
+        }
     }
 
     /// Digest of the whole trace.

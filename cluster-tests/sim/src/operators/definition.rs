@@ -63,7 +63,7 @@ pub fn definition(chance: &mut Chance, place: u64, jobs: u64, mark: &str) -> Job
         job["dependencies"] = json!([job_name(chance.below(place))]);
         job["dependency_timeout"] = json!(format!("{}s", chance.within(1, 8)));
     }
-    if chance.once_in(12) {
+    if job.get("expr").is_some() && chance.once_in(12) {
         job["max_runs"] = json!(chance.within(1, 6));
     }
     job["priority"] = json!(chance.within(0, 5) as i64 - 2);
