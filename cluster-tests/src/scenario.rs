@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::checker::{self, Violation};
 use crate::figures::Figures;
 use crate::harness::client::Error;
@@ -106,10 +108,19 @@ impl Scenario {
         self.say(&format!("seed {}, {} nodes from {}", self.seed, self.nodes, cluster.url(0)));
         let begin = Moment::now();
         let members = Members::watch(cluster.clone());
-        let faults = tokio::spawn(nemesis::run(cluster.clone(), plan, begin, self.talk));
+        let made = Arc::new(Notify::new());
+        let (clocks_move, told) = (self.nemesis.contains(&Kind::Clock), made.clone());
+        let inflicted = nemesis::run(cluster.clone(), plan, begin, self.talk);
+        let faults = tokio::spawn(async move {
+            // A job that is made at a wrong time has times that nobody can foretell.
+            if clocks_move {
+                told.notified().await;
+            }
+            inflicted.await;
+        });
         let register = self.clone().register(cluster.clone(), sandbox.path().to_owned(), begin);
         let register = tokio::spawn(register);
-        let done = self.work(&record, begin).await;
+        let done = self.work(&record, begin, &made).await;
         faults.await.expect("nodes come back");
         let register = register.await.expect("clients of the register end")?;
         cluster.heal().await;
@@ -162,7 +173,7 @@ impl Scenario {
     }
 
     /// Creates the jobs and lets operators at them, until the time is over.
-    async fn work(&self, record: &Arc<Record>, begin: Moment) -> Result<u64, Error> {
+    async fn work(&self, record: &Arc<Record>, begin: Moment, made: &Notify) -> Result<u64, Error> {
         let until = self.end(begin);
         let jobs: Vec<_> = examples().into_iter().chain(mixed(self.seed, self.jobs)).collect();
         let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
@@ -171,6 +182,7 @@ impl Scenario {
             record.create(job).await?;
         }
         self.say(&format!("{} jobs after {} ms", names.len(), Moment::now().ms_since(begin)));
+        made.notify_one();
         let mut operators = Vec::new();
         for (number, pace) in (0..OPERATORS).filter_map(|number| Some((number, self.pace?))) {
             let own = names.iter().enumerate().filter(|(at, _)| at % OPERATORS == number);

@@ -45,37 +45,37 @@ async fn holds(name: &str, scenario: Scenario) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_killed_or_cut_off_is_succeeded() {
-    holds("leader", scenario(11, 35, &[Kind::Kill, Kind::Leader], 4)).await;
+    holds("leader", scenario(11, 28, &[Kind::Kill, Kind::Leader], 4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_are_restarted_one_after_the_other_and_nothing_is_lost() {
-    holds("rolling", scenario(12, 30, &[Kind::Rolling, Kind::Stop, Kind::Transfer], 3)).await;
+    holds("rolling", scenario(12, 25, &[Kind::Rolling, Kind::Stop, Kind::Transfer], 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_stand_still_and_links_that_fail_do_no_harm() {
     let kinds = [Kind::Freeze, Kind::OneWay, Kind::Loss, Kind::Delay, Kind::Halves];
-    holds("links", scenario(13, 45, &kinds, 5)).await;
+    holds("links", scenario(13, 38, &kinds, 5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_come_and_go_under_load() {
-    holds("churn", scenario(14, 35, &[Kind::Churn], 3)).await;
+    holds("churn", scenario(14, 28, &[Kind::Churn], 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn disks_that_are_full_or_slow_lose_nothing() {
-    holds("disks", scenario(15, 35, &[Kind::DiskFull, Kind::SlowSync], 3)).await;
+    holds("disks", scenario(15, 28, &[Kind::DiskFull, Kind::SlowSync], 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clocks_that_jump_by_an_hour_start_nothing_twice() {
     // What an edit made at a wrong time should do is nobody's to say.
-    holds("clock", Scenario { pace: None, ..scenario(16, 30, &[Kind::Clock], 2) }).await;
+    holds("clock", Scenario { pace: None, ..scenario(16, 22, &[Kind::Clock], 2) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_at_once() {
-    holds("mix", scenario(17, 70, &Kind::MIX, Kind::MIX.len())).await;
+    holds("mix", scenario(17, 60, &Kind::MIX, Kind::MIX.len())).await;
 }

@@ -1,17 +1,21 @@
 //! The replicated log: commands go in at the leader, and every node applies them in one order.
 //!
 //! Owns: the consensus library and everything that knows its types, the proposer that turns many
-//! commands into one entry, leadership, and checkpoints. Does not own: what commands mean
-//! (`machine`), nor how bytes become durable (`storage`).
+//! commands into one entry, what nodes say to each other, who is a member, who leads, who is
+//! alive, and checkpoints. Does not own: what commands mean (`machine`), nor how bytes become
+//! durable (`storage`).
 //!
 //! ```text
-//! submit ──> queue ─┐
-//!                   ├─ proposer: up to 1,024 commands = one entry ──> raft ──> log_store, flushed
-//! propose ─> queue ─┘                                                  │
-//!    answers, in order <── state_machine: machine::apply <── committed ┘
+//! submit, intend ─ asking ─┬─ here: queue ─┐
+//!                          └─ forward ─> the leader's asking
+//!                                          ├─ proposer: up to 1,024 commands = one entry
+//! propose ─> queue ────────────────────────┘        │
+//!                                  raft ──> log_store, flushed; network ──> other nodes
+//!    answers, in order <── state_machine: machine::apply <── committed
 //!                             │ state, events, history rows
-//!                             ├─ checkpointer: clone, write, publish, purge the log
-//!                             └─ transfer: a checkpoint and its history, from or to a node
+//!                             └─ checkpointer: clone, write, publish, purge the log
+//! read_barrier ─ barrier ─> the leader, and a majority
+//! form ─> contact (every second: lease, address) ─> membership (the leader's care) ─> handover
 //! ```
 //!
 //! Invariants:
@@ -48,6 +52,7 @@ mod options;
 mod proposer;
 mod recovery;
 mod roll;
+mod room;
 mod rpc;
 mod runtime;
 mod snapshot;

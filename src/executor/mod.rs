@@ -21,7 +21,9 @@
 
 mod attempt;
 mod begun;
+mod gate;
 mod lease;
+mod left_out;
 mod order;
 mod parts;
 mod report;
@@ -29,7 +31,7 @@ pub mod runner;
 mod work;
 mod worker;
 
-pub use attempt::Gate;
+pub use gate::Gate;
 pub use parts::Parts;
 pub use work::{Script, Work};
 pub use worker::Executor;

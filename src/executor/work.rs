@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::Sender;
 
-use super::attempt::Gate;
+use super::gate::Gate;
 use super::runner::{self, CancelToken, Chunk, Outcome, RunnerEnv, Spec};
 use crate::clock;
 
@@ -13,13 +13,13 @@ use crate::clock;
 pub trait Script: Send + Sync + 'static {
     /// Carries one out. Like the runners it asks and tells `gate`, stops soon after it is
     /// cancelled, and may be dropped on the way.
-    fn carry_out(
-        &self,
+    fn carry_out<'a>(
+        &'a self,
         spec: Spec,
         cancel: CancelToken,
         output: Sender<Vec<Chunk>>,
-        gate: Gate,
-    ) -> BoxFuture<'static, Outcome>;
+        gate: Gate<'a>,
+    ) -> BoxFuture<'a, Outcome>;
 }
 
 /// What a node carries attempts out with.
@@ -38,7 +38,7 @@ impl Work {
         spec: Spec,
         cancel: CancelToken,
         output: Sender<Vec<Chunk>>,
-        gate: Gate,
+        gate: Gate<'_>,
     ) -> Outcome {
         match self {
             Work::Runners(found) => {

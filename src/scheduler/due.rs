@@ -23,7 +23,9 @@ pub(super) async fn run(duties: &Term) {
         applied.borrow_and_update();
         let state = duties.consensus.state();
         let now = duties.clock.now();
-        let around = Around { silent: silent(duties, &state) };
+        let own = Some(duties.consensus.node_id());
+        // Not before edits withdraw what is planned: see `Around::early`.
+        let around = Around { silent: silent(duties, &state), own, early: false };
         let Plan { ops, wake_at } = plan(&state, now, &compiled, &around);
         drop(state);
         if ops.is_empty() {

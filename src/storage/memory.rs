@@ -9,7 +9,7 @@ use bytes::Bytes;
 use imbl::OrdMap;
 
 use super::kv::{Direction, Kv, Limits, Pair, Writes};
-use super::{Checkpoints, Error, Generations, Identity};
+use super::{Checkpoints, Error, Generations, Identity, Pressure, Space};
 
 #[derive(Default)]
 struct Maps {
@@ -62,6 +62,7 @@ pub struct MemoryDisk {
     pub(crate) log: Arc<MemoryKv>,
     pub(crate) generations: Arc<Generations>,
     pub(crate) checkpoints: Arc<Checkpoints>,
+    pub(crate) space: Space,
 }
 
 impl MemoryDisk {
@@ -81,6 +82,7 @@ impl MemoryDisk {
             log: Arc::new(log),
             generations: Arc::new(Generations::in_memory()),
             checkpoints: Arc::new(Checkpoints::in_memory()),
+            space: Space::in_memory(),
         })
     }
 
@@ -88,6 +90,11 @@ impl MemoryDisk {
     pub fn crash(&self) {
         self.log.crash();
         self.generations.in_memory_each(MemoryKv::crash);
+    }
+
+    /// Says how full it is.
+    pub fn press(&self, pressure: Pressure) {
+        self.space.press(pressure);
     }
 
     /// Makes every later flush of the log fail.

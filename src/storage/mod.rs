@@ -21,6 +21,7 @@
 //! - Which history counts is said by the checkpoint that a node begins with; one that is received
 //!   lies beside it until a checkpoint names it (ADR 0011).
 //! - Damage is refused or moved aside, never deleted.
+//! - Before a disk is full, output and then what is asked for have to wait ([`Pressure`]).
 //!
 //! To add a stored thing: give it a key prefix here, keep its values under the Kv's bound, and
 //! say in this page who makes it durable. To add an engine: implement [`Kv`] in one file.
@@ -44,6 +45,7 @@ mod overlay;
 mod rows;
 mod sled;
 mod source;
+mod space;
 
 pub use self::sled::{Profile, SledKv};
 pub use checkpoint::{Checkpoints, Unpublished};
@@ -61,6 +63,7 @@ pub use log_writer::{Done, LogWriter, Write};
 pub use memory::{Delay, MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
 pub use source::Source;
+pub use space::{Pressure, Room, Space};
 
 #[cfg(test)]
 mod tests;

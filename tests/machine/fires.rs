@@ -189,6 +189,28 @@ fn raising_max_runs_brings_a_schedule_back() {
 }
 
 #[test]
+fn lowering_max_runs_loses_no_time_that_is_undecided() {
+    let mut world = minutely();
+    world.run_until("2027-01-04T00:02:30Z");
+    world.enable("m", false);
+    world.run_until("2027-01-04T00:05:30Z");
+    world.work(json!({"name": "m", "expr": EACH_MINUTE, "max_runs": 2, "enabled": false}));
+    world.run_until("2027-01-04T00:08:30Z");
+    world.enable("m", true);
+    world.run_until("2027-01-04T00:10:00Z");
+    let told: Vec<String> = world.ledger_of(1).iter().map(crate::world::told).collect();
+    assert_eq!(told, ["00:01 fired", "00:02 fired", "00:03..00:05:31/3 skipped paused"]);
+
+    let mut world = minutely();
+    world.run_until("2027-01-04T00:02:30Z");
+    world.now = at("2027-01-04T00:04:30Z");
+    world.work(json!({"name": "m", "expr": EACH_MINUTE, "max_runs": 1}));
+    world.run_until("2027-01-04T00:10:00Z");
+    let told: Vec<String> = world.ledger_of(1).iter().map(crate::world::told).collect();
+    assert_eq!(told, ["00:01 fired", "00:02 fired", "00:03..00:04:31/2 superseded"]);
+}
+
+#[test]
 fn calendars_record_the_days_they_leave_out() {
     let mut world = World::new();
     world.work(json!({"name": "m", "expr": "0 12 * * *", "calendars": [

@@ -12,8 +12,7 @@ impl Chance {
     pub fn of(seed: u64, purpose: &str) -> Self {
         let mut stream = Chance(seed ^ 0x5eed_c407_a91c_e000);
         for byte in purpose.bytes() {
-            stream.0 ^= u64::from(byte);
-            stream.number();
+            stream.0 = stream.number() ^ u64::from(byte);
         }
         stream
     }

@@ -112,7 +112,6 @@ impl Node {
             record: seat.record.clone(),
             consensus: consensus.clone(),
             boot,
-            clock: Arc::clone(&seat.clock),
             name: seat.name.clone(),
         };
         let parts = Parts {

@@ -34,8 +34,6 @@ pub struct Witnessed {
     pub boot: BootId,
     /// When it began.
     pub began: Duration,
-    /// The node's clock at that moment.
-    pub clock: Timestamp,
     /// Whether the node's applied state gave it to this boot at that moment.
     pub assigned: bool,
     /// When it ended, and how.
@@ -67,6 +65,8 @@ pub enum Told {
     Nothing,
     /// It was done, in the entry of this index.
     Done(u64, Reply),
+    /// It was done before this index, by a copy of which the answer was lost.
+    DoneBefore(u64, Reply),
     /// It was not done.
     Refused(String),
     /// It may have been done.
@@ -80,8 +80,6 @@ pub struct Write {
     pub wish: Wish,
     /// Of which job.
     pub job: String,
-    /// When.
-    pub began: Duration,
     /// When it was answered.
     pub answered: Duration,
     /// The answer.
@@ -183,7 +181,7 @@ impl Record {
         self.trace(who, &format!("asks {job}: {wish:?}"));
         let now = clock::elapsed();
         let job = job.to_owned();
-        let write = Write { wish, job, began: now, answered: now, told: Told::Nothing };
+        let write = Write { wish, job, answered: now, told: Told::Nothing };
         let mut inner = self.locked();
         inner.writes.push(write);
         inner.writes.len() - 1
@@ -232,7 +230,7 @@ impl Record {
     /// How much happened, in a line.
     pub fn summary(&self) -> String {
         let inner = self.locked();
-        let done = inner.writes.iter().filter(|write| matches!(write.told, Told::Done(..)));
+        let done = inner.writes.iter().filter(|write| matches!(write.told, Told::Done(..) | Told::DoneBefore(..)));
         format!(
             "{} entries, {} attempts, {} of {} writes done, {} states compared",
             inner.seen.keys().next_back().copied().unwrap_or_default(),

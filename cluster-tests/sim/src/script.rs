@@ -1,10 +1,8 @@
 //! What attempts do in a simulation: take some virtual time, succeed or fail, and tell the
 //! witness, all of it by the seed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use cronapi::clock::Clock;
 use cronapi::consensus::Handle;
 use cronapi::executor::runner::{CancelToken, Chunk, Ended, Outcome, Spec, Start, Stream};
 use cronapi::executor::{Gate, Script};
@@ -14,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
 use crate::chance::Chance;
-use crate::clock::{self, Skewed};
+use crate::clock;
 use crate::record::{Record, Witnessed};
 
 /// From being asked to stop to having stopped.
@@ -26,12 +24,10 @@ pub struct Scripted {
     pub seed: u64,
     /// Where they are witnessed.
     pub record: Record,
-    /// The node, its boot and its clock.
+    /// The node and its boot.
     pub consensus: Handle,
     /// See `consensus`.
     pub boot: BootId,
-    /// See `consensus`.
-    pub clock: Arc<Skewed>,
     /// The node's name in the trace.
     pub name: String,
 }
@@ -59,13 +55,13 @@ fn plan(seed: u64, spec: &Spec) -> Plan {
 }
 
 impl Script for Scripted {
-    fn carry_out(
-        &self,
+    fn carry_out<'a>(
+        &'a self,
         spec: Spec,
         mut cancel: CancelToken,
         output: Sender<Vec<Chunk>>,
-        gate: Gate,
-    ) -> BoxFuture<'static, Outcome> {
+        gate: Gate<'a>,
+    ) -> BoxFuture<'a, Outcome> {
         let Plan { takes, ended, talks } = plan(self.seed, &spec);
         let witness = self.witness(&spec);
         Box::pin(async move {
@@ -132,7 +128,6 @@ struct Witness {
     record: Record,
     consensus: Handle,
     boot: BootId,
-    clock: Arc<Skewed>,
     name: String,
     spec: Spec,
 }
@@ -143,7 +138,6 @@ impl Scripted {
             record: self.record.clone(),
             consensus: self.consensus.clone(),
             boot: self.boot,
-            clock: Arc::clone(&self.clock),
             name: self.name.clone(),
             spec: spec.clone(),
         }
@@ -167,7 +161,6 @@ impl Witness {
             node,
             boot: self.boot,
             began: clock::elapsed(),
-            clock: self.clock.now(),
             assigned: held == Some((context.fence, self.boot)),
             ended: None,
         };

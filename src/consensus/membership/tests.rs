@@ -7,6 +7,7 @@ const LONG: Duration = Duration::from_secs(31);
 fn view(voters: &[NodeId], nodes: &[NodeId]) -> View {
     let addr = |node: &NodeId| (*node, format!("n{node}:1"));
     View {
+        joint: false,
         own: 1,
         wanted: 3,
         voters: voters.iter().copied().collect(),
@@ -83,4 +84,11 @@ fn who_answers_at_the_address_of_a_silent_node_takes_its_place() {
     assert_eq!(next_change(&taken), None, "it can't vote yet");
     taken.voters = [1, 3, 5].into();
     assert_eq!(next_change(&taken), Some(Change::Forget { node: 2, by: None }));
+}
+
+#[test]
+fn what_a_leader_left_half_done_is_finished_first() {
+    let mut joint = view(&[1, 2], &[1, 2, 3]);
+    joint.joint = true;
+    assert_eq!(next_change(&joint), Some(Change::Finish));
 }

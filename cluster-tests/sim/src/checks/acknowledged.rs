@@ -22,8 +22,14 @@ pub fn check(history: &History<'_>) -> Vec<String> {
     }
     for (place, write) in history.inner.writes.iter().enumerate() {
         let told = format!("#{place} {:?} of {} told {:?}", write.wish, write.job, write.told);
-        match (&write.wish, &write.told) {
-            (Wish::Put { mark }, Told::Done(_, Reply::Job { no, version, .. })) => {
+        if let (Wish::Put { mark }, Told::Refused(_)) = (&write.wish, &write.told)
+            && marks.contains_key(mark.as_str())
+        {
+            broken.push(format!("{told}, and it is there"));
+        }
+        let (Told::Done(_, reply) | Told::DoneBefore(_, reply)) = &write.told else { continue };
+        match (&write.wish, reply) {
+            (Wish::Put { mark }, Reply::Job { no, version, .. }) => {
                 let there = marks.get(mark.as_str());
                 let there = there.is_some_and(|all| all.contains(&(*no, *version)));
                 let gone = !kept.contains(no) && *no <= state.counters.job_no;
@@ -31,17 +37,14 @@ pub fn check(history: &History<'_>) -> Vec<String> {
                     broken.push(told);
                 }
             }
-            (Wish::Put { mark }, Told::Refused(_)) if marks.contains_key(mark.as_str()) => {
-                broken.push(format!("{told}, and it is there"));
-            }
-            (Wish::Enable(enabled), Told::Done(_, Reply::Job { no, version, .. })) => {
+            (Wish::Enable(enabled), Reply::Job { no, version, .. }) => {
                 let versions = history.versions(*no);
                 let there = versions.get(version).map(|(_, spec)| spec.enabled.0);
                 if kept.contains(no) && there != Some(*enabled) {
                     broken.push(told);
                 }
             }
-            (Wish::Trigger, Told::Done(_, Reply::Run { id })) => {
+            (Wish::Trigger, Reply::Run { id }) => {
                 if kept.contains(&id.job_no()) && !history.runs.contains_key(id) {
                     broken.push(told);
                 }
@@ -58,7 +61,8 @@ fn jobs(history: &History<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     let kept = history.kept();
     for write in &history.inner.writes {
-        let Told::Done(_, Reply::Job { no, .. }) = write.told else { continue };
+        let (Told::Done(_, reply) | Told::DoneBefore(_, reply)) = &write.told else { continue };
+        let Reply::Job { no, .. } = *reply else { continue };
         if kept.contains(&no) {
             continue;
         }

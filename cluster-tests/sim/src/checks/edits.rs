@@ -8,7 +8,9 @@ use crate::record::{Told, Wish};
 pub fn check(history: &History<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     for write in &history.inner.writes {
-        let Told::Done(index, reply) = &write.told else { continue };
+        let (Told::Done(index, reply) | Told::DoneBefore(index, reply)) = &write.told else {
+            continue;
+        };
         match (&write.wish, reply) {
             (Wish::Put { .. } | Wish::Enable(_), Reply::Job { no, version, .. }) => {
                 for run in history.scheduled(*no).filter(|run| run.version < *version) {
@@ -18,7 +20,8 @@ pub fn check(history: &History<'_>) -> Vec<String> {
                     }
                 }
             }
-            (Wish::Delete, _) => broken.extend(after_delete(history, &write.job, *index)),
+            // Where a copy was carried out is not known, and the job may have been made anew since.
+            (Wish::Delete, _) if matches!(write.told, Told::Done(..)) => broken.extend(after_delete(history, &write.job, *index)),
             _ => {}
         }
         broken.extend(planned(history, write));
@@ -43,7 +46,10 @@ fn planned(history: &History<'_>, write: &crate::record::Write) -> Vec<String> {
     if history.plan.sets_clocks() || history.plan.skew_micros > 300_000 {
         return Vec::new();
     }
-    let Told::Done(_, Reply::Job { no, version, .. }) = &write.told else { return Vec::new() };
+    let (Told::Done(_, reply) | Told::DoneBefore(_, reply)) = &write.told else {
+        return Vec::new();
+    };
+    let Reply::Job { no, version, .. } = reply else { return Vec::new() };
     if !matches!(write.wish, Wish::Put { .. } | Wish::Enable(false)) {
         return Vec::new();
     }

@@ -103,7 +103,12 @@ impl Operator {
             let asked = self.consensus.intend(intent.clone(), Some(actor.clone()), request);
             match asked.await {
                 Ok(committed) => match committed.answer {
-                    Ok(reply) => return Told::Done(committed.index, reply.unwrap_replay().0),
+                    Ok(reply) => {
+                        return match reply.unwrap_replay() {
+                            (reply, true) => Told::DoneBefore(committed.index, reply),
+                            (reply, false) => Told::Done(committed.index, reply),
+                        };
+                    }
                     Err(Rejection::Stale) => continue,
                     // A copy of it may have been carried out, and this answer be to another.
                     Err(_) if in_doubt => return Told::Unknown,
