@@ -6,7 +6,7 @@ use std::time::Duration;
 use cronapi::clock::{self, System};
 use cronapi::consensus::{self, Handle, Options};
 use cronapi::executor::runner::RunnerEnv;
-use cronapi::executor::{Executor, Parts};
+use cronapi::executor::{Executor, Parts, Work};
 use cronapi::machine::history::{self, unpack};
 use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
@@ -50,7 +50,7 @@ async fn node_with(options: Options, boot: u128) -> Node {
     let parts = Parts {
         consensus: consensus.clone(),
         clock,
-        runners: Arc::new(RunnerEnv::detect()),
+        work: Work::Runners(Arc::new(RunnerEnv::detect())),
         node: consensus.node_id(),
         boot,
         node_name: "1".into(),

@@ -54,6 +54,7 @@ mod recovery;
 mod roll;
 mod room;
 mod rpc;
+mod runtime;
 mod snapshot;
 mod start;
 mod state_machine;

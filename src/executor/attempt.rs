@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::clock;
 use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
 use crate::machine::{Op, Rejection};
@@ -57,7 +56,8 @@ pub(super) async fn carry_out(
     if started.refused() {
         return unbegun(&parts, held, why).await;
     }
-    let end = End { output, ..end_of(outcome, started.at(), why) };
+    let finished_at = parts.clock.now();
+    let end = End { output, ..end_of(outcome, started.at(), finished_at, why) };
     tracing::debug!(run = %held.run, attempt = held.attempt, status = end.status.as_str(), "ended");
     let op =
         Op::Ended { run: held.run, attempt: held.attempt, fence: held.fence, end: Box::new(end) };
@@ -78,10 +78,6 @@ async fn unbegun(parts: &Parts, held: Held, why: StopFor) -> Left {
     Left::Over
 }
 
-fn now_micros() -> i64 {
-    clock::now().micros()
-}
-
 async fn run(
     parts: &Parts,
     spec: runner::Spec,
@@ -93,7 +89,7 @@ async fn run(
     let (cancel, cancelled) = watch::channel(false);
     let Held { run, fence, .. } = held;
     let gate = Gate { parts, run, fence, stop: stop.clone(), started: started.clone() };
-    let attempt = runner::run(spec, cancelled, send, gate, now_micros, &parts.runners);
+    let attempt = parts.work.carry_out(spec, cancelled, send, gate);
     let beside = async {
         tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
         std::future::pending().await
@@ -193,8 +189,12 @@ fn lost(why: &str) -> (RunStatus, Option<String>) {
     (RunStatus::Lost, Some(why.to_string()))
 }
 
-fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor) -> End {
-    let finished_at = clock::now();
+fn end_of(
+    outcome: Option<Outcome>,
+    started_at: Option<Timestamp>,
+    finished_at: Timestamp,
+    stop: StopFor,
+) -> End {
     let Some(outcome) = outcome else {
         return End {
             status: RunStatus::Failed,

@@ -1,6 +1,6 @@
 //! Which attempts this boot has begun, and whether they go on.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -43,7 +43,7 @@ pub(super) type Order = (Fence, Arc<OpenRun>, watch::Receiver<StopFor>);
 pub(super) struct Begun {
     node: NodeId,
     boot: BootId,
-    by_fence: HashMap<Fence, Known>,
+    by_fence: BTreeMap<Fence, Known>,
 }
 
 struct Known {
@@ -89,7 +89,7 @@ pub(super) enum New {
 impl Begun {
     /// None yet, of that boot of a node.
     pub(super) fn new(node: NodeId, boot: BootId) -> Begun {
-        Begun { node, boot, by_fence: HashMap::new() }
+        Begun { node, boot, by_fence: BTreeMap::new() }
     }
 
     /// Stops what `state` wants stopped; gives what is new in it, unless that has to wait.

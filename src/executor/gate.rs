@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::machine::State;
 use crate::machine::state::OpenRun;
 use crate::model::{Fence, RunId, Timestamp};
@@ -46,12 +46,12 @@ impl Started {
 }
 
 /// Asked last, directly before the attempt begins.
-pub(super) struct Gate<'a> {
-    pub parts: &'a Parts,
-    pub run: RunId,
-    pub fence: Fence,
-    pub stop: watch::Receiver<StopFor>,
-    pub started: Arc<Started>,
+pub struct Gate<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) run: RunId,
+    pub(super) fence: Fence,
+    pub(super) stop: watch::Receiver<StopFor>,
+    pub(super) started: Arc<Started>,
 }
 
 impl runner::Start for Gate<'_> {
@@ -66,7 +66,7 @@ impl runner::Start for Gate<'_> {
     }
 
     fn begun(self, _process: Option<u32>) {
-        self.started.micros.store(clock::now().micros(), Ordering::Release);
+        self.started.micros.store(self.parts.clock.now().micros(), Ordering::Release);
         self.started.known.notify_one();
     }
 }

@@ -13,7 +13,7 @@ use crate::api;
 use crate::clock::{Clock, System};
 use crate::consensus::Handle;
 use crate::executor::runner::{RunnerEnv, reap_leftovers};
-use crate::executor::{Executor, Parts};
+use crate::executor::{Executor, Parts, Work};
 use crate::model::BootId;
 use crate::scheduler;
 use crate::service::{Deps, NodeLocal, Service};
@@ -89,7 +89,7 @@ impl Node {
         let parts = Parts {
             consensus: consensus.clone(),
             clock,
-            runners,
+            work: Work::Runners(runners),
             node,
             boot,
             node_name: node.to_string(),

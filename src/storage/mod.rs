@@ -60,7 +60,7 @@ pub use identities::Identities;
 pub use kv::{Direction, Kv, Limits, Pair, Writes};
 pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
-pub use memory::{MemoryDisk, MemoryKv};
+pub use memory::{Delay, MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
 pub use source::Source;
 pub use space::{Pressure, Room, Space};

@@ -1,6 +1,6 @@
 //! Lines to other nodes, and calls over them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,7 +22,7 @@ use crate::wire::proto::cluster_client::ClusterClient;
 const TROUBLE_MAX: u32 = 4;
 
 /// Which of the two lines to a peer a call takes: what is large must not hold up heartbeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::consensus) enum Lane {
     /// Raft's own traffic.
     Raft,
@@ -77,7 +77,7 @@ struct Known {
     told: Option<String>,
     /// As the membership says.
     member: Option<String>,
-    lines: HashMap<Lane, Line>,
+    lines: BTreeMap<Lane, Line>,
 }
 
 /// The other nodes. Cheap to clone.
@@ -85,7 +85,7 @@ struct Known {
 pub(in crate::consensus) struct Peers {
     local: Arc<Local>,
     transport: Option<Arc<dyn Transport>>,
-    known: Arc<Mutex<HashMap<NodeId, Known>>>,
+    known: Arc<Mutex<BTreeMap<NodeId, Known>>>,
 }
 
 impl Peers {
@@ -214,7 +214,7 @@ impl Peers {
         Ok((line.client.clone(), Arc::clone(&line.trouble)))
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<NodeId, Known>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<NodeId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
