@@ -44,10 +44,10 @@ pub fn check(history: &History<'_>) -> Vec<String> {
                     broken.push(told);
                 }
             }
-            (Wish::Trigger, Reply::Run { id }) => {
-                if kept.contains(&id.job_no()) && !history.runs.contains_key(id) {
-                    broken.push(told);
-                }
+            (Wish::Trigger, Reply::Run { id })
+                if kept.contains(&id.job_no()) && !history.runs.contains_key(id) =>
+            {
+                broken.push(told);
             }
             _ => {}
         }
