@@ -99,4 +99,3 @@ async fn scan(consensus: &Handle, kind: u8) -> Result<Vec<Pair>, Error> {
     let scan = Scan { from, to, direction: Direction::Forward, limit: usize::MAX };
     consensus.history().scan(scan).await
 }
-

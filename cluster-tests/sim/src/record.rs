@@ -230,7 +230,10 @@ impl Record {
     /// How much happened, in a line.
     pub fn summary(&self) -> String {
         let inner = self.locked();
-        let done = inner.writes.iter().filter(|write| matches!(write.told, Told::Done(..) | Told::DoneBefore(..)));
+        let done = inner
+            .writes
+            .iter()
+            .filter(|write| matches!(write.told, Told::Done(..) | Told::DoneBefore(..)));
         format!(
             "{} entries, {} attempts, {} of {} writes done, {} states compared",
             inner.seen.keys().next_back().copied().unwrap_or_default(),

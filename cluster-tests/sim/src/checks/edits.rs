@@ -21,7 +21,9 @@ pub fn check(history: &History<'_>) -> Vec<String> {
                 }
             }
             // Where a copy was carried out is not known, and the job may have been made anew since.
-            (Wish::Delete, _) if matches!(write.told, Told::Done(..)) => broken.extend(after_delete(history, &write.job, *index)),
+            (Wish::Delete, _) if matches!(write.told, Told::Done(..)) => {
+                broken.extend(after_delete(history, &write.job, *index))
+            }
             _ => {}
         }
         broken.extend(planned(history, write));
@@ -59,8 +61,7 @@ fn planned(history: &History<'_>, write: &crate::record::Write) -> Vec<String> {
     for seen in &history.inner.witnessed {
         let Some(run) = history.runs.get(&seen.run) else { continue };
         let late = seen.nominal.is_some_and(|nominal| nominal.micros() > answered);
-        if run.id.job_no() == *no && run.version < *version && late && seen.began > write.answered
-        {
+        if run.id.job_no() == *no && run.version < *version && late && seen.began > write.answered {
             broken.push(format!("{} began for {:?} after {write:?}", seen.run, seen.nominal));
         }
     }

@@ -22,7 +22,11 @@ pub fn after_heal(record: &Record, seats: &[Arc<Seat>]) {
     let mut broken = Vec::new();
     let leaders: BTreeSet<_> = latest.values().map(|latest| latest.leadership.leader).collect();
     if latest.len() < seats.len() || leaders.len() != 1 || leaders.contains(&None) {
-        broken.push(format!("of {} nodes, {} see the leaders {leaders:?}", seats.len(), latest.len()));
+        broken.push(format!(
+            "of {} nodes, {} see the leaders {leaders:?}",
+            seats.len(),
+            latest.len()
+        ));
     }
     let now = now(seats);
     for (node, Latest { index, state, .. }) in &latest {
