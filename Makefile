@@ -1,6 +1,7 @@
 # What a person runs; .ci/run runs the same. `check` never writes to the tree, `fix` does.
 
-.PHONY: run test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak
+.PHONY: run test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak \
+	sim sim-one sim-build
 
 run: ## A node on 127.0.0.1:8000
 	cargo run -- serve
@@ -36,3 +37,17 @@ schemathesis: ## Requests made from the OpenAPI document, against a running node
 soak: ## Load and faults on real processes; ARGS="--minutes 60 --nemesis mix --seed 1"
 	cargo build --release
 	cargo run --release -p cluster-tests --bin soak -- $(ARGS)
+
+# A build of its own: what tokio chooses follows from a seed only with this flag.
+SIM = RUSTFLAGS="--cfg tokio_unstable" CARGO_TARGET_DIR=target/sim cargo
+SEEDS ?= 200
+FROM ?= 1
+
+sim: sim-build ## Whole clusters on virtual time; SEEDS=200 FROM=1 ARGS="--check"
+	target/sim/sim/cronapi-sim many --seeds $(SEEDS) --from $(FROM) $(ARGS)
+
+sim-one: sim-build ## One of them again, with its trace; SEED=7
+	target/sim/sim/cronapi-sim one --seed $(SEED) --trace target/sim/$(SEED).trace $(ARGS)
+
+sim-build:
+	$(SIM) build --profile sim -p cronapi-sim

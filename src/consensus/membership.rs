@@ -272,7 +272,10 @@ impl Handle {
         let membership = metrics.membership_config.membership().clone();
         if membership.get_node(&node).is_none() {
             // It may have left the membership, and not yet the state.
-            return self.forget(node, actor).await;
+            return match self.state().nodes.contains_key(&node) {
+                true => self.forget(node, actor).await,
+                false => Err(MemberError::NotFound(node)),
+            };
         }
         let mut voters: BTreeSet<NodeId> = membership.voter_ids().collect();
         if node == self.running.local.node {

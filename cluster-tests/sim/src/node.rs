@@ -13,6 +13,7 @@ use cronapi::node::Presence;
 use cronapi::scheduler;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::clock::EPOCH;
 use crate::observer;
@@ -26,6 +27,9 @@ use crate::transport::Virtual;
 const PORT: u16 = 8001;
 /// How long attempts may go on when their node is stopped.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long it then waits for someone to tell their ends to.
+const LEADERLESS: Duration = Duration::from_secs(5);
 
 /// One boot of a node, until it is stopped or has to stop. A crash drops it.
 pub async fn live(seat: Arc<Seat>) -> turmoil::Result {
@@ -85,6 +89,7 @@ fn options(seat: &Seat, boot: BootId) -> Options {
 struct Node {
     consensus: Handle,
     presence: Presence,
+    kept: JoinHandle<()>,
     stop_presence: watch::Sender<bool>,
     stop_scheduler: watch::Sender<bool>,
     drain: watch::Sender<bool>,
@@ -104,7 +109,7 @@ impl Node {
             labels: Default::default(),
         };
         let (stop_presence, stopped) = watch::channel(false);
-        tokio::spawn(presence.clone().keep(stopped));
+        let kept = tokio::spawn(presence.clone().keep(stopped));
         let (stop_scheduler, stopped) = watch::channel(false);
         let scheduler = scheduler::run(consensus.clone(), Arc::clone(&clock), stopped);
         let script = Scripted {
@@ -130,22 +135,35 @@ impl Node {
         tokio::spawn(observer::run(Arc::clone(seat), consensus.clone()));
         tokio::spawn(reading::run(Arc::clone(seat), consensus.clone()));
         operators::begin(seat, &consensus, number);
-        Node { consensus, presence, stop_presence, stop_scheduler, drain, scheduler, executor }
+        Node {
+            consensus,
+            presence,
+            kept,
+            stop_presence,
+            stop_scheduler,
+            drain,
+            scheduler,
+            executor,
+        }
     }
 
     /// The order of a daemon's stop.
     async fn stop(self, seat: &Seat) {
         self.stop_presence.send_replace(true);
+        // A task that panicked ends the world by itself, here and below.
+        let _ = self.kept.await;
         if let Err(error) = self.presence.leave().await {
             seat.trace(&format!("can't say that it leaves: {error}"));
         }
         self.consensus.step_back().await;
         self.stop_scheduler.send_replace(true);
         self.drain.send_replace(true);
-        for task in [self.scheduler, self.executor] {
-            // A task that panicked ends the world by itself.
-            let _ = task.await;
+        let mut executor = self.executor;
+        if timeout(DRAIN + LEADERLESS, &mut executor).await.is_err() {
+            seat.trace("its attempts' ends stay unrecorded");
+            executor.abort();
         }
+        let _ = self.scheduler.await;
         if let Err(error) = self.consensus.shutdown().await {
             seat.trace(&format!("did not stop as it should: {error}"));
         }

@@ -69,7 +69,7 @@ impl Many {
         if !failed.is_empty() {
             println!("failed: {failed:?}");
         }
-        println!("{passed} passed, {} failed, {} skipped", failed.len(), self.seeds - run);
+        println!("{passed} passed, {} failed, {} left out", failed.len(), self.seeds - run);
         ExitCode::from(u8::from(!failed.is_empty()))
     }
 

@@ -1,6 +1,6 @@
 //! What was skipped and what was caught up follows the job's misfire and overlap policy.
 
-use cronapi::model::{LedgerRow, MisfirePolicy, Overlap, Run, SkipReason, Timestamp, limits};
+use cronapi::model::{LedgerRow, Misfire, MisfirePolicy, Overlap, SkipReason, Timestamp, limits};
 
 use crate::history::History;
 
@@ -11,62 +11,53 @@ pub fn check(history: &History<'_>) -> Vec<String> {
         for row in history.ledger(no) {
             let Some((_, spec)) = versions.get(&row.version) else { continue };
             let misfire = spec.misfire();
-            if let Some(why) = skipped(row, &misfire, spec.overlap(), spec.enabled.0) {
+            // Once one time was missed, the policy decides about all that are due by then.
+            let together = history.ledger(no).iter().filter(|r| r.decided_at == row.decided_at);
+            let oldest = together.map(|row| row.nominal_time).min().unwrap_or(row.nominal_time);
+            let late = Late { row, oldest, misfire: &misfire };
+            if let Some(why) = skipped(&late, spec.overlap(), spec.enabled.0) {
                 broken.push(format!("job {no} version {}: {why}: {row:?}", row.version));
             }
         }
         for run in history.scheduled(no) {
             let Some((_, spec)) = versions.get(&run.version) else { continue };
-            if let Some(why) = fired(run, &spec.misfire(), spec.enabled.0) {
-                broken.push(format!("job {no} {}: {why}", run.id));
+            if !spec.enabled.0 {
+                broken.push(format!("job {no} {}: its version is paused", run.id));
+            }
+            if let Some(nominal) = run.nominal_time.filter(|nominal| run.fired_at < *nominal) {
+                let at = run.fired_at;
+                broken.push(format!("job {no} {}: decided at {at} for {nominal}", run.id));
             }
         }
     }
     broken
 }
 
-fn skipped(
-    row: &LedgerRow,
-    misfire: &cronapi::model::Misfire,
-    overlap: Overlap,
-    enabled: bool,
-) -> Option<String> {
+/// A row, and the oldest time that was decided together with it.
+struct Late<'a> {
+    row: &'a LedgerRow,
+    oldest: Timestamp,
+    misfire: &'a Misfire,
+}
+
+fn skipped(late: &Late<'_>, overlap: Overlap, enabled: bool) -> Option<String> {
+    let Late { row, oldest, misfire } = late;
     let grace = limits::MISFIRE_GRACE.micros();
-    let age = |at: Timestamp| row.decided_at.micros() - at.micros();
+    let (decided, all) = (row.decided_at.micros(), misfire.policy == MisfirePolicy::All);
     let newest = row.until.map_or(row.nominal_time.micros(), |until| until.micros() - 1_000_000);
     let why = match row.reason? {
         SkipReason::Overlap if overlap == Overlap::QueueAll => "queue_all skips none",
         SkipReason::Paused if enabled => "the version is not paused",
-        SkipReason::Misfire if misfire.policy == MisfirePolicy::All => "`all` skips none so",
-        SkipReason::Limit if misfire.policy != MisfirePolicy::All => "there is no limit",
+        SkipReason::Misfire if all => "`all` skips none so",
+        SkipReason::Limit if !all => "there is no limit",
         // The leader's own clock decides; log time is not behind it.
-        SkipReason::Misfire | SkipReason::Limit if age(row.nominal_time) <= grace => {
+        SkipReason::Misfire | SkipReason::Limit if decided - oldest.micros() <= grace => {
             "none of it was missed"
         }
-        SkipReason::WindowPassed
-            if row.decided_at.micros() - newest < misfire.window.micros().max(grace) =>
-        {
+        SkipReason::WindowPassed if decided - newest < misfire.window.micros().max(grace) => {
             "its window has not passed"
         }
         _ => return None,
     };
     Some(why.to_owned())
-}
-
-fn fired(run: &Run, misfire: &cronapi::model::Misfire, enabled: bool) -> Option<String> {
-    let nominal = run.nominal_time?;
-    if !enabled {
-        return Some("the version is paused".to_owned());
-    }
-    // By log time, which may be ahead of the clock that decided: so only "too early" is told.
-    if run.fired_at.micros() < nominal.micros() - limits_ahead() {
-        return Some(format!("decided at {} for {nominal}", run.fired_at));
-    }
-    let _ = misfire;
-    None
-}
-
-/// How long before its nominal time a fire may be decided.
-fn limits_ahead() -> i64 {
-    0
 }
