@@ -33,6 +33,6 @@ bench-cluster: ## What three nodes do, beside etcd; PART="writes failover" for s
 schemathesis: ## Requests made from the OpenAPI document, against a running node
 	ci/schemathesis.sh
 
-soak: ## Load and faults on real processes; ARGS="--minutes 60 --kills 40"
+soak: ## Load and faults on real processes; ARGS="--minutes 60 --nemesis mix --seed 1"
 	cargo build --release
 	cargo run --release -p cluster-tests --bin soak -- $(ARGS)

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod api;
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod consensus;

@@ -70,7 +70,11 @@ fn the_example_of_a_configuration_file_is_accepted() {
         let password = folder.path().join("password");
         std::fs::write(&password, "correct horse").expect("written");
         let file = folder.path().join("cronapi.toml");
-        let text = text.replace("/run/secrets/admin", &password.to_string_lossy());
+        let key = folder.path().join("key");
+        std::fs::write(&key, "the key of a whole cluster").expect("written");
+        let text = text
+            .replace("/run/secrets/admin", &password.to_string_lossy())
+            .replace("/run/secrets/cluster", &key.to_string_lossy());
         std::fs::write(&file, text).expect("written");
         let file = Some(file.to_string_lossy().into_owned());
         let flags = Flags { config: file, ..Flags::default() };

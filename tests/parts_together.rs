@@ -6,13 +6,15 @@ use std::time::Duration;
 use cronapi::clock::{self, System};
 use cronapi::consensus::{self, Handle, Options};
 use cronapi::executor::runner::RunnerEnv;
-use cronapi::executor::{Executor, Parts};
+use cronapi::executor::{Executor, Parts, Work};
 use cronapi::machine::history::{self, unpack};
+use cronapi::machine::plan::{Around, plan};
+use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::{Answer, Command, Op, State};
-use cronapi::model::{JobSpec, Name, Run, RunId, RunStatus};
+use cronapi::model::{JobSpec, Name, Run, RunId, RunStatus, Timestamp};
 use cronapi::scheduler;
-use cronapi::storage::{Direction, Scan};
+use cronapi::storage::{Direction, Identity, MemoryDisk, Pressure, Scan};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -26,7 +28,10 @@ struct Node {
 }
 
 async fn node(path: &std::path::Path, boot: u128) -> Node {
-    let options = Options::new(path, clock::now().millis());
+    node_with(Options::new(path, clock::now().millis()), boot).await
+}
+
+async fn node_with(options: Options, boot: u128) -> Node {
     let consensus = consensus::open(options).await.unwrap();
     let boot = uuid::Uuid::from_u128(boot);
     let up = Op::NodeUp {
@@ -45,7 +50,7 @@ async fn node(path: &std::path::Path, boot: u128) -> Node {
     let parts = Parts {
         consensus: consensus.clone(),
         clock,
-        runners: Arc::new(RunnerEnv::detect()),
+        work: Work::Runners(Arc::new(RunnerEnv::detect())),
         node: consensus.node_id(),
         boot,
         node_name: "1".into(),
@@ -123,6 +128,37 @@ async fn a_schedule_fires_runs_and_is_recorded() {
     assert_eq!(closed(&node.consensus, "gate", 2).await[0].attempt, 0);
     node.drain.send_replace(true);
     node.executor.await.unwrap();
+    node.consensus.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_without_room_is_left_out_and_told() {
+    let disk = MemoryDisk::new(Identity::generate(clock::now().millis()).unwrap());
+    let in_memory = Some(Arc::clone(&disk));
+    let options = Options { in_memory, ..Options::new("unused", clock::now().millis()) };
+    let node = node_with(options, 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let full = folder.path().join("full");
+    let wait = format!("until [ -e {} ]; do sleep 0.01; done", full.display());
+    let command = format!("echo kept; {wait}; echo gone");
+    let runner = json!({"type": "shell", "command": command});
+    put(&node.consensus, json!({"name": "talks", "runner": runner})).await;
+    trigger(&node.consensus, "talks").await;
+    // What was said so far is on its way.
+    let scan = || Scan::prefix(b"o", Direction::Forward, 100);
+    while node.consensus.history().scan(scan()).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    disk.press(Pressure::Output);
+    std::fs::write(&full, "").unwrap();
+    let run = closed(&node.consensus, "talks", 1).await.remove(0);
+    assert_eq!(run.status, RunStatus::Succeeded);
+    let mut text = String::new();
+    for (_, value) in node.consensus.history().scan(scan()).await.unwrap() {
+        let row: history::OutputRow = unpack(&value).unwrap();
+        row.iter().for_each(|chunk| text += &String::from_utf8_lossy(&chunk.bytes));
+    }
+    assert_eq!(text, "kept\n… 5 bytes left out: no room for more output …\n");
     node.consensus.shutdown().await.unwrap();
 }
 
@@ -217,5 +253,60 @@ async fn an_attempt_that_was_given_up_while_the_lease_was_over_is_never_begun() 
     assert_eq!(std::fs::read_to_string(mark).unwrap(), "2\n");
     node.drain.send_replace(true);
     node.executor.await.unwrap();
+    node.consensus.shutdown().await.unwrap();
+}
+
+/// Has the next fire of the job decided ahead, as a leader with another node would.
+async fn plan_ahead(node: &Node, job: &str) -> (RunId, Timestamp) {
+    let around = Around { early: true, ..Around::default() };
+    loop {
+        let state = node.consensus.state();
+        let ops = plan(&state, clock::now(), &Compiled::default(), &around).ops;
+        for op in ops.into_iter().filter(|op| matches!(op, Op::Fire { start_at: Some(_), .. })) {
+            // Refused when it is due by now: the next one then.
+            let _ = submit(&node.consensus, op).await;
+        }
+        let state = node.consensus.state();
+        let no = state.job(job).unwrap().no;
+        if let Some((run, start_at)) = state.ahead(no) {
+            return (run, start_at);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_planned_begins_on_time_or_is_withdrawn_without_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(folder.path(), 1).await;
+    let spec = json!({"name": "m", "expr": "*/3 * * * * *", "overlap": "allow",
+        "runner": {"type": "shell", "command": "true"}});
+    put(&node.consensus, spec).await;
+    let (planned, start_at) = plan_ahead(&node, "m").await;
+    let run = closed(&node.consensus, "m", 1).await.remove(0);
+    assert_eq!(
+        (run.id, run.status, run.nominal_time),
+        (planned, RunStatus::Succeeded, Some(start_at))
+    );
+    assert!(run.started_at >= Some(start_at) && run.attempts[0].assigned_at < start_at, "{run:?}");
+    // The node confirms at once that it will not begin, well before the time.
+    let (planned, start_at) = plan_ahead(&node, "m").await;
+    let no = node.consensus.state().job("m").unwrap().no;
+    if submit(&node.consensus, Op::Withdraw { run: planned }).await.is_ok() {
+        seen(&node.consensus, |state| (!state.runs.contains_key(&planned)).then_some(())).await;
+        let state = node.consensus.state();
+        assert_eq!(state.jobs[&no].live.given_back, Some(start_at), "it has not started");
+    }
+    // Decided again when it is due, by another run.
+    let later = closed(&node.consensus, "m", 2).await;
+    assert!(later.iter().all(|run| run.id != planned), "{later:?}");
+    assert_eq!(later.iter().filter(|run| run.nominal_time == Some(start_at)).count(), 1);
+    // A node that leaves hands back what it has not begun.
+    let (planned, start_at) = plan_ahead(&node, "m").await;
+    node.drain.send_replace(true);
+    node.executor.await.unwrap();
+    let state = node.consensus.state();
+    let handed_back = state.jobs[&no].live.given_back == Some(start_at);
+    assert!(handed_back || clock::now() >= start_at, "{planned}");
     node.consensus.shutdown().await.unwrap();
 }

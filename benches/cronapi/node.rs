@@ -7,7 +7,7 @@ use std::time::Duration;
 use cronapi::clock::{self, System};
 use cronapi::consensus::{self, Handle, Options};
 use cronapi::executor::runner::RunnerEnv;
-use cronapi::executor::{Executor, Parts};
+use cronapi::executor::{Executor, Parts, Work};
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::{Command, Op};
 use cronapi::model::{Actor, JobSpec};
@@ -41,7 +41,7 @@ impl Node {
         let parts = Parts {
             consensus: consensus.clone(),
             clock: clock.clone(),
-            runners: Arc::new(RunnerEnv::detect()),
+            work: Work::Runners(Arc::new(RunnerEnv::detect())),
             node,
             boot,
             node_name: node.to_string(),

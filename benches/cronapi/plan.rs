@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cronapi::machine::command::{Next, PutJob};
-use cronapi::machine::plan::plan;
+use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::{Command, Op, Output, State, apply_entry};
 use cronapi::model::Timestamp;
@@ -52,7 +52,7 @@ fn step(jobs: u32, due: u32) -> Result<f64, Failure> {
     let mut times: Vec<f64> = (0..101)
         .map(|_| {
             let start = Instant::now();
-            let found = plan(&state, now, &compiled).ops.len();
+            let found = plan(&state, now, &compiled, &Around::default()).ops.len();
             assert_eq!(found, due as usize);
             start.elapsed().as_secs_f64() * 1e6
         })

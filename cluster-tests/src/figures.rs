@@ -32,7 +32,7 @@ pub struct Figures {
     pub ready: Vec<i64>,
     /// Milliseconds from the start of a process to its first scheduled fire.
     pub recovery: Vec<i64>,
-    /// The longest time without a fire around each fault, in milliseconds.
+    /// How late the latest fire around each fault was decided, in milliseconds.
     pub gaps: Vec<(String, i64)>,
     /// Operations on the register, and those of them whose outcome is unknown.
     pub register: (usize, usize),
@@ -108,20 +108,21 @@ fn disturbed(history: &History, time: Moment) -> bool {
     history.disturbances.iter().any(|one| near(one.from, one.until))
 }
 
-/// From what was done to the cluster to the next fire that is decided; a second passes
-/// between two fires anyway.
+/// Around each thing that was done to the cluster: how late the latest fire was decided.
 fn gaps(history: &History) -> Vec<(String, i64)> {
-    let fired = history.runs.values().filter(|run| run.trigger == "schedule");
-    let mut fired: Vec<Moment> = fired.map(|run| run.fired_at).collect();
-    fired.sort_unstable();
-    let gap = |from: Moment, until: Moment| {
-        let from_at = fired.partition_point(|at| *at < from.plus_ms(-1_500));
-        let until_at = fired.partition_point(|at| *at < until.plus_ms(15_000));
-        let spans = fired[from_at..until_at].windows(2);
-        spans.map(|pair| pair[1].ms_since(pair[0])).max()
+    let mut fired: Vec<(Moment, i64)> = Vec::new();
+    for run in history.runs.values().filter(|run| run.trigger == "schedule") {
+        let jitter = history.definition_of(run).map_or(0, |definition| definition.jitter_s);
+        if let Some(nominal) = run.nominal_time.filter(|_| jitter == 0) {
+            fired.push((nominal, run.fired_at.ms_since(nominal)));
+        }
+    }
+    let latest = |from: Moment, until: Moment| {
+        let near = |at: Moment| from.plus_ms(-1_000) <= at && at <= until.plus_ms(2_000);
+        fired.iter().filter(|(nominal, _)| near(*nominal)).map(|(_, late)| *late).max()
     };
     let told = history.disturbances.iter();
-    told.filter_map(|one| Some((one.what.clone(), gap(one.from, one.until)?))).collect()
+    told.filter_map(|one| Some((one.what.clone(), latest(one.from, one.until)?))).collect()
 }
 
 fn first_fire(history: &History, boot: &Boot) -> Option<i64> {
@@ -162,7 +163,7 @@ impl fmt::Display for Figures {
             writeln!(f, "register: {ops} operations, {unknown} of unknown outcome")?;
         }
         for (what, gap) in &self.gaps {
-            writeln!(f, "{gap:>6} ms without a fire, around {}", what.trim_start())?;
+            writeln!(f, "{gap:>6} ms late at most, around {}", what.trim_start())?;
         }
         writeln!(f, "from process start to ready, ms: {:?}", self.ready)?;
         write!(f, "from process start to first fire, ms: {:?}", self.recovery)

@@ -1,13 +1,16 @@
 //! A whole run: start, workload and faults, quiet, observation, judgement.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::checker::{self, Violation};
 use crate::figures::Figures;
 use crate::harness::client::Error;
-use crate::harness::cluster::Shape;
+use crate::harness::cluster::{Join, Shape};
 use crate::harness::{Cluster, Place, Receiver, Sandbox};
 use crate::history::{History, Register};
 use crate::moment::Moment;
@@ -76,6 +79,7 @@ impl Scenario {
         Shape {
             nodes: self.nodes,
             spares: usize::from(any(|kind| *kind == Kind::Churn)),
+            join: Join::List,
             place: if lab { Place::Lab } else { Place::Loopback },
             slots: SLOTS,
             shim: any(|kind| kind.needs_shim()),
@@ -105,9 +109,19 @@ impl Scenario {
         self.say(&format!("seed {}, {} nodes from {}", self.seed, self.nodes, cluster.url(0)));
         let begin = Moment::now();
         let members = Members::watch(cluster.clone());
-        let faults = tokio::spawn(nemesis::run(cluster.clone(), plan, begin, self.talk));
-        let register = tokio::spawn(self.clone().register(cluster.clone(), begin));
-        let done = self.work(&record, begin).await;
+        let made = Arc::new(Notify::new());
+        let (clocks_move, told) = (self.nemesis.contains(&Kind::Clock), made.clone());
+        let inflicted = nemesis::run(cluster.clone(), plan, begin, self.talk);
+        let faults = tokio::spawn(async move {
+            // A job that is made at a wrong time has times that nobody can foretell.
+            if clocks_move {
+                told.notified().await;
+            }
+            inflicted.await;
+        });
+        let register = self.clone().register(cluster.clone(), sandbox.path().to_owned(), begin);
+        let register = tokio::spawn(register);
+        let done = self.work(&record, begin, &made).await;
         faults.await.expect("nodes come back");
         let register = register.await.expect("clients of the register end")?;
         cluster.heal().await;
@@ -132,12 +146,20 @@ impl Scenario {
     }
 
     /// Clients write and read the register all the while.
-    async fn register(self, cluster: Cluster, begin: Moment) -> Result<Option<Register>, Error> {
+    async fn register(
+        self,
+        cluster: Cluster,
+        folder: PathBuf,
+        begin: Moment,
+    ) -> Result<Option<Register>, Error> {
         if self.clients == 0 {
             return Ok(None);
         }
         let until = self.end(begin);
         let (ops, initial) = register::operate(&cluster, self.clients, self.seed, until).await?;
+        let told: Vec<String> = ops.iter().map(|op| format!("{op:?}")).collect();
+        let file = folder.join("register");
+        fs::write(file, told.join("\n")).expect("the sandbox can be written");
         Ok(Some(Register { initial, ops }))
     }
 
@@ -152,7 +174,7 @@ impl Scenario {
     }
 
     /// Creates the jobs and lets operators at them, until the time is over.
-    async fn work(&self, record: &Arc<Record>, begin: Moment) -> Result<u64, Error> {
+    async fn work(&self, record: &Arc<Record>, begin: Moment, made: &Notify) -> Result<u64, Error> {
         let until = self.end(begin);
         let jobs: Vec<_> = examples().into_iter().chain(mixed(self.seed, self.jobs)).collect();
         let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
@@ -161,6 +183,7 @@ impl Scenario {
             record.create(job).await?;
         }
         self.say(&format!("{} jobs after {} ms", names.len(), Moment::now().ms_since(begin)));
+        made.notify_one();
         let mut operators = Vec::new();
         for (number, pace) in (0..OPERATORS).filter_map(|number| Some((number, self.pace?))) {
             let own = names.iter().enumerate().filter(|(at, _)| at % OPERATORS == number);

@@ -30,7 +30,7 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
         return Problem::from(late).into_response();
     }
     let known = match bearer(request.headers()) {
-        Ok(token) => api.service.authenticate(token, &origin).await.map(|c| (c, token.to_owned())),
+        Ok(token) => known(&api, token, &origin).await.map(|c| (c, token.to_owned())),
         Err(refused) => Err(refused),
     };
     let (caller, token) = match known {
@@ -50,6 +50,17 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
         api.service.denied(&origin, Some(&caller), "forbidden", &what);
     }
     response
+}
+
+/// The caller that a token stands for. It is refused only by a node that has caught up: what was
+/// given out on one node is good at once on every other.
+async fn known(api: &Api, token: &str, origin: &Origin) -> Result<Caller, Error> {
+    match api.service.authenticate(token, origin).await {
+        Err(Error::Unauthenticated(_)) if api.service.catch_up().await.is_ok() => {
+            api.service.authenticate(token, origin).await
+        }
+        done => done,
+    }
 }
 
 /// Whether a request waits for what was committed before it.

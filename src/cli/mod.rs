@@ -3,10 +3,12 @@
 //! Owns: arguments, exit codes, what goes to standard output (results) and to standard error
 //! (talk). Does not own: anything a command does.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration (EX_CONFIG of
-//! sysexits.h).
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, and of sysexits.h 69 no answer from a server
+//! (EX_UNAVAILABLE), 77 refused by one (EX_NOPERM), 78 bad configuration (EX_CONFIG).
 //!
 //! To add a command: a variant of `Command`, an arm in `main`, docs/cli.md.
+
+mod audit_fires;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,10 @@ enum Command {
     ///
     /// Example: cronapi serve --data ./state --listen 127.0.0.1:8000
     Serve(Box<Flags>),
+    /// Check that every nominal time of a live cluster has exactly one outcome
+    ///
+    /// Example: cronapi audit-fires --url http://127.0.0.1:8000 --user admin --since 24h
+    AuditFires(audit_fires::Options),
     /// Print the OpenAPI document of the REST API
     Openapi,
 }
@@ -36,6 +42,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(flags) => serve(&flags),
+        Command::AuditFires(options) => audit_fires::run(options),
         Command::Openapi => {
             println!("{}", crate::api::openapi());
             ExitCode::SUCCESS

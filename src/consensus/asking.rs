@@ -46,8 +46,8 @@ impl Handle {
         }
         let leads = self.running.leadership.borrow().is_leader;
         let answer = if leads {
-            match self.decide(wish)? {
-                Taken::Answered(committed) => return Ok(committed),
+            match self.take(&wish).await? {
+                Taken::Refused(committed) => return Ok(committed),
                 Taken::Waiting(answer) => answer,
             }
         } else {
@@ -66,11 +66,18 @@ impl Handle {
         &self,
         wishes: Vec<Wish>,
     ) -> Vec<Result<Committed, SubmitError>> {
-        let taken: Vec<_> = wishes.into_iter().map(|wish| self.decide(wish)).collect();
+        let mut taken: Vec<_> = wishes.iter().map(|wish| self.decide(wish)).collect();
+        let refused = |taken: &Result<Taken, _>| matches!(taken, Ok(Taken::Refused(_)));
+        if taken.iter().any(refused) {
+            let confirmed = self.read_barrier().await;
+            for (taken, wish) in taken.iter_mut().zip(&wishes).filter(|(taken, _)| refused(taken)) {
+                *taken = confirmed.clone().and_then(|_| self.decide(wish));
+            }
+        }
         let mut outcomes = Vec::with_capacity(taken.len());
         for taken in taken {
             outcomes.push(match taken {
-                Ok(Taken::Answered(committed)) => Ok(committed),
+                Ok(Taken::Refused(committed)) => Ok(committed),
                 Ok(Taken::Waiting(answer)) => self.await_answer(answer).await,
                 Err(error) => Err(error),
             });
@@ -78,19 +85,34 @@ impl Handle {
         outcomes
     }
 
+    /// Takes a wish in. What can't be prepared is refused only once a majority has confirmed that
+    /// this node leads: one that was cut off may refuse what has long been right elsewhere.
+    async fn take(&self, wish: &Wish) -> Result<Taken, SubmitError> {
+        match self.decide(wish)? {
+            Taken::Refused(_) => {
+                self.read_barrier().await?;
+                self.decide(wish)
+            }
+            taken => Ok(taken),
+        }
+    }
+
     /// Only the leader's clock counts: a node whose clock runs ahead must not push log time on.
-    fn decide(&self, wish: Wish) -> Result<Taken, SubmitError> {
+    fn decide(&self, wish: &Wish) -> Result<Taken, SubmitError> {
+        if let Some(refused) = self.no_room_for(wish) {
+            return refused.map(Taken::Refused);
+        }
         let now = self.running.clock.now();
         let command = match wish {
-            Wish::Command(command) => Command { at: now, ..command },
+            Wish::Command(command) => Command { at: now, ..command.clone() },
             Wish::Intent(Asked { intent, actor, request }) => {
                 let index = *self.running.published.applied.borrow();
                 let state = self.state();
-                match prepare(&state, intent, now, actor, request) {
+                match prepare(&state, intent.clone(), now, actor.clone(), *request) {
                     Ok(command) => command,
                     Err(rejection) => {
                         let answer = Err(rejection);
-                        return Ok(Taken::Answered(Committed { answer, index }));
+                        return Ok(Taken::Refused(Committed { answer, index }));
                     }
                 }
             }
@@ -109,7 +131,7 @@ impl Handle {
     }
 
     /// Waits until this node has applied the log up to `index`.
-    async fn wait_applied(&self, index: u64) -> Result<(), SubmitError> {
+    pub(super) async fn wait_applied(&self, index: u64) -> Result<(), SubmitError> {
         let mut applied = self.applied();
         if *applied.borrow() >= index {
             return Ok(());
@@ -183,7 +205,7 @@ impl Handle {
 
 enum Taken {
     /// It did not come to a command.
-    Answered(Committed),
+    Refused(Committed),
     Waiting(Answered),
 }
 

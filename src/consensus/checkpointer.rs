@@ -9,12 +9,16 @@ use tokio::time::timeout;
 use super::log_store::LogStore;
 use super::snapshot::index_in;
 use super::state_machine::Published;
+use super::transfer::Transfers;
 use super::types::Raft;
-use crate::storage::Checkpoints;
+use crate::storage::{Checkpoints, Pressure, Space};
 
 /// Bytes of log since the last checkpoint that make the next one due, unless the last one itself
 /// was larger.
 const BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Entries and bytes that are enough while the disk is short of room: the log is what can go.
+const SHORT_ENTRIES: u64 = 500;
+const SHORT_BYTES: u64 = 4 * 1024 * 1024;
 /// How often that is looked at.
 const EVERY: Duration = Duration::from_millis(100);
 /// A checkpoint that takes longer than this is given up as far as waiting goes.
@@ -27,6 +31,7 @@ pub(super) struct Checkpointer {
     log: LogStore,
     published: Arc<Published>,
     checkpoints: Arc<Checkpoints>,
+    space: Space,
     /// Entries applied since the last one that make the next one due.
     entries: u64,
     /// Bytes appended when the last checkpoint was begun.
@@ -38,11 +43,13 @@ impl Checkpointer {
         raft: &Raft,
         log: &LogStore,
         published: &Arc<Published>,
-        checkpoints: Arc<Checkpoints>,
+        transfers: &Transfers,
+        space: &Space,
         entries: u64,
     ) -> Self {
+        let (checkpoints, space) = (transfers.checkpoints(), space.clone());
         let (raft, log, published) = (raft.clone(), log.clone(), Arc::clone(published));
-        Self { raft, log, published, checkpoints, entries, bytes_at_last: 0 }
+        Self { raft, log, published, checkpoints, space, entries, bytes_at_last: 0 }
     }
 
     /// Runs until `stop` turns true, then takes a last checkpoint.
@@ -71,12 +78,16 @@ impl Checkpointer {
     fn is_due(&self, applied: u64) -> bool {
         let last = self.last_index();
         let bytes = self.log.appended_bytes().saturating_sub(self.bytes_at_last);
-        if applied <= last || (applied - last < self.entries && bytes < BYTES_MIN) {
+        let (entries, bytes_min) = match self.space.pressure() {
+            Pressure::None => (self.entries, BYTES_MIN),
+            _ => (self.entries.min(SHORT_ENTRIES), SHORT_BYTES),
+        };
+        if applied <= last || (applied - last < entries && bytes < bytes_min) {
             return false;
         }
         // Copying a large state more often than its log outgrows it would cost more than it saves.
         let size = self.published.checkpoint().as_ref().map_or(0, |(_, source)| source.bytes());
-        applied - last >= self.entries || bytes >= size
+        applied - last >= entries || bytes >= size
     }
 
     async fn take(&mut self, applied: u64) {

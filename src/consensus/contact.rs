@@ -79,11 +79,13 @@ impl Contact {
             addr: running.local.addr.clone(),
         };
         running.roll.hear(running.local.node, heard);
-        if self.handle.committed_by_now().await.is_err() {
+        if self.handle.read_barrier().await.is_err() {
             return false;
         }
         let nodes = self.handle.members_now();
-        self.confirmed(sent, nodes).await;
+        if self.belongs_to(&nodes).await {
+            self.handle.running.roll.confirmed(sent, NODE_LEASE.std(), nodes);
+        }
         true
     }
 
@@ -105,8 +107,16 @@ impl Contact {
         );
         match call.await {
             Ok(reply) => {
-                self.confirmed(sent, members_in(reply.members)).await;
-                true
+                let nodes = members_in(reply.members);
+                if !self.belongs_to(&nodes).await {
+                    return true;
+                }
+                // What was given up while the lease was over must be seen before anything begins.
+                let applied = self.handle.wait_applied(reply.index).await.is_ok();
+                if applied {
+                    self.handle.running.roll.confirmed(sent, NODE_LEASE.std(), nodes);
+                }
+                applied
             }
             Err(error) => {
                 tracing::debug!(%error, "the leader did not answer");
@@ -116,12 +126,16 @@ impl Contact {
         }
     }
 
-    async fn confirmed(&mut self, sent: Instant, nodes: Vec<Member>) {
+    /// Whether this node is among the members. One that was and is no more stops; one that has
+    /// not been, in this process's life, asks to be let in.
+    async fn belongs_to(&mut self, nodes: &[Member]) -> bool {
         let own = self.handle.running.local.node;
-        let leader = nodes.iter().find(|member| member.leader).map(|member| member.node);
         if nodes.iter().any(|member| member.node == own) {
             (self.belongs, self.missed) = (true, 0);
-        } else if self.belongs {
+            return true;
+        }
+        let leader = nodes.iter().find(|member| member.leader).map(|member| member.node);
+        if self.belongs {
             self.missed += 1;
             if self.missed >= MISSED_MAX {
                 self.handle.running.fatal.raise(
@@ -131,8 +145,7 @@ impl Contact {
         } else if let Some(leader) = leader {
             self.ask_in(leader).await;
         }
-        let lease = NODE_LEASE.std();
-        self.handle.running.roll.confirmed(sent, lease, nodes);
+        false
     }
 
     /// Asks to be a member: a node that was removed and started again.

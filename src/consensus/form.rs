@@ -178,3 +178,6 @@ pub(super) async fn begin(handle: &Handle) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

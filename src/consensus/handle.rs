@@ -25,7 +25,7 @@ use super::types::{NodeId, Raft};
 use crate::clock::Clock;
 use crate::machine::{Event, State};
 use crate::model::BootId;
-use crate::storage::{self, Fatal, History};
+use crate::storage::{self, Fatal, History, Space};
 
 pub(super) struct Running {
     pub local: Arc<Local>,
@@ -38,6 +38,8 @@ pub(super) struct Running {
     pub forward: mpsc::Sender<Wished>,
     pub readers: mpsc::Sender<Reader>,
     pub pause: Pause,
+    /// Held while the membership is changed.
+    pub changing: tokio::sync::Mutex<()>,
     pub roll: Roll,
     pub published: Arc<Published>,
     pub history: History,
@@ -45,6 +47,7 @@ pub(super) struct Running {
     pub log: LogStore,
     pub leadership: watch::Receiver<Leadership>,
     pub fatal: Fatal,
+    pub space: Space,
     pub submit_timeout: Duration,
     pub tasks: std::sync::Mutex<Option<Tasks>>,
 }

@@ -45,6 +45,8 @@ pub enum MemberError {
 /// What the leader sees at a moment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
+    /// The cluster moves from one set of voters to another; `voters` is the latter.
+    pub joint: bool,
     pub own: NodeId,
     pub wanted: usize,
     pub voters: BTreeSet<NodeId>,
@@ -69,6 +71,8 @@ pub(super) enum Change {
     Relieve { node: NodeId, by: NodeId },
     /// A node is gone for good: another one is at its address.
     Forget { node: NodeId, by: Option<NodeId> },
+    /// A change of voters that another leader left half done.
+    Finish,
 }
 
 impl View {
@@ -99,6 +103,9 @@ impl View {
 
 /// What to do next, if anything.
 pub(super) fn next_change(view: &View) -> Option<Change> {
+    if view.joint {
+        return Some(Change::Finish);
+    }
     for (node, addr) in &view.told {
         if view.nodes.get(node).is_some_and(|at| at != addr) && view.alive(*node) {
             return Some(Change::Moved { node: *node, addr: addr.clone() });
@@ -143,7 +150,7 @@ pub(super) async fn run(handle: Handle, wanted: usize, mut stop: watch::Receiver
             _ => Instant::now(),
         };
         led_since = Some((now.term, since));
-        let Some(view) = look(&handle, wanted, since) else { continue };
+        let view = look(&handle, wanted, since);
         if let Some(change) = next_change(&view) {
             match carry_out(&handle, &view, &change).await {
                 Ok(()) => tracing::info!(?change, "the membership was changed"),
@@ -153,17 +160,17 @@ pub(super) async fn run(handle: Handle, wanted: usize, mut stop: watch::Receiver
     }
 }
 
-/// None: a change is under way.
-fn look(handle: &Handle, wanted: usize, since: Instant) -> Option<View> {
+fn look(handle: &Handle, wanted: usize, since: Instant) -> View {
     let running = &handle.running;
     let metrics = running.raft.metrics().borrow().clone();
     let membership = metrics.membership_config.membership();
-    let [voters] = membership.get_joint_config().as_slice() else { return None };
+    let configs = membership.get_joint_config();
     let heard = running.roll.heard();
     let last = metrics.last_log_index.unwrap_or_default();
     let matched = metrics.replication.unwrap_or_default();
     let mut view = View { own: running.local.node, wanted, ..View::default() };
-    view.voters = voters.clone();
+    view.joint = configs.len() > 1;
+    view.voters = configs.last().cloned().unwrap_or_default();
     for (id, node) in membership.nodes() {
         view.nodes.insert(*id, node.addr.clone());
         let at = heard.get(id).map(|heard| heard.at).unwrap_or(since);
@@ -176,7 +183,7 @@ fn look(handle: &Handle, wanted: usize, since: Instant) -> Option<View> {
     for (id, heard) in heard {
         view.told.insert(id, heard.addr);
     }
-    Some(view)
+    view
 }
 
 async fn carry_out(handle: &Handle, view: &View, change: &Change) -> Result<(), MemberError> {
@@ -207,6 +214,8 @@ async fn carry_out(handle: &Handle, view: &View, change: &Change) -> Result<(), 
             }
             handle.forget(*node, None).await
         }
+        // To the voters there are already: what is left of a change is its second step.
+        Change::Finish => handle.change(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await,
     }
 }
 
@@ -218,6 +227,9 @@ impl Handle {
         retain: bool,
     ) -> Result<(), MemberError> {
         use openraft::error::{ClientWriteError, RaftError};
+        // A change of voters has two steps, and another change between them would leave the
+        // cluster on the way.
+        let _alone = self.running.changing.lock().await;
         let changing = self.running.raft.change_membership(change, retain);
         match timeout(DEADLINE, changing).await {
             Ok(Ok(_)) => Ok(()),
@@ -279,3 +291,6 @@ impl Handle {
         self.forget(node, actor).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,29 @@
 //! The replicated log: commands go in at the leader, and every node applies them in one order.
 //!
 //! Owns: the consensus library and everything that knows its types, the proposer that turns many
-//! commands into one entry, leadership, and checkpoints. Does not own: what commands mean
-//! (`machine`), nor how bytes become durable (`storage`).
+//! commands into one entry, what nodes say to each other, who is a member, who leads, who is
+//! alive, and checkpoints. Does not own: what commands mean (`machine`), nor how bytes become
+//! durable (`storage`).
 //!
 //! ```text
-//! submit ──> queue ─┐
-//!                   ├─ proposer: up to 1,024 commands = one entry ──> raft ──> log_store, flushed
-//! propose ─> queue ─┘                                                  │
-//!    answers, in order <── state_machine: machine::apply <── committed ┘
+//! submit, intend ─ asking ─┬─ here: queue ─┐
+//!                          └─ forward ─> the leader's asking
+//!                                          ├─ proposer: up to 1,024 commands = one entry
+//! propose ─> queue ────────────────────────┘        │
+//!                                  raft ──> log_store, flushed; network ──> other nodes
+//!    answers, in order <── state_machine: machine::apply <── committed
 //!                             │ state, events, history rows
 //!                             └─ checkpointer: clone, write, publish, purge the log
+//! read_barrier ─ barrier ─> the leader, and a majority
+//! form ─> contact (every second: lease, address) ─> membership (the leader's care) ─> handover
 //! ```
 //!
 //! Invariants:
 //! - Nothing but the proposer writes to the log: one entry costs one flush (ADR 0004).
 //! - An answer means durable on a quorum and applied here. An error says whether the command may
 //!   still have been applied ([`SubmitError::ambiguous`]).
-//! - The machine's state is a checkpoint plus the log after it (ADR 0005).
+//! - The machine's state is a checkpoint plus the log after it (ADR 0005), and the log is purged
+//!   only as far as a durable checkpoint covers it (ADR 0011).
 //! - A command that can't be decoded, or a panic in `apply`, stops the node.
 //!
 //! To add a member-to-member message: the message in `proto/`, its client in `network`, its
@@ -46,7 +52,9 @@ mod options;
 mod proposer;
 mod recovery;
 mod roll;
+mod room;
 mod rpc;
+mod runtime;
 mod snapshot;
 mod start;
 mod state_machine;

@@ -11,7 +11,7 @@ use super::start;
 use super::transfer::Transfers;
 use crate::storage::{
     self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, History, Identities,
-    Identity, Kv, Log, Profile, SledKv,
+    Identity, Kv, Log, Profile, SledKv, Space,
 };
 
 /// Why a node can't be opened.
@@ -47,6 +47,7 @@ pub(super) struct Opened {
     pub transfers: Transfers,
     pub recovered: recovery::Recovered,
     pub cover: Cover,
+    pub space: Space,
     pub fatal: Fatal,
 }
 
@@ -76,7 +77,7 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
         let transfers = Transfers::new(Arc::clone(&disk.checkpoints), generations);
         let log = Arc::clone(&disk.log);
         let identities = Identities::in_memory(Arc::clone(&disk.identity));
-        let opened = assemble(identities, log, transfers, fatal).await;
+        let opened = assemble(identities, log, transfers, disk.space.clone(), fatal).await;
         return opened.map_err(consensus);
     }
     let new = Identity::generate(options.now_ms)?;
@@ -92,7 +93,8 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     let transfers = Transfers::new(Arc::new(checkpoints), Arc::new(generations));
     let identity = directory.identity().clone();
     let identities = Identities::in_directory(directory.identity_file(), identity);
-    let opened = assemble(identities, Arc::new(log), transfers, fatal).await;
+    let space = Space::of(directory.join(""))?;
+    let opened = assemble(identities, Arc::new(log), transfers, space, fatal).await;
     opened.map_err(|error| match error {
         RecoveryError::Storage(error) => damaged(error),
         other => OpenError::Directory(directory.damaged(other)),
@@ -103,6 +105,7 @@ async fn assemble(
     identities: Identities,
     log: Arc<dyn Kv>,
     transfers: Transfers,
+    space: Space,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
     let cover = Cover::upto(0);
@@ -110,7 +113,7 @@ async fn assemble(
     let (checkpoints, generations) = (transfers.checkpoints(), transfers.generations());
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone());
     let (recovered, history) = recovered.await?;
-    Ok(Opened { identities, log, history, transfers, recovered, cover, fatal })
+    Ok(Opened { identities, log, history, transfers, recovered, cover, space, fatal })
 }
 
 pub(super) fn consensus(error: impl std::fmt::Display) -> OpenError {

@@ -14,6 +14,7 @@ use super::forward::Forwarder;
 use super::handle::{Handle, Running};
 use super::leadership::{self, Leadership};
 use super::local::Local;
+use super::log_store::LogStore;
 use super::network::Network;
 use super::open::{OpenError, Opened, consensus};
 use super::options::{Options, Reach};
@@ -40,35 +41,30 @@ const ELECT_AFTER: Duration = Duration::from_millis(100);
 const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identities, log, history, transfers, recovered, cover, fatal } = opened;
+    let Opened { identities, log, history, transfers, recovered, cover, space, fatal } = opened;
     let identity = identities.get();
     let node_id = identity.node_id;
     let (listener, addr) = listen(options.reach.as_ref()).await?;
     let local = Arc::new(Local::new(identities, addr));
     let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
-    let checkpoints = transfers.checkpoints();
     let machine =
         StateMachine::new(recovered, history.clone(), transfers.clone(), cover, fatal.clone());
     let published = machine.published();
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
-    let config = Arc::new(config(&identity)?);
-    let network = Network { peers: peers.clone() };
-    let raft =
-        Raft::new(node_id, config, network, log.clone(), machine).await.map_err(consensus)?;
+    let raft = library(&identity, &peers, &log, machine).await?;
     let (leads, leadership) = watch::channel(Leadership::default());
     let following =
         leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
     let following = tokio::spawn(following);
     let pause = Pause::new();
     let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
-    let submit_timeout = options.submit_timeout;
     let (forwarder, forward) =
-        Forwarder::new(node_id, peers.clone(), leadership.clone(), submit_timeout);
+        Forwarder::new(node_id, peers.clone(), leadership.clone(), options.submit_timeout);
     let (barrier, readers) = Barrier::new(node_id, raft.clone(), peers.clone(), leadership.clone());
     let checkpointer =
-        Checkpointer::new(&raft, &log, &published, checkpoints, options.checkpoint_entries);
+        Checkpointer::new(&raft, &log, &published, &transfers, &space, options.checkpoint_entries);
     let (stop_proposer, proposer_stopped) = watch::channel(false);
     let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
     let (stop_beside, beside_stopped) = watch::channel(false);
@@ -97,6 +93,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         forward,
         readers,
         pause,
+        changing: Default::default(),
         roll,
         published,
         history,
@@ -104,7 +101,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         log,
         leadership,
         fatal,
-        submit_timeout,
+        space,
+        submit_timeout: options.submit_timeout,
         tasks: Mutex::new(Some(tasks)),
     };
     let handle = Handle { running: Arc::new(running) };
@@ -152,6 +150,7 @@ async fn become_part(
         }
         contact::run(contact, join, to_contact).await;
     }));
+    beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
     beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
     if let Ok(mut tasks) = running.tasks.lock()
         && let Some(tasks) = tasks.as_mut()
@@ -159,6 +158,17 @@ async fn become_part(
         tasks.beside.extend(beside);
     }
     lead_alone(handle).await
+}
+
+async fn library(
+    identity: &Identity,
+    peers: &Peers,
+    log: &LogStore,
+    machine: StateMachine,
+) -> Result<Raft, OpenError> {
+    let config = Arc::new(config(identity)?);
+    let network = Network { peers: peers.clone() };
+    Raft::new(identity.node_id, config, network, log.clone(), machine).await.map_err(consensus)
 }
 
 fn config(identity: &Identity) -> Result<Config, OpenError> {

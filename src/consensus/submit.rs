@@ -35,6 +35,9 @@ pub enum SubmitError {
     /// Too many commands wait already. Not applied.
     #[error("too many commands are waiting")]
     Overloaded,
+    /// The disk of the leader is nearly full. Not applied.
+    #[error("the disk of the node that leads is nearly full")]
+    NoRoom,
     /// The node is stopping, or has lost its storage. Not applied.
     #[error("the node is stopping")]
     Stopping,
@@ -55,7 +58,11 @@ impl SubmitError {
     /// Whether the same command may succeed later.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::NoLeader { .. } | Self::Unknown | Self::Overloaded | Self::Stopping => true,
+            Self::NoLeader { .. }
+            | Self::Unknown
+            | Self::Overloaded
+            | Self::NoRoom
+            | Self::Stopping => true,
             Self::TermMoved { .. } | Self::TooLarge { .. } | Self::Encode(_) => false,
         }
     }

@@ -6,15 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::runtime::Runtime;
 use crate::machine::Answer;
 use crate::wire::Batch;
 
 /// Names a node; never used again once its data is lost.
 pub type NodeId = u64;
-
-/// The async runtime under the consensus library. Simulation replaces it here, with one whose
-/// randomness comes from a seed.
-pub type Runtime = openraft::TokioRuntime;
 
 /// How to reach a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,19 +1,19 @@
 //! One attempt: order, run, report.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
-use crate::clock;
-use crate::machine::Op;
 use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
+use crate::machine::{Op, Rejection};
 use crate::model::{Fence, RunId, RunStatus, Timestamp, Usage};
+use crate::storage::Pressure;
 
 use super::begun::{Left, StopFor};
-use super::lease::{self, Lease};
+use super::gate::{Gate, Started, come};
+use super::left_out::LeftOut;
 use super::order::{Here, order};
 use super::parts::Parts;
 use super::report::report;
@@ -38,25 +38,26 @@ struct Held {
 pub(super) async fn carry_out(
     parts: Arc<Parts>,
     open: Arc<OpenRun>,
-    stop: watch::Receiver<StopFor>,
+    mut stop: watch::Receiver<StopFor>,
 ) -> Left {
     let Some(last) = open.run.attempts.last() else { return Left::Over };
     let held = Held { run: open.run.id, attempt: last.attempt, fence: last.fence };
     let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag };
     let started = Arc::new(Started::default());
-    let (mut outcome, output) = match order(&open, &here) {
-        Some(spec) => run(&parts, spec, held, &started, stop.clone()).await,
-        None => (None, Vec::new()),
+    let (outcome, output) = if !come(&open, &*parts.clock, &mut stop).await {
+        started.refuse();
+        (None, Vec::new())
+    } else if let Some(spec) = order(&open, &here) {
+        run(&parts, spec, held, &started, stop.clone()).await
+    } else {
+        (None, Vec::new())
     };
+    let why = *stop.borrow();
     if started.refused() {
-        if matches!(*stop.borrow(), StopFor::Nothing | StopFor::LeaseLost) {
-            tracing::debug!(run = %held.run, attempt = held.attempt, "held back: no lease");
-            return Left::Untouched;
-        }
-        let error = Some("stopped before it began".to_string());
-        outcome = outcome.map(|outcome| Outcome { ended: Ended::Cancelled, error, ..outcome });
+        return unbegun(&parts, held, why).await;
     }
-    let end = End { output, ..end_of(outcome, started.at(), *stop.borrow()) };
+    let finished_at = parts.clock.now();
+    let end = End { output, ..end_of(outcome, started.at(), finished_at, why) };
     tracing::debug!(run = %held.run, attempt = held.attempt, status = end.status.as_str(), "ended");
     let op =
         Op::Ended { run: held.run, attempt: held.attempt, fence: held.fence, end: Box::new(end) };
@@ -66,50 +67,15 @@ pub(super) async fn carry_out(
     Left::Over
 }
 
-/// When the attempt started, once it has.
-#[derive(Default)]
-struct Started {
-    micros: AtomicI64,
-    known: Notify,
-    refused: AtomicBool,
-}
-
-impl Started {
-    fn at(&self) -> Option<Timestamp> {
-        match self.micros.load(Ordering::Acquire) {
-            0 => None,
-            micros => Some(Timestamp::from_micros(micros)),
-        }
+/// The attempt was not begun: it may be later, or the log is told that it never will be.
+async fn unbegun(parts: &Parts, held: Held, why: StopFor) -> Left {
+    let Held { run, attempt, fence } = held;
+    if matches!(why, StopFor::Nothing | StopFor::LeaseLost) {
+        tracing::debug!(%run, attempt, "not begun yet");
+        return Left::Untouched;
     }
-
-    /// It was not allowed to.
-    fn refused(&self) -> bool {
-        self.refused.load(Ordering::Acquire)
-    }
-}
-
-/// Lets the attempt begin while the lease holds and nobody wants it stopped.
-struct Gate {
-    lease: Lease,
-    stop: watch::Receiver<StopFor>,
-    started: Arc<Started>,
-}
-
-impl runner::Start for Gate {
-    fn may(&self) -> bool {
-        let may = lease::holds(&self.lease) && *self.stop.borrow() == StopFor::Nothing;
-        self.started.refused.store(!may, Ordering::Release);
-        may
-    }
-
-    fn begun(self, _process: Option<u32>) {
-        self.started.micros.store(now_micros(), Ordering::Release);
-        self.started.known.notify_one();
-    }
-}
-
-fn now_micros() -> i64 {
-    clock::now().micros()
+    report(&parts.consensus, &*parts.clock, Op::Unbegun { run, attempt, fence }).await;
+    Left::Over
 }
 
 async fn run(
@@ -121,9 +87,9 @@ async fn run(
 ) -> (Option<Outcome>, Vec<OutputChunk>) {
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);
-    let (lease, started_here) = (parts.lease.clone(), started.clone());
-    let gate = Gate { lease, stop: stop.clone(), started: started_here };
-    let attempt = runner::run(spec, cancelled, send, gate, now_micros, &parts.runners);
+    let Held { run, fence, .. } = held;
+    let gate = Gate { parts, run, fence, stop: stop.clone(), started: started.clone() };
+    let attempt = parts.work.carry_out(spec, cancelled, send, gate);
     let beside = async {
         tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
         std::future::pending().await
@@ -141,7 +107,7 @@ async fn run(
 
 /// Turns the node's wish into the runner's token.
 async fn pass_on(mut stop: watch::Receiver<StopFor>, cancel: watch::Sender<bool>) {
-    if stop.wait_for(|stop| *stop != StopFor::Nothing).await.is_ok() {
+    if stop.wait_for(|stop| stop.ends()).await.is_ok() {
         cancel.send_replace(true);
     }
     // Dropping the sender would say that the attempt can't be cancelled any more.
@@ -159,29 +125,49 @@ async fn report_start(parts: &Parts, held: Held, started: &Started) {
 }
 
 /// Reports output as it comes; gives back what came last, to be told with the end. Each batch
-/// waits a moment for that: most attempts are over by then, and cost one command less.
+/// waits a moment for that: most attempts are over by then, and cost one command less. What
+/// there is no room for, here or at the leader, is left out, and a line says so.
 async fn report_output(
     parts: &Parts,
     held: Held,
     mut receive: mpsc::Receiver<Vec<Chunk>>,
 ) -> Vec<OutputChunk> {
     let Held { run, attempt, fence } = held;
+    let space = parts.consensus.space();
+    let short = || *space.borrow() >= Pressure::Output;
     let mut waiting: Option<Vec<OutputChunk>> = None;
+    let mut left_out = LeftOut::default();
     loop {
         let next = match &waiting {
             None => Ok(receive.recv().await),
             Some(_) => tokio::time::timeout(LAST_OUTPUT_WITHIN, receive.recv()).await,
         };
         let next = match next {
-            Ok(None) => return waiting.unwrap_or_default(),
+            Ok(None) => {
+                let mut last = waiting.unwrap_or_default();
+                if short() {
+                    left_out.add(&std::mem::take(&mut last));
+                }
+                return left_out.tell(&last);
+            }
             Ok(Some(batch)) => Some(batch.into_iter().map(chunk).collect()),
             Err(_) => None,
         };
         if let Some(chunks) = std::mem::replace(&mut waiting, next) {
-            let op = Op::Output { run, attempt, fence, chunks };
-            if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
-                tracing::debug!(%run, %refused, "output came too late");
+            if short() {
+                left_out.add(&chunks);
+                continue;
             }
+            let op = Op::Output { run, attempt, fence, chunks: left_out.tell(&chunks) };
+            match report(&parts.consensus, &*parts.clock, op).await {
+                Some(Err(Rejection::Limit { .. })) => {
+                    left_out.add(&chunks);
+                    continue;
+                }
+                Some(Err(refused)) => tracing::debug!(%run, %refused, "output came too late"),
+                Some(Ok(_)) | None => {}
+            }
+            left_out = LeftOut::default();
         }
     }
 }
@@ -203,8 +189,12 @@ fn lost(why: &str) -> (RunStatus, Option<String>) {
     (RunStatus::Lost, Some(why.to_string()))
 }
 
-fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor) -> End {
-    let finished_at = clock::now();
+fn end_of(
+    outcome: Option<Outcome>,
+    started_at: Option<Timestamp>,
+    finished_at: Timestamp,
+    stop: StopFor,
+) -> End {
     let Some(outcome) = outcome else {
         return End {
             status: RunStatus::Failed,
@@ -226,7 +216,9 @@ fn end_of(outcome: Option<Outcome>, started_at: Option<Timestamp>, stop: StopFor
         Ended::Cancelled => match stop {
             StopFor::Shutdown => lost("its node was stopped while it ran"),
             StopFor::LeaseLost => lost("its node lost its lease"),
-            StopFor::Nothing | StopFor::Cancel => (RunStatus::Cancelled, outcome.error),
+            StopFor::Nothing | StopFor::NotBegin | StopFor::Cancel => {
+                (RunStatus::Cancelled, outcome.error)
+            }
         },
     };
     let usage = match (outcome.cpu_ms, outcome.peak_rss_bytes) {

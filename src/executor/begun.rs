@@ -1,6 +1,6 @@
 //! Which attempts this boot has begun, and whether they go on.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -14,6 +14,9 @@ use crate::model::{BootId, Fence, NodeId, OnLeaseLost};
 pub(super) enum StopFor {
     /// Nothing yet.
     Nothing,
+    /// It must not begin: its planned start was withdrawn, or the node leaves. Once it has
+    /// begun it goes on.
+    NotBegin,
     /// The state says so.
     Cancel,
     /// The node was cut off, and the job wants it so.
@@ -40,7 +43,7 @@ pub(super) type Order = (Fence, Arc<OpenRun>, watch::Receiver<StopFor>);
 pub(super) struct Begun {
     node: NodeId,
     boot: BootId,
-    by_fence: HashMap<Fence, Known>,
+    by_fence: BTreeMap<Fence, Known>,
 }
 
 struct Known {
@@ -56,7 +59,7 @@ impl Known {
     /// Asks it to stop, unless it was asked before.
     fn stop(&self, why: StopFor) {
         self.stop.send_if_modified(|stop| {
-            let first = *stop == StopFor::Nothing;
+            let first = !stop.ends() && *stop != why;
             if first {
                 *stop = why;
             }
@@ -65,14 +68,32 @@ impl Known {
     }
 }
 
+impl StopFor {
+    /// Whether an attempt that has begun is stopped too.
+    pub(super) fn ends(self) -> bool {
+        !matches!(self, StopFor::Nothing | StopFor::NotBegin)
+    }
+}
+
+/// What an attempt that is new in the state may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum New {
+    /// Begin.
+    Begins,
+    /// Wait: there is no lease.
+    Waits,
+    /// Not begin any more: the node leaves. What has not begun is handed back.
+    GoesBack,
+}
+
 impl Begun {
     /// None yet, of that boot of a node.
     pub(super) fn new(node: NodeId, boot: BootId) -> Begun {
-        Begun { node, boot, by_fence: HashMap::new() }
+        Begun { node, boot, by_fence: BTreeMap::new() }
     }
 
-    /// Stops what `state` wants stopped; gives what is new in it, if anything may begin now.
-    pub(super) fn look(&mut self, state: &State, may_begin: bool) -> Vec<Order> {
+    /// Stops what `state` wants stopped; gives what is new in it, unless that has to wait.
+    pub(super) fn look(&mut self, state: &State, new: New) -> Vec<Order> {
         let mut orders = Vec::new();
         self.by_fence.values_mut().for_each(|known| known.shown = false);
         for open in state.placed_on(self.node) {
@@ -80,15 +101,21 @@ impl Begun {
             if boot != self.boot {
                 continue;
             }
+            let stop = match open.ahead {
+                _ if open.cancel => StopFor::Cancel,
+                Some(ahead) if ahead.withdrawn => StopFor::NotBegin,
+                _ if new == New::GoesBack => StopFor::NotBegin,
+                _ => StopFor::Nothing,
+            };
             match self.by_fence.get_mut(&fence) {
                 Some(known) => {
                     known.shown = true;
-                    if open.cancel {
-                        known.stop(StopFor::Cancel);
+                    if stop != StopFor::Nothing {
+                        known.stop(stop);
                     }
                 }
-                None if may_begin => orders.push(self.begin(fence, open)),
-                None => {}
+                None if new == New::Waits => {}
+                None => orders.push(self.begin(fence, open, stop)),
             }
         }
         self.by_fence.retain(|_, known| known.shown || known.going);
@@ -99,8 +126,7 @@ impl Begun {
         orders
     }
 
-    fn begin(&mut self, fence: Fence, open: &Arc<OpenRun>) -> Order {
-        let first = if open.cancel { StopFor::Cancel } else { StopFor::Nothing };
+    fn begin(&mut self, fence: Fence, open: &Arc<OpenRun>, first: StopFor) -> Order {
         let (stop, stopped) = watch::channel(first);
         let kill = open.spec.on_lease_lost() == OnLeaseLost::Kill;
         self.by_fence.insert(fence, Known { stop, kill, going: true, shown: true });

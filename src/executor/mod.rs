@@ -8,7 +8,7 @@
 //! (`machine::apply`), how a process or a call is carried out (`runner/`).
 //!
 //! ```text
-//! state ──► worker ── per attempt ──► attempt ──► runner
+//! state ──► worker ── per attempt ──► attempt ──► work: the runners, or a script
 //!   ▲                                    │ started, output, ended
 //!   └───────────── submit ◄──────────────┘
 //! ```
@@ -21,12 +21,17 @@
 
 mod attempt;
 mod begun;
+mod gate;
 mod lease;
+mod left_out;
 mod order;
 mod parts;
 mod report;
 pub mod runner;
+mod work;
 mod worker;
 
+pub use gate::Gate;
 pub use parts::Parts;
+pub use work::{Script, Work};
 pub use worker::Executor;

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::consensus::Handle;
 use crate::model::{BootId, NodeId};
 
-use super::runner::RunnerEnv;
+use super::work::Work;
 
 /// What attempts are carried out with.
 pub struct Parts {
@@ -17,8 +17,8 @@ pub struct Parts {
     pub consensus: Handle,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What the runners know of this machine.
-    pub runners: Arc<RunnerEnv>,
+    /// What carries them out.
+    pub work: Work,
     /// This node.
     pub node: NodeId,
     /// This boot of it.

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::model::Fence;
 
 use super::attempt::carry_out;
-use super::begun::{Begun, Left};
+use super::begun::{Begun, Left, New};
 use super::lease::{Lease, holds, turned};
 use super::parts::Parts;
 
@@ -37,7 +37,7 @@ impl Executor {
             // Asked before the state is read: see `Parts::lease`.
             let held = holds(&self.lease);
             applied.borrow_and_update();
-            self.look(held, held);
+            self.look(held, if held { New::Begins } else { New::Waits });
             tokio::select! {
                 changed = applied.changed() => if changed.is_err() { break },
                 Some(ended) = self.running.join_next() => self.ended(ended),
@@ -48,13 +48,16 @@ impl Executor {
         self.drain(applied, patience).await;
     }
 
-    /// Waits for what runs; cancels still count, new attempts do not begin.
+    /// Waits for what runs; cancels still count. What has not begun is handed back.
     async fn drain(&mut self, mut applied: watch::Receiver<u64>, patience: Duration) {
         let deadline = tokio::time::Instant::now() + patience;
         let mut told = false;
-        while !self.running.is_empty() {
+        loop {
             let held = holds(&self.lease);
-            self.look(held, false);
+            self.look(held, New::GoesBack);
+            if self.running.is_empty() {
+                return;
+            }
             tokio::select! {
                 Some(ended) = self.running.join_next() => self.ended(ended),
                 Ok(()) = applied.changed() => {}
@@ -68,11 +71,11 @@ impl Executor {
         }
     }
 
-    fn look(&mut self, held: bool, may_begin: bool) {
+    fn look(&mut self, held: bool, new: New) {
         if !held {
             self.begun.lease_lost();
         }
-        for (fence, open, stopped) in self.begun.look(&self.parts.consensus.state(), may_begin) {
+        for (fence, open, stopped) in self.begun.look(&self.parts.consensus.state(), new) {
             let parts = self.parts.clone();
             self.running.spawn(async move { (fence, carry_out(parts, open, stopped).await) });
         }

@@ -156,6 +156,9 @@ pub enum Op {
         scheduled_for: Timestamp,
         next: Option<Next>,
         place: Option<Place>,
+        /// Decided ahead: the attempt begins then, by its node's clock.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start_at: Option<Timestamp>,
     },
     /// Nominal times pass without a run.
     Skip { no: JobNo, version: u64, range: Range, next: Option<Next> },
@@ -171,6 +174,10 @@ pub enum Op {
     Started { run: RunId, attempt: u32, fence: Fence, started_at: Timestamp },
     /// A node reports the end of an attempt.
     Ended { run: RunId, attempt: u32, fence: Fence, end: Box<End> },
+    /// A node did not begin an attempt and never will.
+    Unbegun { run: RunId, attempt: u32, fence: Fence },
+    /// A start that is planned ahead is not wanted any more: its node is asked to leave it.
+    Withdraw { run: RunId },
     /// Captured output of an attempt.
     Output { run: RunId, attempt: u32, fence: Fence, chunks: Vec<OutputChunk> },
     /// Someone stops a run.

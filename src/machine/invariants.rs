@@ -26,6 +26,9 @@ fn jobs(s: &State, broken: &mut Vec<String>) {
         if s.names.get(&job.spec.name) != Some(no) {
             broken.push(format!("{} is not found by its name", job.spec.name));
         }
+        if job.live.ahead.is_some() && s.ahead(*no).is_none() {
+            broken.push(format!("{}: nothing is planned ahead", job.spec.name));
+        }
         if let Some(next) = job.live.next {
             if next.nominal <= job.live.decided {
                 broken.push(format!("{}: next {} is decided", job.spec.name, next.nominal));
@@ -58,6 +61,15 @@ fn jobs(s: &State, broken: &mut Vec<String>) {
 
 fn runs(s: &State, broken: &mut Vec<String>) {
     for (id, open) in &s.runs {
+        if let Some(ahead) = open.ahead {
+            let job = s.jobs.get(&id.job_no());
+            let known = job.is_none_or(|job| job.live.ahead == Some(*id));
+            let first = open.run.status == RunStatus::Assigned && open.run.attempt == 1;
+            let after = open.run.nominal_time.is_some_and(|nominal| ahead.before < nominal);
+            if !known || !first || !after {
+                broken.push(format!("{id} is planned ahead: {ahead:?}"));
+            }
+        }
         let status = open.run.status;
         if status.is_terminal() {
             broken.push(format!("{id} is {} and open", status.as_str()));

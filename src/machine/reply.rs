@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Invalid, JobNo, Name, RunId, RunStatus, SkipReason};
+use crate::model::{Invalid, JobNo, Name, RunId, RunStatus, SkipReason, Timestamp};
 
 /// Every node computes the same one.
 pub type Answer = Result<Reply, Rejection>;
@@ -67,6 +67,9 @@ pub enum Rejection {
          it, or run with force=true"
     )]
     Overlap { job: Name, run: String },
+    /// A start of the job is planned: it is withdrawn first, or has come by then.
+    #[error("run {run} of the job is about to start, at {until}")]
+    Ahead { run: RunId, until: Timestamp },
     /// A limit was reached.
     #[error("{what}: at most {most} are allowed")]
     Limit { what: String, most: u64 },

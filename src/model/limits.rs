@@ -67,6 +67,8 @@ pub const NODE_LEASE: Span = Span::from_secs(10);
 /// From the end of a node's lease until the leader gives the node up: for clocks that do not
 /// run alike, and to stop what has to be stopped.
 pub const NODE_LEASE_GRACE: Span = Span::from_secs(2);
+/// A fire is decided ahead by so much at most, where that is switched on.
+pub const EARLY_HORIZON: Span = Span::from_secs(3);
 /// Nominal times later than this are not misfires: they fire, late.
 pub const MISFIRE_GRACE: Span = Span::from_secs(5);
 /// Runs of a catch-up unless the job says otherwise.

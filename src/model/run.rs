@@ -181,7 +181,7 @@ pub struct Run {
     /// The nominal time, for a scheduled run.
     #[schema(required)]
     pub nominal_time: Option<Timestamp>,
-    /// When the log decided it.
+    /// When the log decided it; of a start that was decided ahead, when it was due.
     pub fired_at: Timestamp,
     /// When its last attempt started.
     #[schema(required)]

@@ -21,4 +21,5 @@ mod signals;
 pub mod telemetry;
 
 pub use config::Config;
+pub use presence::Presence;
 pub use serve::{Failure, serve};

@@ -18,27 +18,37 @@ const EVERY: Duration = Duration::from_millis(250);
 
 /// What is announced.
 #[derive(Clone)]
-pub(super) struct Presence {
+pub struct Presence {
+    /// The log.
     pub consensus: Handle,
+    /// The time.
     pub clock: Arc<dyn Clock>,
+    /// This boot of the node.
     pub boot: BootId,
     /// Where it serves REST.
     pub api: String,
+    /// Attempts at a time.
     pub slots: u32,
+    /// For placement.
     pub labels: Labels,
 }
 
 /// Why it is not announced.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
+    /// There was no answer.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// The answer was no.
     #[error("{0}")]
     Refused(Rejection),
 }
 
 impl Presence {
     /// Tells the log that this boot is up: what earlier ones had is concluded there.
+    ///
+    /// # Errors
+    /// See [`Error`].
     pub async fn announce(&self) -> Result<(), Error> {
         let op = Op::NodeUp {
             node: self.consensus.node_id(),
@@ -52,6 +62,9 @@ impl Presence {
     }
 
     /// Tells the log that this boot is leaving: it gets no more attempts.
+    ///
+    /// # Errors
+    /// See [`Error`].
     pub async fn leave(&self) -> Result<(), Error> {
         let node = self.consensus.node_id();
         self.tell(Op::NodeDraining { node, boot: self.boot }).await

@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::api;
 use crate::clock::{Clock, System};
 use crate::consensus::Handle;
 use crate::executor::runner::{RunnerEnv, reap_leftovers};
-use crate::executor::{Executor, Parts};
+use crate::executor::{Executor, Parts, Work};
 use crate::model::BootId;
 use crate::scheduler;
 use crate::service::{Deps, NodeLocal, Service};
@@ -20,16 +22,22 @@ use super::config::Config;
 use super::presence::Presence;
 use super::serve::Failure;
 
+/// A stop waits this long for a leader, so that ends can be recorded.
+const LEADERLESS_MAX: Duration = Duration::from_secs(10);
+
 /// The running parts.
 pub(super) struct Node {
     consensus: Handle,
     presence: Presence,
+    presence_kept: JoinHandle<()>,
     stop_presence: watch::Sender<bool>,
     stop_scheduler: watch::Sender<bool>,
     drain: watch::Sender<bool>,
     stop_api: watch::Sender<bool>,
     scheduler: JoinHandle<()>,
     executor: JoinHandle<()>,
+    /// How long running attempts are waited for.
+    patience: Duration,
     api: JoinHandle<()>,
 }
 
@@ -62,7 +70,7 @@ impl Node {
             presence.announce().await.map_err(|error| Failure::Join(error.to_string()))?;
         }
         let (stop_presence, stopped) = watch::channel(false);
-        tokio::spawn(presence.clone().keep(stopped));
+        let presence_kept = tokio::spawn(presence.clone().keep(stopped));
         let local = NodeLocal {
             version: env!("CARGO_PKG_VERSION").to_string(),
             started_at: clock.now(),
@@ -81,7 +89,7 @@ impl Node {
         let parts = Parts {
             consensus: consensus.clone(),
             clock,
-            runners,
+            work: Work::Runners(runners),
             node,
             boot,
             node_name: node.to_string(),
@@ -96,12 +104,14 @@ impl Node {
         Ok(Node {
             consensus,
             presence,
+            presence_kept,
             stop_presence,
             stop_scheduler,
             drain,
             stop_api,
             scheduler,
             executor,
+            patience: config.drain.std(),
             api,
         })
     }
@@ -114,6 +124,8 @@ impl Node {
     /// Stops the parts in an order in which each still finds what it needs.
     pub async fn stop(self) -> Result<(), Failure> {
         self.stop_presence.send_replace(true);
+        // An announcement under way would take the leave back. It is bounded by itself.
+        let _ = self.presence_kept.await;
         // Without it nothing is lost: assignments to this boot become lost at the next.
         if let Err(error) = self.presence.leave().await {
             tracing::warn!(%error, "the stop could not be announced");
@@ -122,8 +134,17 @@ impl Node {
         self.consensus.step_back().await;
         self.stop_scheduler.send_replace(true);
         self.drain.send_replace(true);
-        for (part, task) in [("scheduler", self.scheduler), ("executor", self.executor)] {
-            if let Err(error) = task.await {
+        let mut executor = self.executor;
+        let ended = tokio::select! {
+            ended = &mut executor => ended,
+            () = hopeless(&self.consensus, self.patience) => {
+                tracing::warn!("nobody leads: ends of attempts stay unrecorded, and become lost");
+                executor.abort();
+                Ok(())
+            }
+        };
+        for (part, ended) in [("scheduler", self.scheduler.await), ("executor", ended)] {
+            if let Err(error) = ended {
                 tracing::error!(part, %error, "did not end as it should");
             }
         }
@@ -134,6 +155,23 @@ impl Node {
         self.consensus.shutdown().await?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Resolves when what is over can't be recorded: nobody has led for a while after `patience`.
+async fn hopeless(consensus: &Handle, patience: Duration) {
+    tokio::time::sleep(patience).await;
+    let mut leadership = consensus.leadership();
+    loop {
+        let led = leadership.wait_for(|now| now.leader.is_some());
+        match timeout(LEADERLESS_MAX, led).await.map(|led| led.is_ok()) {
+            Err(_) => return,
+            Ok(false) => std::future::pending().await,
+            Ok(true) => {}
+        }
+        if leadership.wait_for(|now| now.leader.is_none()).await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::consensus::SubmitError;
-use crate::machine::plan::{Plan, plan};
+use crate::machine::plan::{Around, Plan, plan};
 use crate::machine::prepare::timing::Compiled;
 use crate::model::Timestamp;
 
 use super::Term;
+use super::liveness::silent;
 
 /// The longest sleep: a step of the wall clock is noticed within it.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
@@ -22,7 +23,10 @@ pub(super) async fn run(duties: &Term) {
         applied.borrow_and_update();
         let state = duties.consensus.state();
         let now = duties.clock.now();
-        let Plan { ops, wake_at } = plan(&state, now, &compiled);
+        let own = Some(duties.consensus.node_id());
+        // Not before edits withdraw what is planned: see `Around::early`.
+        let around = Around { silent: silent(duties, &state), own, early: false };
+        let Plan { ops, wake_at } = plan(&state, now, &compiled, &around);
         drop(state);
         if ops.is_empty() {
             tokio::select! {

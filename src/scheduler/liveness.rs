@@ -4,7 +4,7 @@
 //! verdict enters it. A new leader has heard of nobody yet: everybody's time begins with its
 //! term. So a verdict may come late, never early.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,6 +24,8 @@ pub struct Heard {
     pub at: Instant,
 }
 
+/// A node that was not heard of for so long gets nothing new until it is heard of again.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
 /// From one look to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -76,6 +78,27 @@ pub fn verdicts(
         .filter(|node| node.id != own && counts(state, node.id) && silent(node.id, node.boot))
         .map(|node| Op::NodeLost { node: node.id, boot: node.boot })
         .collect()
+}
+
+/// Nodes that nothing should be given to: their present boot was not heard of for a moment, or
+/// not at all. A new leader knows of itself only, until it has heard of others.
+pub(super) fn silent(duties: &Term, state: &State) -> BTreeSet<NodeId> {
+    silent_at(state, &heard_by(&duties.consensus), duties.consensus.node_id(), Instant::now())
+}
+
+fn silent_at(
+    state: &State,
+    heard: &BTreeMap<NodeId, Heard>,
+    own: NodeId,
+    now: Instant,
+) -> BTreeSet<NodeId> {
+    let spoke = |node: NodeId, boot: BootId| {
+        heard.get(&node).is_some_and(|heard| {
+            heard.boot == boot && now.saturating_duration_since(heard.at) <= SILENT_AFTER
+        })
+    };
+    let others = state.nodes.values().filter(|node| node.id != own);
+    others.filter(|node| !spoke(node.id, node.boot)).map(|node| node.id).collect()
 }
 
 /// Whether a node takes or has attempts: else there is nothing to give up.

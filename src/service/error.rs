@@ -129,6 +129,7 @@ impl From<Rejection> for Error {
                 "others keep changing what this request is about; it was not carried out",
                 false,
             ),
+            Rejection::Ahead { .. } => Error::unavailable(detail, false),
             Rejection::NotFound { what, name } => Error::NotFound { what, name },
             Rejection::Exists { what, name } => Error::Exists { what, name },
             Rejection::VersionConflict { expected, actual } => {
@@ -162,6 +163,11 @@ impl From<SubmitError> for Error {
             SubmitError::Overloaded => {
                 Error::unavailable("too many requests wait at the moment", false)
             }
+            SubmitError::NoRoom => Error::unavailable(
+                "the disk of the node that leads is nearly full: jobs and triggers are taken \
+                 again once it has room",
+                false,
+            ),
             SubmitError::Stopping => Error::unavailable("this node is stopping", false),
             SubmitError::TooLarge { limit, .. } => {
                 Error::TooLarge { what: "the request".into(), most: limit }

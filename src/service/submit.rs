@@ -46,13 +46,22 @@ impl Service {
         intend: impl Fn(&State) -> Result<Intent, Error>,
     ) -> Result<Done, Error> {
         let began = Instant::now();
-        let mut stale = 0;
+        let (mut stale, mut confirmed) = (0, false);
         loop {
             let state = self.consensus().state();
             if let Some(done) = self.replay(&state, request)? {
                 return Ok(done);
             }
-            let intent = intend(&state)?;
+            let intent = match intend(&state) {
+                Ok(intent) => intent,
+                // A leader that was cut off may see what has long been changed elsewhere.
+                Err(_) if !confirmed => {
+                    self.catch_up().await?;
+                    confirmed = true;
+                    continue;
+                }
+                Err(refused) => return Err(refused),
+            };
             drop(state);
             let actor = Some(c.actor.clone());
             let error = match self.consensus().intend(intent, actor, request).await {
@@ -71,7 +80,7 @@ impl Service {
             };
             let again = match &error {
                 SubmitError::Unknown => request.is_some(),
-                SubmitError::NoLeader { leader: None } => self.leader_comes().await,
+                SubmitError::NoLeader { .. } => self.leader_comes().await,
                 _ => false,
             };
             if !again || began.elapsed() >= RESEND_WITHIN {

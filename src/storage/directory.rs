@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::sled::sync_directory;
+use crate::chance::{self, NoChance};
 
 /// The layout written today. A directory of a newer one is refused.
 const FORMAT: u32 = 1;
@@ -76,9 +77,9 @@ pub enum DirectoryError {
         /// What is wrong.
         reason: String,
     },
-    /// The system gave no random bytes for a new id.
-    #[error("no random bytes for a new node id: {0}")]
-    Random(String),
+    /// There is no chance to draw a new id from.
+    #[error("no new id: {0}")]
+    Random(#[from] NoChance),
 }
 
 /// Which node of which cluster a directory belongs to.
@@ -104,9 +105,7 @@ impl Identity {
     /// # Errors
     /// The system has no random bytes.
     pub fn generate(created_ms: u64) -> Result<Self, DirectoryError> {
-        let mut node = [0; 8];
-        getrandom::fill(&mut node).map_err(|e| DirectoryError::Random(e.to_string()))?;
-        let node_id = (u64::from_be_bytes(node) >> (u64::BITS - NODE_ID_BITS)).max(1);
+        let node_id = (chance::number()? >> (u64::BITS - NODE_ID_BITS)).max(1);
         let (cluster_id, founding) = (String::new(), Some(false));
         Ok(Self { format: FORMAT, cluster_id, founding, node_id, created_ms })
     }
@@ -116,8 +115,8 @@ impl Identity {
     /// # Errors
     /// The system has no random bytes.
     pub fn new_cluster_id() -> Result<String, DirectoryError> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|e| DirectoryError::Random(e.to_string()))?;
+        let halves = [chance::number()?, chance::number()?];
+        let bytes = (u128::from(halves[0]) << 64 | u128::from(halves[1])).to_be_bytes();
         Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -185,6 +186,8 @@ fn remove(path: &Path) -> Result<(), Error> {
     let mut name = path.as_os_str().to_owned();
     name.push(REMOVED);
     let aside = PathBuf::from(name);
+    // What is left of an earlier one of this name, whose removal a crash cut short.
+    remove_rest(&aside)?;
     fs::rename(path, &aside).map_err(|e| Error::file("rename", path, e))?;
     if let Some(parent) = path.parent() {
         sync_directory(parent)?;
@@ -193,5 +196,8 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 fn remove_rest(path: &Path) -> Result<(), Error> {
-    fs::remove_dir_all(path).map_err(|e| Error::file("remove", path, e))
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
+        _ => Ok(()),
+    }
 }

@@ -1,5 +1,7 @@
 //! The small ordered map that everything but checkpoints is stored in.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::Error;
@@ -149,6 +151,11 @@ pub trait Kv: Send + Sync + 'static {
 
     /// Whether calls reach a disk, and so belong on a thread that may block.
     fn blocks(&self) -> bool;
+
+    /// How long the next flush is made to take, where a simulation plays the disk.
+    fn delay(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The smallest key above every key that begins with `prefix`.

@@ -55,9 +55,10 @@ struct Request {
 /// Sends writes to the writer. Cheap to clone.
 #[derive(Clone)]
 pub enum LogWriter {
-    /// A thread of its own: writes that arrive while it flushes share the next flush.
-    Thread(#[doc(hidden)] Sender),
-    /// In the caller, for a Kv in memory: the simulation has no threads.
+    /// A thread of its own, or a task where a simulation plays the disk: writes that arrive
+    /// while it flushes share the next flush.
+    Queue(#[doc(hidden)] Sender),
+    /// In the caller, for a Kv in memory that is flushed at once.
     Inline(#[doc(hidden)] Arc<Inline>),
 }
 
@@ -76,20 +77,24 @@ impl LogWriter {
     pub fn start(kv: Arc<dyn Kv>, purged: Option<u64>, fatal: Fatal) -> std::io::Result<Self> {
         let blocks = kv.blocks();
         let writer = Writer { kv, sweep: purged, fatal, stopped: false };
-        if !blocks {
+        if !blocks && writer.kv.delay().is_none() {
             return Ok(Self::Inline(Arc::new(Inline(Mutex::new(writer)))));
         }
         let (sender, receiver) = mpsc::channel(QUEUE);
+        if !blocks {
+            tokio::spawn(writer.run_as_task(receiver));
+            return Ok(Self::Queue(Sender(sender)));
+        }
         let body = move || writer.run(receiver);
         thread::Builder::new().name("log-writer".to_owned()).spawn(body)?;
-        Ok(Self::Thread(Sender(sender)))
+        Ok(Self::Queue(Sender(sender)))
     }
 
     /// Hands a write over and returns at once; `done` is called when it is durable, or failed.
     pub async fn write(&self, write: Write, done: Option<Done>) {
         let request = Request { write, done };
         match self {
-            Self::Thread(Sender(sender)) => {
+            Self::Queue(Sender(sender)) => {
                 if let Err(refused) = sender.send(request).await
                     && let Some(done) = refused.0.done
                 {
@@ -99,12 +104,27 @@ impl LogWriter {
             Self::Inline(inline) => {
                 let mut writer = inline.0.lock().unwrap_or_else(PoisonError::into_inner);
                 writer.commit(vec![request]);
-                while writer.sweep.is_some() {
-                    writer.sweep_some();
-                }
+                writer.sweep();
             }
         }
     }
+}
+
+/// Writes that are not durable yet.
+struct Written {
+    waiting: Vec<Done>,
+    outcome: Result<(), Error>,
+}
+
+/// What waits, with `first`.
+fn grouped(first: Request, receiver: &mut mpsc::Receiver<Request>) -> Vec<Request> {
+    let mut group = vec![first];
+    while group.len() < GROUP
+        && let Ok(request) = receiver.try_recv()
+    {
+        group.push(request);
+    }
+    group
 }
 
 struct Writer {
@@ -119,13 +139,7 @@ impl Writer {
         let fatal = self.fatal.clone();
         let body = AssertUnwindSafe(|| {
             while let Some(first) = self.next(&mut receiver) {
-                let mut group = vec![first];
-                while group.len() < GROUP
-                    && let Ok(request) = receiver.try_recv()
-                {
-                    group.push(request);
-                }
-                self.commit(group);
+                self.commit(grouped(first, &mut receiver));
                 if self.stopped {
                     break;
                 }
@@ -133,6 +147,20 @@ impl Writer {
         });
         if catch_unwind(body).is_err() {
             fatal.raise("the storage engine panicked while writing the log");
+        }
+    }
+
+    /// The same without a thread: what is written waits for its flush as long as the disk
+    /// takes, and a crash meanwhile loses it.
+    async fn run_as_task(mut self, mut receiver: mpsc::Receiver<Request>) {
+        while let Some(first) = receiver.recv().await {
+            let written = self.write(grouped(first, &mut receiver));
+            tokio::time::sleep(self.kv.delay().unwrap_or_default()).await;
+            self.finish(written);
+            self.sweep();
+            if self.stopped {
+                break;
+            }
         }
     }
 
@@ -148,18 +176,30 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Vec<Request>) {
-        let awaited = group.iter().any(|request| request.done.is_some());
+        let written = self.write(group);
+        self.finish(written);
+    }
+
+    /// Hands the writes to the Kv.
+    fn write(&mut self, group: Vec<Request>) -> Written {
         let mut waiting = Vec::with_capacity(group.len());
         let mut pending = Writes::default();
-        let mut outcome = Ok(());
+        let mut outcome = if self.fatal.is_raised() { Err(Error::Stopped) } else { Ok(()) };
         for request in group {
             waiting.extend(request.done);
-            if outcome.is_ok() {
-                outcome = self.prepare(request.write, &mut pending);
-            }
+            outcome = outcome.and_then(|()| self.prepare(request.write, &mut pending));
         }
-        if outcome.is_ok() {
-            outcome = self.finish(pending, awaited);
+        if !pending.is_empty() {
+            outcome = outcome.and_then(|()| self.kv.write(pending));
+        }
+        Written { waiting, outcome }
+    }
+
+    /// Makes them durable, if anyone waits for that, and says so.
+    fn finish(&mut self, written: Written) {
+        let Written { waiting, mut outcome } = written;
+        if !waiting.is_empty() {
+            outcome = outcome.and_then(|()| self.kv.flush_durable());
         }
         if let Err(error) = &outcome {
             self.fatal.raise(error.to_string());
@@ -194,14 +234,10 @@ impl Writer {
         Ok(())
     }
 
-    fn finish(&self, pending: Writes, awaited: bool) -> Result<(), Error> {
-        if self.fatal.is_raised() {
-            return Err(Error::Stopped);
+    fn sweep(&mut self) {
+        while self.sweep.is_some() {
+            self.sweep_some();
         }
-        if !pending.is_empty() {
-            self.kv.write(pending)?;
-        }
-        if awaited { self.kv.flush_durable() } else { Ok(()) }
     }
 
     /// Removes some of what was purged. A crash loses nothing: the mark alone decides.

@@ -3,12 +3,13 @@
 
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use imbl::OrdMap;
 
 use super::kv::{Direction, Kv, Limits, Pair, Writes};
-use super::{Checkpoints, Error, Generations, Identity};
+use super::{Checkpoints, Error, Generations, Identity, Pressure, Space};
 
 #[derive(Default)]
 struct Maps {
@@ -21,12 +22,21 @@ struct Maps {
 pub struct MemoryKv {
     limits: Limits,
     maps: Mutex<Maps>,
+    delay: Option<Delay>,
 }
+
+/// Tells how long each flush takes.
+pub type Delay = Box<dyn Fn() -> Duration + Send + Sync>;
 
 impl MemoryKv {
     /// An empty map with the given bounds.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, maps: Mutex::default() }
+        Self { limits, maps: Mutex::default(), delay: None }
+    }
+
+    /// One whose flushes take a time.
+    pub fn slow(limits: Limits, delay: Delay) -> Self {
+        Self { delay: Some(delay), ..Self::new(limits) }
     }
 
     /// Loses everything written since the last flush, as a power loss would.
@@ -52,16 +62,27 @@ pub struct MemoryDisk {
     pub(crate) log: Arc<MemoryKv>,
     pub(crate) generations: Arc<Generations>,
     pub(crate) checkpoints: Arc<Checkpoints>,
+    pub(crate) space: Space,
 }
 
 impl MemoryDisk {
     /// An empty disk for a node.
     pub fn new(identity: Identity) -> Arc<Self> {
+        Self::with_log(identity, MemoryKv::new(Limits::LOG))
+    }
+
+    /// The same, with a log whose flushes take a time.
+    pub fn slow(identity: Identity, delay: Delay) -> Arc<Self> {
+        Self::with_log(identity, MemoryKv::slow(Limits::LOG, delay))
+    }
+
+    fn with_log(identity: Identity, log: MemoryKv) -> Arc<Self> {
         Arc::new(Self {
             identity: Arc::new(Mutex::new(identity)),
-            log: Arc::new(MemoryKv::new(Limits::LOG)),
+            log: Arc::new(log),
             generations: Arc::new(Generations::in_memory()),
             checkpoints: Arc::new(Checkpoints::in_memory()),
+            space: Space::in_memory(),
         })
     }
 
@@ -69,6 +90,11 @@ impl MemoryDisk {
     pub fn crash(&self) {
         self.log.crash();
         self.generations.in_memory_each(MemoryKv::crash);
+    }
+
+    /// Says how full it is.
+    pub fn press(&self, pressure: Pressure) {
+        self.space.press(pressure);
     }
 
     /// Makes every later flush of the log fail.
@@ -144,5 +170,9 @@ impl Kv for MemoryKv {
 
     fn blocks(&self) -> bool {
         false
+    }
+
+    fn delay(&self) -> Option<Duration> {
+        self.delay.as_ref().map(|delay| delay())
     }
 }

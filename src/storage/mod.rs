@@ -8,6 +8,7 @@
 //!          FORMAT   version, cluster id, node id
 //!          log/         one Kv: entries in parts, vote, purge mark   <- log_writer (one thread)
 //!          state/       one Kv: history rows, large ones in chunks   <- history (write-behind)
+//!          state.N/     the same, once it came from a leader         <- generations
 //!          checkpoints/ the machine's memory, two newest kept        <- checkpoint
 //! ```
 //!
@@ -17,7 +18,10 @@
 //! - Log writes happen in the order they were asked for, by one writer.
 //! - History is durable up to a checkpoint's index before that checkpoint is published, and the
 //!   log is purged only up to the older of the two checkpoints kept (ADR 0005).
+//! - Which history counts is said by the checkpoint that a node begins with; one that is received
+//!   lies beside it until a checkpoint names it (ADR 0011).
 //! - Damage is refused or moved aside, never deleted.
+//! - Before a disk is full, output and then what is asked for have to wait ([`Pressure`]).
 //!
 //! To add a stored thing: give it a key prefix here, keep its values under the Kv's bound, and
 //! say in this page who makes it durable. To add an engine: implement [`Kv`] in one file.
@@ -41,6 +45,7 @@ mod overlay;
 mod rows;
 mod sled;
 mod source;
+mod space;
 
 pub use self::sled::{Profile, SledKv};
 pub use checkpoint::{Checkpoints, Unpublished};
@@ -55,9 +60,10 @@ pub use identities::Identities;
 pub use kv::{Direction, Kv, Limits, Pair, Writes};
 pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
-pub use memory::{MemoryDisk, MemoryKv};
+pub use memory::{Delay, MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
 pub use source::Source;
+pub use space::{Pressure, Room, Space};
 
 #[cfg(test)]
 mod tests;

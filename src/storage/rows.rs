@@ -4,7 +4,7 @@
 //! `c` + key + number (4 bytes, big-endian) -> a piece. `m` + name -> a mark.
 //! Rows are immutable: a key is put once, or again with the same value, until it is deleted.
 //! A row may be deleted while it is read: its pieces go in one batch with its head, so a reader
-//! that misses a piece and finds no head any more knows that the row is gone.
+//! that misses a piece asks for the head again, and knows that the row is gone or was put anew.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -108,26 +108,33 @@ pub(super) fn scan(
     stored.into_iter().map(plain).collect()
 }
 
-fn value_of(kv: &dyn Kv, key: &[u8], stored: &Bytes) -> Result<Option<Bytes>, Error> {
-    if stored.first() == Some(&WHOLE) {
-        return Ok(Some(stored.slice(1..)));
+/// Tries to read the pieces of a row that is written, removed and written again meanwhile.
+const READS_MAX: usize = 8;
+
+fn value_of(kv: &dyn Kv, key: &[u8], head: &Bytes) -> Result<Option<Bytes>, Error> {
+    let mut head = head.clone();
+    for _ in 0..READS_MAX {
+        if head.first() == Some(&WHOLE) {
+            return Ok(Some(head.slice(1..)));
+        }
+        let Some(length) = length_in_pieces(&head) else {
+            return Err(damaged("a history row", "its head is unknown"));
+        };
+        let mut value = BytesMut::with_capacity(length);
+        // One by one: pieces of another row may lie between those of this one.
+        for number in 0..length.div_ceil(PIECE_BYTES) as u32 {
+            let piece = kv.get(&piece_key(key, number))?;
+            value.put(piece.unwrap_or_default());
+        }
+        if value.len() == length {
+            return Ok(Some(value.freeze()));
+        }
+        match kv.get(&row_key(key))? {
+            Some(now) => head = now,
+            None => return Ok(None),
+        }
     }
-    let Some(length) = length_in_pieces(stored) else {
-        return Err(damaged("a history row", "its head is unknown"));
-    };
-    let mut value = BytesMut::with_capacity(length);
-    // One by one: pieces of another row may lie between those of this one.
-    for number in 0..length.div_ceil(PIECE_BYTES) as u32 {
-        let piece = kv.get(&piece_key(key, number))?;
-        value.put(piece.unwrap_or_default());
-    }
-    if value.len() == length {
-        return Ok(Some(value.freeze()));
-    }
-    match kv.get(&row_key(key))? {
-        None => Ok(None),
-        Some(_) => Err(damaged("a history row", "a piece is missing")),
-    }
+    Err(damaged("a history row", "a piece is missing"))
 }
 
 fn length_in_pieces(stored: &[u8]) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! Contract 2.1, 2.2, 2.6: each nominal time is decided once, by whoever proposes it first.
 
 use cronapi::machine::command::{Command, Op};
-use cronapi::machine::plan::plan;
+use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::reply::{Rejection, Reply};
 use cronapi::model::{RunStatus, Timestamp};
@@ -18,7 +18,7 @@ fn minutely() -> World {
 }
 
 fn planned(world: &World) -> Vec<Command> {
-    let ops = plan(&world.state, world.now, &world.compiled).ops;
+    let ops = plan(&world.state, world.now, &world.compiled, &Around::default()).ops;
     ops.into_iter().map(|op| world.command(op)).collect()
 }
 
@@ -186,6 +186,28 @@ fn raising_max_runs_brings_a_schedule_back() {
     world.work(json!({"name": "m", "expr": EACH_MINUTE, "max_runs": 2}));
     world.run_until("2027-01-04T00:10:00Z");
     assert_eq!(world.ledger("m"), ["00:01 fired", "00:06 fired"]);
+}
+
+#[test]
+fn lowering_max_runs_loses_no_time_that_is_undecided() {
+    let mut world = minutely();
+    world.run_until("2027-01-04T00:02:30Z");
+    world.enable("m", false);
+    world.run_until("2027-01-04T00:05:30Z");
+    world.work(json!({"name": "m", "expr": EACH_MINUTE, "max_runs": 2, "enabled": false}));
+    world.run_until("2027-01-04T00:08:30Z");
+    world.enable("m", true);
+    world.run_until("2027-01-04T00:10:00Z");
+    let told: Vec<String> = world.ledger_of(1).iter().map(crate::world::told).collect();
+    assert_eq!(told, ["00:01 fired", "00:02 fired", "00:03..00:05:31/3 skipped paused"]);
+
+    let mut world = minutely();
+    world.run_until("2027-01-04T00:02:30Z");
+    world.now = at("2027-01-04T00:04:30Z");
+    world.work(json!({"name": "m", "expr": EACH_MINUTE, "max_runs": 1}));
+    world.run_until("2027-01-04T00:10:00Z");
+    let told: Vec<String> = world.ledger_of(1).iter().map(crate::world::told).collect();
+    assert_eq!(told, ["00:01 fired", "00:02 fired", "00:03..00:04:31/2 superseded"]);
 }
 
 #[test]

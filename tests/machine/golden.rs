@@ -126,11 +126,16 @@ fn job_ops() -> Vec<(&'static str, Op)> {
         cause: Some(RunId::new(t(5), 7, 9)),
         place,
     };
+    let fire = |start_at| {
+        let scheduled_for = t(60);
+        Op::Fire { no: 7, version: 3, scheduled_for, next, place, start_at }
+    };
     vec![
         ("put_job", Op::PutJob(Box::new(put))),
         ("put_job_2", Op::PutJob(Box::new(later))),
         ("delete_job", Op::DeleteJob { no: 7, based_on: 3, pinned: false, settled: Some(gone) }),
-        ("fire", Op::Fire { no: 7, version: 3, scheduled_for: t(60), next, place }),
+        ("fire", fire(None)),
+        ("fire_2", fire(Some(t(65)))),
         ("skip", Op::Skip { no: 7, version: 3, range, next: None }),
         ("trigger", Op::Trigger(Box::new(trigger))),
         ("set_queue", Op::SetQueue { name: name("q"), concurrency: Some(4) }),
@@ -174,6 +179,8 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("assign", Op::Assign { run, attempt, place }),
         ("refuse", Op::Refuse { run, error: "/parameters/n: no".into() }),
         ("due", Op::Due { run }),
+        ("unbegun", Op::Unbegun { run, attempt, fence }),
+        ("withdraw", Op::Withdraw { run }),
         ("started", Op::Started { run, attempt, fence, started_at: t(61) }),
         ("ended", Op::Ended { run, attempt, fence, end: Box::new(end) }),
         ("output", Op::Output { run, attempt, fence, chunks: vec![chunk] }),
@@ -230,6 +237,8 @@ fn file_of(op: &Op) -> &'static str {
         Op::Assign { .. } => "assign",
         Op::Refuse { .. } => "refuse",
         Op::Due { .. } => "due",
+        Op::Unbegun { .. } => "unbegun",
+        Op::Withdraw { .. } => "withdraw",
         Op::Started { .. } => "started",
         Op::Ended { .. } => "ended",
         Op::Output { .. } => "output",
@@ -267,7 +276,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 29, "one file for every kind of step");
+    assert_eq!(kinds.len(), 31, "one file for every kind of step");
 }
 
 /// A state with something in every table.
@@ -304,4 +313,29 @@ fn a_state_is_read_and_written_as_before() {
     let bytes = std::fs::read(file("state/checkpoint.msgpack")).unwrap();
     let read: State = rmp_serde::from_slice(&bytes).unwrap();
     assert_eq!(invariants::check(&read), Vec::<String>::new());
+}
+
+/// What states hold beside that since: a node that was given up, and one with a second
+/// address; a start that is planned ahead, and a time whose start was given back.
+fn later_state() -> State {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.around.early = true;
+    let gone = world.node(1, 2);
+    world.op(Op::NodeLost { node: 1, boot: gone.boot }).unwrap();
+    let (address, labels) = ("10.0.0.2:8001".to_string(), Labels::new());
+    let (boot, api) = (id(3), "10.0.0.2:8000".to_string());
+    world.op(Op::NodeUp { node: 2, boot, address, api, slots: 9, labels }).unwrap();
+    world.work(json!({"name": "m", "expr": "* * * * *", "on_lease_lost": "kill"}));
+    world.work(json!({"name": "n", "expr": "* * * * *"}));
+    world.run_until("2027-01-04T00:00:58Z");
+    world.work(json!({"name": "n", "expr": "* * * * *", "description": "x"}));
+    world.state
+}
+
+#[test]
+fn a_state_with_what_came_later_is_read_and_written_as_before() {
+    let state = later_state();
+    assert!(state.ahead(1).is_some() && state.jobs[&2].live.given_back.is_some());
+    assert!(state.nodes[&1].lost && !state.nodes[&2].api.is_empty());
+    keeps("state/checkpoint_2.msgpack", &state);
 }

@@ -5,6 +5,7 @@
 mod world;
 
 mod access;
+mod ahead;
 mod chains;
 mod chance;
 mod fires;

@@ -161,3 +161,27 @@ fn three_thousand_retries_due_at_once_are_all_seen_to() {
     world.run_for(60);
     assert_eq!((world.state.timers.len(), world.state.runs.len()), (0, 0));
 }
+
+#[test]
+fn a_silent_node_gets_nothing_and_keeps_what_it_has() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.executor = false;
+    world.node(1, 2);
+    world.node(2, 9);
+    world.work(json!({"name": "m", "expr": "* * * * *", "overlap": "allow"}));
+    let on = |world: &World| [1, 2].map(|node| world.state.placed_on(node).count());
+    for _ in 0..2 {
+        world.trigger("m");
+        world.settle();
+    }
+    assert_eq!(on(&world), [1, 1]);
+    world.around.silent.insert(2);
+    for _ in 0..2 {
+        world.trigger("m");
+    }
+    world.run_for(60);
+    assert_eq!((on(&world), world.state.ready.len()), ([2, 1], 2), "a run by hand, and the fire");
+    world.around.silent.clear();
+    world.settle();
+    assert_eq!(on(&world), [2, 3]);
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use cronapi::machine::command::{Command, End, Place, RequestKey};
 use cronapi::machine::history::{self, unpack};
-use cronapi::machine::plan::plan;
+use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::reply::{Answer, Rejection, Reply};
@@ -48,6 +48,7 @@ pub struct World {
     pub state: State,
     pub now: Timestamp,
     pub compiled: Compiled,
+    pub around: Around,
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     pub events: Vec<Event>,
     pub index: u64,
@@ -119,6 +120,7 @@ impl World {
             state: State::default(),
             now: at(now),
             compiled: Compiled::default(),
+            around: Around::default(),
             rows: BTreeMap::new(),
             events: Vec::new(),
             index: 0,
@@ -177,13 +179,23 @@ impl World {
     ) -> Answer {
         for _ in 0..4 {
             let again = intent.clone();
-            let command = prepare(&self.state, again, self.now, actor.clone(), request)?;
-            match self.entry(&[command]).remove(0) {
+            let command = prepare(&self.state, again, self.now, actor.clone(), request);
+            match command.and_then(|command| self.entry(&[command]).remove(0)) {
                 Err(Rejection::Stale) => {}
+                Err(Rejection::Ahead { run, until }) => self.withdraw(run, until),
                 answer => return answer,
             }
         }
         panic!("prepared on the present state and refused as stale: {intent:?}");
+    }
+
+    /// As the service does before an edit: the node confirms, or the time comes.
+    fn withdraw(&mut self, run: RunId, until: Timestamp) {
+        // Refused once the time has come; log time has moved there then.
+        let _ = self.op(Op::Withdraw { run });
+        if !self.execute() {
+            self.now = until;
+        }
     }
 
     pub fn prepare(&self, intent: Intent) -> Command {
@@ -278,7 +290,7 @@ impl World {
 
     /// One step of the leader; its answers.
     pub fn plan_once(&mut self) -> Vec<(Op, Answer)> {
-        let planned = plan(&self.state, self.now, &self.compiled);
+        let planned = plan(&self.state, self.now, &self.compiled, &self.around);
         let commands: Vec<Command> = planned.ops.into_iter().map(|op| self.command(op)).collect();
         if commands.is_empty() {
             return Vec::new();
@@ -321,12 +333,20 @@ impl World {
         for open in placed {
             let (fence, _) = open.held().unwrap();
             if !self.held.contains_key(&fence) {
+                if open.ahead.is_some_and(|ahead| ahead.withdrawn || open.cancel) {
+                    let (run, attempt) = (open.run.id, open.run.attempt);
+                    commands.push(self.command(Op::Unbegun { run, attempt, fence }));
+                    continue;
+                }
+                if open.ahead.is_some_and(|ahead| ahead.start_at > self.now) {
+                    continue;
+                }
                 let held = self.start(&open);
                 commands.push(self.command(Op::Started {
                     run: held.run,
                     attempt: held.attempt,
                     fence,
-                    started_at: self.now,
+                    started_at: held.started_at,
                 }));
                 self.held.insert(fence, held);
             }
@@ -356,12 +376,14 @@ impl World {
             Some(list) => list[0].clone(),
             None => Ending::of(RunStatus::Succeeded, 0),
         };
+        // By its own clock, whether there is a leader or not.
+        let started_at = open.ahead.map_or(self.now, |ahead| ahead.start_at.min(self.now));
         Held {
             run: open.run.id,
             attempt: open.run.attempt,
             node: open.run.node.unwrap(),
-            started_at: self.now,
-            ends_at: self.now.plus(ending.after),
+            started_at,
+            ends_at: started_at.plus(ending.after),
             ending,
         }
     }
@@ -383,9 +405,11 @@ impl World {
     pub fn run_to(&mut self, until: Timestamp) {
         loop {
             self.settle();
-            let wake = plan(&self.state, self.now, &self.compiled).wake_at;
+            let wake = plan(&self.state, self.now, &self.compiled, &self.around).wake_at;
             let end = self.held.values().map(|held| held.ends_at).min();
-            let next = wake.into_iter().chain(end).filter(|t| *t > self.now).min();
+            let starts = self.state.runs.values().filter_map(|open| open.ahead);
+            let start = starts.map(|ahead| ahead.start_at).filter(|t| *t > self.now).min();
+            let next = wake.into_iter().chain(end).chain(start).filter(|t| *t > self.now).min();
             match next.filter(|t| *t <= until) {
                 Some(t) => self.now = t,
                 None => break,

@@ -87,7 +87,7 @@ impl Bed {
     async fn ask(&self, node: usize, path: &str) -> Result<Value, Failure> {
         let asked = async {
             let mut line = self.line(node).await?;
-            Ok::<_, Failure>(line.done(Method::GET, path, Bytes::new()).await?)
+            line.done(Method::GET, path, Bytes::new()).await
         };
         let answer = timeout(ASK_MAX, asked).await;
         let answer = answer.map_err(|_| format!("node {node} is silent at {path}"))??;

@@ -8,6 +8,7 @@ use cluster_tests::harness::{Sandbox, skipped};
 use cluster_tests::moment::Moment;
 use cluster_tests::nemesis::Kind;
 use cluster_tests::scenario::{Failed, Scenario};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Violations that are shown; the rest is counted.
 const SHOWN: usize = 40;
@@ -90,7 +91,17 @@ async fn main() -> ExitCode {
     };
     let mut sandbox = Sandbox::new();
     println!("sandbox {}", sandbox.path().display());
-    let verdict = match scenario.play(&sandbox).await {
+    let mut term = match signal(SignalKind::terminate()) {
+        Ok(term) => term,
+        Err(error) => panic!("SIGTERM can't be waited for: {error}"),
+    };
+    let played = tokio::select! {
+        played = scenario.play(&sandbox) => played,
+        // What was made goes as this ends: processes, networks, disks.
+        _ = tokio::signal::ctrl_c() => return ExitCode::from(130),
+        _ = term.recv() => return ExitCode::from(143),
+    };
+    let verdict = match played {
         Ok(verdict) => verdict,
         Err(Failed::NotHere(why)) => {
             skipped("soak", &why);

@@ -2,25 +2,36 @@
 
 use super::Findings;
 use crate::history::History;
-use crate::register::{NAME, order};
+use crate::register::{NAME, Op, State, Told, culprit};
 
-/// Operations shown besides the one that can't be explained.
+/// Operations shown of each kind, besides the one that can't be explained.
 const SHOWN: usize = 12;
 
+/// First what was read and written, then the refusals too: both say something of the state.
 pub(super) fn linearizable(history: &History, findings: &mut Findings) {
     let Some(register) = &history.register else { return };
-    let ops = &register.ops;
-    let Err(stuck) = order(ops, register.initial) else { return };
-    let open = &ops[stuck.open];
-    let what = format!(
-        "no order explains {} operations: at most {} of them, then it holds {:?}",
-        ops.len(),
-        stuck.done,
-        stuck.state
-    );
-    let mut evidence = vec![format!("not explained: {open:?}")];
-    evidence.extend(stuck.before.iter().map(|at| format!("just before: {:?}", ops[*at])));
-    let near = ops.iter().filter(|op| op.sent < open.answered && op.answered > open.sent);
-    evidence.extend(near.take(SHOWN).map(|op| format!("at the same time: {op:?}")));
+    let told: Vec<Op> =
+        register.ops.iter().filter(|op| op.told != Told::Refused).cloned().collect();
+    if explain(&told, register.initial, findings) {
+        explain(&register.ops, register.initial, findings);
+    }
+}
+
+/// Whether there is an order for all of it.
+fn explain(ops: &[Op], initial: State, findings: &mut Findings) -> bool {
+    let Some(at) = culprit(ops, initial) else { return true };
+    let op = &ops[at];
+    let what = format!("the answer {} µs after the begin has no explanation", op.answered);
+    let mut evidence = vec![format!("not explained: {op:?}")];
+    let mut before: Vec<_> = ops.iter().filter(|one| one.answered < op.sent).collect();
+    before.sort_by_key(|one| one.answered);
+    let last = &before[before.len().saturating_sub(SHOWN)..];
+    evidence.extend(last.iter().map(|one| format!("before: {one:?}")));
+    let near = ops.iter().filter(|one| one.sent <= op.answered && one.answered >= op.sent);
+    let near = near.filter(|one| *one != op).take(2 * SHOWN);
+    evidence.extend(near.map(|one| format!("at the same time: {one:?}")));
+    let pending = ops.iter().filter(|one| one.told == Told::Nothing && one.sent <= op.answered);
+    evidence.extend(pending.take(2 * SHOWN).map(|one| format!("unknown: {one:?}")));
     findings.add(NAME, what, evidence);
+    false
 }

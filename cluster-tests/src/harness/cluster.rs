@@ -23,6 +23,15 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// The secret of every cluster.
 const CLUSTER_KEY: &str = "a cluster key that is only good for tests";
 
+/// What nodes are told to join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// All of them the same list; the first of it founds the cluster.
+    List,
+    /// The first of them nothing; the others the first.
+    First,
+}
+
 /// What a cluster is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -30,6 +39,8 @@ pub struct Shape {
     pub nodes: usize,
     /// Nodes that are not started, and may join later.
     pub spares: usize,
+    /// What they are told.
+    pub join: Join,
     /// Where they live.
     pub place: Place,
     /// Attempts at a time on each.
@@ -45,8 +56,9 @@ pub struct Shape {
 impl Shape {
     /// So many nodes on the loopback interface.
     pub fn loopback(nodes: usize) -> Shape {
-        let place = Place::Loopback;
-        Shape { nodes, spares: 0, place, slots: 256, shim: false, disks: false, key: true }
+        let (join, place) = (Join::List, Place::Loopback);
+        let (slots, shim, disks, key) = (256, false, false, true);
+        Shape { nodes, spares: 0, join, place, slots, shim, disks, key }
     }
 }
 
@@ -244,15 +256,21 @@ fn node(
         .set("--slots", &shape.slots.to_string())
         .set("--drain", "3s");
     if shape.nodes + shape.spares > 1 {
-        let members: Vec<String> = (0..shape.nodes).map(address).collect();
+        let known = match shape.join {
+            Join::List => shape.nodes,
+            Join::First => 1,
+        };
+        let members: Vec<String> = (0..known).map(address).collect();
         if shape.key {
             launch = launch.env("CRONAPI_CLUSTER_KEY", CLUSTER_KEY);
         }
         launch = launch
             .env("CRONAPI_VOTERS", &shape.nodes.to_string())
             .set("--cluster-listen", &address(index))
-            .set("--advertise", &address(index))
-            .set("--join", &members.join(","));
+            .set("--advertise", &address(index));
+        if shape.join == Join::List || index > 0 {
+            launch = launch.set("--join", &members.join(","));
+        }
     }
     let mut control = None;
     if let Some(shim) = shim {

@@ -12,9 +12,11 @@
 //! `clients.rs`.
 
 mod clients;
+mod culprit;
 mod op;
 mod search;
 
 pub use clients::{NAME, operate};
+pub use culprit::culprit;
 pub use op::{Asked, Op, State, Told};
 pub use search::{Stuck, order};

@@ -72,9 +72,18 @@ impl Op {
                     (version == state.version + 1).then(|| written(value))
                 }
                 (true, Told::Nothing) => Some(written(value)),
-                (false, Told::Refused | Told::Nothing) => Some(state),
+                (false, Told::Refused) => Some(state),
+                // What changes nothing and tells nothing need not happen.
                 _ => None,
             },
+        }
+    }
+
+    /// The value that it writes.
+    pub fn value(&self) -> Option<u64> {
+        match self.asked {
+            Asked::Read => None,
+            Asked::Write(value) | Asked::Swap { value, .. } => Some(value),
         }
     }
 

@@ -250,10 +250,12 @@ impl Definition {
             Work::Shell => {
                 let (seconds, rest) = (ms / 1_000, ms % 1_000);
                 let line = format!(
-                    "w() {{ printf '%s %s %s %s %s %s {generation} %s %s\\n' \"$CRONAPI_RUN_ID\" \
-                     \"$CRONAPI_ATTEMPT\" \"$CRONAPI_FENCE\" \"${{CRONAPI_NOMINAL_TIME:--}}\" \
-                     \"$CRONAPI_TRIGGER\" \"${{CRONAPI_NODE:--}}\" \"$1\" \"$(date +%s%6N)\" \
-                     >> '{path}'; }}; w start; sleep {seconds}.{rest:03}; w end; test \"$CRONAPI_ATTEMPT\" -gt {fails}"
+                    "w() {{ printf '%s %s %s %s %s %s {generation} %s %s\\n' \
+                     \"$CRONAPI_RUN_ID\" \"$CRONAPI_ATTEMPT\" \"$CRONAPI_FENCE\" \
+                     \"${{CRONAPI_NOMINAL_TIME:--}}\" \"$CRONAPI_TRIGGER\" \
+                     \"${{CRONAPI_NODE:--}}\" \"$1\" \"$(date +%s%6N)\" >> '{path}'; }}; \
+                     w start; sleep {seconds}.{rest:03}; w end; \
+                     test \"$CRONAPI_ATTEMPT\" -gt {fails}"
                 );
                 json!({"type": "shell", "command": line})
             }

@@ -1,6 +1,7 @@
 //! No secret of the node reaches its logs, or the environment of a child.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use cluster_tests::harness::cluster::PASSWORD;
@@ -13,7 +14,7 @@ const HMAC: &str = "hmac-secret-of-a-job-0123456789";
 #[tokio::test]
 async fn secrets_stay_out_of_logs_and_children() {
     let sandbox = Sandbox::new();
-    let receiver = Receiver::start(sandbox.witness()).await;
+    let receiver = Receiver::start(Ipv4Addr::LOCALHOST, sandbox.witness()).await;
     let launch = Launch::new(&sandbox, "node")
         .env("CRONAPI_ADMIN_PASSWORD", PASSWORD)
         .env("CRONAPI_CLUSTER_KEY", "key-of-the-cluster-0123456789")

@@ -1,20 +1,19 @@
 //! Lines to other nodes, and calls over them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Request, Response, Status};
 
 use super::super::local::Local;
-use super::super::transport::Transport;
+use super::super::transport::{Connector, Transport};
 use super::super::types::NodeId;
 use super::{CLUSTER, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
 use crate::wire::proto::cluster_client::ClusterClient;
@@ -23,7 +22,7 @@ use crate::wire::proto::cluster_client::ClusterClient;
 const TROUBLE_MAX: u32 = 4;
 
 /// Which of the two lines to a peer a call takes: what is large must not hold up heartbeats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::consensus) enum Lane {
     /// Raft's own traffic.
     Raft,
@@ -51,13 +50,34 @@ struct Line {
     trouble: Arc<AtomicU32>,
 }
 
+/// A call on its way. One that ends without an answer, or is dropped, is trouble for its line.
+struct Watched {
+    trouble: Arc<AtomicU32>,
+    answered: bool,
+}
+
+impl Watched {
+    fn answered(mut self) {
+        self.answered = true;
+        self.trouble.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.trouble.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Known {
     /// As the node itself said, in this process's life.
     told: Option<String>,
     /// As the membership says.
     member: Option<String>,
-    lines: HashMap<Lane, Line>,
+    lines: BTreeMap<Lane, Line>,
 }
 
 /// The other nodes. Cheap to clone.
@@ -65,7 +85,7 @@ struct Known {
 pub(in crate::consensus) struct Peers {
     local: Arc<Local>,
     transport: Option<Arc<dyn Transport>>,
-    known: Arc<Mutex<HashMap<NodeId, Known>>>,
+    known: Arc<Mutex<BTreeMap<NodeId, Known>>>,
 }
 
 impl Peers {
@@ -113,16 +133,21 @@ impl Peers {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let (client, trouble) = self.line(node, lane)?;
-        // Counted first: a call that is dropped on the way counts as well.
-        trouble.fetch_add(1, Ordering::Relaxed);
+        let watched = Watched { trouble, answered: false };
         let mut request = Request::new(message);
         self.mark(&mut request, node);
         match timeout(deadline, call(client, request)).await {
             Ok(Ok(answer)) => {
-                trouble.store(0, Ordering::Relaxed);
+                watched.answered();
                 Ok(answer.into_inner())
             }
-            Ok(Err(status)) => Err(judge(node, status, &trouble)),
+            Ok(Err(status)) => {
+                let error = judge(node, status);
+                if matches!(error, CallError::Refused { .. }) {
+                    watched.answered();
+                }
+                Err(error)
+            }
             Err(_) => {
                 let reason = format!("not within {} ms", deadline.as_millis());
                 Err(CallError::Lost { node, reason })
@@ -149,7 +174,7 @@ impl Peers {
         self.mark(&mut request, node);
         match timeout(deadline, call(client, request)).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(judge(node, status, &AtomicU32::new(0))),
+            Ok(Err(status)) => Err(judge(node, status)),
             Err(_) => Err(CallError::Lost { node, reason: format!("not within {deadline:?}") }),
         }
     }
@@ -189,12 +214,12 @@ impl Peers {
         Ok((line.client.clone(), Arc::clone(&line.trouble)))
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<NodeId, Known>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<NodeId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn judge(node: NodeId, status: Status, trouble: &AtomicU32) -> CallError {
+fn judge(node: NodeId, status: Status) -> CallError {
     let mut cause = status.source();
     while let Some(error) = cause {
         if error.is::<ConnectError>() {
@@ -207,19 +232,13 @@ fn judge(node: NodeId, status: Status, trouble: &AtomicU32) -> CallError {
         tonic::Code::FailedPrecondition
         | tonic::Code::PermissionDenied
         | tonic::Code::NotFound
-        | tonic::Code::InvalidArgument => {
-            trouble.store(0, Ordering::Relaxed);
-            CallError::Refused { node, status }
-        }
+        | tonic::Code::InvalidArgument => CallError::Refused { node, status },
         _ => CallError::Lost { node, reason: status.message().to_owned() },
     }
 }
 
 fn client(transport: Arc<dyn Transport>, addr: String) -> ClusterClient<Channel> {
-    let connector = tower::service_fn(move |_: http::Uri| {
-        let connecting = transport.connect(addr.clone());
-        async move { connecting.await.map(TokioIo::new) }
-    });
+    let connector = Connector::new(transport, addr);
     // The address is the connector's business: what is dialled may have changed meanwhile.
     let channel = Endpoint::from_static("http://node.cronapi.internal")
         .initial_stream_window_size(WINDOW_BYTES)

@@ -134,6 +134,7 @@ pub(in crate::consensus) fn outcome_out(outcome: Result<Committed, SubmitError>)
             Out::Failed(failed(Why::NoLeader, ""))
         }
         Err(SubmitError::Overloaded) => Out::Failed(failed(Why::Overloaded, "")),
+        Err(SubmitError::NoRoom) => Out::Failed(failed(Why::NoRoom, "")),
         Err(SubmitError::Stopping) => Out::Failed(failed(Why::Stopping, "")),
         Err(SubmitError::TooLarge { bytes, limit }) => {
             let (bytes, limit) = (bytes as u64, limit as u64);
@@ -157,6 +158,7 @@ pub(in crate::consensus) fn outcome_in(message: proto::Outcome) -> Result<Commit
         In::Failed(failed) => Err(match Why::try_from(failed.why) {
             Ok(Why::NoLeader) => SubmitError::NoLeader { leader: None },
             Ok(Why::Overloaded) => SubmitError::Overloaded,
+            Ok(Why::NoRoom) => SubmitError::NoRoom,
             // Another node's stop is no stop of this one.
             Ok(Why::Stopping) => SubmitError::NoLeader { leader: None },
             Ok(Why::TooLarge) => {

@@ -252,9 +252,10 @@ impl Cluster for Desk {
             let at = tokio::time::Instant::now();
             running.roll.hear(node, Heard { boot, at, applied, addr });
             // A leader that lost its majority must not prolong anyone's lease.
-            self.handle.committed_by_now().await.map_err(no_answer)?;
+            let index = self.handle.committed_by_now().await.map_err(no_answer)?;
             let term = running.leadership.borrow().term;
-            Ok(proto::BeatReply { term, members: members_out(&self.handle.members_now()) })
+            let members = members_out(&self.handle.members_now());
+            Ok(proto::BeatReply { term, members, index })
         })
         .await
     }

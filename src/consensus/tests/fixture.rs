@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::super::{Handle, Options, open};
 use crate::machine::command::{AuditNote, PutJob, TrimKey};
 use crate::machine::{Answer, Command, Event, Op, State, history};
-use crate::model::{Actor, JobNo, JobSpec, Name, Timestamp};
+use crate::model::{Actor, JobNo, JobSpec, Name, RunId, Timestamp};
 use crate::storage::{Direction, Identity, MemoryDisk, Scan};
 
 /// Any time: tests have no clock.
@@ -95,6 +95,11 @@ pub async fn sized_rows(node: &Handle) -> Vec<usize> {
 pub fn trim(jobs: std::ops::Range<JobNo>) -> Command {
     let version = |no| TrimKey::Version { no, version: 1 };
     command(Op::Trim { keys: jobs.map(version).collect() })
+}
+
+/// Output of a run that there is not.
+pub fn output() -> Command {
+    command(Op::Output { run: RunId(uuid::Uuid::nil()), attempt: 1, fence: 1, chunks: Vec::new() })
 }
 
 /// A command that meets a bug in the machine.

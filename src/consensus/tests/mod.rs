@@ -8,6 +8,7 @@ mod golden;
 mod install;
 mod kill;
 mod restart;
+mod room;
 mod suite;
 mod transfer;
 mod transfer_disk;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::machine::prepare::{Intent, PutMode, prepare};
+use crate::machine::state::Ahead;
 use crate::machine::{Command, Op, Output, apply_entry};
 use crate::model::{JobSpec, Name, Parameters, RunId, Timestamp};
 use serde_json::{Value, json};
@@ -63,38 +64,38 @@ fn stop(order: &Order) -> StopFor {
 fn an_attempt_is_begun_once_while_the_state_shows_it() {
     let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
     world.run("m", json!(null));
-    assert_eq!(begun.look(&world.state, true).len(), 1);
-    assert!(begun.look(&world.state, true).is_empty());
+    assert_eq!(begun.look(&world.state, New::Begins).len(), 1);
+    assert!(begun.look(&world.state, New::Begins).is_empty());
     world.run("m", json!(null));
-    assert_eq!(begun.look(&world.state, true).len(), 1);
+    assert_eq!(begun.look(&world.state, New::Begins).len(), 1);
 }
 
 #[test]
 fn nothing_begins_while_the_lease_is_over() {
     let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
     world.run("m", json!(null));
-    assert!(begun.look(&world.state, false).is_empty());
-    assert_eq!(begun.look(&world.state, true).len(), 1, "renewed: the state still shows it");
+    assert!(begun.look(&world.state, New::Waits).is_empty());
+    assert_eq!(begun.look(&world.state, New::Begins).len(), 1, "renewed: the state still shows it");
 }
 
 #[test]
 fn what_was_given_up_meanwhile_is_never_begun() {
     let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
     world.run("m", json!(null));
-    assert!(begun.look(&world.state, false).is_empty());
+    assert!(begun.look(&world.state, New::Waits).is_empty());
     world.does(Op::NodeLost { node: NODE, boot: BOOT });
-    assert!(begun.look(&world.state, true).is_empty());
+    assert!(begun.look(&world.state, New::Begins).is_empty());
 }
 
 #[test]
 fn an_attempt_that_was_held_back_may_begin_later_and_one_that_ended_may_not() {
     let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
     world.run("m", json!(null));
-    let (fence, ..) = begun.look(&world.state, true).remove(0);
+    let (fence, ..) = begun.look(&world.state, New::Begins).remove(0);
     begun.over(fence, Left::Untouched);
-    assert_eq!(begun.look(&world.state, true).len(), 1);
+    assert_eq!(begun.look(&world.state, New::Begins).len(), 1);
     begun.over(fence, Left::Over);
-    assert!(begun.look(&world.state, true).is_empty(), "its end is on its way to the log");
+    assert!(begun.look(&world.state, New::Begins).is_empty(), "its end is on its way to the log");
 }
 
 #[test]
@@ -107,14 +108,14 @@ fn a_lost_lease_stops_the_attempts_of_jobs_that_want_it_so() {
     for (given, want) in rows {
         let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
         world.run("m", given.clone());
-        let order = begun.look(&world.state, true).remove(0);
+        let order = begun.look(&world.state, New::Begins).remove(0);
         begun.lease_lost();
         assert_eq!(stop(&order), want, "{given}");
         // A node that learns of it only from the log does the same.
         world.run("n", given.clone());
-        let order = begun.look(&world.state, true).remove(0);
+        let order = begun.look(&world.state, New::Begins).remove(0);
         world.does(Op::NodeLost { node: NODE, boot: BOOT });
-        begun.look(&world.state, true);
+        begun.look(&world.state, New::Begins);
         assert_eq!(stop(&order), want, "{given}");
     }
 }
@@ -123,13 +124,13 @@ fn a_lost_lease_stops_the_attempts_of_jobs_that_want_it_so() {
 fn an_attempt_that_the_log_gave_up_is_known_until_its_task_is_over() {
     let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
     world.run("m", json!("continue"));
-    let order = begun.look(&world.state, true).remove(0);
+    let order = begun.look(&world.state, New::Begins).remove(0);
     world.does(Op::NodeLost { node: NODE, boot: BOOT });
-    begun.look(&world.state, true);
+    begun.look(&world.state, New::Begins);
     begun.stop_all();
     assert_eq!(stop(&order), StopFor::Shutdown, "a stop of the node still reaches it");
     begun.over(order.0, Left::Over);
-    begun.look(&world.state, true);
+    begun.look(&world.state, New::Begins);
     assert!(begun.by_fence.is_empty());
 }
 
@@ -138,7 +139,7 @@ fn a_cancelled_attempt_is_told_so_before_it_begins() {
     let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
     let run = world.run("m", json!("kill"));
     world.does(Op::Cancel { run });
-    let order = begun.look(&world.state, true).remove(0);
+    let order = begun.look(&world.state, New::Begins).remove(0);
     assert_eq!(stop(&order), StopFor::Cancel);
     begun.lease_lost();
     assert_eq!(stop(&order), StopFor::Cancel, "the first reason stays");
@@ -149,5 +150,34 @@ fn attempts_of_another_boot_are_not_this_ones() {
     let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
     world.up(Uuid::from_u128(8));
     world.run("m", json!(null));
-    assert!(begun.look(&world.state, true).is_empty());
+    assert!(begun.look(&world.state, New::Begins).is_empty());
+}
+
+#[test]
+fn a_node_that_leaves_takes_nothing_new_and_hands_back_what_has_not_begun() {
+    let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
+    world.run("m", json!(null));
+    let first = begun.look(&world.state, New::Begins).remove(0);
+    world.run("m", json!(null));
+    let second = begun.look(&world.state, New::GoesBack).remove(0);
+    assert_eq!([stop(&first), stop(&second)], [StopFor::NotBegin; 2]);
+    assert!(!StopFor::NotBegin.ends(), "what has begun goes on");
+    begun.stop_all();
+    assert_eq!(stop(&first), StopFor::Shutdown);
+}
+
+#[test]
+fn a_withdrawn_start_must_not_begin_and_a_cancel_still_reaches_it() {
+    let (mut world, mut begun) = (World::new(), Begun::new(NODE, BOOT));
+    let run = world.run("m", json!(null));
+    let order = begun.look(&world.state, New::Begins).remove(0);
+    let ahead = Ahead { start_at: world.now, before: world.now, withdrawn: true };
+    if let Some(open) = world.state.runs.get_mut(&run) {
+        Arc::make_mut(open).ahead = Some(ahead);
+    }
+    begun.look(&world.state, New::Begins);
+    assert_eq!(stop(&order), StopFor::NotBegin);
+    world.does(Op::Cancel { run });
+    begun.look(&world.state, New::Begins);
+    assert_eq!(stop(&order), StopFor::Cancel);
 }

@@ -155,6 +155,7 @@ impl Cx<'_> {
             unchecked,
             orphan: false,
             mark: None,
+            ahead: None,
         };
         self.s.runs.insert(id, Arc::new(open));
         self.s.open.insert((job.no, id));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::machine::command::Place;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{OpenRun, Queue, Wait};
-use crate::model::{Attempt, Name, RunId, RunStatus, SkipReason};
+use crate::model::{Attempt, JobSpec, Name, RunId, RunStatus, SkipReason};
 
 use super::Cx;
 use super::admit::{ready_key, until_of};
@@ -30,10 +30,7 @@ impl Cx<'_> {
     /// Gives a queued run to `place`, when that boot is up and has a slot.
     pub(super) fn assign_ready(&mut self, id: RunId, place: Place) -> bool {
         let Some(open) = self.s.runs.get(&id).cloned() else { return false };
-        let fits = self.s.nodes.get(&place.node).is_some_and(|node| {
-            node.boot == place.boot && node.accepting && node.busy < node.slots
-        });
-        if !fits || self.queue_full(open.spec.queue.as_ref()) {
+        if !self.fits(&open.spec, place) {
             return false;
         }
         self.s.counters.fence += 1;
@@ -64,6 +61,14 @@ impl Cx<'_> {
         });
         self.event("run.assigned", Some(&open.run.job), Some((id, RunStatus::Assigned)));
         true
+    }
+
+    /// Whether that boot is up and has a slot, and the queue of `spec` a place.
+    pub(super) fn fits(&self, spec: &JobSpec, place: Place) -> bool {
+        let free = self.s.nodes.get(&place.node).is_some_and(|node| {
+            node.boot == place.boot && node.accepting && node.busy < node.slots
+        });
+        free && !self.queue_full(spec.queue.as_ref())
     }
 
     fn queue_full(&self, queue: Option<&Name>) -> bool {

@@ -21,8 +21,12 @@ impl Cx<'_> {
         scheduled_for: Timestamp,
         next: Option<Next>,
         place: Option<Place>,
+        start_at: Option<Timestamp>,
     ) -> Answer {
         let job = self.undecided(no, version, scheduled_for)?;
+        if start_at.is_some_and(|start_at| !self.may_plan_ahead(&job, start_at, place)) {
+            return Err(Rejection::Stale);
+        }
         self.decide(no, scheduled_for, next);
         self.expire_gates(no);
         let parameters = job.spec.parameters.clone().unwrap_or_default();
@@ -31,6 +35,9 @@ impl Cx<'_> {
             Ok(id) => {
                 self.s.totals.fired += 1;
                 self.edit_job(no, |job| job.live.fired += 1);
+                if let Some(start_at) = start_at {
+                    self.plan_ahead(id, start_at, job.live.decided);
+                }
                 // Only a run counts for `max_runs`: a skipped fire leaves the schedule on.
                 if job.spec.max_runs.is_some_and(|most| job.live.fired + 1 >= most) {
                     self.set_next(no, None);

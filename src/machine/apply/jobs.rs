@@ -35,8 +35,13 @@ impl Cx<'_> {
                 let (no, version) = (job.no, job.version);
                 Ok(Reply::Job { no, version, created: false, changed: false })
             }
-            Some(job) if overtaken(&job, put.settled, put.next) => Err(Rejection::Stale),
-            Some(job) => self.replace_job(&job, put),
+            Some(job) => {
+                self.none_ahead(job.no)?;
+                if overtaken(&job, put.settled, put.next) {
+                    return Err(Rejection::Stale);
+                }
+                self.replace_job(&job, put)
+            }
             None => self.create_job(put),
         }
     }
@@ -107,6 +112,7 @@ impl Cx<'_> {
                 Rejection::Stale
             });
         }
+        self.none_ahead(no)?;
         if overtaken(&job, settled, None) {
             return Err(Rejection::Stale);
         }

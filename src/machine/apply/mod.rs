@@ -2,8 +2,8 @@
 //! or I/O.
 //!
 //! Owns: what each command does, refusals, history rows, events, the audit chain. A file a
-//! family of commands; `admit.rs` holds overlap and gates, `close.rs` the end of a run and
-//! what follows from it.
+//! family of commands; `admit.rs` holds overlap and gates, `ahead.rs` starts that are planned,
+//! `close.rs` the end of a run and what follows from it.
 //!
 //! What a user can cause is answered with a [`Rejection`] that changes nothing: every
 //! function checks first and writes after. What only a bug can cause is refused as
@@ -15,6 +15,7 @@
 
 mod access;
 mod admit;
+mod ahead;
 mod assign;
 mod audit;
 mod chains;
@@ -122,8 +123,8 @@ impl Cx<'_> {
             Op::DeleteJob { no, based_on, pinned, settled } => {
                 self.delete_job(*no, *based_on, *pinned, *settled)
             }
-            Op::Fire { no, version, scheduled_for, next, place } => {
-                self.fire(*no, *version, *scheduled_for, *next, *place)
+            Op::Fire { no, version, scheduled_for, next, place, start_at } => {
+                self.fire(*no, *version, *scheduled_for, *next, *place, *start_at)
             }
             Op::Skip { no, version, range, next } => self.skip(*no, *version, *range, *next),
             Op::Trigger(trigger) => self.trigger(trigger),
@@ -134,6 +135,8 @@ impl Cx<'_> {
                 self.started(*run, *attempt, *fence, *started_at)
             }
             Op::Ended { run, attempt, fence, end } => self.ended(*run, *attempt, *fence, end),
+            Op::Unbegun { run, attempt, fence } => self.unbegun(*run, *attempt, *fence),
+            Op::Withdraw { run } => self.withdraw(*run),
             Op::Output { run, attempt, fence, chunks } => {
                 self.output(*run, *attempt, *fence, chunks)
             }

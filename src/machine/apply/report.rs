@@ -12,7 +12,12 @@ use crate::model::{Fence, RetryOn, RunId, RunStatus, Timestamp, limits};
 use super::Cx;
 
 impl Cx<'_> {
-    fn held(&self, id: RunId, attempt: u32, fence: Fence) -> Result<Arc<OpenRun>, Rejection> {
+    pub(super) fn held(
+        &self,
+        id: RunId,
+        attempt: u32,
+        fence: Fence,
+    ) -> Result<Arc<OpenRun>, Rejection> {
         let open = self.s.runs.get(&id).ok_or(Rejection::Fenced)?;
         match open.held() {
             Some((held, _)) if held == fence && open.run.attempt == attempt => Ok(open.clone()),
@@ -28,6 +33,7 @@ impl Cx<'_> {
         started_at: Timestamp,
     ) -> Answer {
         let open = self.held(id, attempt, fence)?;
+        self.no_longer_ahead(&open);
         self.edit_run(id, |open| {
             open.run.status = RunStatus::Running;
             open.run.started_at = Some(started_at);
@@ -78,6 +84,7 @@ impl Cx<'_> {
     pub(super) fn conclude(&mut self, id: RunId, end: &End) {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
         self.free_place(&open);
+        self.no_longer_ahead(&open);
         self.edit_run(id, |open| {
             let run = &mut open.run;
             run.started_at = end.started_at.or(run.started_at);

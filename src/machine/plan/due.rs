@@ -75,6 +75,7 @@ impl Step<'_> {
             scheduled_for: due.nominal,
             next,
             place,
+            start_at: None,
         });
     }
 

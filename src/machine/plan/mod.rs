@@ -1,9 +1,10 @@
 //! What the leader has to do now: fires that are due, waits that are over, queued runs that
 //! may start.
 //!
-//! Owns: catch-up after a time without a leader (`due.rs`), the choice of a node
-//! (`place.rs`). Pure but for the cache of compiled schedules it is given: it reads a
-//! snapshot of the state and answers with commands; `apply` judges them again.
+//! Owns: catch-up after a time without a leader (`due.rs`), fires that are decided before
+//! they are due (`ahead.rs`), the choice of a node (`place.rs`). Pure but for the cache of
+//! compiled schedules it is given: it reads a snapshot of the state and answers with
+//! commands; `apply` judges them again.
 //!
 //! Its cost grows with what is due, not with what exists: it walks ordered indexes of the
 //! state from their front and stops at the first entry that is not due.
@@ -11,10 +12,13 @@
 //! To add a duty: a function that appends to [`Plan::ops`] within [`OPS_MAX`], and an index
 //! in the state that it can walk from the front.
 
+mod ahead;
 mod due;
 mod place;
 
-use crate::model::{RunId, Timestamp};
+use std::collections::BTreeSet;
+
+use crate::model::{NodeId, RunId, Timestamp};
 
 use super::command::Op;
 use super::prepare::timing::Compiled;
@@ -37,14 +41,30 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
 }
 
+/// What the leader knows beside the state.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Nodes that are up by the log and were not heard of for a moment. They get nothing new:
+    /// they may be dead, and an attempt that is given to a dead node is lost.
+    pub silent: BTreeSet<NodeId>,
+    /// The leader's own node.
+    pub own: Option<NodeId>,
+    /// Fires are decided ahead where that is safe. Whoever switches it on also withdraws a
+    /// planned start before an edit: see [`State::ahead`].
+    pub early: bool,
+}
+
 /// Looks at `state` at `now`. When there is more than fits, `wake_at` is `now`.
-pub fn plan(state: &State, now: Timestamp, compiled: &Compiled) -> Plan {
+pub fn plan(state: &State, now: Timestamp, compiled: &Compiled, around: &Around) -> Plan {
     let mut plan = Plan::default();
-    let mut slots = Slots::of(state);
+    let mut slots = Slots::of(state, &around.silent);
     timers(state, now, &mut plan);
     let more = plan.ops.len() >= TIMERS_MAX;
     due::fires(state, now, compiled, &mut slots, &mut plan);
     place::assign(state, &mut slots, &mut plan);
+    if around.early {
+        ahead::starts(state, now, compiled, around.own, &mut slots, &mut plan);
+    }
     if more || plan.ops.len() >= OPS_MAX {
         plan.wake_at = Some(now);
         return plan;
@@ -53,7 +73,8 @@ pub fn plan(state: &State, now: Timestamp, compiled: &Compiled) -> Plan {
     let later = Timestamp::from_micros(now.micros() + 1);
     let fire = state.due.range((later, 0)..).next().map(|(at, _)| *at);
     let timer = state.timers.range((later, RunId(uuid::Uuid::nil()))..).next().map(|(at, _)| *at);
-    plan.wake_at = fire.into_iter().chain(timer).min();
+    let ahead = if around.early { ahead::wake_at(state, now) } else { None };
+    plan.wake_at = fire.into_iter().chain(timer).chain(ahead).min();
     plan
 }
 

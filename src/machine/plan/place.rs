@@ -33,9 +33,16 @@ struct Free {
     labels: Labels,
 }
 
+impl Free {
+    /// Half of its slots would be free beside one more attempt.
+    fn is_half_free(&self) -> bool {
+        (self.busy + 1) * 2 <= self.slots
+    }
+}
+
 impl Slots {
-    /// The free slots of `state`.
-    pub fn of(state: &State) -> Slots {
+    /// The free slots of `state`, those of silent nodes left out.
+    pub fn of(state: &State, silent: &BTreeSet<NodeId>) -> Slots {
         let free = |node: &Arc<Node>| Free {
             id: node.id,
             place: Place { node: node.id, boot: node.boot },
@@ -43,7 +50,8 @@ impl Slots {
             busy: node.busy,
             labels: node.labels.clone(),
         };
-        let nodes = state.nodes.values().filter(|node| node.accepting).map(free).collect();
+        let takes = |node: &&Arc<Node>| node.accepting && !silent.contains(&node.id);
+        let nodes = state.nodes.values().filter(takes).map(free).collect();
         let queues = state
             .queues
             .iter()
@@ -60,7 +68,21 @@ impl Slots {
         self.take_for(&job.spec)
     }
 
+    /// Whether a node other than `own` has room for a planned start: see `ahead.rs`.
+    pub(super) fn half_free(&self, own: Option<NodeId>) -> bool {
+        self.nodes.iter().any(|node| Some(node.id) != own && node.is_half_free())
+    }
+
+    /// Takes a slot for a start that is planned.
+    pub(super) fn take_ahead(&mut self, job: &Job, own: Option<NodeId>) -> Option<Place> {
+        self.take_where(&job.spec, |node| Some(node.id) != own && node.is_half_free())
+    }
+
     fn take_for(&mut self, spec: &JobSpec) -> Option<Place> {
+        self.take_where(spec, |_| true)
+    }
+
+    fn take_where(&mut self, spec: &JobSpec, fits: impl Fn(&Free) -> bool) -> Option<Place> {
         if spec.queue.as_ref().and_then(|name| self.queues.get(name)) == Some(&0) {
             return None;
         }
@@ -68,7 +90,7 @@ impl Slots {
         let best = self
             .nodes
             .iter_mut()
-            .filter(|node| node.busy < node.slots)
+            .filter(|node| node.busy < node.slots && fits(node))
             .filter(|node| wanted.is_none_or(|placement| placement.allows(&node.labels)))
             .max_by_key(|node| {
                 let liked = wanted.map_or(0, |placement| placement.matches(&node.labels));

@@ -29,6 +29,9 @@ pub(super) fn put(
     }
     expect(expected, present.as_deref())?;
     let verb = if present.is_some() { "update" } else { "create" };
+    if let Some(job) = present.as_deref().filter(|job| *job.spec != spec) {
+        none_ahead(state, job)?;
+    }
     command(present.as_deref(), spec, expected.is_some(), verb, now)
 }
 
@@ -42,6 +45,9 @@ pub(super) fn set_enabled(
     let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
     expect(expected, Some(job))?;
     let spec = JobSpec { enabled: Enabled(enabled), ..(*job.spec).clone() };
+    if *job.spec != spec {
+        none_ahead(state, job)?;
+    }
     let verb = if enabled { "resume" } else { "pause" };
     command(Some(job), spec, expected.is_some(), verb, now)
 }
@@ -54,6 +60,7 @@ pub(super) fn delete(
 ) -> Result<Op, Rejection> {
     let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
     expect(expected, Some(job))?;
+    none_ahead(state, job)?;
     Ok(Op::DeleteJob {
         no: job.no,
         based_on: job.version,
@@ -68,6 +75,15 @@ fn expect(expected: Option<u64>, present: Option<&Job>) -> Result<(), Rejection>
         Some(expected) if expected != actual => {
             Err(Rejection::VersionConflict { expected, actual })
         }
+        _ => Ok(()),
+    }
+}
+
+/// An edit takes what is decided for decided, so none is prepared while a planned start could
+/// be taken back. By log time, not by the clock: what comes later in the log is later.
+fn none_ahead(state: &State, job: &Job) -> Result<(), Rejection> {
+    match state.ahead(job.no) {
+        Some((run, until)) if state.last_at < until => Err(Rejection::Ahead { run, until }),
         _ => Ok(()),
     }
 }
@@ -105,19 +121,23 @@ fn follow_on(
     let Some(job) = present else { return (timing.next_after(now), None) };
     let same = job.spec.same_schedule(spec);
     let over = spec.max_runs.is_some_and(|most| job.live.fired >= most);
+    if over {
+        // No later fire will settle what a pause, or a leader that was away, left until now.
+        return (None, undecided(job, now));
+    }
     if same && job.spec.enabled == spec.enabled {
         let from = job.live.next.map(|next| next.nominal).or(job.live.paused_from);
         let next = match from {
             Some(from) => timing.next_from(from),
             None => timing.next_after(now.max(job.live.decided)),
         };
-        return (next.filter(|_| !over), None);
+        return (next, None);
     }
-    let next = timing.next_after(now.max(job.live.decided)).filter(|_| !over);
+    let next = timing.next_after(now.max(job.live.decided));
     if same && job.spec.enabled.0 {
         // Pausing: what is due and undecided is skipped with the rest of the pause.
         let from = job.live.next.map(|next| next.nominal);
-        return (from.and_then(|from| timing.next_from(from)).filter(|_| !over), None);
+        return (from.and_then(|from| timing.next_from(from)), None);
     }
     (next, undecided(job, now))
 }

@@ -1,6 +1,8 @@
 //! A run by hand: its parameters are the job's own with the given ones laid over, and fit
 //! the job's schema.
 
+use std::collections::BTreeSet;
+
 use crate::machine::command::{Op, TriggerRun};
 use crate::machine::plan::Slots;
 use crate::machine::reply::Rejection;
@@ -24,9 +26,11 @@ pub(super) fn trigger(
     if let Some(schema) = &job.spec.parameters_schema {
         parameters::fits(schema, &parameters, "parameters").map_err(Rejection::Invalid)?;
     }
-    // A hint only, as in a fire: `apply` judges overlap, gate and slots.
+    // A hint only, as in a fire: `apply` judges overlap, gate and slots. Among several nodes
+    // the choice is left to the plan, which knows which of them are silent.
     let free = job.spec.dependencies.is_empty() && !job.spec.is_no_op() && state.ready.is_empty();
-    let place = if free { Slots::of(state).take(job) } else { None };
+    let alone = state.nodes.values().filter(|node| node.accepting).count() == 1;
+    let place = if free && alone { Slots::of(state, &BTreeSet::new()).take(job) } else { None };
     Ok(Op::Trigger(Box::new(TriggerRun {
         no: job.no,
         version: job.version,

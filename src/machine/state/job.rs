@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::command::Next;
-use crate::model::{JobNo, JobSpec, JobUid, RunId, RunStatus, Timestamp};
+use crate::model::{JobNo, JobSpec, JobUid, RunId, RunStatus, Timestamp, limits};
 
 /// A definition with what is live about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,8 @@ pub struct Job {
 pub struct Live {
     /// The next nominal time; none: no schedule, over, or paused.
     pub next: Option<Next>,
-    /// The newest nominal time that was ever decided. A fire at or before it is refused.
+    /// The newest nominal time that is decided. A fire at or before it is refused. It goes back
+    /// only when a start that was planned ahead is given back by its node, unbegun.
     pub decided: Timestamp,
     /// While paused: the first nominal time that is skipped for it, if there is one.
     pub paused_from: Option<Timestamp>,
@@ -52,6 +53,25 @@ pub struct Live {
     pub kept: u64,
     /// Its last closed run.
     pub last_run: Option<LastRun>,
+    /// Its run whose start is planned ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<RunId>,
+    /// The nominal time whose planned start was withdrawn last. It fires when it is due, not
+    /// ahead, so that whoever withdrew it gets a turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_back: Option<Timestamp>,
+}
+
+impl Job {
+    /// Whether a fire decided ahead would come out as one decided when due, as far as the
+    /// state tells: it would start at once.
+    pub fn may_start_ahead(&self) -> bool {
+        let (spec, live) = (&self.spec, &self.live);
+        let alone = spec.max_concurrent().is_none() || live.open == 0;
+        let room = live.open < limits::OPEN_RUNS_PER_JOB_MAX;
+        let plain = spec.dependencies.is_empty() && spec.queue.is_none() && !spec.is_no_op();
+        plain && alone && room && live.ahead.is_none()
+    }
 }
 
 /// The last closed run of a job, in short.

@@ -20,7 +20,7 @@ mod run;
 pub use access::{Access, Idempotency, Remembered};
 pub use job::{Job, LastRun, Live};
 pub use node::{Node, Queue};
-pub use run::{OpenRun, Wait};
+pub use run::{Ahead, OpenRun, Wait};
 
 use std::sync::Arc;
 
@@ -122,6 +122,13 @@ impl State {
         let least = (no, RunId(uuid::Uuid::nil()));
         let most = (no, RunId(uuid::Uuid::max()));
         self.open.range(least..=most).filter_map(|(_, id)| self.runs.get(id))
+    }
+
+    /// The run of a job whose start is planned ahead, and when it begins. Until then edits of
+    /// the job are refused: the start has to be withdrawn first (`Op::Withdraw`), or to come.
+    pub fn ahead(&self, no: JobNo) -> Option<(RunId, Timestamp)> {
+        let run = self.jobs.get(&no)?.live.ahead?;
+        self.runs.get(&run)?.ahead.map(|ahead| (run, ahead.start_at))
     }
 
     /// The open attempts of a node.

@@ -39,6 +39,20 @@ pub struct OpenRun {
     /// The success counter when it was fired, if it is gated.
     #[serde(default)]
     pub mark: Option<u64>,
+    /// Its attempt has a node and is to begin later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Ahead>,
+}
+
+/// A start that is planned ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// When it begins, by its node's clock.
+    pub start_at: Timestamp,
+    /// The newest nominal time of the job that was decided before.
+    pub before: Timestamp,
+    /// Its node is to leave it.
+    pub withdrawn: bool,
 }
 
 impl OpenRun {

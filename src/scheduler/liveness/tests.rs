@@ -116,3 +116,20 @@ fn a_boot_counts_from_when_it_was_first_seen_or_last_heard() {
     up(&mut state, OTHER, newest);
     assert_eq!(first.add_to(none(), &state, at(30))[&OTHER].at, at(30));
 }
+
+#[test]
+fn nothing_is_given_to_a_node_that_is_silent() {
+    let (mut state, zero) = (two(), Instant::now());
+    let asked = |state: &State, last: Option<(BootId, u64)>, now: u64| {
+        let heard = last.map(|(boot, n)| (OTHER, Heard { boot, at: zero + secs(n) }));
+        let silent = silent_at(state, &heard.into_iter().collect(), OWN, zero + secs(now));
+        assert!(!silent.contains(&OWN), "the leader hears itself");
+        silent.contains(&OTHER)
+    };
+    assert!(asked(&state, None, 0), "not heard of yet");
+    assert!(!asked(&state, Some((NEW, 5)), 6));
+    assert!(asked(&state, Some((NEW, 5)), 7));
+    assert!(asked(&state, Some((OLD, 5)), 5), "that was its boot before");
+    up(&mut state, OTHER, Uuid::from_u128(3));
+    assert!(asked(&state, Some((NEW, 5)), 5), "it was started again");
+}

@@ -90,6 +90,7 @@ fn only_an_unknown_end_may_have_been_carried_out() {
         (SubmitError::TermMoved { expected: 1, current: 2 }, false),
         (SubmitError::Unknown, true),
         (SubmitError::Overloaded, false),
+        (SubmitError::NoRoom, false),
         (SubmitError::Stopping, false),
     ] {
         let Error::Unavailable { maybe_applied, .. } = Error::from(error.clone()) else {

@@ -10,7 +10,7 @@ use crate::clock::{Clock, Manual};
 use crate::consensus::{self, Options};
 use crate::executor::runner::RunnerEnv;
 use crate::machine::command::{End, Next, Op, OutputChunk, Place, Range, SigningKey};
-use crate::machine::plan::plan;
+use crate::machine::plan::{Around, plan};
 use crate::machine::prepare::timing::Compiled;
 use crate::machine::{Answer, Command, Reply};
 use crate::model::{
@@ -168,7 +168,7 @@ impl World {
     /// One step of a leader; whether there was anything to do.
     pub async fn lead(&self) -> bool {
         let state = self.service.consensus().state();
-        let ops = plan(&state, self.clock.now(), &Compiled::default()).ops;
+        let ops = plan(&state, self.clock.now(), &Compiled::default(), &Around::default()).ops;
         let any = !ops.is_empty();
         for op in ops {
             // A placement that is none any more is refused, and nothing to this world.

@@ -1,0 +1,34 @@
+//! Clients: they define, change, pause, delete and start jobs on whichever node they are at,
+//! and note what they are told.
+//!
+//! One that asks on a node which dies is told nothing. One whose answer is lost asks again
+//! with the same key, or gives up and does not know.
+
+mod definition;
+mod members;
+mod operator;
+
+use std::sync::Arc;
+
+use cronapi::consensus::Handle;
+
+use crate::chance::Chance;
+use crate::seat::Seat;
+
+use members::Members;
+use operator::Operator;
+
+/// Clients at one node.
+const OPERATORS: u32 = 2;
+
+/// Begins the clients of one boot.
+pub fn begin(seat: &Arc<Seat>, consensus: &Handle, boot: u32) {
+    for number in 1..=OPERATORS {
+        let name = format!("{}.{boot}.{number}", seat.name);
+        let chance = Chance::of(seat.plan.seed, &format!("operator {name}"));
+        let operator = Operator::new(Arc::clone(seat), consensus.clone(), name, chance);
+        tokio::spawn(operator.run());
+    }
+    let chance = Chance::of(seat.plan.seed, &format!("members {}.{boot}", seat.name));
+    tokio::spawn(Members::new(Arc::clone(seat), consensus.clone(), chance).run());
+}

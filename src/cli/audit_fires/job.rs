@@ -1,0 +1,197 @@
+//! One job: its definition, its ledger and its runs, read side by side from the newest on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::{LedgerRow, Run, RunId, Span, Timestamp, Trigger};
+
+use super::Audit;
+use super::answers::{Job, Version};
+use super::client::Trouble;
+use super::pages::Pages;
+use super::replicas::Copy;
+use super::report::{Findings, rule};
+use super::rows::Rows;
+use super::runs::{self, Gone};
+use super::timeline::Timeline;
+
+/// How often a definition is read again because it changed meanwhile.
+const READ_AGAIN: usize = 10;
+/// What is this new may not be in every answer yet.
+const FRESH: Span = Span::from_secs(2);
+/// A time that is due for this long must have been decided.
+const DECIDED_WITHIN: Span = Span::from_secs(60);
+
+/// Between the two looks at a job: what changed while it was read is as it should be by then.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// What is wrong with a job, seen twice.
+pub(super) async fn look(
+    audit: &Audit,
+    name: String,
+    others: &[usize],
+) -> Result<Findings, Trouble> {
+    let first = Case::read(audit, &name, others).await?;
+    if first.is_sound() {
+        return Ok(first);
+    }
+    tokio::time::sleep(SECOND_LOOK).await;
+    Ok(Case::read(audit, &name, others).await?.seen_before(&first))
+}
+
+/// A job that is being checked.
+struct Case<'a> {
+    audit: &'a Audit,
+    job: Job,
+    timeline: Timeline,
+    /// Nominal times from here on,
+    floor: Timestamp,
+    /// up to, not including, this.
+    cut: Timestamp,
+    open: BTreeMap<RunId, Run>,
+    gone: Gone,
+    found: Findings,
+}
+
+impl<'a> Case<'a> {
+    /// Reads a job and everything about it.
+    async fn read(audit: &'a Audit, name: &str, others: &[usize]) -> Result<Findings, Trouble> {
+        let (job, versions) = definition(audit, name).await?;
+        let timeline = Timeline::of(&job, versions);
+        let now = audit.now();
+        let until = Timestamp::from_micros(audit.wanted.until.micros() + 1);
+        let decided = job.next_fire_at.unwrap_or(Timestamp::MAX);
+        let mut found = Findings::of(name);
+        for fault in &timeline.faults {
+            found.unchecked.push(format!("its schedule can't be read: {fault}"));
+        }
+        let late = decided.plus(job.jitter).plus(DECIDED_WITHIN);
+        if late < now && decided < until {
+            let secs = now.since(decided.plus(job.jitter)).secs();
+            found.add(rule::OVERDUE, format!("{decided} is not decided, and is {secs} s late"));
+        }
+        let floor = audit.wanted.since.max(timeline.complete_from(now));
+        let cut = until.min(decided).min(now.minus(FRESH));
+        if cut <= floor {
+            return Ok(found);
+        }
+        let gone = Gone::new(timeline.least_kept());
+        let open = BTreeMap::new();
+        let mut case = Case { audit, job, timeline, floor, cut, open, gone, found };
+        case.walk().await?;
+        let open: BTreeSet<RunId> = case.open.keys().copied().collect();
+        let Case { floor, cut, mut found, .. } = case;
+        for other in others {
+            let copy = Copy { audit, name, floor, cut, open: &open };
+            copy.compare(*other, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn walk(&mut self) -> Result<(), Trouble> {
+        let name = self.job.name.clone();
+        let (client, floor) = (&self.audit.client, self.floor);
+        let query = format!("/jobs/{name}/runs?limit=200&status=waiting,queued,assigned,running");
+        // First: what closes meanwhile is then in both lists, and not in neither.
+        let mut runs: Pages<'_, Run> = Pages::new(client, 0, &query);
+        while let Some(run) = runs.next().await? {
+            let run = slim(run);
+            self.judge(&run);
+            self.open.insert(run.id, run);
+        }
+        let query = format!(
+            "/jobs/{name}/runs?limit=200&after={floor}\
+             &status=succeeded,failed,timed_out,cancelled,lost,skipped"
+        );
+        let mut closed: Pages<'_, Run> = Pages::new(client, 0, &query);
+        let last = Timestamp::from_micros(self.cut.micros() - 1);
+        let query = format!("/jobs/{name}/ledger?limit=1000&from={floor}&to={last}");
+        let mut ledger: Pages<'_, LedgerRow> = Pages::new(client, 0, &query);
+        let goes_on = self.job.next_fire_at.map(|_| self.job.version);
+        // Apart from the case, which judges runs meanwhile.
+        let timeline = std::mem::take(&mut self.timeline);
+        let mut rows = Rows::new(&timeline, floor, self.cut, goes_on);
+        while let Some(page) = ledger.page().await? {
+            rows.judge(&page, ledger.is_over(), &mut self.found);
+            for row in page.iter().filter(|row| row.run_id.is_some()) {
+                self.run_of(row, &mut closed).await?;
+            }
+        }
+        if rows.unknown > 0 {
+            let text = format!("{} rows of versions that are not kept", rows.unknown);
+            self.found.unchecked.push(text);
+        }
+        while let Some(run) = closed.next().await? {
+            self.unmatched(&run);
+        }
+        Ok(())
+    }
+
+    /// Finds the run of a row, past the runs that are newer.
+    async fn run_of(
+        &mut self,
+        row: &LedgerRow,
+        closed: &mut Pages<'_, Run>,
+    ) -> Result<(), Trouble> {
+        let Some(id) = row.run_id else { return Ok(()) };
+        if let Some(run) = self.open.get(&id) {
+            runs::fits(&self.job, row, run, &mut self.found);
+            return Ok(());
+        }
+        while closed.peek().await?.is_some_and(|run| run.id > id) {
+            if let Some(run) = closed.next().await? {
+                self.unmatched(&run);
+            }
+        }
+        if closed.peek().await?.is_none_or(|run| run.id != id) {
+            self.gone.row(row, &mut self.found);
+        } else if let Some(run) = closed.next().await? {
+            self.gone.kept(&run, &mut self.found);
+            self.judge(&run);
+            runs::fits(&self.job, row, &run, &mut self.found);
+        }
+        Ok(())
+    }
+
+    /// A closed run that no row named.
+    fn unmatched(&mut self, run: &Run) {
+        self.gone.kept(run, &mut self.found);
+        if self.open.contains_key(&run.id) {
+            return;
+        }
+        match run.nominal_time.filter(|_| run.trigger == Trigger::Schedule) {
+            Some(at) if at < self.floor || at >= self.cut => return,
+            Some(at) => {
+                let text = format!("run {} of {at} is not what the ledger tells of it", run.id);
+                self.found.add(rule::RUN_OF_ROW, text);
+            }
+            None if run.fired_at >= self.audit.wanted.until => return,
+            None => {}
+        }
+        self.judge(run);
+    }
+
+    fn judge(&mut self, run: &Run) {
+        runs::judge(run, self.audit.wanted.skew, &mut self.found);
+    }
+}
+
+/// A job and its versions, of one moment.
+async fn definition(audit: &Audit, name: &str) -> Result<(Job, Vec<Version>), Trouble> {
+    for _ in 0..READ_AGAIN {
+        let job: Job = audit.client.get(0, &format!("/jobs/{name}")).await?;
+        let query = format!("/jobs/{name}/versions?limit=100");
+        let versions = Pages::<Version>::new(&audit.client, 0, &query).all().await?;
+        if versions.iter().map(|version| version.version).max() == Some(job.version) {
+            return Ok((job, versions));
+        }
+    }
+    Err(Trouble::Unavailable(format!("job {name} has no history of its present version")))
+}
+
+/// Without what is not looked at.
+fn slim(mut run: Run) -> Run {
+    run.result = None;
+    run.parameters = crate::model::Parameters::default();
+    run
+}

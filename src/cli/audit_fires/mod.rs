@@ -1,0 +1,163 @@
+//! `cronapi audit-fires`: reads a live cluster over REST and says whether its ledger is sound.
+//!
+//! Owns: the rules, each a function of what was read, and how the findings are shown. Does not
+//! own: anything of a node; it knows what a client knows, and works out nominal times by itself.
+//!
+//! ```text
+//! job, versions ──> timeline: which times must have an outcome
+//! ledger, newest first ──> rows: one outcome each, none for other times ─┐
+//! runs, newest first ──> runs, fences: attempts, their order ────────────┼─> report
+//! audit ──> chain      ledger and runs of other nodes ──> replicas ──────┘
+//! ```
+//!
+//! Invariants:
+//! - Nothing is written to the cluster. In memory are a page of each list, a few bytes for each
+//!   attempt of the jobs at hand, and a bit for each fence.
+//! - What changes while it is read is no finding: what is judged was decided before, and what
+//!   is wrong must be wrong again at a second look.
+//! - What could not be checked is told ([`report::Report::unchecked`]).
+//!
+//! To add a rule: a constant in `report.rs`, its check in the file of its subject, a doctored
+//! answer in tests/audit_fires, a row of the table in docs/cli.md.
+
+mod answers;
+mod chain;
+mod client;
+mod fences;
+mod job;
+mod options;
+mod pages;
+mod replicas;
+mod report;
+mod rows;
+mod runs;
+mod timeline;
+
+use std::process::ExitCode;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+use crate::model::{Span, Timestamp};
+
+use answers::Status;
+use client::{Client, Trouble};
+use fences::Fences;
+pub use options::Options;
+use options::{Output, Wanted};
+use pages::Pages;
+use report::{Progress, Report};
+
+/// Jobs that are read at a time.
+const JOBS_AT_A_TIME: usize = 4;
+/// Definitions in a page: they may be long.
+const PAGE: usize = 100;
+
+/// What every part of an audit knows.
+struct Audit {
+    client: Client,
+    wanted: Wanted,
+    /// The cluster's clock when the audit began.
+    began: Timestamp,
+    watch: Instant,
+}
+
+impl Audit {
+    /// The time of the node that is asked.
+    fn now(&self) -> Timestamp {
+        let millis = u64::try_from(self.watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.began.plus(Span::from_millis(millis))
+    }
+}
+
+/// Runs the command.
+pub fn run(options: Options) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cronapi: no async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let output = options.output;
+    match runtime.block_on(audit(options)) {
+        Ok(report) => {
+            match output {
+                Output::Json => println!("{}", report.json()),
+                Output::Table => print!("{}", report.table()),
+            }
+            if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(trouble) => {
+            eprintln!("cronapi: {trouble}");
+            ExitCode::from(trouble.exit_code())
+        }
+    }
+}
+
+async fn audit(options: Options) -> Result<Report, Trouble> {
+    let (client, wanted) = options.read()?;
+    client.login().await?;
+    let status = same_cluster(&client).await?;
+    let began = status.now();
+    let wanted = wanted.at(began);
+    let watch = Instant::now();
+    let audit = Audit { client, wanted, began, watch };
+    let mut report = Report::new(&status.cluster_id, &audit.wanted);
+    let (mut fences, mut progress) = (Fences::default(), Progress::new());
+    replicas::caught_up(&audit, status.applied_index, &mut report).await?;
+    if audit.wanted.jobs.is_empty() {
+        let mut jobs: Pages<'_, answers::Named> =
+            Pages::new(&audit.client, 0, &format!("/jobs?limit={PAGE}"));
+        while let Some(page) = jobs.page().await? {
+            let names = page.into_iter().map(|job| job.name).collect();
+            each(&audit, names, &mut report, &mut fences, &mut progress).await?;
+        }
+    } else {
+        each(&audit, audit.wanted.jobs.clone(), &mut report, &mut fences, &mut progress).await?;
+    }
+    chain::check(&audit, &mut report).await?;
+    progress.end();
+    Ok(report)
+}
+
+async fn each(
+    audit: &Audit,
+    names: Vec<String>,
+    report: &mut Report,
+    fences: &mut Fences,
+    progress: &mut Progress,
+) -> Result<(), Trouble> {
+    let asked = !audit.wanted.jobs.is_empty();
+    let others = report.replicas.clone();
+    let mut cases = stream::iter(names)
+        .map(|name| job::look(audit, name, &others))
+        .buffer_unordered(JOBS_AT_A_TIME);
+    while let Some(read) = cases.next().await {
+        match read {
+            Ok(mut findings) => {
+                fences.check(&mut findings);
+                report.add(findings);
+            }
+            // Deleted since it was listed.
+            Err(Trouble::NotFound(_)) if !asked => {}
+            Err(Trouble::NotFound(what)) => return Err(Trouble::Usage(what)),
+            Err(trouble) => return Err(trouble),
+        }
+        progress.show(report);
+    }
+    Ok(())
+}
+
+/// The status of the first node; the others must be of its cluster.
+async fn same_cluster(client: &Client) -> Result<Status, Trouble> {
+    let first: Status = client.get(0, "/system/status").await?;
+    for place in 1..client.places() {
+        let other: Status = client.get(place, "/system/status").await?;
+        if other.cluster_id != first.cluster_id {
+            let (a, b) = (client.name(0), client.name(place));
+            return Err(Trouble::Usage(format!("{a} and {b} are not of one cluster")));
+        }
+    }
+    Ok(first)
+}

@@ -1,0 +1,41 @@
+//! What a leader does not take while its disk is nearly full (`storage::Pressure`).
+//!
+//! It is decided here and not in the machine: how full a disk is differs from node to node, and
+//! what is in the log is applied by all of them.
+
+use tokio::sync::watch;
+
+use super::forward::{Asked, Wish};
+use super::handle::Handle;
+use super::submit::{Committed, SubmitError};
+use crate::machine::prepare::Intent;
+use crate::machine::{Op, Rejection};
+use crate::storage::Pressure;
+
+impl Handle {
+    /// Follows what has to wait until the disk of this node has more room.
+    pub fn space(&self) -> watch::Receiver<Pressure> {
+        self.running.space.watch()
+    }
+
+    /// The answer to a wish that there is no room for.
+    pub(super) fn no_room_for(&self, wish: &Wish) -> Option<Result<Committed, SubmitError>> {
+        match (self.running.space.pressure(), wish) {
+            (Pressure::None, _) => None,
+            (_, Wish::Command(command)) if matches!(command.op, Op::Output { .. }) => {
+                let what = "output while the disk of the leader is nearly full".to_owned();
+                let answer = Err(Rejection::Limit { what, most: 0 });
+                let index = *self.running.published.applied.borrow();
+                Some(Ok(Committed { answer, index }))
+            }
+            // The others free room, or take hardly any.
+            (
+                Pressure::Writes,
+                Wish::Intent(Asked {
+                    intent: Intent::PutJob { .. } | Intent::Trigger { .. }, ..
+                }),
+            ) => Some(Err(SubmitError::NoRoom)),
+            _ => None,
+        }
+    }
+}
