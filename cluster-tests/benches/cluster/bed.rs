@@ -145,8 +145,10 @@ impl Bed {
         }
     }
 
-    /// Ends it in order.
-    pub async fn stop(self) {
-        self.cluster.terminate_all().await;
+    /// Ends it at once: what a stop in order takes is measured elsewhere.
+    pub async fn end(self) {
+        for node in 0..self.cluster.size() {
+            self.cluster.kill(node).await;
+        }
     }
 }

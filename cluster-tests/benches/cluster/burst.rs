@@ -70,6 +70,6 @@ async fn one(
         last(|run| run.started_at),
         last(|run| run.finished_at),
     );
-    bed.stop().await;
+    bed.end().await;
     Ok(())
 }

@@ -34,6 +34,6 @@ pub async fn run(scale: Scale) -> Result<(), Failure> {
     outage::tell("kill -9 of the leader", &all);
     let back = crate::stats::Spread::of(back);
     println!("back and caught up after {:.2} s, at most {:.2} s", back.median, back.most);
-    bed.stop().await;
+    bed.end().await;
     Ok(())
 }

@@ -16,18 +16,24 @@ const SAMPLE: usize = 200;
 /// From the last definition to the first measured fire.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Jobs without a runner that are due every second, spread over it: more of them step by step.
+/// Jobs without a runner that are due every second, spread over it: as many on each new cluster.
 pub async fn rate(scale: Scale) -> Result<(), Failure> {
     println!("{:>8} {:>9} {QUANTILES}   to the decision; cores of nodes", "due/s", "fired/s");
-    let bed = Bed::start(scale).await?;
-    let mut there = 0;
     for due in [2_000, 5_000, 10_000, 15_000] {
-        jobs::apply(&bed.client, (there..due).map(|number| jobs::noop(number, true))).await?;
-        there = due;
+        let bed = Bed::start(scale).await?;
+        // All at once: what fires already would hold the others up.
+        let begin = Moment::secs(Moment::now().whole() + 10 + due as i64 / 1_000);
+        let definition = |number| {
+            let mut job = jobs::noop(number, true);
+            job["start_at"] = json!(begin.to_string());
+            job
+        };
+        jobs::apply(&bed.client, (0..due).map(definition)).await?;
+        sleep(begin.ahead()).await;
         let told = window(&bed, due, true, scale).await?;
         println!("{due:>8} {told}");
+        bed.end().await;
     }
-    bed.stop().await;
     Ok(())
 }
 
@@ -66,7 +72,7 @@ pub async fn lateness(scale: Scale) -> Result<(), Failure> {
         let bed = Bed::start(scale).await?;
         jobs::apply(&bed.client, (0..1_000).map(|number| jobs::noop(number, spread))).await?;
         println!("{name:>36} {}", window(&bed, 1_000, spread, scale).await?);
-        bed.stop().await;
+        bed.end().await;
     }
     let bed = Bed::start(scale).await?;
     let shell = |number: usize| {
@@ -84,6 +90,6 @@ pub async fn lateness(scale: Scale) -> Result<(), Failure> {
     let late = late::of_jobs(&bed.client, names, true, To::Started, span).await?;
     let rate = late.len() as f64 / (span.1.ms_since(span.0) as f64 / 1_000.0);
     println!("{:>36} {rate:>9.0} {}", "100 processes, started", quantiles(&late));
-    bed.stop().await;
+    bed.end().await;
     Ok(())
 }

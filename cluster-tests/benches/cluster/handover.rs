@@ -51,6 +51,6 @@ pub async fn run(scale: Scale) -> Result<(), Failure> {
     for fault in bed.cluster.faults() {
         println!("{fault}");
     }
-    bed.stop().await;
+    bed.end().await;
     Ok(())
 }

@@ -32,22 +32,24 @@ pub async fn run(scale: Scale) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let mut line = bed.line(leader).await?;
     let writes = tokio::spawn(async move {
-        let mut count = 0_u64;
+        let (mut count, mut longest) = (0_u64, Duration::ZERO);
         while !*stopped.borrow() {
             let body = Bytes::from(format!(r#"{{"description": "{count}"}}"#));
+            let begin = Instant::now();
             let written = line.done(Method::PUT, "/jobs/written", body).await;
             written.map_err(|error| error.to_string())?;
-            count += 1;
+            (count, longest) = (count + 1, longest.max(begin.elapsed()));
             sleep(PACE).await;
         }
-        Ok::<u64, String>(count)
+        Ok::<_, String>((count, longest.as_millis()))
     });
     bed.cluster.kill(node).await;
     bed.cluster.wipe(node).await;
     start(&bed, node, "with an empty disk").await?;
     stop.send_replace(true);
-    println!("{} writes went on meanwhile", writes.await??);
-    bed.stop().await;
+    let (count, longest) = writes.await??;
+    println!("{count} writes went on meanwhile; the longest took {longest} ms");
+    bed.end().await;
     Ok(())
 }
 

@@ -61,7 +61,7 @@ async fn compare(scale: Scale, kind: Kind) -> Result<(), Failure> {
         let bed = Bed::start(scale).await?;
         syncs.push(disk::syncs(bed.sandbox.path(), VALUE_BYTES)?);
         ours.extend(of_cronapi(&bed, kind, length).await?);
-        bed.stop().await;
+        bed.end().await;
     }
     let Spread { median, least, most } = Spread::of(syncs);
     println!("appends of {VALUE_BYTES} B with fdatasync: {median:.0}/s ({least:.0} to {most:.0})");
