@@ -48,7 +48,7 @@ impl Presence {
     /// Tells the log that this boot is up: what earlier ones had is concluded there.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// There was no answer, or it was no.
     pub async fn announce(&self) -> Result<(), Error> {
         let op = Op::NodeUp {
             node: self.consensus.node_id(),
@@ -64,7 +64,7 @@ impl Presence {
     /// Tells the log that this boot is leaving: it gets no more attempts.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// There was no answer, or it was no.
     pub async fn leave(&self) -> Result<(), Error> {
         let node = self.consensus.node_id();
         self.tell(Op::NodeDraining { node, boot: self.boot }).await
