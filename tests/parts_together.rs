@@ -45,7 +45,8 @@ async fn node_with(options: Options, boot: u128) -> Node {
     submit(&consensus, up).await.unwrap();
     let clock: Arc<System> = Arc::new(System);
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), stopped));
+    let leading = scheduler::Options { plan_ahead: true };
+    tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), leading, stopped));
     let (grant, lease) = watch::channel(far());
     let parts = Parts {
         consensus: consensus.clone(),

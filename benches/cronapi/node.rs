@@ -48,8 +48,9 @@ impl Node {
             boot_tag: format!("bench/{boot}"),
             lease: consensus.lease(),
         };
+        let leading = scheduler::Options { plan_ahead: true };
         let tasks = vec![
-            tokio::spawn(scheduler::run(consensus.clone(), clock, stopped)),
+            tokio::spawn(scheduler::run(consensus.clone(), clock, leading, stopped)),
             tokio::spawn(Executor::new(parts).run(drained, Duration::from_secs(5))),
         ];
         Ok(Node { consensus, stop, drain, tasks })

@@ -84,7 +84,9 @@ impl Node {
             local,
         });
         let (stop_scheduler, stopped) = watch::channel(false);
-        let scheduler = tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), stopped));
+        let leading = scheduler::Options { plan_ahead: config.plan_ahead };
+        let scheduler = scheduler::run(consensus.clone(), clock.clone(), leading, stopped);
+        let scheduler = tokio::spawn(scheduler);
         let lease = consensus.lease();
         let parts = Parts {
             consensus: consensus.clone(),

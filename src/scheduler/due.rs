@@ -24,8 +24,8 @@ pub(super) async fn run(duties: &Term) {
         let state = duties.consensus.state();
         let now = duties.clock.now();
         let own = Some(duties.consensus.node_id());
-        // Not before edits withdraw what is planned: see `Around::early`.
-        let around = Around { silent: silent(duties, &state), own, early: false };
+        let early = duties.options.plan_ahead;
+        let around = Around { silent: silent(duties, &state), own, early };
         let Plan { ops, wake_at } = plan(&state, now, &compiled, &around);
         drop(state);
         if ops.is_empty() {

@@ -38,6 +38,15 @@ struct Term {
     consensus: Handle,
     clock: Arc<dyn Clock>,
     term: u64,
+    options: Options,
+}
+
+/// What a node does as leader that is left to whoever runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Fires are decided shortly before they are due, where that decides nothing else
+    /// (docs/adr/0012).
+    pub plan_ahead: bool,
 }
 
 impl Term {
@@ -50,7 +59,12 @@ impl Term {
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Does the leader's duties whenever this node leads, until `stop` turns true.
-pub async fn run(consensus: Handle, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+pub async fn run(
+    consensus: Handle,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut leadership = consensus.leadership();
     loop {
         let leads = tokio::select! {
@@ -58,7 +72,7 @@ pub async fn run(consensus: Handle, clock: Arc<dyn Clock>, mut stop: watch::Rece
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let Ok(term) = leads else { return };
-        let duties = Term { consensus: consensus.clone(), clock: clock.clone(), term };
+        let duties = Term { consensus: consensus.clone(), clock: clock.clone(), term, options };
         let over = leadership.clone();
         tokio::select! {
             () = serve(duties) => {}

@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Caller, Error, Meta, Service};
 use crate::consensus::SubmitError;
-use crate::machine::command::RequestKey;
+use crate::machine::command::{Op, RequestKey};
 use crate::machine::prepare::{Intent, prepare};
 use crate::machine::{Output, Rejection, Reply, State, apply_entry};
+use crate::model::{Actor, RunId, Timestamp, limits};
 
 /// Times a write is prepared.
 const ATTEMPTS_MAX: usize = 5;
@@ -74,6 +75,10 @@ impl Service {
                         stale += 1;
                         continue;
                     }
+                    Err(Rejection::Ahead { run, until }) if began.elapsed() < RESEND_WITHIN => {
+                        self.take_back(run, until).await;
+                        continue;
+                    }
                     Err(rejection) => return Err(rejection.into()),
                 },
                 Err(error) => error,
@@ -88,6 +93,28 @@ impl Service {
             }
             sleep(RESEND_PAUSE).await;
         }
+    }
+
+    /// Asks for a planned start back, and waits until its node has given it back or its time
+    /// has come. That it worked shows in the state only: whoever asked prepares again.
+    async fn take_back(&self, run: RunId, until: Timestamp) {
+        let mut applied = self.consensus().applied();
+        let withdraw = Intent::Plain(Box::new(Op::Withdraw { run }));
+        // Refused once the time has come, which log time has then reached.
+        if let Err(error) = self.consensus().intend(withdraw, None, None).await {
+            tracing::debug!(%run, %error, "a planned start could not be asked for");
+            return sleep(RESEND_PAUSE).await;
+        }
+        let planned = |state: &State| state.ahead(run.job_no()).is_some_and(|(id, _)| id == run);
+        let given_back = async {
+            while planned(&self.consensus().state()) {
+                if applied.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let left = until.since(self.now()).std();
+        let _ = timeout(left.clamp(RESEND_PAUSE, limits::EARLY_HORIZON.std()), given_back).await;
     }
 
     /// The answer to a request that was carried out before.
@@ -124,11 +151,39 @@ impl Service {
         intent: Intent,
         output: &mut Output,
     ) -> Result<Reply, Error> {
-        let command = prepare(copy, intent, self.now(), Some(c.actor.clone()), None)?;
+        let actor = Some(c.actor.clone());
+        match self.judge_once(copy, intent.clone(), actor.clone(), output) {
+            // When it is written, the planned start is taken back first.
+            Err(Rejection::Ahead { run, .. }) => {
+                for op in as_if_taken_back(copy, run) {
+                    let _ = self.judge_once(copy, Intent::Plain(Box::new(op)), None, output);
+                }
+                Ok(self.judge_once(copy, intent, actor, output)?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    fn judge_once(
+        &self,
+        copy: &mut State,
+        intent: Intent,
+        actor: Option<Actor>,
+        output: &mut Output,
+    ) -> Result<Reply, Rejection> {
+        let command = prepare(copy, intent, self.now(), actor, None)?;
         let index = self.index().saturating_add(1);
         let answers = apply_entry(copy, index, &[command], output);
-        let answer = answers.into_iter().next();
-        let answer = answer.ok_or_else(|| Error::Internal("a command had no answer".into()))?;
+        // One command has one answer.
+        let answer = answers.into_iter().next().unwrap_or(Err(Rejection::Stale));
         Ok(answer?.unwrap_replay().0)
     }
+}
+
+/// What the log says when a planned start is taken back.
+fn as_if_taken_back(state: &State, run: RunId) -> Vec<Op> {
+    let held = state.runs.get(&run).and_then(|open| open.held().map(|held| (open, held)));
+    let Some((open, (fence, _))) = held else { return Vec::new() };
+    let attempt = open.run.attempt;
+    vec![Op::Withdraw { run }, Op::Unbegun { run, attempt, fence }]
 }

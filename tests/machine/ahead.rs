@@ -328,3 +328,24 @@ fn a_planned_start_whose_node_dies_is_lost_and_not_tried_elsewhere() {
     assert_eq!(world.ledger("m"), ["00:01 fired", "00:02 fired"]);
     assert_eq!(world.statuses("m"), ["lost", "succeeded"]);
 }
+
+#[test]
+fn a_run_by_hand_meets_the_policy_as_if_nothing_had_been_planned() {
+    for overlap in ["skip", "queue_one", "queue_all", "cancel_running"] {
+        let told = [false, true].map(|early| {
+            let (mut world, _) = planned(json!({"overlap": overlap}));
+            if !early {
+                world = World::new();
+                world.work(json!({"name": "m", "expr": "* * * * *", "overlap": overlap}));
+                world.run_until("2027-01-04T00:00:58Z");
+            }
+            world.script("m", &[(Succeeded, 5)]);
+            world.trigger("m");
+            world.run_until("2027-01-04T00:01:30Z");
+            let runs = world.runs("m");
+            let runs = runs.iter().map(|run| (run.nominal_time, run.started_at, run.status));
+            (world.ledger("m"), runs.collect::<Vec<_>>())
+        });
+        assert_eq!(told[0], told[1], "{overlap}");
+    }
+}

@@ -111,7 +111,8 @@ impl Node {
         let (stop_presence, stopped) = watch::channel(false);
         let kept = tokio::spawn(presence.clone().keep(stopped));
         let (stop_scheduler, stopped) = watch::channel(false);
-        let scheduler = scheduler::run(consensus.clone(), Arc::clone(&clock), stopped);
+        let leading = scheduler::Options { plan_ahead: seat.plan.plan_ahead };
+        let scheduler = scheduler::run(consensus.clone(), Arc::clone(&clock), leading, stopped);
         let script = Scripted {
             seed: seat.plan.seed,
             record: seat.record.clone(),

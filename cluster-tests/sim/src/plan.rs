@@ -89,6 +89,8 @@ pub struct Plan {
     pub checkpoint_entries: u64,
     /// Attempts at a time, a node.
     pub slots: u32,
+    /// Whether starts are planned ahead.
+    pub plan_ahead: bool,
     /// By how much clocks are off at first, at most.
     pub skew_micros: i64,
     /// How long messages take at most.
@@ -119,6 +121,7 @@ impl Plan {
             jobs: chance.within(4, 10) as usize,
             checkpoint_entries: chance.within(20, 300),
             slots: chance.within(3, 9) as u32,
+            plan_ahead: chance.once_in(2),
             skew_micros: *chance.pick(&[0, 20_000, 300_000, 2_000_000]),
             latency: chance.millis(2, 15),
             faults: Vec::new(),

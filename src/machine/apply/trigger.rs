@@ -15,6 +15,10 @@ impl Cx<'_> {
         if job.version != trigger.version {
             return Err(Rejection::Stale);
         }
+        // It would meet a run that is not there yet: the planned start is taken back first.
+        if !trigger.force && job.spec.max_concurrent().is_some() {
+            self.none_ahead(trigger.no)?;
+        }
         let new = NewRun {
             force: trigger.force,
             cause: trigger.cause,

@@ -81,7 +81,7 @@ fn expect(expected: Option<u64>, present: Option<&Job>) -> Result<(), Rejection>
 
 /// An edit takes what is decided for decided, so none is prepared while a planned start could
 /// be taken back. By log time, not by the clock: what comes later in the log is later.
-fn none_ahead(state: &State, job: &Job) -> Result<(), Rejection> {
+pub(super) fn none_ahead(state: &State, job: &Job) -> Result<(), Rejection> {
     match state.ahead(job.no) {
         Some((run, until)) if state.last_at < until => Err(Rejection::Ahead { run, until }),
         _ => Ok(()),

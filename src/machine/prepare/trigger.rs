@@ -9,6 +9,7 @@ use crate::machine::reply::Rejection;
 use crate::machine::state::State;
 use crate::model::{Invalid, Name, Parameters, RunId};
 
+use super::jobs::none_ahead;
 use super::parameters;
 
 pub(super) fn trigger(
@@ -19,6 +20,9 @@ pub(super) fn trigger(
     cause: Option<RunId>,
 ) -> Result<Op, Rejection> {
     let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
+    if !force && job.spec.max_concurrent().is_some() {
+        none_ahead(state, job)?;
+    }
     let own = job.spec.parameters.clone().unwrap_or_default();
     let parameters = own
         .overlaid(given)

@@ -48,6 +48,10 @@ pub struct Flags {
     /// How long a stop waits for running attempts [env: CRONAPI_DRAIN] [default: 25s]
     #[arg(long, value_name = "DURATION")]
     pub drain: Option<String>,
+    /// Whether starts are planned ahead of their time, `on` or `off`
+    /// [env: CRONAPI_PLAN_AHEAD] [default: on]
+    #[arg(long, value_name = "ON|OFF")]
+    pub plan_ahead: Option<String>,
     /// `text` or `json` [env: CRONAPI_LOG_FORMAT] [default: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -85,6 +89,8 @@ pub struct Config {
     pub slots: u32,
     /// How long a stop waits for running attempts.
     pub drain: Span,
+    /// As leader, this node decides fires shortly before they are due.
+    pub plan_ahead: bool,
     /// Logs as JSON lines; none: when standard error is no terminal.
     pub log_json: Option<bool>,
     /// Filter of the logs.
@@ -147,6 +153,8 @@ impl Sources<'_> {
         let slots = file.slots.map(|slots| slots.to_string());
         let slots = self.text("--slots", &flags.slots, "CRONAPI_SLOTS", slots);
         let drain = self.text("--drain", &flags.drain, "CRONAPI_DRAIN", file.drain);
+        let ahead = file.plan_ahead.map(|ahead| if ahead { "on" } else { "off" }.to_string());
+        let plan_ahead = self.text("--plan-ahead", &flags.plan_ahead, "CRONAPI_PLAN_AHEAD", ahead);
         let format =
             self.text("--log-format", &flags.log_format, "CRONAPI_LOG_FORMAT", file.log_format);
         let log = self.text("--log", &flags.log, "CRONAPI_LOG", file.log);
@@ -172,6 +180,7 @@ impl Sources<'_> {
                     .ok_or_else(|| format!("{text:?} is not a number from 1 to 10000"))
             }),
             drain: self.parse(drain, "25s", Span::parse),
+            plan_ahead: self.parse(plan_ahead, "on", on_or_off),
             log_json: self.log_json(format),
             log: log.map_or("info".into(), |(text, _)| text),
             admin_password: password.map(|(password, _)| password),
@@ -208,4 +217,12 @@ impl Sources<'_> {
 fn default_slots() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(2 * cores).unwrap_or(u32::MAX).clamp(1, 10_000)
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(format!("{text:?} is neither on nor off")),
+    }
 }

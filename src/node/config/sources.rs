@@ -24,12 +24,13 @@ pub(super) struct File {
     pub(super) labels: Option<BTreeMap<String, String>>,
     pub(super) slots: Option<u32>,
     pub(super) drain: Option<String>,
+    pub(super) plan_ahead: Option<bool>,
     pub(super) log_format: Option<String>,
     pub(super) log: Option<String>,
     pub(super) admin_password_file: Option<String>,
 }
 
-const FILE_KEYS: [&str; 13] = [
+const FILE_KEYS: [&str; 14] = [
     "listen",
     "cluster_listen",
     "advertise",
@@ -40,6 +41,7 @@ const FILE_KEYS: [&str; 13] = [
     "labels",
     "slots",
     "drain",
+    "plan_ahead",
     "log_format",
     "log",
     "admin_password_file",
