@@ -85,6 +85,8 @@ impl Scenario {
             shim: any(|kind| kind.needs_shim()),
             disks: any(|kind| *kind == Kind::DiskFull),
             key: true,
+            // Some worlds with, some without.
+            plan_ahead: self.seed % 4 != 0,
         }
     }
 

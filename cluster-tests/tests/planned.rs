@@ -21,10 +21,12 @@ struct Planned {
 }
 
 fn planned(run: &Value) -> Option<Planned> {
-    let text = |field: &str| run[field].as_str().map(str::to_string);
+    // The API gives ids of nodes as numbers.
+    let node = run["node"].as_u64()?.to_string();
+    let id = run["id"].as_str()?.to_string();
     let due = Moment::parse(run["fired_at"].as_str()?)?;
     let planned = run["status"] == "assigned" && due > Moment::now();
-    planned.then_some(Planned { run: text("id")?, node: text("node")?, due })
+    planned.then_some(Planned { run: id, node, due })
 }
 
 /// Waits for a start of `job` that lies at least `left` ahead, on a node that `wanted` names.

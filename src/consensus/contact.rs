@@ -16,7 +16,7 @@ use crate::model::limits::NODE_LEASE;
 use crate::wire::proto;
 
 /// How often a node speaks, and how soon it tries again.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(200);
 /// One call.
 const DEADLINE: Duration = Duration::from_secs(2);

@@ -5,13 +5,14 @@
 //! remembers of it. The three are merged by nominal time, of which each has one at most.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use super::lookup::job_for;
 use super::paging::{Question, bound};
 use super::{Action, Caller, Error, Page, Paging, Service};
 use crate::machine::State;
 use crate::machine::history::{ledger_key, ledger_of, ledger_prefix, run_key, runs_prefix, unpack};
-use crate::machine::state::Job;
+use crate::machine::state::{Job, OpenRun};
 use crate::model::{JobNo, LedgerRow, Outcome, Run, RunId, SkipReason, Timestamp};
 use crate::storage::{Direction, Scan};
 
@@ -60,7 +61,8 @@ impl Service {
         rows.extend(self.other_rows(job.no, window, limit + 1).await?);
         rows.sort_by_key(|row| Reverse(row.nominal_time));
         // A run that was closed, or taken by retention, since the state was read is in two.
-        rows.dedup_by_key(|row| row.nominal_time);
+        // Only that is one row: two outcomes of a time would have to show.
+        rows.dedup_by_key(|row| (row.nominal_time, row.outcome, row.run_id));
         if let Some(floor) = complete_from {
             // Below it runs may be missing yet: the next page begins there.
             rows.retain(|row| row.nominal_time >= floor);
@@ -168,7 +170,9 @@ impl Window {
 
 /// Open runs, and a pause under way.
 fn live_rows(state: &State, job: &Job, window: Window, now: Timestamp) -> Vec<LedgerRow> {
-    let open = state.open_of(job.no).filter_map(|open| ledger_of(&open.run));
+    // What is planned is decided once log time has reached it: until then it may be undone.
+    let decided = |open: &&Arc<OpenRun>| open.ahead.is_none_or(|a| a.start_at <= state.last_at);
+    let open = state.open_of(job.no).filter(decided).filter_map(|open| ledger_of(&open.run));
     let mut rows: Vec<LedgerRow> = open.filter(|row| window.holds(row.nominal_time)).collect();
     rows.extend(pause_under_way(job, now).filter(|row| {
         row.nominal_time < window.below && row.until.is_some_and(|until| until > window.from)

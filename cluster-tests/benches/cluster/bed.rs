@@ -40,12 +40,17 @@ pub struct Bed {
 impl Bed {
     /// Starts one and waits until every node follows the same leader and votes.
     pub async fn start(scale: Scale) -> Result<Bed, Failure> {
+        Bed::start_with(scale, true).await
+    }
+
+    /// Starts one whose leader plans starts ahead, or does not.
+    pub async fn start_with(scale: Scale, plan_ahead: bool) -> Result<Bed, Failure> {
         let mut sandbox = Sandbox::new();
         if scale.keep {
             sandbox.keep();
             println!("kept for a look: {}", sandbox.path().display());
         }
-        let shape = Shape { key: scale.tls, ..Shape::loopback(NODES) };
+        let shape = Shape { key: scale.tls, plan_ahead, ..Shape::loopback(NODES) };
         let cluster = Cluster::make(&sandbox, shape)?;
         cluster.start().await;
         let client = cluster.client();

@@ -22,6 +22,7 @@ mod jobs;
 mod late;
 mod load;
 mod outage;
+mod planned;
 mod recovery;
 mod rest;
 mod stats;
@@ -35,7 +36,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How much is measured.
 #[derive(Clone, Copy, Debug, Parser)]
 #[command(
-    about = "Three nodes: writes, reads, fires, lateness, burst, failover, handover, recovery"
+    about = "Three nodes: writes, reads, fires, lateness, burst, failover, handover, planned, recovery"
 )]
 pub struct Scale {
     /// As long as figures need that are written down; else a look.
@@ -77,6 +78,7 @@ enum Part {
     Burst,
     Failover,
     Handover,
+    Planned,
     Recovery,
 }
 
@@ -97,6 +99,7 @@ async fn main() -> Result<(), Failure> {
             Part::Burst => burst::run(scale).await?,
             Part::Failover => failover::run(scale).await?,
             Part::Handover => handover::run(scale).await?,
+            Part::Planned => planned::run(scale).await?,
             Part::Recovery => recovery::run(scale).await?,
         }
     }

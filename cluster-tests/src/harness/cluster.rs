@@ -51,14 +51,16 @@ pub struct Shape {
     pub disks: bool,
     /// Whether nodes prove to each other who they are, and encrypt.
     pub key: bool,
+    /// Whether a leader decides fires ahead of their time where that is safe.
+    pub plan_ahead: bool,
 }
 
 impl Shape {
     /// So many nodes on the loopback interface.
     pub fn loopback(nodes: usize) -> Shape {
         let (join, place) = (Join::List, Place::Loopback);
-        let (slots, shim, disks, key) = (256, false, false, true);
-        Shape { nodes, spares: 0, join, place, slots, shim, disks, key }
+        let (slots, shim, disks, key, plan_ahead) = (256, false, false, true, true);
+        Shape { nodes, spares: 0, join, place, slots, shim, disks, key, plan_ahead }
     }
 }
 
@@ -254,6 +256,7 @@ fn node(
         .env("CRONAPI_ADMIN_PASSWORD", PASSWORD)
         .set("--listen", &rest)
         .set("--slots", &shape.slots.to_string())
+        .set("--plan-ahead", if shape.plan_ahead { "on" } else { "off" })
         .set("--drain", "3s");
     if shape.nodes + shape.spares > 1 {
         let known = match shape.join {
