@@ -86,7 +86,7 @@ impl Scenario {
             disks: any(|kind| *kind == Kind::DiskFull),
             key: true,
             // Some worlds with, some without.
-            plan_ahead: self.seed % 4 != 0,
+            plan_ahead: !self.seed.is_multiple_of(4),
         }
     }
 

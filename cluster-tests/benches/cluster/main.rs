@@ -35,9 +35,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, Parser)]
-#[command(
-    about = "Three nodes: writes, reads, fires, lateness, burst, failover, handover, planned, recovery"
-)]
+#[command(about = "What three nodes do: writes, reads, fires, and what a loss of one costs")]
 pub struct Scale {
     /// As long as figures need that are written down; else a look.
     #[arg(long)]

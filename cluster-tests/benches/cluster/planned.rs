@@ -35,12 +35,7 @@ pub async fn run(scale: Scale) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn through_kills(
-    scale: Scale,
-    name: &str,
-    ahead: bool,
-    kills: usize,
-) -> Result<(), Failure> {
+async fn through_kills(scale: Scale, name: &str, ahead: bool, kills: usize) -> Result<(), Failure> {
     let bed = Bed::start_with(scale, ahead).await?;
     jobs::apply(&bed.client, (0..JOBS).map(starting)).await?;
     sleep(AFTER).await;
