@@ -11,6 +11,7 @@ pub mod clock;
 pub mod consensus;
 pub mod executor;
 pub mod machine;
+pub mod metrics;
 pub mod model;
 pub mod node;
 pub mod schedule;

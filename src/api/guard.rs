@@ -76,7 +76,8 @@ enum Fresh {
 fn freshness(request: &Request) -> Fresh {
     let uri = request.uri();
     let local = uri.query().unwrap_or_default().split('&').any(|p| p == "consistency=local");
-    let own = uri.path().starts_with("/system/") || uri.path().starts_with("/cluster/");
+    let path = uri.path().strip_prefix("/v1").unwrap_or(uri.path());
+    let own = ["/system/", "/cluster/", "/metrics"].iter().any(|own| path.starts_with(own));
     match request.method().is_safe() {
         true if local || own => Fresh::No,
         true => Fresh::Read,
@@ -84,7 +85,7 @@ fn freshness(request: &Request) -> Fresh {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let refuse = |why: &str| Error::Unauthenticated(why.to_owned());
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let given = all.next().ok_or_else(|| {

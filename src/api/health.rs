@@ -1,12 +1,17 @@
-//! Health, for probes: no token, and no detail.
+//! Health, for probes: no token, and no detail without one.
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use axum::http::HeaderMap;
+use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
+use super::guard::{From, bearer};
 use super::problem::Problem;
+use super::query::Query;
+use crate::service::access::Origin;
+use crate::service::{CHECKS, Check};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -21,15 +26,63 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 struct Health {
     /// Always `ok`; otherwise the answer is a problem.
     status: &'static str,
+    /// What it needs to serve, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    checks: Option<Vec<Check>>,
 }
 
-fn ready(api: &Api) -> Result<Json<Health>, Problem> {
-    match api.service.ready() {
-        Ok(()) => Ok(Json(Health { status: "ok" })),
-        Err(reasons) => {
-            tracing::debug!(?reasons, "not ready");
-            Err(Problem::new("not-ready", "this node can't serve now; its log says why"))
-        }
+/// How it is asked.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct How {
+    /// List the checks; with a good token, with what is behind each.
+    #[param(nullable = false)]
+    verbose: Option<String>,
+    /// Checks that are left out, such as `disk`; may be repeated.
+    exclude: Vec<String>,
+}
+
+async fn ready(
+    api: &Api,
+    how: How,
+    headers: &HeaderMap,
+    origin: &Origin,
+) -> Result<Json<Health>, Problem> {
+    if let Some(unknown) = how.exclude.iter().find(|name| !CHECKS.contains(&name.as_str())) {
+        let detail = format!("{unknown:?} is no check; there are {}", CHECKS.join(", "));
+        return Err(Problem::parameter("query:exclude", detail));
+    }
+    let mut checks = api.service.checks();
+    checks.retain(|check| !how.exclude.contains(&check.name));
+    let failed: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
+    if !failed.is_empty() {
+        let known = known(api, headers, origin).await;
+        tracing::debug!(?failed, "not ready");
+        let detail = failed.iter().map(|check| match &check.detail {
+            Some(detail) if known => format!("{}: {detail}", check.name),
+            _ => check.name.clone(),
+        });
+        let detail = detail.collect::<Vec<_>>().join("; ");
+        let more = if known { "" } else { " (a token shows more)" };
+        return Err(Problem::new("not-ready", format!("this node lacks {detail}{more}")));
+    }
+    let mut shown = how.verbose.map(|_| checks);
+    if let Some(checks) = &mut shown
+        && !known(api, headers, origin).await
+    {
+        checks.iter_mut().for_each(|check| check.detail = None);
+    }
+    Ok(Json(Health { status: "ok", checks: shown }))
+}
+
+/// Whether the caller may see details. Probes without a token are the rule.
+async fn known(api: &Api, headers: &HeaderMap, origin: &Origin) -> bool {
+    let Ok(token) = bearer(headers) else { return false };
+    match api.service.authenticate(token, origin).await {
+        Ok(caller) => api.service.may_see_checks(&caller).is_ok(),
+        Err(_) => false,
     }
 }
 
@@ -37,26 +90,44 @@ fn ready(api: &Api) -> Result<Json<Health>, Problem> {
 #[utoipa::path(get, path = "/livez", tag = "health",
     responses((status = 200, description = "It does.", body = Health)))]
 async fn livez() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health { status: "ok", checks: None })
 }
 
 /// Whether this node can serve
-#[utoipa::path(get, path = "/readyz", tag = "health",
+///
+/// It runs, a leader is known and followed by a majority, what is committed is applied, and the
+/// disk takes what is written.
+#[utoipa::path(get, path = "/readyz", tag = "health", params(How),
     responses((status = 200, description = "It can.", body = Health)))]
-async fn readyz(State(api): State<Api>) -> Result<Json<Health>, Problem> {
-    ready(&api)
+async fn readyz(
+    State(api): State<Api>,
+    Query(how): Query<How>,
+    From(origin): From,
+    headers: HeaderMap,
+) -> Result<Json<Health>, Problem> {
+    ready(&api, how, &headers, &origin).await
 }
 
 /// Whether this node can serve (the same as `/readyz`)
-#[utoipa::path(get, path = "/healthz", tag = "health",
+#[utoipa::path(get, path = "/healthz", tag = "health", params(How),
     responses((status = 200, description = "It can.", body = Health)))]
-async fn healthz(State(api): State<Api>) -> Result<Json<Health>, Problem> {
-    ready(&api)
+async fn healthz(
+    State(api): State<Api>,
+    Query(how): Query<How>,
+    From(origin): From,
+    headers: HeaderMap,
+) -> Result<Json<Health>, Problem> {
+    ready(&api, how, &headers, &origin).await
 }
 
 /// Whether this node can serve (the same as `/readyz`)
-#[utoipa::path(get, path = "/health", tag = "health",
+#[utoipa::path(get, path = "/health", tag = "health", params(How),
     responses((status = 200, description = "It can.", body = Health)))]
-async fn health(State(api): State<Api>) -> Result<Json<Health>, Problem> {
-    ready(&api)
+async fn health(
+    State(api): State<Api>,
+    Query(how): Query<How>,
+    From(origin): From,
+    headers: HeaderMap,
+) -> Result<Json<Health>, Problem> {
+    ready(&api, how, &headers, &origin).await
 }

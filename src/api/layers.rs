@@ -4,17 +4,19 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use tracing::Instrument;
 
 use super::Api;
 use super::problem::Problem;
@@ -34,15 +36,22 @@ pub(super) fn around(routes: Router, api: Api) -> Router {
 }
 
 async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let (method, route) = (method_of(request.method()), route_of(&request));
     let id = request_id(request.headers());
     let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
     let request_id = Some(id.clone());
     request.extensions_mut().insert(Origin { from, request_id });
-    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let span = tracing::info_span!("request", request_id = %id);
+    // Without its query, which may hold what is nobody's business.
+    let path = request.uri().path().to_owned();
+    let handled = next.run(request).instrument(span.clone());
+    let handled = AssertUnwindSafe(handled).catch_unwind();
     let answer = match tokio::time::timeout(api.options.request_timeout, handled).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
-            tracing::error!(request_id = %id, panic = text_of(&*panic), "a handler panicked");
+            let panic = text_of(&*panic);
+            span.in_scope(|| tracing::error!(panic, "a handler panicked"));
             Problem::internal().into_response()
         }
         Err(_) => Problem::too_slow().into_response(),
@@ -54,7 +63,34 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
     }
     headers.entry(INDEX).or_insert_with(|| HeaderValue::from(api.service.index()));
     decorate(headers);
+    let (status, took) = (answer.status().as_u16(), began.elapsed());
+    api.service.counted().http.answered(method, &route, status, took);
+    span.in_scope(|| {
+        let took_ms = took.as_millis() as u64;
+        tracing::debug!(target: "cronapi::access", method, path, status, took_ms, "answered");
+    });
     answer
+}
+
+/// The method as a label: what a client makes up is not one.
+fn method_of(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// The route as a label, the same under `/v1`: never the path that was asked for.
+fn route_of(request: &Request) -> String {
+    let matched = request.extensions().get::<MatchedPath>();
+    let path = matched.map_or("none", |path| path.as_str());
+    path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path).to_owned()
 }
 
 /// An error answer as a problem, whoever made it.

@@ -35,6 +35,7 @@ mod history;
 mod index;
 mod jobs;
 mod layers;
+mod metrics;
 mod pages;
 mod path;
 pub mod problem;
@@ -118,6 +119,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(events::routes())
         .merge(queues::routes())
         .merge(system::routes())
+        .merge(metrics::routes())
 }
 
 /// Routes that anybody may ask.
@@ -136,4 +138,14 @@ pub fn router(service: Service, options: Options) -> Router {
     let routes = routes.method_not_allowed_fallback(layers::no_method).with_state(api.clone());
     let all = Router::new().nest("/v1", routes.clone()).merge(routes);
     layers::around(all.fallback(layers::no_route), api)
+}
+
+/// What a listener for metrics answers: them and health, to everybody who reaches it.
+pub fn metrics_router(service: Service, options: Options) -> Router {
+    let streams = Arc::new(Semaphore::new(options.streams_max));
+    let api = Api { service, options: Arc::new(options), streams };
+    let (health, _) = health::routes().split_for_parts();
+    let routes = health.merge(metrics::open());
+    let routes = routes.method_not_allowed_fallback(layers::no_method).with_state(api.clone());
+    layers::around(routes.fallback(layers::no_route), api)
 }

@@ -55,6 +55,7 @@ pub(super) struct Live {
     shutdown: watch::Receiver<bool>,
     out: mpsc::Sender<Result<Event, Infallible>>,
     _place: OwnedSemaphorePermit,
+    _counted: crate::metrics::Stream,
 }
 
 impl Live {
@@ -136,6 +137,7 @@ where
         shutdown: api.options.shutdown.clone(),
         out,
         _place: place,
+        _counted: api.service.counted().http.stream(),
     };
     tokio::spawn(feed(live));
     let alive = KeepAlive::new().interval(ALIVE_EVERY).text("alive");

@@ -9,12 +9,13 @@
 //! To add a command: a variant of `Command`, an arm in `main`, docs/cli.md.
 
 mod audit_fires;
+mod config;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::node::{self, Config, config::Flags};
+use crate::node::{self, config::Flags};
 
 /// A job scheduler managed over REST.
 #[derive(Parser)]
@@ -30,6 +31,9 @@ enum Command {
     ///
     /// Example: cronapi serve --data ./state --listen 127.0.0.1:8000
     Serve(Box<Flags>),
+    /// Look at the settings of a node
+    #[command(subcommand)]
+    Config(config::Command),
     /// Check that every nominal time of a live cluster has exactly one outcome
     ///
     /// Example: cronapi audit-fires --url http://127.0.0.1:8000 --user admin --since 24h
@@ -42,6 +46,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(flags) => serve(&flags),
+        Command::Config(command) => config::run(&command),
         Command::AuditFires(options) => audit_fires::run(options),
         Command::Openapi => {
             println!("{}", crate::api::openapi());
@@ -51,19 +56,20 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(flags: &Flags) -> ExitCode {
-    let config = match Config::load(flags, &|name| std::env::var(name).ok()) {
-        Ok(config) => config,
-        Err(faults) => {
-            for fault in faults {
-                eprintln!("cronapi: {fault}");
-            }
-            return ExitCode::from(78);
+    let loaded = config::load(flags);
+    config::complain(&loaded);
+    let Ok(config) = loaded.outcome else { return ExitCode::from(config::EX_CONFIG) };
+    let change = match node::telemetry::start(&config.log, config.log_json) {
+        Ok(change) => change,
+        Err(error) => {
+            eprintln!("cronapi: {error}");
+            return ExitCode::from(config::EX_CONFIG);
         }
     };
-    if let Err(error) = node::telemetry::start(&config.log, config.log_json) {
-        eprintln!("cronapi: {error}");
-        return ExitCode::from(78);
-    }
+    node::telemetry::note_panics();
+    let again = flags.clone();
+    let mut reload = node::Reload::new(loaded.settings, move || config::load(&again));
+    reload.hook(&["log"], move |config| change(&config.log));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -71,7 +77,7 @@ fn serve(flags: &Flags) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(node::serve(config)) {
+    match runtime.block_on(node::serve(config, reload)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("cronapi: {failure}");

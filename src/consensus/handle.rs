@@ -24,8 +24,11 @@ use super::transfer::Transfers;
 use super::types::{NodeId, Raft};
 use crate::clock::Clock;
 use crate::machine::{Event, State};
-use crate::model::BootId;
-use crate::storage::{self, Fatal, History, Space};
+use crate::model::{BootId, Timestamp};
+use crate::storage::{self, Fatal, History, Pressure, Room, Space};
+
+/// A loop that takes longer to answer is stuck.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Running {
     pub local: Arc<Local>,
@@ -125,6 +128,40 @@ impl Handle {
     /// This node.
     pub fn node_id(&self) -> NodeId {
         self.running.local.node
+    }
+
+    /// Whether the consensus library's loop answers, soon.
+    pub async fn answers(&self) -> bool {
+        let asked = self.running.raft.with_raft_state(|_| ());
+        matches!(tokio::time::timeout(ANSWER_PATIENCE, asked).await, Ok(Ok(())))
+    }
+
+    /// What the disk has, and what has to wait for more.
+    pub fn room(&self) -> (Room, Pressure) {
+        (self.running.space.room(), self.running.space.pressure())
+    }
+
+    /// Whether the disk takes what is written, as it was tried last.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn writable(&self) -> Result<(), String> {
+        self.running.space.writable()
+    }
+
+    /// The newest checkpoint: when it was written, if that is known, and its bytes.
+    pub fn checkpoint(&self) -> Option<(Option<Timestamp>, u64)> {
+        let source = self.running.published.checkpoint().as_ref().map(|(_, s)| s.clone())?;
+        Some((source.written_at(), source.bytes()))
+    }
+
+    /// How many entries each other node lacks, as far as this one knows, when it leads.
+    pub fn lag(&self) -> Vec<(NodeId, u64)> {
+        let (running, metrics) = (&self.running, self.running.raft.metrics().borrow().clone());
+        let last = running.log.last().map_or(0, |id| id.index);
+        let others = metrics.replication.unwrap_or_default().into_iter();
+        let others = others.filter(|(node, _)| *node != running.local.node);
+        others.map(|(node, id)| (node, last - id.map_or(0, |id| id.index).min(last))).collect()
     }
 
     /// Checks that everything written is where it can be made durable.

@@ -1,9 +1,12 @@
 //! Who leads, as this node knows it.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::rpc::Peers;
 use super::types::{NodeId, Raft};
+use crate::metrics::Metrics;
 use crate::storage::Fatal;
 
 /// Who leads, in which term.
@@ -51,4 +54,21 @@ pub(super) async fn follow(
     }
     // A node that stops leads nobody.
     sender.send_modify(|last| *last = Leadership { term: last.term, ..Leadership::default() });
+}
+
+/// Counts how often another leader is known. Ends with what is followed.
+pub(super) async fn count(
+    mut leadership: watch::Receiver<Leadership>,
+    metrics: Option<Arc<Metrics>>,
+) {
+    let Some(metrics) = metrics else { return };
+    let mut last = None;
+    while leadership.changed().await.is_ok() {
+        let now = *leadership.borrow_and_update();
+        let led = now.leader.map(|leader| (now.term, leader));
+        if led.is_some() && led != last {
+            metrics.parts.leader_changed();
+            last = led;
+        }
+    }
 }

@@ -35,6 +35,7 @@ mod barrier;
 mod checkpointer;
 mod contact;
 mod convert;
+mod count;
 mod cover;
 mod events;
 mod form;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::transport::Transport;
 use crate::clock::{Clock, System};
+use crate::metrics::Metrics;
 use crate::model::BootId;
 use crate::storage::MemoryDisk;
 
@@ -48,6 +49,8 @@ pub struct Options {
     pub checkpoint_entries: u64,
     /// How long [`super::Handle::submit`] waits for an answer before it says that it is unknown.
     pub submit_timeout: Duration,
+    /// Where to count what the log does; none: nowhere.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 impl Options {
@@ -65,6 +68,7 @@ impl Options {
             move_aside_damaged: false,
             checkpoint_entries: 20_000,
             submit_timeout: Duration::from_secs(10),
+            metrics: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::barrier::Barrier;
 use super::checkpointer::Checkpointer;
+use super::count::Count;
 use super::forward::Forwarder;
 use super::handle::{Handle, Running};
 use super::leadership::{self, Leadership};
@@ -47,14 +48,18 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let (listener, addr) = listen(options.reach.as_ref()).await?;
     let local = Arc::new(Local::new(identities, addr));
     let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
-    let machine =
-        StateMachine::new(recovered, history.clone(), transfers.clone(), cover, fatal.clone());
+    let replayed = log.last().map_or(0, |id| id.index);
+    let count = Count::new(options.metrics.clone(), node_id, replayed);
+    let (kept, moved) = (history.clone(), transfers.clone());
+    let machine = StateMachine::new(recovered, kept, moved, cover, fatal.clone(), count);
     let published = machine.published();
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
     let raft = library(&identity, &peers, &log, machine).await?;
     let (leads, leadership) = watch::channel(Leadership::default());
+    let changed = leadership.clone();
+    tokio::spawn(leadership::count(changed, options.metrics));
     let following =
         leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
     let following = tokio::spawn(following);

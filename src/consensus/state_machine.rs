@@ -7,7 +7,9 @@ use arc_swap::ArcSwap;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, StorageIOError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::count::Count;
 use super::cover::Cover;
 use super::events::Events;
 use super::recovery::Recovered;
@@ -84,6 +86,7 @@ pub(super) struct StateMachine {
     checkpoints: Arc<Checkpoints>,
     transfers: Transfers,
     fatal: Fatal,
+    count: Count,
 }
 
 impl StateMachine {
@@ -94,13 +97,24 @@ impl StateMachine {
         transfers: Transfers,
         cover: Cover,
         fatal: Fatal,
+        count: Count,
     ) -> Self {
         let published = Arc::new(Published::new(&recovered, cover));
         let checkpoints = transfers.checkpoints();
         let SnapshotMeta { last_log_id: last_applied, last_membership: membership, .. } =
             recovered.meta;
         let state = recovered.state;
-        Self { last_applied, membership, state, published, history, checkpoints, transfers, fatal }
+        Self {
+            last_applied,
+            membership,
+            state,
+            published,
+            history,
+            checkpoints,
+            transfers,
+            fatal,
+            count,
+        }
     }
 
     /// What readers see.
@@ -124,6 +138,7 @@ impl StateMachine {
         let rows = output.rows.into_iter().map(|row| (row.key, row.value)).collect();
         self.history.record(log_id.index, rows)?;
         self.published.events.publish(output.events);
+        self.count.entry(log_id, &output.facts);
         self.last_applied = Some(log_id);
         Ok(answers)
     }
@@ -194,6 +209,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let began = Instant::now();
         let mut answers = Vec::new();
         for entry in entries {
             let log_id = entry.log_id;
@@ -202,6 +218,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             answers.push(applied.map_err(|e| self.give_up(log_id, &e))?);
         }
         self.publish();
+        self.count.applied(began);
         Ok(answers)
     }
 

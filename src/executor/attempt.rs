@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument;
 
 use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
@@ -38,6 +39,16 @@ struct Held {
 pub(super) async fn carry_out(
     parts: Arc<Parts>,
     open: Arc<OpenRun>,
+    stop: watch::Receiver<StopFor>,
+) -> Left {
+    let (run, job, attempt) = (open.run.id, open.run.job.as_str(), open.run.attempt);
+    let span = tracing::info_span!("run", run_id = %run, job, attempt);
+    attempt_in(parts, Arc::clone(&open), stop).instrument(span).await
+}
+
+async fn attempt_in(
+    parts: Arc<Parts>,
+    open: Arc<OpenRun>,
     mut stop: watch::Receiver<StopFor>,
 ) -> Left {
     let Some(last) = open.run.attempts.last() else { return Left::Over };
@@ -58,11 +69,11 @@ pub(super) async fn carry_out(
     }
     let finished_at = parts.clock.now();
     let end = End { output, ..end_of(outcome, started.at(), finished_at, why) };
-    tracing::debug!(run = %held.run, attempt = held.attempt, status = end.status.as_str(), "ended");
+    tracing::debug!(status = end.status.as_str(), "ended");
     let op =
         Op::Ended { run: held.run, attempt: held.attempt, fence: held.fence, end: Box::new(end) };
     if let Some(Err(refused)) = report(&parts.consensus, &*parts.clock, op).await {
-        tracing::warn!(run = %held.run, %refused, "the end of an attempt came too late");
+        tracing::warn!(%refused, "the end of an attempt came too late");
     }
     Left::Over
 }
@@ -71,7 +82,7 @@ pub(super) async fn carry_out(
 async fn unbegun(parts: &Parts, held: Held, why: StopFor) -> Left {
     let Held { run, attempt, fence } = held;
     if matches!(why, StopFor::Nothing | StopFor::LeaseLost) {
-        tracing::debug!(%run, attempt, "not begun yet");
+        tracing::debug!("not begun yet");
         return Left::Untouched;
     }
     report(&parts.consensus, &*parts.clock, Op::Unbegun { run, attempt, fence }).await;

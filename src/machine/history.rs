@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AuditRecord, Event, JobNo, JobSpec, LedgerRow, Run, RunId, SkipReason, Timestamp,
+    AuditRecord, Event, Fact, JobNo, JobSpec, LedgerRow, Run, RunId, SkipReason, Timestamp,
 };
 
 use super::command::OutputChunk;
@@ -45,13 +45,15 @@ pub struct VersionRow {
     pub spec: Arc<JobSpec>,
 }
 
-/// What `apply` gives to the outside: rows to keep and events to tell.
+/// What `apply` gives to the outside: rows to keep, events to tell, facts to count.
 #[derive(Default, Debug)]
 pub struct Output {
     /// Rows, in order.
     pub rows: Vec<Row>,
     /// Events, in order.
     pub events: Vec<Event>,
+    /// What is worth counting, in order.
+    pub facts: Vec<Fact>,
     pub(super) audit: Vec<AuditRecord>,
     pub(super) closed: Vec<(u64, RunId)>,
 }

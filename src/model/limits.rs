@@ -85,3 +85,5 @@ pub const RETENTION_COUNT_DEFAULT: u32 = 1_000;
 pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
 /// Missed or paused times that are counted one by one; a range of more has no count.
 pub const COUNTED_MAX: u32 = 10_000;
+/// Jobs with metrics of their own.
+pub const METRICS_JOBS_MAX: usize = 10_000;

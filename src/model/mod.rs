@@ -18,6 +18,7 @@
 pub mod access;
 pub mod audit;
 pub mod event;
+pub mod fact;
 pub mod ids;
 pub mod invalid;
 pub mod job;
@@ -35,6 +36,7 @@ pub mod time;
 pub use access::{Actor, ApiToken, Role, Scope, User};
 pub use audit::AuditRecord;
 pub use event::Event;
+pub use fact::Fact;
 pub use ids::{BootId, Fence, JobNo, JobUid, NodeId, RunId};
 pub use invalid::Invalid;
 pub use job::JobSpec;

@@ -67,6 +67,12 @@ impl Timestamp {
         Span::from_millis(if micros < 0 { 0 } else { micros as u64 / 1_000 })
     }
 
+    /// Microseconds from `earlier` to here; zero when `earlier` is later.
+    pub const fn micros_since(self, earlier: Timestamp) -> u64 {
+        let micros = self.0 - earlier.0;
+        if micros < 0 { 0 } else { micros as u64 }
+    }
+
     /// Parses RFC 3339, any offset.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parsed = DateTime::parse_from_rfc3339(text).map_err(|_| {

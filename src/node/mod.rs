@@ -14,7 +14,9 @@
 mod banner;
 mod bootstrap;
 pub mod config;
+mod manager;
 mod presence;
+mod reload;
 mod running;
 mod serve;
 mod signals;
@@ -22,4 +24,5 @@ pub mod telemetry;
 
 pub use config::Config;
 pub use presence::Presence;
+pub use reload::Reload;
 pub use serve::{Failure, serve};

@@ -14,6 +14,7 @@ use crate::clock::{Clock, System};
 use crate::consensus::Handle;
 use crate::executor::runner::{RunnerEnv, reap_leftovers};
 use crate::executor::{Executor, Parts, Work};
+use crate::metrics::Metrics;
 use crate::model::BootId;
 use crate::scheduler;
 use crate::service::{Deps, NodeLocal, Service};
@@ -25,9 +26,20 @@ use super::serve::Failure;
 /// A stop waits this long for a leader, so that ends can be recorded.
 const LEADERLESS_MAX: Duration = Duration::from_secs(10);
 
+/// Where a node is asked.
+pub(super) struct Listeners {
+    /// REST.
+    pub rest: TcpListener,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Metrics, without a token.
+    pub metrics: Option<TcpListener>,
+}
+
 /// The running parts.
 pub(super) struct Node {
     consensus: Handle,
+    service: Service,
     presence: Presence,
     presence_kept: JoinHandle<()>,
     stop_presence: watch::Sender<bool>,
@@ -46,8 +58,8 @@ impl Node {
         config: &Config,
         consensus: Handle,
         boot: BootId,
-        address: SocketAddr,
-        listener: TcpListener,
+        listeners: Listeners,
+        metrics: Arc<Metrics>,
     ) -> Result<Node, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(System);
         let node = consensus.node_id();
@@ -62,7 +74,7 @@ impl Node {
             consensus: consensus.clone(),
             clock: clock.clone(),
             boot,
-            api: address.to_string(),
+            api: listeners.address.to_string(),
             slots: config.slots,
             labels: config.labels.clone(),
         };
@@ -82,6 +94,7 @@ impl Node {
             clock: clock.clone(),
             runners: runners.clone(),
             local,
+            metrics,
         });
         let (stop_scheduler, stopped) = watch::channel(false);
         let leading = scheduler::Options { plan_ahead: config.plan_ahead };
@@ -101,10 +114,16 @@ impl Node {
         let (drain, drained) = watch::channel(false);
         let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
         let (stop_api, stopped) = watch::channel(false);
-        let router = api::router(service, api::Options::new(stopped.clone()));
-        let api = tokio::spawn(api::serve(listener, router, stopped));
+        let options = api::Options::new(stopped.clone());
+        if let Some(listener) = listeners.metrics {
+            let router = api::metrics_router(service.clone(), options.clone());
+            tokio::spawn(api::serve(listener, router, stopped.clone()));
+        }
+        let router = api::router(service.clone(), options);
+        let api = tokio::spawn(api::serve(listeners.rest, router, stopped));
         Ok(Node {
             consensus,
+            service,
             presence,
             presence_kept,
             stop_presence,
@@ -121,6 +140,11 @@ impl Node {
     /// Its consensus.
     pub fn consensus(&self) -> &Handle {
         &self.consensus
+    }
+
+    /// Its use cases.
+    pub fn service(&self) -> &Service {
+        &self.service
     }
 
     /// Stops the parts in an order in which each still finds what it needs.

@@ -1,28 +1,37 @@
 //! A node's life, from its configuration to its end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::clock;
-use crate::consensus::{self, Reach, Tcp, Tls, Transport};
+use crate::consensus::{self, Handle, Reach, Tcp, Tls, Transport};
+use crate::metrics::{self, Metrics};
 use crate::service::access;
 
 use super::config::Config;
-use super::running::Node;
-use super::{banner, bootstrap, signals};
+use super::reload::Reload;
+use super::running::{Listeners, Node};
+use super::{banner, bootstrap, manager, signals, telemetry};
 
 /// Why a node could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The address can't be listened on.
-    #[error("can't listen on {address}: {source}; is another process there? see --listen")]
+    #[error("can't listen on {address}: {source}; is another process there? see {flag}")]
     Listen {
+        /// The setting.
+        flag: &'static str,
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the system says.
         source: std::io::Error,
     },
+    /// Nothing can be counted.
+    #[error(transparent)]
+    Metrics(#[from] metrics::Error),
     /// The data directory or the log can't be opened.
     #[error(transparent)]
     Open(#[from] consensus::OpenError),
@@ -55,12 +64,16 @@ pub enum Failure {
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn serve(config: Config) -> Result<(), Failure> {
+pub async fn serve(config: Config, reload: Reload) -> Result<(), Failure> {
     // Before anything is opened: an address in use is the commonest fault, and the cheapest.
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|source| Failure::Listen { address: config.listen, source })?;
-    let address = listener.local_addr().unwrap_or(config.listen);
+    let rest = listen(config.listen, "--listen").await?;
+    let address = rest.local_addr().unwrap_or(config.listen);
+    let metrics = match config.metrics_listen {
+        Some(address) => Some(listen(address, "--metrics-listen").await?),
+        None => None,
+    };
+    let listeners = Listeners { rest, address, metrics };
+    let metrics = Arc::new(Metrics::new(config.metrics_jobs)?);
     let boot = access::random_id().map_err(|error| Failure::Join(error.to_string()))?;
     let options = consensus::Options {
         move_aside_damaged: config.move_aside_damaged,
@@ -68,6 +81,7 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
         join: config.join.clone(),
         voters: config.voters,
         boot,
+        metrics: Some(Arc::clone(&metrics)),
         ..consensus::Options::new(&config.data, clock::now().millis())
     };
     let consensus = consensus::open(options).await?;
@@ -77,12 +91,17 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
     if complete {
         generated = bootstrap::first_admin(&consensus, config.admin_password.as_ref()).await?;
     }
-    let node = Node::start(&config, consensus, boot, address, listener).await?;
+    let node = Node::start(&config, consensus, boot, listeners, metrics).await?;
     banner::show(&banner::text(address, &config.data, generated.as_deref()));
     if !complete {
         let password = config.admin_password.clone();
         tokio::spawn(bootstrap::when_leading(node.consensus().clone(), password));
     }
+    tokio::spawn(reload.run());
+    tokio::spawn(manager::keep_told(node.consensus().clone(), node.service().clone()));
+    let (alive, stopped) = watch::channel(false);
+    tokio::spawn(manager::keep_alive(node.consensus().clone(), stopped));
+    tokio::spawn(tell_log(node.consensus().clone()));
     tracing::info!(%address, node = node.consensus().node_id(), "ready");
     let mut fatal = node.consensus().fatal();
     let reason = tokio::select! {
@@ -95,7 +114,28 @@ pub async fn serve(config: Config) -> Result<(), Failure> {
         }
     };
     tracing::info!(signal = reason, "stopping: running attempts may end first");
-    node.stop().await
+    manager::stopping();
+    let stopped = node.stop().await;
+    // A stop is not cut short: until its end, the watchdog is told that it goes on.
+    alive.send_replace(true);
+    stopped
+}
+
+/// Keeps the log told where this node stands.
+async fn tell_log(consensus: Handle) {
+    let mut leadership = consensus.leadership();
+    loop {
+        let term = leadership.borrow_and_update().term;
+        telemetry::standing(consensus.node_id(), term);
+        if leadership.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| Failure::Listen { flag, address, source })
 }
 
 /// How other nodes reach this one: proved by the cluster's key, when there is one.

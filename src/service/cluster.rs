@@ -11,7 +11,7 @@ use crate::model::placement::Labels;
 use crate::model::{NodeId, Timestamp};
 
 /// Silent for longer, a node is not shown as live.
-const LIVE: Duration = Duration::from_secs(4);
+pub(super) const LIVE: Duration = Duration::from_secs(4);
 
 /// A cluster member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]

@@ -34,11 +34,13 @@ mod jobs;
 mod ledger;
 mod listing;
 mod lookup;
+mod metrics;
 mod nearest;
 
 mod output;
 mod paging;
 mod preview;
+mod ready;
 mod run_list;
 mod runs;
 mod submit;
@@ -58,6 +60,7 @@ use crate::clock::Clock;
 use crate::consensus;
 use crate::executor::runner::RunnerEnv;
 use crate::machine::prepare::timing::Compiled;
+use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::model::placement::Labels;
 
@@ -75,6 +78,7 @@ pub use listing::{JobFilter, JobSort, JobSortKey};
 pub use output::{LogLine, LogPage, LogPosition, LogStream, RunLog};
 pub use paging::{Page, Paging};
 pub use preview::{NextFire, Preview};
+pub use ready::{CHECKS, Check};
 pub use run_list::RunFilter;
 pub use system::{LeaderView, NodeRole, StorageView, SystemStatus, TotalsView};
 pub use versions::VersionView;
@@ -90,6 +94,8 @@ pub struct Deps {
     pub runners: Arc<RunnerEnv>,
     /// What the node knows of itself.
     pub local: NodeLocal,
+    /// What this node counts.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What a node knows of itself without the log.
@@ -167,6 +173,11 @@ impl Service {
     /// Index of the last entry applied here: what a read shows.
     pub fn index(&self) -> u64 {
         *self.0.deps.consensus.applied().borrow()
+    }
+
+    /// What this node counts.
+    pub fn counted(&self) -> &Metrics {
+        &self.0.deps.metrics
     }
 
     fn consensus(&self) -> &consensus::Handle {

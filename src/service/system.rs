@@ -157,29 +157,6 @@ impl Service {
         let now = *self.consensus().leadership().borrow();
         Ok(LeaderView { leader_id: now.leader, is_leader: now.is_leader, term: now.term })
     }
-
-    /// Whether this node can serve.
-    ///
-    /// # Errors
-    /// Every reason why it can't.
-    pub fn ready(&self) -> Result<(), Vec<String>> {
-        let mut reasons = Vec::new();
-        if let Some(reason) = &*self.consensus().fatal().borrow() {
-            reasons.push(format!("this node must stop: {reason}"));
-        }
-        if self.consensus().leadership().borrow().leader.is_none() {
-            reasons.push("no leader is known".to_string());
-        }
-        let status = self.consensus().status();
-        if status.applied < status.committed {
-            let behind = status.committed - status.applied;
-            reasons.push(format!("{behind} committed entries are not applied yet"));
-        }
-        if let Err(error) = self.consensus().health() {
-            reasons.push(format!("the storage is not sound: {error}"));
-        }
-        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
-    }
 }
 
 impl From<consensus::Role> for NodeRole {

@@ -4,11 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
 use super::Error;
 use super::frames::FrameReader;
+use crate::model::Timestamp;
 
 /// The head is small; more than this is damage.
 const HEAD_BYTES_MAX: u32 = 1024 * 1024;
@@ -30,6 +32,14 @@ impl Source {
             Self::File(path) => fs::metadata(path).map(|m| m.len()).unwrap_or_default(),
             Self::Memory(bytes) => bytes.len() as u64,
         }
+    }
+
+    /// When it was written, by the file system's clock; none: not known.
+    pub fn written_at(&self) -> Option<Timestamp> {
+        let Self::File(path) = self else { return None };
+        let modified = fs::metadata(path).ok()?.modified().ok()?;
+        let since = modified.duration_since(UNIX_EPOCH).ok()?;
+        Some(Timestamp::from_micros(i64::try_from(since.as_micros()).ok()?))
     }
 
     /// Reads the head, gives the rest to `body`, and checks that nothing is missing or damaged.

@@ -4,7 +4,7 @@
 //! it does without output, and without new jobs and runs that somebody asks for. What is
 //! scheduled goes on to the end: that is what the last of the room is kept for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,10 @@ const OUTPUT_BELOW_MAX: u64 = 1024 * 1024 * 1024;
 const OUTPUT_BELOW_SHARE: u64 = 5;
 /// How often it is measured.
 const EVERY: Duration = Duration::from_millis(250);
+/// A file is written once in so many times.
+const WRITE_EVERY: u32 = 20;
+/// Its name.
+const PROBE: &str = "write-probe";
 
 /// What has to wait for room on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +83,9 @@ pub struct Space {
     /// `None`: in memory, where a test says what it is.
     path: Option<PathBuf>,
     pressure: Arc<watch::Sender<Pressure>>,
+    room: Arc<watch::Sender<Room>>,
+    /// Why a file could not be written; none: it could.
+    unwritable: Arc<watch::Sender<Option<String>>>,
 }
 
 impl Space {
@@ -87,13 +94,20 @@ impl Space {
     /// # Errors
     /// It can't be measured.
     pub fn of(path: PathBuf) -> Result<Self, Error> {
-        let pressure = measure(&path)?.pressure(Pressure::None);
-        Ok(Self { path: Some(path), pressure: Arc::new(watch::Sender::new(pressure)) })
+        let room = measure(&path)?;
+        let pressure = Arc::new(watch::Sender::new(room.pressure(Pressure::None)));
+        let (path, room) = (Some(path), Arc::new(watch::Sender::new(room)));
+        Ok(Self { path, pressure, room, unwritable: Arc::default() })
     }
 
     /// Of a node in memory.
     pub fn in_memory() -> Self {
-        Self { path: None, pressure: Arc::default() }
+        Self {
+            path: None,
+            pressure: Arc::default(),
+            room: Arc::default(),
+            unwritable: Arc::default(),
+        }
     }
 
     /// Says what has to wait, of a node in memory.
@@ -106,6 +120,19 @@ impl Space {
         *self.pressure.borrow()
     }
 
+    /// What the disk had when it was measured last; nothing of a node in memory.
+    pub fn room(&self) -> Room {
+        *self.room.borrow()
+    }
+
+    /// Whether a file could be written when that was tried last.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn writable(&self) -> Result<(), String> {
+        self.unwritable.borrow().clone().map_or(Ok(()), Err)
+    }
+
     /// Follows what has to wait.
     pub fn watch(&self) -> watch::Receiver<Pressure> {
         self.pressure.subscribe()
@@ -114,7 +141,14 @@ impl Space {
     /// Measures now and then, until `stop` turns true. Run it as a task of its own.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let Some(path) = self.path.clone() else { return };
+        let mut round: u32 = 0;
         loop {
+            if round % WRITE_EVERY == 0 {
+                let path = path.clone();
+                let tried = off_thread(true, "write to the disk", move || write(&path)).await;
+                self.note_written(tried);
+            }
+            round = round.wrapping_add(1);
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -127,7 +161,23 @@ impl Space {
         }
     }
 
+    fn note_written(&self, tried: Result<(), Error>) {
+        let now = tried.err().map(|error| error.to_string());
+        self.unwritable.send_if_modified(|before| {
+            let changed = *before != now;
+            if changed {
+                match &now {
+                    Some(error) => tracing::error!(%error, "the disk can't be written to"),
+                    None => tracing::info!("the disk can be written to again"),
+                }
+                *before = now;
+            }
+            changed
+        });
+    }
+
     fn note(&self, room: Room) {
+        self.room.send_replace(room);
         let before = self.pressure();
         let now = room.pressure(before);
         if now == before {
@@ -144,6 +194,14 @@ impl Space {
         }
         self.pressure.send_replace(now);
     }
+}
+
+/// Writes a small file and removes it: a disk that was mounted read-only refuses that.
+fn write(directory: &Path) -> Result<(), Error> {
+    let file = directory.join(PROBE);
+    let failed = |e| Error::file("write", &file, e);
+    std::fs::write(&file, b"written to see whether it can be\n").map_err(failed)?;
+    std::fs::remove_file(&file).map_err(failed)
 }
 
 fn measure(path: &PathBuf) -> Result<Room, Error> {
@@ -185,6 +243,22 @@ mod tests {
         }
         use Pressure::{None as N, Output as O, Writes as W};
         assert_eq!(seen, [N, O, O, O, W, W, W, O, O, O, N, N]);
+    }
+
+    #[test]
+    fn a_directory_that_takes_no_file_is_not_writable() {
+        let dir = tempfile::tempdir().unwrap();
+        let space = Space::of(dir.path().to_owned()).unwrap();
+        space.note_written(write(dir.path()));
+        space.writable().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "it was removed");
+        // A directory in its place: root is stopped by nothing less.
+        std::fs::create_dir(dir.path().join(PROBE)).unwrap();
+        space.note_written(write(dir.path()));
+        assert!(space.writable().unwrap_err().contains(PROBE));
+        std::fs::remove_dir(dir.path().join(PROBE)).unwrap();
+        space.note_written(write(dir.path()));
+        space.writable().unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -11,6 +12,7 @@ use cronapi::clock::{Clock, Manual};
 use cronapi::consensus::{self, Handle};
 use cronapi::executor::runner::RunnerEnv;
 use cronapi::machine::{Command, Op};
+use cronapi::metrics::Metrics;
 use cronapi::model::{Name, Role, Scope, Timestamp, User};
 use cronapi::service::access::{hash_password, new_signing_key};
 use cronapi::service::{Deps, NodeLocal, Service};
@@ -18,6 +20,7 @@ use cronapi::storage::{Identity, MemoryDisk};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -33,6 +36,7 @@ pub fn hash() -> String {
 
 pub struct Node {
     pub router: Router,
+    pub service: Service,
     pub consensus: Handle,
     pub clock: Arc<Manual>,
     pub stop: watch::Sender<bool>,
@@ -97,7 +101,10 @@ impl Node {
         options.clock = clock.clone();
         let identity = Identity::generate(clock.now().millis()).unwrap();
         options.in_memory = Some(MemoryDisk::new(identity));
+        let metrics = Arc::new(Metrics::new(2).unwrap());
+        options.metrics = Some(Arc::clone(&metrics));
         let consensus = consensus::open(options).await.unwrap();
+        until_followed(&consensus).await;
         let (stop, stopped) = watch::channel(false);
         let local = NodeLocal {
             version: "test".into(),
@@ -110,11 +117,12 @@ impl Node {
             clock: clock.clone(),
             runners: runners(),
             local,
+            metrics: Arc::clone(&metrics),
         });
         let mut options = api::Options::new(stopped);
         tune(&mut options);
-        let router = api::router(service, options);
-        let mut node = Node { router, consensus, clock, stop, admin: String::new() };
+        let router = api::router(service.clone(), options);
+        let mut node = Node { router, service, consensus, clock, stop, admin: String::new() };
         let admin = Box::new(user("admin", Role::Admin));
         node.submit(Op::Bootstrap { signing_key: new_signing_key().unwrap(), admin }).await;
         node.admin = node.login("admin").await;
@@ -245,4 +253,11 @@ fn promises(answer: &Answer) {
 fn runners() -> Arc<RunnerEnv> {
     static FOUND: OnceLock<Arc<RunnerEnv>> = OnceLock::new();
     Arc::clone(FOUND.get_or_init(|| Arc::new(RunnerEnv::detect())))
+}
+
+/// Until the node knows that a majority follows it: itself.
+async fn until_followed(consensus: &Handle) {
+    let mut lease = consensus.lease();
+    let good = lease.wait_for(|until| *until > Instant::now());
+    timeout(Duration::from_secs(10), good).await.expect("nobody follows").unwrap();
 }

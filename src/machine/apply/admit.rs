@@ -156,6 +156,7 @@ impl Cx<'_> {
             orphan: false,
             mark: None,
             ahead: None,
+            queued_at: None,
         };
         self.s.runs.insert(id, Arc::new(open));
         self.s.open.insert((job.no, id));
@@ -168,8 +169,10 @@ impl Cx<'_> {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
         self.unindex_wait(&open);
         self.s.ready.insert(ready_key(&open));
+        let at = self.at;
         self.edit_run(id, |open| {
             open.wait = None;
+            open.queued_at = Some(at);
             open.run.status = RunStatus::Queued;
             open.run.reason = None;
         });

@@ -10,7 +10,7 @@
 use crate::machine::command::{Next, Place};
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{Ahead, Job, OpenRun};
-use crate::model::{Fence, JobNo, RunId, RunStatus, Timestamp, limits};
+use crate::model::{Fact, Fence, JobNo, RunId, RunStatus, Timestamp, limits};
 
 use super::Cx;
 
@@ -74,6 +74,10 @@ impl Cx<'_> {
         });
         self.no_longer_ahead(&open);
         let ahead = open.ahead.filter(|ahead| self.at < ahead.start_at);
+        if let (None, Some(planned)) = (ahead, open.ahead) {
+            let late = self.at.micros_since(planned.start_at);
+            self.out.facts.push(Fact::Fired { late });
+        }
         let edited = self.job(id.job_no()).is_none_or(|job| job.version != open.run.version);
         if open.cancel {
             self.close(id, RunStatus::Cancelled, None);

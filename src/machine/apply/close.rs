@@ -3,7 +3,7 @@
 
 use crate::machine::history::run_key;
 use crate::machine::state::{LastRun, OpenRun, Wait};
-use crate::model::{JobNo, Name, RunId, RunStatus, SkipReason, Trigger};
+use crate::model::{Fact, JobNo, Name, RunId, RunStatus, SkipReason, Trigger};
 
 use super::Cx;
 use super::admit::{NewRun, ready_key};
@@ -38,6 +38,11 @@ impl Cx<'_> {
         self.out.closed.push((self.s.counters.closed, id));
         self.out.put(run_key(id), &run);
         self.count(status);
+        let took = run.started_at.map(|started| self.at.micros_since(started));
+        self.out.facts.push(Fact::Closed { status, trigger: run.trigger, took });
+        if let (Some(reason), Some(_)) = (run.skip, run.nominal_time) {
+            self.out.facts.push(Fact::Skipped { reason, times: 1 });
+        }
         let last_run = LastRun { id, status, finished_at: self.at };
         self.edit_job(no, |job| {
             job.live.open = job.live.open.saturating_sub(1);

@@ -8,7 +8,7 @@ use crate::machine::command::{Next, Place, Range};
 use crate::machine::history::ledger_key;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::Job;
-use crate::model::{JobNo, LedgerRow, Name, Outcome, SkipReason, Timestamp, Trigger};
+use crate::model::{Fact, JobNo, LedgerRow, Name, Outcome, SkipReason, Timestamp, Trigger, limits};
 
 use super::Cx;
 use super::admit::NewRun;
@@ -34,6 +34,11 @@ impl Cx<'_> {
         match self.admit(no, NewRun { nominal: Some(scheduled_for), ..new }) {
             Ok(id) => {
                 self.s.totals.fired += 1;
+                // One that is planned ahead can still be taken back: it counts when it begins.
+                if start_at.is_none() {
+                    let due = job.live.next.map_or(scheduled_for, |next| next.due);
+                    self.out.facts.push(Fact::Fired { late: self.at.micros_since(due) });
+                }
                 self.edit_job(no, |job| job.live.fired += 1);
                 if let Some(start_at) = start_at {
                     self.plan_ahead(id, start_at, job.live.decided);
@@ -46,6 +51,7 @@ impl Cx<'_> {
             }
             Err(reason) => {
                 self.s.totals.skipped += 1;
+                self.out.facts.push(Fact::Skipped { reason, times: 1 });
                 let row = LedgerRow {
                     nominal_time: scheduled_for,
                     until: None,
@@ -119,7 +125,20 @@ impl Cx<'_> {
             version,
         };
         self.out.put(ledger_key(no, range.from), &row);
+        self.out.facts.extend(fact_of(&range));
         let reason = range.reason.map_or("superseded", SkipReason::as_str);
         self.event_because("fire.skipped", Some(name), None, Some(reason));
     }
+}
+
+/// What counts of a range; nothing of one that the schedule's change decided.
+fn fact_of(range: &Range) -> Option<Fact> {
+    let reason = range.reason?;
+    let times = range.count.unwrap_or(limits::COUNTED_MAX);
+    Some(match reason {
+        SkipReason::WindowPassed | SkipReason::Misfire | SkipReason::Limit => {
+            Fact::Missed { reason, times }
+        }
+        _ => Fact::Skipped { reason, times },
+    })
 }

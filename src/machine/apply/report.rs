@@ -7,7 +7,7 @@ use crate::machine::command::{End, OutputChunk};
 use crate::machine::history::output_key;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{OpenRun, Wait};
-use crate::model::{Fence, RetryOn, RunId, RunStatus, Timestamp, limits};
+use crate::model::{Fact, Fence, RetryOn, RunId, RunStatus, Timestamp, Trigger, limits};
 
 use super::Cx;
 
@@ -34,6 +34,7 @@ impl Cx<'_> {
     ) -> Answer {
         let open = self.held(id, attempt, fence)?;
         self.no_longer_ahead(&open);
+        self.begun(&open, Some(started_at));
         self.edit_run(id, |open| {
             open.run.status = RunStatus::Running;
             open.run.started_at = Some(started_at);
@@ -44,6 +45,22 @@ impl Cx<'_> {
         });
         self.event("run.running", Some(&open.run.job), Some((id, RunStatus::Running)));
         Ok(Reply::Done)
+    }
+
+    /// Counts the start of an attempt, the first time that it is told.
+    fn begun(&mut self, open: &OpenRun, started_at: Option<Timestamp>) {
+        if let Some(ahead) = open.ahead {
+            let late = started_at.map_or(0, |at| at.micros_since(ahead.start_at));
+            self.out.facts.push(Fact::Fired { late });
+        }
+        let told = open.run.attempts.last().is_none_or(|attempt| attempt.started_at.is_some());
+        let Some(at) = started_at.filter(|_| !told) else { return };
+        let ready = open.queued_at.max(open.ahead.map(|ahead| ahead.start_at));
+        let scheduled = open.run.trigger == Trigger::Schedule && open.run.attempt == 1;
+        self.out.facts.push(Fact::Started {
+            waited: ready.map(|ready| at.micros_since(ready)),
+            late: open.run.nominal_time.filter(|_| scheduled).map(|due| at.micros_since(due)),
+        });
     }
 
     pub(super) fn output(
@@ -85,6 +102,7 @@ impl Cx<'_> {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
         self.free_place(&open);
         self.no_longer_ahead(&open);
+        self.begun(&open, end.started_at);
         self.edit_run(id, |open| {
             let run = &mut open.run;
             run.started_at = end.started_at.or(run.started_at);

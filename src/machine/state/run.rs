@@ -42,6 +42,9 @@ pub struct OpenRun {
     /// Its attempt has a node and is to begin later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<Ahead>,
+    /// Since when it could start, but for a slot and its queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_at: Option<Timestamp>,
 }
 
 /// A start that is planned ahead.

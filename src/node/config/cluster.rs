@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use crate::model::limits::CLUSTER_KEY_LEN_MIN;
 
 use super::Secret;
-use super::sources::{File, Sources};
+use super::file::File;
+use super::sources::Sources;
 
 /// What the command line gave about other nodes.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -6,14 +6,17 @@
 //! ```text
 //! Flags ─┐
 //! Env   ─┼─ sources ──> each setting's text, and where it came from ──> Config | every Fault
-//! File  ─┘
+//! File  ─┘                                └──> print
 //! ```
 //!
 //! To add a setting: a field of `Flags`, `File` (and its key in `FILE_KEYS`) and `Config`, its
-//! line in `Sources::config`, docs/configuration.md.
+//! line in `Sources::config`, its default in `print`, docs/configuration.md.
 
 mod cluster;
+mod file;
+mod print;
 mod sources;
+mod spelling;
 
 #[cfg(test)]
 mod tests;
@@ -22,9 +25,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::model::Span;
+use crate::model::limits::METRICS_JOBS_MAX;
 use crate::model::placement::Labels;
 
 pub use cluster::ClusterFlags;
+pub use print::Setting;
 use sources::Sources;
 
 /// What the command line gave; each beats the environment and the file.
@@ -45,6 +50,10 @@ pub struct Flags {
     /// Attempts at a time on this node [env: CRONAPI_SLOTS] [default: 2 x cores]
     #[arg(long, value_name = "N")]
     pub slots: Option<String>,
+    /// Address at which metrics and health are told to everybody who reaches it
+    /// [env: CRONAPI_METRICS_LISTEN] [default: none: metrics need a token]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics_listen: Option<String>,
     /// How long a stop waits for running attempts [env: CRONAPI_DRAIN] [default: 25s]
     #[arg(long, value_name = "DURATION")]
     pub drain: Option<String>,
@@ -81,6 +90,10 @@ pub struct Config {
     pub voters: usize,
     /// What nodes of this cluster know and nobody else does; none: on a loopback address only.
     pub cluster_key: Option<Secret>,
+    /// Address of metrics without a token.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Jobs with series of their own, at most.
+    pub metrics_jobs: usize,
     /// Data directory.
     pub data: PathBuf,
     /// Labels of this node.
@@ -129,18 +142,44 @@ impl std::fmt::Display for Fault {
 /// Where settings come from besides the flags; tests give their own.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// What was found: settings, whether they can be used or not.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration, or every setting that can't be used.
+    pub outcome: Result<Config, Vec<Fault>>,
+    /// Each setting, with where it came from.
+    pub settings: Vec<Setting>,
+    /// What somebody had better look at.
+    pub warnings: Vec<String>,
+}
+
+impl Loaded {
+    /// The settings as a file, each with its source, without secrets.
+    pub fn print(&self) -> String {
+        print::print(&self.settings)
+    }
+}
+
 impl Config {
     /// Puts the settings together.
     ///
     /// # Errors
     /// Every setting that can't be used.
     pub fn load(flags: &Flags, env: Env<'_>) -> Result<Config, Vec<Fault>> {
+        Config::look(flags, env, &[]).outcome
+    }
+
+    /// The same, and tells what was found where. `names` are the variables that there are.
+    pub fn look(flags: &Flags, env: Env<'_>, names: &[String]) -> Loaded {
         let mut sources = Sources::new(env);
         if let Some((path, at)) = sources.text("--config", &flags.config, "CRONAPI_CONFIG", None) {
             sources.read_file(Path::new(&path), &at);
         }
         let config = sources.config(flags);
-        if sources.faults.is_empty() { Ok(config) } else { Err(sources.faults) }
+        spelling::look(&mut sources, names);
+        let Sources { faults, warnings, settings, .. } = sources;
+        let outcome = if faults.is_empty() { Ok(config) } else { Err(faults) };
+        Loaded { outcome, settings, warnings }
     }
 }
 
@@ -150,6 +189,14 @@ impl Sources<'_> {
         let cluster = self.cluster(&flags.cluster, &mut file);
         let listen = self.text("--listen", &flags.listen, "CRONAPI_LISTEN", file.listen);
         let data = self.text("--data", &flags.data, "DATABASE_PATH", file.data);
+        let metrics = self.text(
+            "--metrics-listen",
+            &flags.metrics_listen,
+            "CRONAPI_METRICS_LISTEN",
+            file.metrics_listen,
+        );
+        let metrics_jobs = file.metrics_jobs.map(|jobs| jobs.to_string());
+        let metrics_jobs = self.text("metrics_jobs", &None, "CRONAPI_METRICS_JOBS", metrics_jobs);
         let slots = file.slots.map(|slots| slots.to_string());
         let slots = self.text("--slots", &flags.slots, "CRONAPI_SLOTS", slots);
         let drain = self.text("--drain", &flags.drain, "CRONAPI_DRAIN", file.drain);
@@ -158,21 +205,29 @@ impl Sources<'_> {
         let format =
             self.text("--log-format", &flags.log_format, "CRONAPI_LOG_FORMAT", file.log_format);
         let log = self.text("--log", &flags.log, "CRONAPI_LOG", file.log);
-        let labels = self.text("--labels", &flags.labels, "CRONAPI_LABELS", None);
+        let labels = file.labels.map(|labels| {
+            let pair = |(key, value): (&String, &String)| format!("{key}={value}");
+            labels.iter().map(pair).collect::<Vec<_>>().join(",")
+        });
+        let labels = self.text("--labels", &flags.labels, "CRONAPI_LABELS", labels);
         let password = file.admin_password_file;
         let password = self.secret("CRONAPI_ADMIN_PASSWORD", "admin_password_file", password);
         Config {
             listen: self.address(listen, "127.0.0.1:8000"),
             cluster_listen: cluster.listen,
+            metrics_listen: metrics.map(|given| self.address(Some(given), "127.0.0.1:9090")),
+            metrics_jobs: self.parse(metrics_jobs, "0", |text| {
+                text.parse()
+                    .ok()
+                    .filter(|jobs| *jobs <= METRICS_JOBS_MAX)
+                    .ok_or_else(|| format!("{text:?} is not a number from 0 to {METRICS_JOBS_MAX}"))
+            }),
             advertise: cluster.advertise,
             join: cluster.join,
             voters: cluster.voters,
             cluster_key: cluster.key,
             data: PathBuf::from(data.map_or("cron_state.db".into(), |(path, _)| path)),
-            labels: match labels {
-                Some((text, at)) => self.labels(&text, &at),
-                None => file.labels.unwrap_or_default(),
-            },
+            labels: labels.map_or_else(Labels::new, |(text, at)| self.labels(&text, &at)),
             slots: self.parse(slots, &default_slots().to_string(), |text| {
                 text.parse::<u32>()
                     .ok()

@@ -2,61 +2,42 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use serde::Deserialize;
+use super::file::File;
+use super::{Env, Fault, Secret, Setting};
 
-use crate::model::job::unknown_field;
-
-use super::{Env, Fault, Secret};
-
-/// The file.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct File {
-    pub(super) listen: Option<String>,
-    pub(super) cluster_listen: Option<String>,
-    pub(super) advertise: Option<String>,
-    pub(super) join: Option<Vec<String>>,
-    pub(super) voters: Option<u32>,
-    pub(super) cluster_key_file: Option<String>,
-    pub(super) data: Option<String>,
-    pub(super) labels: Option<BTreeMap<String, String>>,
-    pub(super) slots: Option<u32>,
-    pub(super) drain: Option<String>,
-    pub(super) plan_ahead: Option<bool>,
-    pub(super) log_format: Option<String>,
-    pub(super) log: Option<String>,
-    pub(super) admin_password_file: Option<String>,
-}
-
-const FILE_KEYS: [&str; 14] = [
-    "listen",
-    "cluster_listen",
-    "advertise",
-    "join",
-    "voters",
-    "cluster_key_file",
-    "data",
-    "labels",
-    "slots",
-    "drain",
-    "plan_ahead",
-    "log_format",
-    "log",
-    "admin_password_file",
-];
+/// Where the service manager puts secrets (systemd's `LoadCredential=`).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+/// The permission of everybody to read.
+const READ_BY_ALL: u32 = 0o004;
 
 /// What settings are read from.
 pub(super) struct Sources<'a> {
     env: Env<'a>,
     pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<String>,
     pub(super) file: File,
+    /// Where each key of the file stands.
+    pub(super) places: BTreeMap<String, String>,
+    /// What was asked for, in order.
+    pub(super) settings: Vec<Setting>,
+    /// The variables that were asked for.
+    pub(super) variables: Vec<String>,
 }
 
 impl<'a> Sources<'a> {
     pub(super) fn new(env: Env<'a>) -> Self {
-        Self { env, faults: Vec::new(), file: File::default() }
+        Self {
+            env,
+            faults: Vec::new(),
+            warnings: Vec::new(),
+            file: File::default(),
+            places: BTreeMap::new(),
+            settings: Vec::new(),
+            variables: Vec::new(),
+        }
     }
 
     pub(super) fn fault(&mut self, at: impl Into<String>, detail: impl Into<String>) {
@@ -65,25 +46,33 @@ impl<'a> Sources<'a> {
 
     /// The value of a setting, and where it came from.
     pub(super) fn text(
-        &self,
+        &mut self,
         flag: &str,
         given: &Option<String>,
         variable: &str,
         file: Option<String>,
     ) -> Option<(String, String)> {
-        given
+        let key = flag.trim_start_matches('-').replace('-', "_");
+        let in_env = self.variable(variable).map(|text| (text, variable.to_string()));
+        let found = given
             .clone()
             .map(|text| (text, flag.to_string()))
-            .or_else(|| Some((self.variable(variable)?, variable.to_string())))
-            .or_else(|| {
-                let key = flag.trim_start_matches('-').replace('-', "_");
-                Some((file?, in_the_file(&key)))
-            })
+            .or(in_env)
+            .or_else(|| Some((file?, self.in_the_file(&key))));
+        self.settings.push(Setting { key, value: found.clone(), secret: false });
+        found
     }
 
     /// A variable; an empty one is not set.
-    fn variable(&self, name: &str) -> Option<String> {
+    fn variable(&mut self, name: &str) -> Option<String> {
+        self.variables.push(name.to_string());
         (self.env)(name).filter(|text| !text.is_empty())
+    }
+
+    /// Where a key stands in the file.
+    pub(super) fn in_the_file(&self, key: &str) -> String {
+        let place = self.places.get(key).cloned();
+        place.unwrap_or_else(|| format!("{key} in the configuration file"))
     }
 
     pub(super) fn parse<T>(
@@ -112,8 +101,21 @@ impl<'a> Sources<'a> {
     }
 
     /// A secret and where it came from: `variable`, else the file that `variable_FILE` or `key`
-    /// in the configuration file names.
+    /// in the configuration file names, else the credential of that name.
     pub(super) fn secret(
+        &mut self,
+        variable: &str,
+        key: &str,
+        file: Option<String>,
+    ) -> Option<(Secret, String)> {
+        let found = self.find_secret(variable, key, file);
+        let name = key.trim_end_matches("_file").to_string();
+        let value = found.as_ref().map(|(_, at)| (String::new(), at.clone()));
+        self.settings.push(Setting { key: name, value, secret: true });
+        found
+    }
+
+    fn find_secret(
         &mut self,
         variable: &str,
         key: &str,
@@ -123,12 +125,21 @@ impl<'a> Sources<'a> {
             return Some((Secret(text), variable.to_string()));
         }
         let named = format!("{variable}_FILE");
-        let (path, at) = match self.variable(&named) {
-            Some(path) => (path, named),
-            None => (file?, in_the_file(key)),
+        let (path, at) = match (self.variable(&named), file) {
+            (Some(path), _) => (path, named),
+            (None, Some(path)) => (path, self.in_the_file(key)),
+            (None, None) => {
+                let folder = (self.env)(CREDENTIALS).filter(|text| !text.is_empty())?;
+                let path = Path::new(&folder).join(key.trim_end_matches("_file"));
+                let path = path.to_str().filter(|path| Path::new(path).exists())?.to_string();
+                (path.clone(), format!("the credential {path}"))
+            }
         };
         match std::fs::read_to_string(&path) {
-            Ok(text) => Some((Secret(text.trim_end_matches(['\r', '\n']).to_string()), at)),
+            Ok(text) => {
+                self.look_at_mode(&path, &at);
+                Some((Secret(text.trim_end_matches(['\r', '\n']).to_string()), at))
+            }
             Err(error) => {
                 self.fault(at, format!("{path}: {error}"));
                 None
@@ -136,25 +147,10 @@ impl<'a> Sources<'a> {
         }
     }
 
-    pub(super) fn read_file(&mut self, path: &Path, at: &str) {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) => return self.fault(at, format!("{}: {error}", path.display())),
-        };
-        let table: toml::Table = match text.parse() {
-            Ok(table) => table,
-            Err(error) => return self.fault(path.display().to_string(), error.to_string()),
-        };
-        for key in table.keys().filter(|key| !FILE_KEYS.contains(&key.as_str())) {
-            self.fault(format!("{key} in {}", path.display()), unknown_field(key, &FILE_KEYS));
-        }
-        match table.try_into() {
-            Ok(file) => self.file = file,
-            Err(error) => self.fault(path.display().to_string(), error.to_string()),
+    fn look_at_mode(&mut self, path: &str, at: &str) {
+        let open = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & READ_BY_ALL != 0);
+        if open {
+            self.warnings.push(format!("{at}: every user of this machine can read {path}"));
         }
     }
-}
-
-fn in_the_file(key: &str) -> String {
-    format!("{key} in the configuration file")
 }

@@ -48,7 +48,13 @@ fn every_fault_is_told_with_its_source() {
     };
     let faults = Config::load(&flags, &env).unwrap_err();
     let told = faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n");
-    for want in ["did you mean listen", "drain in the", "CRONAPI_SLOTS", "CRONAPI_LABELS"] {
+    for want in [
+        "did you mean listen",
+        "c.toml:1: lisen",
+        "c.toml:2: drain",
+        "CRONAPI_SLOTS",
+        "CRONAPI_LABELS",
+    ] {
         assert!(told.contains(want), "{want} in {told}");
     }
 }
@@ -137,4 +143,115 @@ fn an_address_that_others_reach_needs_a_key_and_a_name() {
     let told = of(&lost).unwrap_err();
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(told.starts_with("CRONAPI_CLUSTER_KEY_FILE: /no/key"), "{told}");
+}
+
+/// Writes a configuration file and gives its path.
+fn file(folder: &tempfile::TempDir, text: &str) -> String {
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_string()
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "# a comment\nvoters = 'three'\njoin = 'a:1'\n\nslots = 0\nadmin_password = 'x'\n";
+    let path = file(&folder, text);
+    let told = of(&[("CRONAPI_CONFIG", &path)]).unwrap_err();
+    for want in
+        ["c.toml:2: voters", "c.toml:3: join", "c.toml:5: slots", "c.toml:6: admin_password"]
+    {
+        assert!(told.contains(want), "{want} in {told}");
+    }
+    assert!(told.contains("did you mean admin_password_file"), "{told}");
+    assert_eq!(told.lines().count(), 4, "{told}");
+    let path = file(&folder, "listen = '127.0.0.1:1'\nslots = = 3\n");
+    let told = of(&[("CRONAPI_CONFIG", &path)]).unwrap_err();
+    assert!(told.contains("c.toml:2"), "{told}");
+}
+
+#[test]
+fn what_is_printed_can_be_used_as_a_file_and_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        "join = ['a:1', 'b:2']\nvoters = 5\nlog = \"a=\\\"b\\\"\"\n[labels]\n\"x.y\" = 'eu'\n";
+    let path = file(&folder, text);
+    let set = [
+        ("CRONAPI_CONFIG", path.as_str()),
+        ("CRONAPI_SLOTS", "9"),
+        ("CRONAPI_ADMIN_PASSWORD", "correct horse"),
+        ("CRONAPI_METRICS_LISTEN", "127.0.0.1:9"),
+    ];
+    let env = |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, v)| v.to_string());
+    let flags = Flags { drain: Some("1m".into()), ..Flags::default() };
+    let loaded = Config::look(&flags, &env, &[]);
+    let printed = loaded.print();
+    for want in [
+        "slots = 9    # CRONAPI_SLOTS\n",
+        "drain = \"1m\"    # --drain\n",
+        "voters = 5    # ",
+        "data = \"cron_state.db\"    # default\n",
+        "# admin_password is hidden    # CRONAPI_ADMIN_PASSWORD\n",
+        "# advertise is not set\n",
+    ] {
+        assert!(printed.contains(want), "{want} in {printed}");
+    }
+    assert!(printed.contains("c.toml:2: voters") && !printed.contains("horse"), "{printed}");
+    let again = file(&folder, &printed);
+    let again = of(&[("CRONAPI_CONFIG", &again)]).unwrap();
+    let mut first = loaded.outcome.unwrap();
+    first.admin_password = None;
+    assert_eq!(format!("{again:?}"), format!("{first:?}"));
+}
+
+#[test]
+fn nothing_given_prints_what_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = Config::look(&Flags::default(), &none, &[]).print();
+    let path = file(&folder, &printed);
+    let again = of(&[("CRONAPI_CONFIG", &path)]).unwrap();
+    let config = Config::load(&Flags::default(), &none).unwrap();
+    assert_eq!(format!("{again:?}"), format!("{config:?}"));
+    for (at, line) in printed.lines().enumerate() {
+        assert!(line.ends_with("# default") || line.ends_with("is not set"), "{at}: {line}");
+    }
+}
+
+#[test]
+fn secrets_come_from_files_and_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    std::fs::write(path("cluster_key"), format!("{LONG_KEY}\n")).unwrap();
+    std::fs::write(path("password"), "from a file\n").unwrap();
+    let (credentials, password) = (path(""), path("password"));
+    let config =
+        of(&[("CREDENTIALS_DIRECTORY", &credentials), ("CRONAPI_ADMIN_PASSWORD_FILE", &password)])
+            .unwrap();
+    assert_eq!(config.cluster_key.unwrap().0, LONG_KEY);
+    assert_eq!(config.admin_password.unwrap().0, "from a file");
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "secret enough").unwrap();
+    let env = |name: &str| {
+        (name == "CRONAPI_ADMIN_PASSWORD_FILE").then(|| path.to_str().unwrap().to_string())
+    };
+    for (mode, warned) in [(0o600, 0), (0o644, 1)] {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let warnings = Config::look(&Flags::default(), &env, &[]).warnings;
+        assert_eq!(warnings.len(), warned, "{warnings:?}");
+        assert!(!warnings.concat().contains("enough"));
+    }
+}
+
+#[test]
+fn a_variable_that_is_nearly_right_is_warned_of() {
+    let names = ["CRONAPI_SLOT", "CRONAPI_PORT_8000_TCP", "CRONAPI_LOG", "CRONAPI_TOKEN", "PATH"];
+    let names = names.map(str::to_string);
+    let warnings = Config::look(&Flags::default(), &none, &names).warnings;
+    assert_eq!(warnings, ["CRONAPI_SLOT: is not read; did you mean CRONAPI_SLOTS?"]);
 }

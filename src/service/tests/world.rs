@@ -13,6 +13,7 @@ use crate::machine::command::{End, Next, Op, OutputChunk, Place, Range, SigningK
 use crate::machine::plan::{Around, plan};
 use crate::machine::prepare::timing::Compiled;
 use crate::machine::{Answer, Command, Reply};
+use crate::metrics::Metrics;
 use crate::model::{
     Actor, Name, Outcome, Role, Run, RunId, RunStatus, Scope, SkipReason, Span, Timestamp, User,
 };
@@ -120,7 +121,9 @@ impl World {
             labels: Default::default(),
             slots: 4,
         };
-        let service = Service::new(Deps { consensus, clock: clock.clone(), runners, local });
+        let metrics = Arc::new(Metrics::new(0).unwrap());
+        let service =
+            Service::new(Deps { consensus, clock: clock.clone(), runners, local, metrics });
         World { service, clock }
     }
 

@@ -1,0 +1,44 @@
+//! What parts of a node tell of themselves as it happens.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, Registry};
+
+use super::Error;
+use super::facts::{kept, options};
+
+const APPLY: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
+/// Counters of the node itself.
+pub struct Parts {
+    leader_changes: IntCounter,
+    apply: Histogram,
+}
+
+impl Parts {
+    pub(super) fn new(registry: &Registry) -> Result<Self, Error> {
+        let leader_changes = IntCounter::new(
+            "cronapi_raft_leader_changes_total",
+            "Times that this node learned of another leader.",
+        )?;
+        let apply = Histogram::with_opts(options(
+            "cronapi_raft_apply_duration_seconds",
+            "Time to apply what was committed, a batch of entries at a time.",
+            APPLY,
+        ))?;
+        kept(registry, &leader_changes)?;
+        kept(registry, &apply)?;
+        Ok(Self { leader_changes, apply })
+    }
+
+    /// Another leader is known.
+    pub fn leader_changed(&self) {
+        self.leader_changes.inc();
+    }
+
+    /// Entries were applied.
+    pub fn applied(&self, took: Duration) {
+        self.apply.observe(took.as_secs_f64());
+    }
+}

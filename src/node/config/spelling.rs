@@ -1,0 +1,29 @@
+//! Variables that are nearly the name of a setting.
+
+use super::sources::Sources;
+use crate::model::job::unknown_field;
+
+const PREFIX: &str = "CRONAPI_";
+/// What the command line's other commands and the image read.
+const OTHERS: &[&str] =
+    &["CRONAPI_SERVER", "CRONAPI_TOKEN", "CRONAPI_CONTEXT", "CRONAPI_CLI_CONFIG"];
+
+/// Warns of each. Others may be anybody's: Kubernetes makes `CRONAPI_PORT` and the like.
+pub(super) fn look(sources: &mut Sources<'_>, names: &[String]) {
+    let known: Vec<&str> =
+        sources.variables.iter().map(String::as_str).chain(OTHERS.iter().copied()).collect();
+    let mut warnings = Vec::new();
+    for name in names.iter().filter(|name| name.starts_with(PREFIX)) {
+        if known.contains(&name.as_str()) {
+            continue;
+        }
+        let bare = |name: &str| name.trim_start_matches(PREFIX).to_string();
+        let bares: Vec<String> = known.iter().map(|name| bare(name)).collect();
+        let bares: Vec<&str> = bares.iter().map(String::as_str).collect();
+        if let Some((_, near)) = unknown_field(&bare(name), &bares).split_once("did you mean ") {
+            let near = near.trim_end_matches('?');
+            warnings.push(format!("{name}: is not read; did you mean {PREFIX}{near}?"));
+        }
+    }
+    sources.warnings.extend(warnings);
+}

@@ -1,0 +1,118 @@
+//! A running node: its log, its settings read again, metrics on a listener of their own.
+
+use rustix::process::Signal;
+
+use super::process::{Node, ask, free};
+
+fn started(prepare: impl FnOnce(&mut std::process::Command)) -> (tempfile::TempDir, Node) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = Node::start(&folder.path().join("data"), "", prepare);
+    node.line("ready");
+    (folder, node)
+}
+
+#[test]
+fn a_line_of_the_log_names_request_run_node_and_term_and_no_secret() {
+    let (_folder, mut node) = started(|command| {
+        command.args(["--log", "cronapi=debug"]);
+    });
+    let token = node.login();
+    let head = format!(
+        "POST /jobs HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}\r\n\
+         X-Request-Id: mine-1"
+    );
+    let job = r#"{"name":"a","runner":{"type":"shell","command":"echo said; exit 3"}}"#;
+    assert!(node.ask(&head, job).starts_with("HTTP/1.1 201"));
+    let line = loop {
+        let line = node.line("answered");
+        if line["request_id"] == "mine-1" {
+            break line;
+        }
+    };
+    assert_eq!((&line["method"], &line["path"]), (&"POST".into(), &"/jobs".into()));
+    assert_eq!(line["status"], 201);
+    assert!(line["node"].as_u64().unwrap() > 0 && line["term"].as_u64().unwrap() > 0);
+    let run = head.replace("POST /jobs", "POST /jobs/a/run?wait=30s");
+    let answer = node.ask(&run, "{}");
+    let body: serde_json::Value =
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).expect(&answer);
+    let ended = node.line("ended");
+    assert_eq!((&ended["run_id"], &ended["job"]), (&body["id"], &"a".into()));
+    assert_eq!((&ended["attempt"], &ended["status"]), (&1.into(), &"failed".into()));
+    node.signal(Signal::TERM);
+    let log = node.rest();
+    for secret in [token.as_str(), "correct horse", "correct+horse"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+#[test]
+fn the_level_of_the_log_changes_with_sighup_and_faulty_settings_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "log = 'info'\n").unwrap();
+    let mut node = Node::start(&folder.path().join("data"), "", |command| {
+        command.arg("--config").arg(&path);
+    });
+    node.line("ready");
+    std::fs::write(&path, "log = 'cronapi=debug'\nslots = 5\n").unwrap();
+    node.signal(Signal::HUP);
+    assert_eq!(node.line("takes effect at the next start")["setting"], "slots");
+    node.ask("GET /livez HTTP/1.1", "");
+    assert_eq!(node.line("answered")["path"], "/livez");
+    std::fs::write(&path, "log = 'info'\nslots = 'many'\n").unwrap();
+    node.signal(Signal::HUP);
+    let told = node.line("the settings stay as they were");
+    assert!(told["fault"].as_str().unwrap().contains("c.toml:2: slots"), "{told}");
+    node.ask("GET /livez HTTP/1.1", "");
+    node.line("answered");
+}
+
+#[test]
+fn metrics_have_a_listener_of_their_own_when_it_is_asked_for() {
+    let address = free();
+    let (_folder, node) = started(|command| {
+        command.args(["--metrics-listen", &address.to_string()]);
+    });
+    let page = ask(address, "GET /metrics HTTP/1.1", "");
+    assert!(
+        page.starts_with("HTTP/1.1 200") && page.contains("cronapi_disk_free_bytes "),
+        "{page}"
+    );
+    assert!(ask(address, "GET /jobs HTTP/1.1", "").starts_with("HTTP/1.1 404"));
+    assert!(node.ask("GET /metrics HTTP/1.1", "").starts_with("HTTP/1.1 401"));
+}
+
+/// What a node applies again after a start was counted before.
+#[test]
+fn a_start_counts_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let counted = |node: &Node| {
+        let head = format!("GET /metrics HTTP/1.1\r\nAuthorization: Bearer {}", node.login());
+        let page = node.ask(&head, "");
+        let series = "cronapi_runs_total{result=\"succeeded\",trigger=\"manual\"} ";
+        let line = page.lines().find_map(|line| line.strip_prefix(series)).expect(&page);
+        line.trim().to_string()
+    };
+    let trigger = |node: &Node, path: &str, body: &str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {}",
+            node.login()
+        );
+        let answer = node.ask(&head, body);
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    };
+    let mut node = Node::start(folder.path(), "", |_| {});
+    node.line("ready");
+    trigger(&node, "/jobs", r#"{"name":"a"}"#);
+    trigger(&node, "/jobs/a/run", "{}");
+    assert_eq!(counted(&node), "1");
+    // Without a checkpoint at the end: the log is applied again.
+    node.signal(Signal::KILL);
+    drop(node);
+    let mut node = Node::start(folder.path(), "", |_| {});
+    node.line("ready");
+    assert_eq!(counted(&node), "0");
+    trigger(&node, "/jobs/a/run", "{}");
+    assert_eq!(counted(&node), "1");
+}
