@@ -8,6 +8,7 @@ mod access;
 mod ahead;
 mod chains;
 mod chance;
+mod facts;
 mod fires;
 mod forwarded;
 mod gates;

@@ -13,8 +13,8 @@ use cronapi::machine::reply::{Answer, Rejection, Reply};
 use cronapi::machine::state::{Job, OpenRun};
 use cronapi::machine::{Op, Output, State, apply_entry, invariants};
 use cronapi::model::{
-    Actor, BootId, Event, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Parameters, Run, RunId,
-    RunStatus, Span, Timestamp,
+    Actor, BootId, Event, Fact, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Parameters, Run,
+    RunId, RunStatus, Span, Timestamp,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -51,6 +51,7 @@ pub struct World {
     pub around: Around,
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     pub events: Vec<Event>,
+    pub facts: Vec<Fact>,
     pub index: u64,
     /// Endings by job, used one after the other, the last one for good. A job without any
     /// succeeds at once.
@@ -123,6 +124,7 @@ impl World {
             around: Around::default(),
             rows: BTreeMap::new(),
             events: Vec::new(),
+            facts: Vec::new(),
             index: 0,
             script: BTreeMap::new(),
             executor: true,
@@ -151,6 +153,7 @@ impl World {
             }
         }
         self.events.extend(out.events);
+        self.facts.extend(out.facts);
         let broken = invariants::check(&self.state);
         assert!(broken.is_empty(), "{broken:#?} after {commands:#?}");
         answers
