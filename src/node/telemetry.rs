@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields, layer as fmt_layer};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, reload};
 
 /// Changes what is logged.
 pub type Change = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
@@ -35,22 +37,17 @@ pub fn standing(node: u64, term: u64) {
 /// # Errors
 /// The filter can't be read.
 pub fn start(filter: &str, json: Option<bool>) -> Result<Change, String> {
-    let filter = filter_of(filter)?;
+    let (filter, handle) = reload::Layer::new(filter_of(filter)?);
     let terminal = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let builder = builder.with_filter_reloading();
-    // An error means that a logger is there already, as in tests.
-    if json.unwrap_or(!terminal) {
-        let builder = builder.fmt_fields(JsonFields::new()).event_format(Lines);
-        let handle = builder.reload_handle();
-        let _ = builder.try_init();
-        Ok(Box::new(move |text| handle.reload(filter_of(text)?).map_err(|e| e.to_string())))
+    let lines = fmt_layer().with_writer(std::io::stderr);
+    let lines = if json.unwrap_or(!terminal) {
+        lines.fmt_fields(JsonFields::new()).event_format(Lines).boxed()
     } else {
-        let builder = builder.with_ansi(terminal).with_target(false);
-        let handle = builder.reload_handle();
-        let _ = builder.try_init();
-        Ok(Box::new(move |text| handle.reload(filter_of(text)?).map_err(|e| e.to_string())))
-    }
+        lines.with_ansi(terminal).with_target(false).boxed()
+    };
+    // An error means that a logger is there already, as in tests.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    Ok(Box::new(move |text| handle.reload(filter_of(text)?).map_err(|e| e.to_string())))
 }
 
 fn filter_of(filter: &str) -> Result<EnvFilter, String> {

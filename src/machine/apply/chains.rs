@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::machine::history::run_key;
 use crate::model::job::Target;
-use crate::model::{JobNo, Parameters, Run, RunStatus, SkipReason, Trigger, limits};
+use crate::model::{Fact, JobNo, Parameters, Run, RunStatus, SkipReason, Trigger, limits};
 
 use super::Cx;
 use super::admit::NewRun;
@@ -67,6 +67,8 @@ impl Cx<'_> {
             ..self.begin_run(&job, new)
         };
         let id = run.id;
+        let (status, trigger) = (run.status, run.trigger);
+        self.out.facts.push(Fact::Closed { status, trigger, took: None });
         self.out.closed.push((self.s.counters.closed, id));
         self.out.put(run_key(id), &run);
         self.edit_job(no, |job| job.live.kept += 1);
