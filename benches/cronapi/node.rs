@@ -87,7 +87,7 @@ pub async fn create(consensus: &Handle, spec: JobSpec) -> Result<(), Failure> {
     let intent = Intent::PutJob { spec: Box::new(spec), mode: PutMode::Create, expected: None };
     // As the interface does, so that the audit is written too.
     let (from, request_id) = (Some("127.0.0.1".into()), Some("bench-1".into()));
-    let actor = Actor { name: "admin".into(), from, request_id };
+    let actor = Actor { name: "admin".into(), from, request_id, trace: None };
     let command = prepare(&consensus.state(), intent, clock::now(), Some(actor), None)?;
     consensus.submit(command).await?.answer?;
     Ok(())

@@ -21,6 +21,7 @@ use tracing::Instrument;
 use super::Api;
 use super::problem::Problem;
 use super::server::Peer;
+use crate::model::TraceParent;
 use crate::service::access::Origin;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -41,7 +42,8 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
     let id = request_id(request.headers());
     let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
     let request_id = Some(id.clone());
-    request.extensions_mut().insert(Origin { from, request_id });
+    let trace = trace_of(request.headers());
+    request.extensions_mut().insert(Origin { from, request_id, trace });
     let span = tracing::info_span!("request", request_id = %id);
     // Without its query, which may hold what is nobody's business.
     let path = request.uri().path().to_owned();
@@ -70,6 +72,13 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
         tracing::debug!(target: "cronapi::access", method, path, status, took_ms, "answered");
     });
     answer
+}
+
+/// The trace that a request says it belongs to; two say nothing.
+fn trace_of(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut all = headers.get_all("traceparent").iter();
+    let only = all.next().filter(|_| all.next().is_none())?;
+    TraceParent::parse(only.to_str().ok()?)
 }
 
 /// The method as a label: what a client makes up is not one.

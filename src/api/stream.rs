@@ -86,7 +86,8 @@ impl Live {
     /// The caller's rights of now.
     pub(super) async fn look_up(&mut self) -> Next {
         let actor = &self.caller.actor;
-        let from = Origin { from: actor.from.clone(), request_id: actor.request_id.clone() };
+        let from =
+            Origin { from: actor.from.clone(), request_id: actor.request_id.clone(), trace: None };
         match self.service.authenticate(&self.bearer, &from).await {
             Ok(caller) => {
                 self.caller = caller;

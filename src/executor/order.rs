@@ -25,6 +25,7 @@ pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
         attempt: attempt.attempt,
         nominal_time: open.run.nominal_time.as_ref().map(Timestamp::to_string),
         fence: attempt.fence,
+        traceparent: open.run.traceparent.as_ref().map(|trace| trace.to_string()),
         node: here.node.to_string(),
         trigger: open.run.trigger.as_str().to_string(),
         boot_tag: here.boot_tag.to_string(),

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::name::Name;
 use super::time::Timestamp;
+use super::trace::TraceParent;
 
 /// What a user or a token may do, least first.
 #[derive(
@@ -135,6 +136,9 @@ pub struct Actor {
     /// Id of the request, as in its answer and in the logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The trace that the request belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceParent>,
 }
 
 #[cfg(test)]

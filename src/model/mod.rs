@@ -32,6 +32,7 @@ pub mod run;
 pub mod runner;
 pub mod span;
 pub mod time;
+pub mod trace;
 
 pub use access::{Actor, ApiToken, Role, Scope, User};
 pub use audit::AuditRecord;
@@ -51,3 +52,4 @@ pub use run::{Attempt, Run, RunStatus, Trigger, Usage};
 pub use runner::Runner;
 pub use span::Span;
 pub use time::Timestamp;
+pub use trace::TraceParent;

@@ -8,6 +8,7 @@ use super::ledger::SkipReason;
 use super::name::Name;
 use super::parameters::Parameters;
 use super::time::Timestamp;
+use super::trace::TraceParent;
 
 /// Where a run is on its way. Terminal states never change.
 #[derive(
@@ -225,6 +226,10 @@ pub struct Run {
     /// How many ends of other runs lie between this one and the first cause.
     #[serde(default, skip_serializing_if = "zero")]
     pub depth: u8,
+    /// The trace that its first cause belongs to, as a W3C `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub traceparent: Option<TraceParent>,
     /// Who asked for its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -1,10 +1,12 @@
 //! What is counted is what happened: each thing once, with its times.
 
+use cronapi::machine::command::Command;
+use cronapi::machine::prepare::Intent;
 use cronapi::model::Fact::{self, Closed, Fired, Missed, Skipped, Started};
-use cronapi::model::{RunStatus, SkipReason, Trigger};
+use cronapi::model::{Actor, RunStatus, SkipReason, TraceParent, Trigger};
 use serde_json::json;
 
-use crate::world::{World, at};
+use crate::world::{World, actor, at, name};
 
 const SECOND: u64 = 1_000_000;
 
@@ -95,4 +97,25 @@ fn a_start_that_is_planned_ahead_is_counted_once_and_when_it_begins() {
     let fired = |fact: &&Fact| matches!(fact, Fired { .. });
     assert_eq!(world.facts.iter().filter(fired).collect::<Vec<_>>(), [&Fired { late: 0 }]);
     assert!(world.facts.contains(&Started { waited: Some(0), late: Some(0) }));
+}
+
+#[test]
+fn a_run_and_what_follows_from_it_belong_to_the_trace_of_their_request() {
+    let trace = TraceParent::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let mut world = World::new();
+    world.work(json!({"name": "next"}));
+    world.work(json!({"name": "join", "dependencies": ["m"]}));
+    world.work(json!({"name": "m", "on_success": ["next"]}));
+    let (name, parameters) = (name("m"), Default::default());
+    let intent = Intent::Trigger { name, parameters, force: false, cause: None };
+    let actor = Actor { trace: trace.clone(), ..actor("ann") };
+    let command = Command { actor: Some(actor), ..world.prepare(intent) };
+    world.entry(&[command])[0].as_ref().unwrap();
+    world.run_for(10);
+    for job in ["m", "next", "join"] {
+        assert_eq!(world.runs(job)[0].traceparent, trace, "{job}");
+    }
+    world.trigger("next");
+    world.run_for(10);
+    assert_eq!(world.runs("next").iter().filter(|run| run.traceparent.is_none()).count(), 1);
 }

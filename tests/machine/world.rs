@@ -93,7 +93,8 @@ pub fn parameters(value: Value) -> Parameters {
 }
 
 pub fn actor(name: &str) -> Actor {
-    Actor { name: name.into(), from: Some("192.0.2.1".into()), request_id: Some("r1".into()) }
+    let (from, request_id) = (Some("192.0.2.1".into()), Some("r1".into()));
+    Actor { name: name.into(), from, request_id, trace: None }
 }
 
 /// Work for a runner, as a part of a definition.

@@ -25,6 +25,9 @@ pub fn now_micros() -> i64 {
     cronapi::clock::now().micros()
 }
 
+/// A trace that an attempt may belong to.
+pub const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 pub fn spec(what: What, params: Value) -> Spec {
     Spec {
         what,
@@ -34,6 +37,7 @@ pub fn spec(what: What, params: Value) -> Spec {
             attempt: 2,
             nominal_time: Some("2026-01-02T03:04:05Z".to_owned()),
             fence: 42,
+            traceparent: None,
             node: "n1".to_owned(),
             trigger: "schedule".to_owned(),
             boot_tag: "tests/1".to_owned(),

@@ -121,7 +121,9 @@ impl Asked {
 #[tokio::test]
 async fn a_request_tells_what_the_attempt_is() {
     let url = format!("http://{}/echo", server().await);
-    let ran = get_from(url.clone()).run().await;
+    let mut asked = get_from(url.clone()).spec();
+    asked.context.traceparent = Some(TRACE.into());
+    let ran = attempt(asked).await;
     assert_eq!(ran.outcome.ended, Ended::Succeeded, "{ran:?}");
     assert_eq!((ran.outcome.http_status, ran.outcome.exit_code, ran.pid), (Some(200), None, None));
     let seen = ran.outcome.result.clone().expect("JSON");
@@ -131,6 +133,7 @@ async fn a_request_tells_what_the_attempt_is() {
         ("x-cronapi-run-id", "run-1"),
         ("x-cronapi-attempt", "2"),
         ("x-cronapi-fence", "42"),
+        ("traceparent", TRACE),
         ("x-cronapi-nominal-time", "2026-01-02T03:04:05Z"),
         ("idempotency-key", "run-1:2"),
         ("user-agent", concat!("cronapi/", env!("CARGO_PKG_VERSION"))),

@@ -8,6 +8,7 @@ use crate::bench::*;
 async fn children_see_what_they_are_told() {
     let mut asked = shell("env; cat");
     asked.params = serde_json::json!({"a": [1, "é"]});
+    asked.context.traceparent = Some(TRACE.into());
     let ran = attempt(asked).await;
     let lines = ran.lines();
     for expected in [
@@ -16,6 +17,7 @@ async fn children_see_what_they_are_told() {
         "CRONAPI_ATTEMPT=2",
         "CRONAPI_NOMINAL_TIME=2026-01-02T03:04:05Z",
         "CRONAPI_FENCE=42",
+        "TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "CRONAPI_NODE=n1",
         "CRONAPI_TRIGGER=schedule",
         "CRONAPI_BOOT=tests/1",

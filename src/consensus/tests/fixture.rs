@@ -66,7 +66,7 @@ pub fn number_in(event: &Event) -> u64 {
 }
 
 fn note(text: &str) -> Command {
-    let actor = Actor { name: "test".into(), from: None, request_id: None };
+    let actor = Actor { name: "test".into(), from: None, request_id: None, trace: None };
     let at = Timestamp::ZERO;
     let (action, target) = (text.to_string(), String::new());
     command(Op::Note {

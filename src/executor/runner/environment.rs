@@ -52,6 +52,9 @@ impl Environment {
             vars.insert("USER".into(), account.name.clone().into());
             vars.insert("LOGNAME".into(), account.name.clone().into());
         }
+        if let Some(trace) = &context.traceparent {
+            vars.insert("TRACEPARENT".into(), trace.into());
+        }
         for (name, value) in job_env {
             check(name, value)?;
             vars.insert(name.into(), value.into());

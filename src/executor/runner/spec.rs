@@ -98,6 +98,8 @@ pub struct Context {
     pub nominal_time: Option<String>,
     /// Grows with every start of the job: receivers may refuse a smaller one.
     pub fence: u64,
+    /// The trace that it belongs to, as a W3C `traceparent`.
+    pub traceparent: Option<String>,
     /// The node that carries out the attempt.
     pub node: String,
     /// `schedule`, `manual` and so on (contract section 1).

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::machine::command::Place;
 use crate::machine::state::{Job, OpenRun, Wait};
 use crate::model::{
-    JobNo, Overlap, Parameters, Run, RunId, RunStatus, SkipReason, Timestamp, Trigger, limits,
+    JobNo, Overlap, Parameters, Run, RunId, RunStatus, SkipReason, Timestamp, TraceParent, Trigger,
+    limits,
 };
 
 use super::Cx;
@@ -21,6 +22,8 @@ pub(super) struct NewRun {
     pub force: bool,
     pub unchecked: bool,
     pub place: Option<Place>,
+    /// The trace of what it follows from.
+    pub trace: Option<TraceParent>,
 }
 
 impl NewRun {
@@ -34,6 +37,7 @@ impl NewRun {
             force: false,
             unchecked: false,
             place: None,
+            trace: None,
         }
     }
 }
@@ -119,6 +123,7 @@ impl Cx<'_> {
             version: job.version,
             trigger: new.trigger,
             cause: new.cause,
+            traceparent: new.trace,
             requested_by: manual.then(|| self.who()),
             nominal_time: new.nominal,
             fired_at: self.at,

@@ -27,6 +27,7 @@ impl Cx<'_> {
             };
             let new = NewRun {
                 cause: Some(run.id),
+                trace: run.traceparent.clone(),
                 depth: run.depth.saturating_add(1),
                 unchecked: job.spec.parameters_schema.is_some(),
                 ..NewRun::of(trigger, parameters)

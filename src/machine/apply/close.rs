@@ -154,6 +154,7 @@ impl Cx<'_> {
             let parameters = job.spec.parameters.clone().unwrap_or_default();
             let new = NewRun {
                 cause: Some(cause.id),
+                trace: cause.traceparent.clone(),
                 depth: cause.depth.saturating_add(1),
                 unchecked: job.spec.parameters_schema.is_some(),
                 ..NewRun::of(Trigger::Dependency, parameters)

@@ -23,6 +23,7 @@ impl Cx<'_> {
             force: trigger.force,
             cause: trigger.cause,
             place: trigger.place,
+            trace: self.command.actor.as_ref().and_then(|actor| actor.trace.clone()),
             ..NewRun::of(Trigger::Manual, trigger.parameters.clone())
         };
         let id = match self.admit(trigger.no, new) {

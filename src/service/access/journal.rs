@@ -112,7 +112,7 @@ impl Writer {
     fn gap(&self, count: u64) -> AuditNote {
         AuditNote {
             at: self.clock.now(),
-            actor: Actor { name: "system".into(), from: None, request_id: None },
+            actor: Actor { name: "system".into(), from: None, request_id: None, trace: None },
             action: "audit.dropped".into(),
             target: "audit".into(),
             change: json!({ "count": count }),

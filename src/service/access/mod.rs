@@ -43,7 +43,7 @@ use crate::consensus;
 use crate::machine::Op;
 use crate::machine::command::AuditNote;
 use crate::machine::prepare::{Intent, prepare};
-use crate::model::{Actor, Span};
+use crate::model::{Actor, Span, TraceParent};
 
 pub use self::audit::{AuditFilter, AuditVerdict};
 pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key, random_id};
@@ -67,11 +67,14 @@ pub struct Origin {
     pub from: Option<String>,
     /// Id of the request.
     pub request_id: Option<String>,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 impl Origin {
     fn actor(&self, name: impl Into<String>) -> Actor {
-        Actor { name: name.into(), from: self.from.clone(), request_id: self.request_id.clone() }
+        let (from, request_id) = (self.from.clone(), self.request_id.clone());
+        Actor { name: name.into(), from, request_id, trace: self.trace.clone() }
     }
 
     fn address(&self) -> &str {

@@ -46,7 +46,7 @@ pub fn caller(role: Role) -> Caller {
 
 pub fn scoped(role: Role, scope: Scope) -> Caller {
     let user = Name::parse(role.as_str()).unwrap();
-    let actor = Actor { name: user.to_string(), from: None, request_id: None };
+    let actor = Actor { name: user.to_string(), from: None, request_id: None, trace: None };
     Caller::new(actor, user, role, scope, None, None)
 }
 

@@ -97,7 +97,7 @@ impl Operator {
     }
 
     async fn ask(&mut self, intent: Intent, request: Option<RequestKey>) -> Told {
-        let actor = Actor { name: self.name.clone(), from: None, request_id: None };
+        let actor = Actor { name: self.name.clone(), from: None, request_id: None, trace: None };
         let mut in_doubt = false;
         for _ in 0..TRIES {
             let asked = self.consensus.intend(intent.clone(), Some(actor.clone()), request);

@@ -92,6 +92,9 @@ fn told(context: &Context) -> Result<HeaderMap, String> {
     if let Some(nominal_time) = &context.nominal_time {
         tell("x-cronapi-nominal-time", nominal_time)?;
     }
+    if let Some(trace) = &context.traceparent {
+        tell("traceparent", trace)?;
+    }
     tell("idempotency-key", &format!("{}:{}", context.run_id, context.attempt))?;
     Ok(headers)
 }
