@@ -18,4 +18,5 @@ pub mod schedule;
 pub mod scheduler;
 pub mod service;
 pub mod storage;
+pub mod trace;
 pub mod wire;

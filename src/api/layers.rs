@@ -17,12 +17,14 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::Api;
 use super::problem::Problem;
 use super::server::Peer;
 use crate::model::TraceParent;
 use crate::service::access::Origin;
+use crate::trace;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const VERSION: HeaderName = HeaderName::from_static("x-cronapi-version");
@@ -42,9 +44,18 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
     let id = request_id(request.headers());
     let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
     let request_id = Some(id.clone());
+    let span = tracing::info_span!(
+        "request",
+        request_id = %id,
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.response.status_code = Empty,
+        otel.status_code = Empty,
+    );
     let trace = trace_of(request.headers());
+    trace::under(&span, trace.as_ref());
+    let trace = trace::place(&span, trace);
     request.extensions_mut().insert(Origin { from, request_id, trace });
-    let span = tracing::info_span!("request", request_id = %id);
     // Without its query, which may hold what is nobody's business.
     let path = request.uri().path().to_owned();
     let handled = next.run(request).instrument(span.clone());
@@ -67,6 +78,10 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
     decorate(headers);
     let (status, took) = (answer.status().as_u16(), began.elapsed());
     api.service.counted().http.answered(method, &route, status, took);
+    span.record("http.response.status_code", status);
+    if answer.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     span.in_scope(|| {
         let took_ms = took.as_millis() as u64;
         tracing::debug!(target: "cronapi::access", method, path, status, took_ms, "answered");

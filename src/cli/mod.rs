@@ -59,6 +59,15 @@ fn serve(flags: &Flags) -> ExitCode {
     let loaded = config::load(flags);
     config::complain(&loaded);
     let Ok(config) = loaded.outcome else { return ExitCode::from(config::EX_CONFIG) };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cronapi: no async runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // Within the runtime: spans are sent from there.
+    let _within = runtime.enter();
     let change = match node::telemetry::start(&config.log, config.log_json) {
         Ok(change) => change,
         Err(error) => {
@@ -70,14 +79,10 @@ fn serve(flags: &Flags) -> ExitCode {
     let again = flags.clone();
     let mut reload = node::Reload::new(loaded.settings, move || config::load(&again));
     reload.hook(&["log"], move |config| change(&config.log));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("cronapi: no async runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(node::serve(config, reload)) {
+    let served = runtime.block_on(node::serve(config, reload));
+    #[cfg(feature = "otel")]
+    crate::trace::end();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("cronapi: {failure}");

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
 use crate::machine::{Op, Rejection};
 use crate::model::{Fence, RunId, RunStatus, Timestamp, Usage};
 use crate::storage::Pressure;
+use crate::trace;
 
 use super::begun::{Left, StopFor};
 use super::gate::{Gate, Started, come};
@@ -42,7 +44,15 @@ pub(super) async fn carry_out(
     stop: watch::Receiver<StopFor>,
 ) -> Left {
     let (run, job, attempt) = (open.run.id, open.run.job.as_str(), open.run.attempt);
-    let span = tracing::info_span!("run", run_id = %run, job, attempt);
+    let span = tracing::info_span!(
+        "run",
+        run_id = %run,
+        job,
+        attempt,
+        otel.name = format!("run {job}"),
+        otel.status_code = Empty,
+    );
+    trace::under(&span, open.run.traceparent.as_ref());
     attempt_in(parts, Arc::clone(&open), stop).instrument(span).await
 }
 
@@ -53,7 +63,8 @@ async fn attempt_in(
 ) -> Left {
     let Some(last) = open.run.attempts.last() else { return Left::Over };
     let held = Held { run: open.run.id, attempt: last.attempt, fence: last.fence };
-    let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag };
+    let trace = trace::place(&Span::current(), open.run.traceparent.clone());
+    let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag, trace };
     let started = Arc::new(Started::default());
     let (outcome, output) = if !come(&open, &*parts.clock, &mut stop).await {
         started.refuse();
@@ -69,6 +80,9 @@ async fn attempt_in(
     }
     let finished_at = parts.clock.now();
     let end = End { output, ..end_of(outcome, started.at(), finished_at, why) };
+    if end.status != RunStatus::Succeeded {
+        Span::current().record("otel.status_code", "ERROR");
+    }
     tracing::debug!(status = end.status.as_str(), "ended");
     let op =
         Op::Ended { run: held.run, attempt: held.attempt, fence: held.fence, end: Box::new(end) };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::machine::state::OpenRun;
-use crate::model::{Runner, Timestamp, limits};
+use crate::model::{Runner, Timestamp, TraceParent, limits};
 
 use super::runner::{Context, HttpSign, ShellCommand, Spec, What};
 
@@ -14,6 +14,8 @@ pub(super) struct Here<'a> {
     pub node: &'a str,
     /// `<node tag>/<boot>`.
     pub boot_tag: &'a str,
+    /// The attempt's place in its trace.
+    pub trace: Option<TraceParent>,
 }
 
 /// The runner's order for the open attempt of a run; none: there is nothing to carry out.
@@ -25,7 +27,7 @@ pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
         attempt: attempt.attempt,
         nominal_time: open.run.nominal_time.as_ref().map(Timestamp::to_string),
         fence: attempt.fence,
-        traceparent: open.run.traceparent.as_ref().map(|trace| trace.to_string()),
+        traceparent: here.trace.as_ref().map(TraceParent::to_string),
         node: here.node.to_string(),
         trigger: open.run.trigger.as_str().to_string(),
         boot_tag: here.boot_tag.to_string(),

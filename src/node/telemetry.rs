@@ -26,6 +26,9 @@ pub type Change = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 static NODE: AtomicU64 = AtomicU64::new(0);
 static TERM: AtomicU64 = AtomicU64::new(0);
 
+/// Fields of spans that are not for the log.
+const FOR_TRACES: &str = "otel.";
+
 /// Lines from now on are of this node, in this term.
 pub fn standing(node: u64, term: u64) {
     NODE.store(node, Ordering::Relaxed);
@@ -45,8 +48,11 @@ pub fn start(filter: &str, json: Option<bool>) -> Result<Change, String> {
     } else {
         lines.with_ansi(terminal).with_target(false).boxed()
     };
+    let lines = lines.with_filter(filter);
+    #[cfg(feature = "otel")]
+    let lines = lines.and_then(crate::trace::layer()?);
     // An error means that a logger is there already, as in tests.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(lines).try_init();
     Ok(Box::new(move |text| handle.reload(filter_of(text)?).map_err(|e| e.to_string())))
 }
 
@@ -98,7 +104,8 @@ where
                 let fields = extensions.get::<FormattedFields<N>>();
                 let fields = fields.and_then(|fields| serde_json::from_str(&fields.fields).ok());
                 if let Some(Value::Object(fields)) = fields {
-                    line.0.extend(fields);
+                    let kept = |(name, _): &(String, Value)| !name.starts_with(FOR_TRACES);
+                    line.0.extend(fields.into_iter().filter(kept));
                 }
             }
         }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument;
 
 use super::{Caller, Error, Meta, Service};
 use crate::consensus::SubmitError;
@@ -41,6 +42,15 @@ impl Service {
     /// Carries out what `intend` wants of the present state. It is asked again for each
     /// state that the write is prepared on, so its checks hold for the one that counts.
     pub(super) async fn submit(
+        &self,
+        c: &Caller,
+        request: Option<RequestKey>,
+        intend: impl Fn(&State) -> Result<Intent, Error>,
+    ) -> Result<Done, Error> {
+        self.write(c, request, intend).instrument(tracing::debug_span!("write")).await
+    }
+
+    async fn write(
         &self,
         c: &Caller,
         request: Option<RequestKey>,

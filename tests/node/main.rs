@@ -4,3 +4,5 @@ mod config;
 mod process;
 mod running;
 mod service_manager;
+#[cfg(feature = "otel")]
+mod traces;

@@ -116,3 +116,20 @@ fn a_start_counts_nothing_twice() {
     trigger(&node, "/jobs/a/run", "{}");
     assert_eq!(counted(&node), "1");
 }
+
+#[test]
+fn a_trace_goes_from_the_request_to_the_process_it_starts() {
+    let (_folder, node) = started(|_| {});
+    let head = format!("Content-Type: application/json\r\nAuthorization: Bearer {}", node.login());
+    let job = r#"{"name":"a","runner":{"type":"shell","command":"echo $TRACEPARENT"}}"#;
+    node.ask(&format!("POST /jobs HTTP/1.1\r\n{head}"), job);
+    let given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let run = format!("POST /jobs/a/run?wait=30s HTTP/1.1\r\nTraceparent: {given}\r\n{head}");
+    let answer = node.ask(&run, "{}");
+    assert!(answer.contains(&format!("\"traceparent\":\"{given}\"")), "{answer}");
+    let body: serde_json::Value =
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let id = body["id"].as_str().unwrap();
+    let logs = node.ask(&format!("GET /runs/{id}/logs HTTP/1.1\r\n{head}"), "");
+    assert!(logs.contains(given), "{logs}");
+}

@@ -6,7 +6,8 @@ use super::source::{File, Tree, line_of, shipped};
 
 /// A part of `src`, and the top-level modules it may import. The longest path that fits a
 /// file counts, so a line may be narrower than the one of its module.
-const MAY_IMPORT: [(&str, &[&str]); 21] = [
+const MAY_IMPORT: [(&str, &[&str]); 22] = [
+    ("trace", &["model"]),
     ("model", &[]),
     ("metrics", &["model"]),
     ("chance", &[]),
@@ -19,14 +20,14 @@ const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("storage", &["model", "chance"]),
     ("consensus", &["model", "chance", "clock", "metrics", "machine", "wire", "storage"]),
     ("scheduler", &["model", "clock", "machine", "consensus", "storage"]),
-    ("executor", &["model", "clock", "machine", "consensus", "storage"]),
+    ("executor", &["model", "clock", "trace", "machine", "consensus", "storage"]),
     ("executor/runner", &["model", "clock"]),
     ("service", SERVICE),
-    ("api", &["model", "metrics", "service"]),
+    ("api", &["model", "trace", "metrics", "service"]),
     ("adapters", &["model", "service"]),
     ("node", PARTS),
     // `audit-fires` works out nominal times by itself, or it would have to believe the server.
-    ("cli", &["model", "schedule", "api", "node"]),
+    ("cli", &["model", "trace", "schedule", "api", "node"]),
     ("lib", ALL),
     ("main", ALL),
 ];
@@ -42,6 +43,7 @@ const PARTS: &[&str] = &[
     "model",
     "clock",
     "metrics",
+    "trace",
     "machine",
     "storage",
     "consensus",
@@ -53,9 +55,10 @@ const PARTS: &[&str] = &[
 ];
 
 /// What is used in one place only: a path, where it may stand, and why.
-const CONFINED: [(&str, &[&str], &str); 8] = [
+const CONFINED: [(&str, &[&str], &str); 9] = [
     (r"\bopenraft\s*::", &["src/consensus/"], "the consensus library stays replaceable"),
     (r"(^|[^\w:])sled\s*::", &["src/storage/sled.rs"], "the engine stays replaceable"),
+    (r"\bopentelemetry\w*\s*::", &["src/trace/"], "traces stay optional"),
     (r"\bprometheus\s*::", &["src/metrics/"], "the metrics library stays replaceable"),
     (r"\baxum\s*::", &["src/api/", "src/node/"], "only the edge knows HTTP"),
     (r"\brcgen\s*::", &["src/consensus/transport/identity.rs"], "one way to be of the cluster"),
