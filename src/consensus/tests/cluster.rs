@@ -7,7 +7,9 @@ use tokio::time::timeout;
 
 use super::super::contact::hello;
 use super::super::{Handle, MemberError, Options, Reach, Role, Tcp, Tls, Transport, open};
-use super::fixture::{NOW_MS, disk, numbered, numbers, row_of};
+use super::fixture::{NOW_MS, command, disk, numbered, numbers, row_of};
+use crate::machine::command::{Op, TriggerRun};
+use crate::metrics::{Gauges, Metrics};
 use crate::storage::MemoryDisk;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,16 +17,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Site {
     disk: Arc<MemoryDisk>,
     transport: Arc<dyn Transport>,
+    metrics: Arc<Metrics>,
 }
 
 impl Site {
     fn new() -> Site {
-        Site { disk: disk(), transport: Arc::new(Tcp) }
+        Site::through(Arc::new(Tcp))
     }
 
     fn holding(key: &str) -> Site {
-        let transport = Arc::new(Tls::new(Arc::new(Tcp), key).unwrap());
-        Site { disk: disk(), transport }
+        Site::through(Arc::new(Tls::new(Arc::new(Tcp), key).unwrap()))
+    }
+
+    fn through(transport: Arc<dyn Transport>) -> Site {
+        Site { disk: disk(), transport, metrics: Arc::new(Metrics::new(0).unwrap()) }
     }
 
     async fn open(&self, join: &[&str]) -> Handle {
@@ -34,6 +40,7 @@ impl Site {
             reach: Some(Reach { transport, listen, advertise: None }),
             join: join.iter().map(|addr| (*addr).to_owned()).collect(),
             checkpoint_entries: 30,
+            metrics: Some(Arc::clone(&self.metrics)),
             ..Options::new("unused", NOW_MS)
         };
         open(options).await.unwrap()
@@ -229,4 +236,41 @@ async fn nobody_without_the_key_gets_in() {
     }
     assert_eq!(first.members_told().len(), 2);
     stop([friend, first]).await;
+}
+
+/// Runs that a node counted.
+fn counted(site: &Site) -> u64 {
+    let page = site.metrics.page(&Gauges::default()).unwrap();
+    let series = "cronapi_runs_total{result=\"succeeded\",trigger=\"manual\"} ";
+    let value = page.lines().find_map(|line| line.strip_prefix(series)).unwrap();
+    value.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_does_is_counted_by_one_node_whoever_leads() {
+    let sites = [Site::new(), Site::new(), Site::new()];
+    let first = sites[0].open(&[]).await;
+    let mut nodes = vec![first];
+    for site in &sites[1..] {
+        let node = site.open(&[nodes[0].addr()]).await;
+        has_role(&node, Role::Follower).await;
+        nodes.push(node);
+    }
+    nodes[0].submit(numbered(1)).await.unwrap().answer.unwrap();
+    let no = *nodes[0].state().jobs.keys().next().unwrap();
+    for (leader, so_far) in [(1, 1), (2, 2), (0, 3)] {
+        nodes[leader].transfer(Some(nodes[leader].node_id())).await.unwrap();
+        let parameters = Default::default();
+        let run = TriggerRun { no, version: 1, parameters, force: false, cause: None, place: None };
+        // Asked on another node than the one that leads.
+        let asked = &nodes[(leader + 1) % 3];
+        asked.submit(command(Op::Trigger(Box::new(run)))).await.unwrap().answer.unwrap();
+        let index = asked.status().applied;
+        for node in &nodes {
+            node.applied().wait_for(|applied| *applied >= index).await.unwrap();
+        }
+        assert_eq!(sites.iter().map(counted).sum::<u64>(), so_far);
+    }
+    assert_eq!(sites.each_ref().map(counted), [1, 1, 1], "each counted what it wrote");
+    stop(nodes).await;
 }
