@@ -47,10 +47,10 @@ impl Service {
         request: Option<RequestKey>,
         intend: impl Fn(&State) -> Result<Intent, Error>,
     ) -> Result<Done, Error> {
-        self.write(c, request, intend).instrument(tracing::debug_span!("write")).await
+        self.carried(c, request, intend).instrument(tracing::debug_span!("write")).await
     }
 
-    async fn write(
+    async fn carried(
         &self,
         c: &Caller,
         request: Option<RequestKey>,

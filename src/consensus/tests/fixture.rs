@@ -13,7 +13,7 @@ use crate::storage::{Direction, Identity, MemoryDisk, Scan};
 /// Any time: tests have no clock.
 pub const NOW_MS: u64 = 1_790_000_000_000;
 
-fn command(op: Op) -> Command {
+pub fn command(op: Op) -> Command {
     Command { at: Timestamp::from_micros(NOW_MS as i64 * 1_000), actor: None, request: None, op }
 }
 

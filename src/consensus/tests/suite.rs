@@ -5,6 +5,7 @@ use std::sync::Arc;
 use openraft::testing::{StoreBuilder, Suite};
 use tempfile::TempDir;
 
+use super::super::count::Count;
 use super::super::cover::Cover;
 use super::super::log_store::LogStore;
 use super::super::recovery;
@@ -26,7 +27,8 @@ pub async fn assemble(
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone()).await;
     let (recovered, history) = recovered.unwrap();
     let transfers = Transfers::new(checkpoints, generations);
-    (log, StateMachine::new(recovered, history, transfers, cover, fatal))
+    let count = Count::new(None, 1, 0);
+    (log, StateMachine::new(recovered, history, transfers, cover, fatal, count))
 }
 
 struct OnDisk;
