@@ -78,7 +78,7 @@ pub use listing::{JobFilter, JobSort, JobSortKey};
 pub use output::{LogLine, LogPage, LogPosition, LogStream, RunLog};
 pub use paging::{Page, Paging};
 pub use preview::{NextFire, Preview};
-pub use ready::{CHECKS, Check};
+pub use ready::{Check, CheckName};
 pub use run_list::RunFilter;
 pub use system::{LeaderView, NodeRole, StorageView, SystemStatus, TotalsView};
 pub use versions::VersionView;

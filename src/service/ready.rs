@@ -1,19 +1,45 @@
 //! Whether this node can serve, check by check.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Action, Caller, Error, Service, Target};
 use crate::storage::Pressure;
 
-/// The checks, by name.
-pub const CHECKS: [&str; 5] = ["running", "leader", "applied", "storage", "disk"];
+/// The name of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckName {
+    /// Nothing made the node give up.
+    Running,
+    /// A leader is known, and a majority was heard of.
+    Leader,
+    /// What is known to be committed is applied.
+    Applied,
+    /// What was written is where it can be made durable.
+    Storage,
+    /// A file could be written lately.
+    Disk,
+}
+
+impl CheckName {
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CheckName::Running => "running",
+            CheckName::Leader => "leader",
+            CheckName::Applied => "applied",
+            CheckName::Storage => "storage",
+            CheckName::Disk => "disk",
+        }
+    }
+}
 
 /// One thing that a node needs to serve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Check {
-    /// Its name, one of `running`, `leader`, `applied`, `storage`, `disk`.
-    pub name: String,
+    /// Which.
+    pub name: CheckName,
     /// Whether it is there.
     pub ok: bool,
     /// More about it, for callers with a token.
@@ -25,18 +51,20 @@ pub struct Check {
 impl Service {
     /// What this node needs to serve, and whether it is there.
     pub fn checks(&self) -> Vec<Check> {
-        let found = [self.running(), self.led(), self.caught_up(), self.sound(), self.writable()];
-        CHECKS
-            .iter()
-            .zip(found)
-            .map(|(name, found)| {
-                let (ok, detail) = match found {
-                    Ok(detail) => (true, detail),
-                    Err(detail) => (false, detail),
-                };
-                Check { name: (*name).to_string(), ok, detail: Some(detail) }
-            })
-            .collect()
+        [
+            (CheckName::Running, self.running()),
+            (CheckName::Leader, self.led()),
+            (CheckName::Applied, self.caught_up()),
+            (CheckName::Storage, self.sound()),
+            (CheckName::Disk, self.writable()),
+        ]
+        .into_iter()
+        .map(|(name, found)| {
+            let ok = found.is_ok();
+            let (Ok(detail) | Err(detail)) = found;
+            Check { name, ok, detail: Some(detail) }
+        })
+        .collect()
     }
 
     /// Whether this node can serve.
