@@ -12,7 +12,8 @@ if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
         exit 77
     fi
     # Installing it must not start it.
-    { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus; } \
+    export RUNLEVEL=1
+    { apt-get update && apt-get install -y --no-install-recommends prometheus; } \
         >/dev/null 2>&1 || { echo "prometheus can't be installed"; exit 77; }
 fi
 

@@ -46,7 +46,8 @@ login["username"] = "prometheus"
 viewer = ask("POST", "/auth/token", login, form=True)["access_token"]
 with open(f"{WORK}/token", "w") as file:
     file.write(viewer)
-ask("POST", "/jobs", {"name": "often", "expr": "* * * * * *", "runner": {"type": "shell", "command": "true"}}, admin)
+often = {"name": "often", "expr": "* * * * * *", "runner": {"type": "shell", "command": "true"}}
+ask("POST", "/jobs", often, admin)
 ask("POST", "/jobs", {"name": "fails", "runner": {"type": "shell", "command": "false"}}, admin)
 assert ask("POST", "/jobs/fails/run?wait=20s", {}, admin)["status"] == "failed"
 

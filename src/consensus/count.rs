@@ -19,8 +19,9 @@ pub(super) struct Count {
 }
 
 impl Count {
-    pub fn new(metrics: Option<Arc<Metrics>>, node: NodeId, replayed: u64) -> Self {
-        Self { metrics, node, replayed }
+    /// Of `node`, whose log ends with `last` at its start.
+    pub fn new(metrics: Option<Arc<Metrics>>, node: NodeId, last: Option<LogId>) -> Self {
+        Self { metrics, node, replayed: last.map_or(0, |id| id.index) }
     }
 
     /// An entry was applied.

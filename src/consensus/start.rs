@@ -48,8 +48,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let (listener, addr) = listen(options.reach.as_ref()).await?;
     let local = Arc::new(Local::new(identities, addr));
     let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
-    let replayed = log.last().map_or(0, |id| id.index);
-    let count = Count::new(options.metrics.clone(), node_id, replayed);
+    let count = Count::new(options.metrics.clone(), node_id, log.last());
     let (kept, moved) = (history.clone(), transfers.clone());
     let machine = StateMachine::new(recovered, kept, moved, cover, fatal.clone(), count);
     let published = machine.published();
@@ -58,8 +57,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
     let raft = library(&identity, &peers, &log, machine).await?;
     let (leads, leadership) = watch::channel(Leadership::default());
-    let changed = leadership.clone();
-    tokio::spawn(leadership::count(changed, options.metrics));
+    tokio::spawn(leadership::count(leadership.clone(), options.metrics));
     let following =
         leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
     let following = tokio::spawn(following);

@@ -8,8 +8,8 @@ use super::run::{RunStatus, Trigger};
 pub enum Fact {
     /// A nominal time got its run, so long after it was due.
     Fired {
-        /// From when it was due to the decision, both by the leader's clock; of one that was decided
-        /// ahead, to its start by its node's.
+        /// From when it was due to the decision, both by the leader's clock; of one that was
+        /// decided ahead, to its start by its node's.
         late: u64,
     },
     /// Nominal times that passed undecided, and that the misfire policy leaves at that.

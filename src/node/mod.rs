@@ -14,7 +14,7 @@
 mod banner;
 mod bootstrap;
 pub mod config;
-mod manager;
+mod notify;
 mod presence;
 mod reload;
 mod running;

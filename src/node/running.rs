@@ -36,6 +36,19 @@ pub(super) struct Listeners {
     pub metrics: Option<TcpListener>,
 }
 
+impl Listeners {
+    /// Answers at each until `stopped` turns true. Gives REST.
+    fn answer(self, service: &Service, stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+        let options = api::Options::new(stopped.clone());
+        if let Some(listener) = self.metrics {
+            let router = api::metrics_router(service.clone(), options.clone());
+            tokio::spawn(api::serve(listener, router, stopped.clone()));
+        }
+        let router = api::router(service.clone(), options);
+        tokio::spawn(api::serve(self.rest, router, stopped))
+    }
+}
+
 /// The running parts.
 pub(super) struct Node {
     consensus: Handle,
@@ -114,13 +127,7 @@ impl Node {
         let (drain, drained) = watch::channel(false);
         let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
         let (stop_api, stopped) = watch::channel(false);
-        let options = api::Options::new(stopped.clone());
-        if let Some(listener) = listeners.metrics {
-            let router = api::metrics_router(service.clone(), options.clone());
-            tokio::spawn(api::serve(listener, router, stopped.clone()));
-        }
-        let router = api::router(service.clone(), options);
-        let api = tokio::spawn(api::serve(listeners.rest, router, stopped));
+        let api = listeners.answer(&service, stopped);
         Ok(Node {
             consensus,
             service,

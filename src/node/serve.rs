@@ -14,7 +14,7 @@ use crate::service::access;
 use super::config::Config;
 use super::reload::Reload;
 use super::running::{Listeners, Node};
-use super::{banner, bootstrap, manager, signals, telemetry};
+use super::{banner, bootstrap, notify, signals, telemetry};
 
 /// Why a node could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -98,9 +98,9 @@ pub async fn serve(config: Config, reload: Reload) -> Result<(), Failure> {
         tokio::spawn(bootstrap::when_leading(node.consensus().clone(), password));
     }
     tokio::spawn(reload.run());
-    tokio::spawn(manager::keep_told(node.consensus().clone(), node.service().clone()));
+    tokio::spawn(notify::keep_told(node.consensus().clone(), node.service().clone()));
     let (alive, stopped) = watch::channel(false);
-    tokio::spawn(manager::keep_alive(node.consensus().clone(), stopped));
+    tokio::spawn(notify::keep_alive(node.consensus().clone(), stopped));
     tokio::spawn(tell_log(node.consensus().clone()));
     tracing::info!(%address, node = node.consensus().node_id(), "ready");
     let mut fatal = node.consensus().fatal();
@@ -114,7 +114,7 @@ pub async fn serve(config: Config, reload: Reload) -> Result<(), Failure> {
         }
     };
     tracing::info!(signal = reason, "stopping: running attempts may end first");
-    manager::stopping();
+    notify::stopping();
     let stopped = node.stop().await;
     // A stop is not cut short: until its end, the watchdog is told that it goes on.
     alive.send_replace(true);

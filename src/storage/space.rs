@@ -143,7 +143,7 @@ impl Space {
         let Some(path) = self.path.clone() else { return };
         let mut round: u32 = 0;
         loop {
-            if round % WRITE_EVERY == 0 {
+            if round.is_multiple_of(WRITE_EVERY) {
                 let path = path.clone();
                 let tried = off_thread(true, "write to the disk", move || write(&path)).await;
                 self.note_written(tried);

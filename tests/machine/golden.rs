@@ -3,17 +3,19 @@
 //! an old file is never changed by hand: what it holds stands in somebody's log.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cronapi::machine::command::{
     AuditNote, Command, End, Next, Op, OutputChunk, Place, PutJob, Range, RequestKey, SigningKey,
     TriggerRun, TrimKey,
 };
 use cronapi::machine::prepare::Intent;
+use cronapi::machine::state::OpenRun;
 use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
     ApiToken, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus, Scope, SkipReason,
-    Timestamp, Usage, User,
+    Timestamp, TraceParent, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -305,9 +307,22 @@ fn busy_state() -> State {
     world.state
 }
 
+/// As states were when runs did not know since when they could start.
+fn before_traces(state: State) -> State {
+    with_runs(state, |open| open.queued_at = None)
+}
+
+fn with_runs(mut state: State, edit: impl Fn(&mut OpenRun)) -> State {
+    let ids: Vec<_> = state.runs.keys().copied().collect();
+    for id in ids {
+        edit(Arc::make_mut(state.runs.get_mut(&id).unwrap()));
+    }
+    state
+}
+
 #[test]
 fn a_state_is_read_and_written_as_before() {
-    let state = busy_state();
+    let state = before_traces(busy_state());
     assert!(!state.timers.is_empty() && !state.gated.is_empty() && !state.placed.is_empty());
     keeps("state/checkpoint.msgpack", &state);
     let bytes = std::fs::read(file("state/checkpoint.msgpack")).unwrap();
@@ -334,8 +349,17 @@ fn later_state() -> State {
 
 #[test]
 fn a_state_with_what_came_later_is_read_and_written_as_before() {
-    let state = later_state();
+    let state = before_traces(later_state());
     assert!(state.ahead(1).is_some() && state.jobs[&2].live.given_back.is_some());
     assert!(state.nodes[&1].lost && !state.nodes[&2].api.is_empty());
     keeps("state/checkpoint_2.msgpack", &state);
+}
+
+/// What runs hold beside that since: when they were ready, and their trace.
+#[test]
+fn a_state_with_traces_is_read_and_written_as_before() {
+    let trace = TraceParent::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let state = with_runs(busy_state(), |open| open.run.traceparent.clone_from(&trace));
+    assert!(state.runs.values().any(|open| open.queued_at.is_some()));
+    keeps("state/checkpoint_3.msgpack", &state);
 }

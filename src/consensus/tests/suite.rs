@@ -27,7 +27,7 @@ pub async fn assemble(
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone()).await;
     let (recovered, history) = recovered.unwrap();
     let transfers = Transfers::new(checkpoints, generations);
-    let count = Count::new(None, 1, 0);
+    let count = Count::new(None, 1, None);
     (log, StateMachine::new(recovered, history, transfers, cover, fatal, count))
 }
 

@@ -25,7 +25,7 @@ fn until(socket: &UnixDatagram, wanted: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_service_manager_hears_that_the_node_is_ready_alive_and_stopping() {
+fn systemd_hears_that_the_node_is_ready_alive_and_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
