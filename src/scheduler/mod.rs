@@ -8,6 +8,7 @@
 //! ```text
 //! leadership ──► a term begins: barrier ──► due.rs        plan, propose, sleep
 //!                                      ├──► liveness.rs   nodes that are not heard of
+//!                                      ├──► clock_watch.rs  a clock that jumped
 //!                                      └──► retention.rs  small deletes, last in line
 //! ```
 //!
@@ -17,6 +18,7 @@
 //!
 //! To add a duty: a file with an async loop over `Term`, a line in [`run`].
 
+mod clock_watch;
 mod due;
 mod liveness;
 mod retention;
@@ -98,6 +100,7 @@ async fn serve(duties: Term) {
     tokio::select! {
         () = due::run(&duties) => {}
         () = liveness::run(&duties) => {}
+        () = clock_watch::run(&duties) => {}
         () = retention::run(&duties) => {}
     }
 }
