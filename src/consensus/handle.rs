@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::barrier::Reader;
+use super::elector::Heartbeat;
 use super::events::TooOld;
 use super::forward::Wished;
 use super::leadership::Leadership;
@@ -44,6 +45,7 @@ pub(super) struct Running {
     /// Held while the membership is changed.
     pub changing: tokio::sync::Mutex<()>,
     pub roll: Roll,
+    pub heartbeat: Heartbeat,
     pub published: Arc<Published>,
     pub history: History,
     pub transfers: Transfers,

@@ -15,7 +15,8 @@
 //!                             │ state, events, history rows
 //!                             └─ checkpointer: clone, write, publish, purge the log
 //! read_barrier ─ barrier ─> the leader, and a majority
-//! form ─> contact (every second: lease, address) ─> membership (the leader's care) ─> handover
+//! form ─> contact (twice a second: lease, address) ─> membership (the leader's care) ─> handover
+//! elector: the leader is missed, by a majority: one of them stands
 //! ```
 //!
 //! Invariants:
@@ -37,6 +38,7 @@ mod contact;
 mod convert;
 mod count;
 mod cover;
+mod elector;
 mod events;
 mod form;
 mod forward;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::barrier::Barrier;
 use super::checkpointer::Checkpointer;
 use super::count::Count;
+use super::elector::{self, Heartbeat};
 use super::forward::Forwarder;
 use super::handle::{Handle, Running};
 use super::leadership::{self, Leadership};
@@ -32,7 +33,7 @@ use crate::storage::Identity;
 /// The leader's heartbeat, and the span from which each node draws its patience with it. A new
 /// leader stands within some 0.7 s of the old one's death.
 const HEARTBEAT_MS: u64 = 50;
-const ELECTION_MS_MIN: u64 = 200;
+pub(super) const ELECTION_MS_MIN: u64 = 200;
 pub(super) const ELECTION_MS_MAX: u64 = 300;
 /// A follower this far behind is sent a checkpoint. The log reaches back further than that.
 const LAG_ENTRIES_MAX: u64 = 20_000;
@@ -98,6 +99,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         pause,
         changing: Default::default(),
         roll,
+        heartbeat: Heartbeat::new(),
         published,
         history,
         transfers,
@@ -154,6 +156,7 @@ async fn become_part(
         contact::run(contact, join, to_contact).await;
     }));
     beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
+    beside.push(tokio::spawn(elector::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
     if let Ok(mut tasks) = running.tasks.lock()
         && let Some(tasks) = tasks.as_mut()

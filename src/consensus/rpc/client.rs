@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::future::Future;
+use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -177,6 +178,15 @@ impl Peers {
             Ok(Err(status)) => Err(judge(node, status)),
             Err(_) => Err(CallError::Lost { node, reason: format!("not within {deadline:?}") }),
         }
+    }
+
+    /// Whether nobody listens any more where a node was: its process has ended.
+    pub async fn refuses(&self, node: NodeId, within: Duration) -> bool {
+        let (Some(transport), Some(addr)) = (&self.transport, self.addr(node)) else {
+            return false;
+        };
+        let tried = timeout(within, transport.connect(addr)).await;
+        matches!(tried, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
     /// A client of whoever listens at an address.

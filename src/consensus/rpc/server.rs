@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use openraft::error::RaftError;
+use openraft::raft::AppendEntriesResponse;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_stream::Stream;
@@ -172,6 +173,9 @@ impl Cluster for Desk {
         let raft = &self.handle.running.raft;
         bounded(async {
             let reply = raft.append_entries(append).await.map_err(failed)?;
+            if !matches!(reply, AppendEntriesResponse::HigherVote(_)) {
+                self.handle.running.heartbeat.heard();
+            }
             Ok(super::append_reply_out(&reply))
         })
         .await
@@ -258,6 +262,21 @@ impl Cluster for Desk {
             Ok(proto::BeatReply { term, members, index })
         })
         .await
+    }
+
+    async fn missed(
+        &self,
+        request: Request<proto::MissedRequest>,
+    ) -> Result<Response<proto::MissedReply>, Status> {
+        self.check(&request)?;
+        let running = &self.handle.running;
+        // A leader hears itself.
+        let silent = match running.leadership.borrow().is_leader {
+            true => Duration::ZERO,
+            false => running.heartbeat.silent_for(),
+        };
+        let last_log = running.log.last().as_ref().map(convert::log_id_out);
+        Ok(Response::new(proto::MissedReply { last_log, silent_ms: silent.as_millis() as u64 }))
     }
 
     async fn stand(
