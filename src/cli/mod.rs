@@ -10,6 +10,7 @@
 
 mod audit_fires;
 mod config;
+mod health;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ enum Command {
     ///
     /// Example: cronapi audit-fires --url http://127.0.0.1:8000 --user admin --since 24h
     AuditFires(audit_fires::Options),
+    /// Say whether the node of this machine can serve, by the exit code
+    Health(health::Options),
     /// Print the OpenAPI document of the REST API
     Openapi,
 }
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Serve(flags) => serve(&flags),
         Command::Config(command) => config::run(&command),
         Command::AuditFires(options) => audit_fires::run(options),
+        Command::Health(options) => health::run(&options),
         Command::Openapi => {
             println!("{}", crate::api::openapi());
             ExitCode::SUCCESS

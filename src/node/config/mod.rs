@@ -32,6 +32,8 @@ pub use cluster::ClusterFlags;
 pub use print::Setting;
 use sources::Sources;
 
+const LISTEN: &str = "127.0.0.1:8000";
+
 /// What the command line gave; each beats the environment and the file.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
@@ -183,6 +185,23 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Only where a node listens for REST: for a question to it.
+    ///
+    /// # Errors
+    /// The settings that can't be used.
+    pub fn listen(env: Env<'_>) -> Result<SocketAddr, Vec<Fault>> {
+        let mut sources = Sources::new(env);
+        if let Some((path, at)) = sources.text("--config", &None, "CRONAPI_CONFIG", None) {
+            sources.read_file(Path::new(&path), &at);
+        }
+        let listen = sources.file.listen.take();
+        let listen = sources.text("--listen", &None, "CRONAPI_LISTEN", listen);
+        let listen = sources.address(listen, LISTEN);
+        if sources.faults.is_empty() { Ok(listen) } else { Err(sources.faults) }
+    }
+}
+
 impl Sources<'_> {
     fn config(&mut self, flags: &Flags) -> Config {
         let mut file = std::mem::take(&mut self.file);
@@ -213,7 +232,7 @@ impl Sources<'_> {
         let password = file.admin_password_file;
         let password = self.secret("CRONAPI_ADMIN_PASSWORD", "admin_password_file", password);
         Config {
-            listen: self.address(listen, "127.0.0.1:8000"),
+            listen: self.address(listen, LISTEN),
             cluster_listen: cluster.listen,
             metrics_listen: metrics.map(|given| self.address(Some(given), "127.0.0.1:9090")),
             metrics_jobs: self.parse(metrics_jobs, "0", |text| {

@@ -1,0 +1,62 @@
+# One image for every use: `docker build -t cronapi .`, then docs/docker.md.
+#
+# Dependencies are a layer of their own, which is built again only when a manifest changes.
+# PROFILE=dev makes an image for trying things out, in less time.
+ARG RUST=1-bookworm
+ARG DEBIAN=bookworm-slim
+
+FROM rust:${RUST} AS build
+ARG PROFILE=release
+# No debug information in the image; names of functions stay, for backtraces.
+ENV CARGO_PROFILE_RELEASE_DEBUG=false \
+    CARGO_PROFILE_RELEASE_STRIP=debuginfo \
+    CARGO_PROFILE_DEV_DEBUG=false \
+    CARGO_PROFILE_DEV_STRIP=debuginfo \
+    CARGO_INCREMENTAL=0
+WORKDIR /src
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY proto proto
+COPY cluster-tests/Cargo.toml cluster-tests/
+COPY cluster-tests/sim/Cargo.toml cluster-tests/sim/
+# Empty sources for every target that a manifest has, so that only the dependencies are built.
+RUN mkdir -p src benches/cronapi cluster-tests/src cluster-tests/benches/cluster cluster-tests/sim/src \
+    && for target in src/main benches/cronapi/main cluster-tests/benches/cluster/main cluster-tests/sim/src/main; \
+       do echo 'fn main() {}' >"$target.rs"; done \
+    && touch src/lib.rs cluster-tests/src/lib.rs \
+    && cargo build --locked --profile "$PROFILE" --package cronapi --bin cronapi
+COPY src src
+# Cargo goes by the age of files: what is copied may be older than the empty sources were.
+RUN touch src/main.rs src/lib.rs \
+    && cargo build --locked --profile "$PROFILE" --package cronapi --bin cronapi \
+    && folder=$(test "$PROFILE" = dev && echo debug || echo "$PROFILE") \
+    && install -D "target/$folder/cronapi" /out/cronapi
+
+FROM debian:${DEBIAN}
+# Python for jobs, certificates for calls, tini to collect what children leave behind.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates python3 tini \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log \
+    && groupadd --gid 65532 cronapi \
+    && useradd --uid 65532 --gid 65532 --home-dir /var/lib/cronapi --no-create-home \
+       --shell /usr/sbin/nologin cronapi \
+    && install -d -o 65532 -g 65532 -m 0700 /var/lib/cronapi /run/cronapi
+COPY --from=build /out/cronapi /usr/local/bin/cronapi
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="CronAPI" \
+      org.opencontainers.image.description="A clustered job scheduler managed entirely over REST" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# REST on every address of the container. Other nodes are answered on its loopback address only
+# until CRONAPI_CLUSTER_LISTEN says otherwise, which takes a key.
+ENV CRONAPI_LISTEN=0.0.0.0:8000 \
+    DATABASE_PATH=/var/lib/cronapi/state
+USER 65532:65532
+WORKDIR /var/lib/cronapi
+VOLUME /var/lib/cronapi
+EXPOSE 8000/tcp 8001/tcp
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["cronapi", "health"]
+ENTRYPOINT ["tini", "--", "cronapi"]
+CMD ["serve"]
