@@ -24,6 +24,7 @@ RUN mkdir -p src benches/cronapi cluster-tests/src cluster-tests/benches/cluster
        do echo 'fn main() {}' >"$target.rs"; done \
     && touch src/lib.rs cluster-tests/src/lib.rs \
     && cargo build --locked --profile "$PROFILE" --package cronapi --bin cronapi
+COPY docs docs
 COPY src src
 # Cargo goes by the age of files: what is copied may be older than the empty sources were.
 RUN touch src/main.rs src/lib.rs \
