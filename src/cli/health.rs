@@ -3,7 +3,7 @@
 //! A check runs every few seconds, so it is one question over a plain socket, with no runtime.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,25 +21,25 @@ const ANSWER_BYTES_MAX: u64 = 256;
 pub(super) struct Options {
     /// Address of the node [default: where a node with this environment listens]
     #[arg(long, value_name = "HOST:PORT")]
-    address: Option<SocketAddr>,
+    address: Option<String>,
     /// Ask whether the process answers at all, not whether it can serve
     #[arg(long)]
     live: bool,
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
-    let address = match options.address {
-        Some(address) => address,
+    let address = match &options.address {
+        Some(address) => address.clone(),
         None => match Config::listen(&|name| std::env::var(name).ok()) {
-            Ok(address) => address,
+            Ok(address) => dialled(address).to_string(),
             Err(faults) => {
                 faults.iter().for_each(|fault| eprintln!("cronapi: {fault}"));
                 return ExitCode::from(78);
             }
         },
     };
-    let (address, path) = (dialled(address), if options.live { "/livez" } else { "/readyz" });
-    match ask(address, path) {
+    let path = if options.live { "/livez" } else { "/readyz" };
+    match ask(&address, path) {
         Ok(200) => {
             println!("ok");
             ExitCode::SUCCESS
@@ -66,9 +66,21 @@ fn dialled(mut listen: SocketAddr) -> SocketAddr {
     listen
 }
 
+/// To the first address behind a name that takes it.
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for found in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&found, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 /// The status of the answer.
-fn ask(address: SocketAddr, path: &str) -> io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+fn ask(address: &str, path: &str) -> io::Result<u16> {
+    let mut stream = connect(address)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
@@ -101,9 +113,9 @@ mod tests {
     use super::*;
 
     /// Answers one connection with `text`, in two parts, and gives what was asked.
-    fn server(text: &'static str) -> (SocketAddr, thread::JoinHandle<String>) {
+    fn server(text: &'static str) -> (String, thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let address = listener.local_addr().unwrap().to_string();
         let asked = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut asked = [0; 512];
@@ -124,7 +136,7 @@ mod tests {
             ("HTTP/1.1 503 Service Unavailable\r\n\r\n", 503),
         ] {
             let (address, asked) = server(text);
-            assert_eq!(ask(address, "/readyz").unwrap(), status);
+            assert_eq!(ask(&address, "/readyz").unwrap(), status);
             let asked = asked.join().unwrap();
             assert!(asked.starts_with("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"), "{asked}");
         }
@@ -134,10 +146,12 @@ mod tests {
     fn what_does_not_speak_http_is_no_answer() {
         for text in ["SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1\r\n", ""] {
             let (address, _asked) = server(text);
-            assert!(ask(address, "/readyz").is_err(), "{text:?}");
+            assert!(ask(&address, "/readyz").is_err(), "{text:?}");
         }
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(ask(closed, "/readyz").is_err());
+        for nobody in [closed.to_string().as_str(), "no-such-name.invalid:80", "no port"] {
+            assert!(ask(nobody, "/readyz").is_err(), "{nobody}");
+        }
     }
 
     #[test]

@@ -169,7 +169,10 @@ impl Contact {
     /// Tells everyone where this node is, and asks who leads.
     async fn greet(&mut self) {
         let running = &self.handle.running;
-        let mut addrs = self.join.clone();
+        let mut addrs = Vec::new();
+        for name in &self.join {
+            addrs.extend(running.peers.lookup(name).await);
+        }
         addrs.extend(running.peers.all().into_iter().map(|(_, addr)| addr));
         addrs.sort_unstable();
         addrs.dedup();

@@ -2,10 +2,12 @@
 //!
 //! Without addresses to ask at, it begins a cluster of one. With some, it asks all of them:
 //! - One is of a cluster: this node joins that one, whatever else is true.
-//! - All others answer that they are of no cluster either, and this node is the first of the list:
-//!   it begins the cluster, and the others join it.
+//! - All others answer that they are of no cluster either, and this node is the first of the list,
+//!   or was told that it is the one: it begins the cluster, and the others join it.
 //! - Otherwise it asks again. So a node that lost its disk, or comes late, never begins a second
 //!   cluster while a node of the first can still speak up, or is merely down.
+//!
+//! A name may stand for several nodes: all of them are asked, and none of them is the first by it.
 
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use tonic::Request;
 
 use super::contact::hello;
 use super::handle::Handle;
+use super::options::Founder;
 use crate::storage::{DirectoryError, Identity};
 use crate::wire::proto;
 
@@ -25,6 +28,23 @@ const AGAIN: Duration = Duration::from_millis(300);
 const TELL_EVERY: u32 = 30;
 /// Until a cluster has let this node in.
 const JOIN_DEADLINE: Duration = Duration::from_secs(12);
+
+/// How a node without a cluster gets to one.
+pub(super) struct Way {
+    /// `host:port` to ask at.
+    pub join: Vec<String>,
+    /// Who begins, when none of them is of a cluster.
+    pub founder: Founder,
+}
+
+/// What was heard of a name in the list, at one of its addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub name: String,
+    pub addr: String,
+    /// None: nobody answers at any address of that name.
+    pub reply: Option<proto::HelloReply>,
+}
 
 /// What a round of questions leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,19 +59,16 @@ pub(super) enum Next {
     Refuse(String),
 }
 
-/// Decides on the answers: by address, in the order of the list.
-pub(super) fn next(
-    own: u64,
-    own_addr: &str,
-    answers: &[(String, Option<proto::HelloReply>)],
-) -> Next {
-    let own_at = |(addr, reply): &(String, Option<proto::HelloReply>)| {
-        addr == own_addr || reply.as_ref().is_some_and(|reply| reply.node == own)
+/// Decides on the answers, in the order of the list.
+pub(super) fn next(own: u64, own_addr: &str, founder: &Founder, answers: &[Answer]) -> Next {
+    let own_at = |answer: &Answer| match &answer.reply {
+        Some(reply) => reply.node == own,
+        None => answer.name == own_addr,
     };
     let others = || answers.iter().filter(|answer| !own_at(answer));
     let mut clusters: Vec<&str> = Vec::new();
     let mut at = None;
-    for (addr, reply) in others() {
+    for Answer { addr, reply, .. } in others() {
         let Some(reply) = reply.as_ref().filter(|reply| !reply.cluster.is_empty()) else {
             continue;
         };
@@ -80,23 +97,39 @@ pub(super) fn next(
         }
     }
     let silent: Vec<&str> =
-        others().filter(|(_, reply)| reply.is_none()).map(|(addr, _)| addr.as_str()).collect();
+        others().filter(|of| of.reply.is_none()).map(|of| of.name.as_str()).collect();
     if !silent.is_empty() {
         return Next::Wait(format!("no answer from {}", silent.join(", ")));
     }
-    match answers.first() {
-        Some(first) if own_at(first) => Next::Begin,
-        Some((first, _)) => Next::Wait(format!("{first} is to begin the cluster")),
-        None => Next::Begin,
+    match founder {
+        Founder::This => Next::Begin,
+        Founder::Other(which) => Next::Wait(format!("{which} is to begin the cluster")),
+        Founder::FirstOfList => first_of_list(answers, own_at),
+    }
+}
+
+fn first_of_list(answers: &[Answer], own_at: impl Fn(&Answer) -> bool) -> Next {
+    let Some(Answer { name: first, .. }) = answers.first() else { return Next::Begin };
+    let of_first: Vec<bool> =
+        answers.iter().filter(|answer| answer.name == *first).map(own_at).collect();
+    if of_first.iter().all(|own| *own) {
+        Next::Begin
+    } else if of_first.contains(&true) {
+        Next::Wait(format!(
+            "{first} stands for several nodes, so it does not say which of them is to begin the \
+             cluster; give --join one name a node, or see --data-pool"
+        ))
+    } else {
+        Next::Wait(format!("{first} is to begin the cluster"))
     }
 }
 
 /// Works until this node is of a cluster, or `stop` turns true.
-pub(super) async fn run(handle: Handle, join: Vec<String>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(handle: Handle, way: &Way, mut stop: watch::Receiver<bool>) {
     let mut rounds = 0;
     loop {
         let done = tokio::select! {
-            done = round(&handle, &join) => done,
+            done = round(&handle, way) => done,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match done {
@@ -117,23 +150,20 @@ pub(super) async fn run(handle: Handle, join: Vec<String>, mut stop: watch::Rece
 }
 
 /// None: done. Some: why not yet.
-async fn round(handle: &Handle, join: &[String]) -> Result<Option<String>, String> {
+async fn round(handle: &Handle, way: &Way) -> Result<Option<String>, String> {
     let local = &handle.running.local;
     let mut calls = JoinSet::new();
-    for (place, addr) in join.iter().cloned().enumerate() {
+    for (place, name) in way.join.iter().cloned().enumerate() {
         let handle = handle.clone();
-        calls.spawn(async move {
-            let reply = hello(&handle, &addr).await;
-            (place, addr, reply)
-        });
+        calls.spawn(async move { (place, ask(&handle, name).await) });
     }
     let mut answers = Vec::new();
     while let Some(Ok(answer)) = calls.join_next().await {
         answers.push(answer);
     }
-    answers.sort_by_key(|(place, ..)| *place);
-    let answers: Vec<_> = answers.into_iter().map(|(_, addr, reply)| (addr, reply)).collect();
-    match next(local.node, &local.addr, &answers) {
+    answers.sort_by_key(|(place, _)| *place);
+    let answers: Vec<Answer> = answers.into_iter().flat_map(|(_, answers)| answers).collect();
+    match next(local.node, &local.addr, &way.founder, &answers) {
         Next::Begin => begin(handle).await.map(|()| None),
         Next::Join { addr } => match ask_in(handle, &addr).await {
             Ok(cluster) => {
@@ -146,6 +176,26 @@ async fn round(handle: &Handle, join: &[String]) -> Result<Option<String>, Strin
         Next::Wait(why) => Ok(Some(why)),
         Next::Refuse(why) => Err(why),
     }
+}
+
+/// Asks every address behind a name. Those that are silent do not count while another speaks:
+/// they may be of one node, such as its address of the other IP version.
+async fn ask(handle: &Handle, name: String) -> Vec<Answer> {
+    let mut calls = JoinSet::new();
+    for addr in handle.running.peers.lookup(&name).await {
+        let handle = handle.clone();
+        calls.spawn(async move { (hello(&handle, &addr).await, addr) });
+    }
+    let mut answers = Vec::new();
+    while let Some(Ok((reply, addr))) = calls.join_next().await {
+        if reply.is_some() {
+            answers.push(Answer { name: name.clone(), addr, reply });
+        }
+    }
+    if answers.is_empty() {
+        answers.push(Answer { addr: name.clone(), name, reply: None });
+    }
+    answers
 }
 
 async fn ask_in(handle: &Handle, addr: &str) -> Result<String, String> {

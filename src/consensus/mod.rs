@@ -77,7 +77,7 @@ pub use handle::Handle;
 pub use leadership::Leadership;
 pub use membership::MemberError;
 pub use open::{OpenError, open};
-pub use options::{Options, Reach};
+pub use options::{Founder, Options, Reach};
 pub use roll::{Heard, Member};
 pub use status::{Role, Status};
 pub use stop::ShutdownError;

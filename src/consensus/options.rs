@@ -21,6 +21,18 @@ pub struct Reach {
     pub advertise: Option<String>,
 }
 
+/// Who begins a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Founder {
+    /// The first of the addresses to join.
+    #[default]
+    FirstOfList,
+    /// This node.
+    This,
+    /// Another one; the text says which, for who waits.
+    Other(String),
+}
+
 /// Options of [`super::open`].
 #[derive(Clone)]
 pub struct Options {
@@ -30,6 +42,8 @@ pub struct Options {
     pub reach: Option<Reach>,
     /// Addresses of members to ask at. With none, a new data directory begins a new cluster.
     pub join: Vec<String>,
+    /// Who begins the cluster, when there are addresses and none of them is of one.
+    pub founder: Founder,
     /// Voters wanted, when this node leads.
     pub voters: usize,
     /// This boot of the node.
@@ -60,6 +74,7 @@ impl Options {
             data_dir: data_dir.into(),
             reach: None,
             join: Vec::new(),
+            founder: Founder::FirstOfList,
             voters: 3,
             boot: BootId::nil(),
             clock: Arc::new(System),

@@ -111,7 +111,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         tasks: Mutex::new(Some(tasks)),
     };
     let handle = Handle { running: Arc::new(running) };
-    become_part(&handle, options.join, options.voters, listener, beside_stopped).await?;
+    let way = form::Way { join: options.join, founder: options.founder };
+    become_part(&handle, way, options.voters, listener, beside_stopped).await?;
     Ok(handle)
 }
 
@@ -131,7 +132,7 @@ async fn listen(reach: Option<&Reach>) -> Result<(Option<Box<dyn Listener>>, Str
 /// or is of one already; otherwise beside everything else.
 async fn become_part(
     handle: &Handle,
-    join: Vec<String>,
+    way: form::Way,
     voters: usize,
     listener: Option<Box<dyn Listener>>,
     stop: watch::Receiver<bool>,
@@ -143,7 +144,7 @@ async fn become_part(
         beside.push(tokio::spawn(rpc::serve(handle.clone(), incoming, stop.clone())));
     }
     let (new, founding) = (running.local.cluster().is_empty(), running.local.founding());
-    if (new && join.is_empty()) || (!new && founding != Some(false)) {
+    if (new && way.join.is_empty()) || (!new && founding != Some(false)) {
         form::begin(handle).await.map_err(consensus)?;
     }
     let (forming, contact) = (handle.clone(), handle.clone());
@@ -151,9 +152,9 @@ async fn become_part(
     let unformed = running.local.cluster().is_empty();
     beside.push(tokio::spawn(async move {
         if unformed {
-            form::run(forming, join.clone(), to_form).await;
+            form::run(forming, &way, to_form).await;
         }
-        contact::run(contact, join, to_contact).await;
+        contact::run(contact, way.join, to_contact).await;
     }));
     beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
     beside.push(tokio::spawn(elector::run(handle.clone(), stop.clone())));

@@ -87,3 +87,5 @@ pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
 pub const COUNTED_MAX: u32 = 10_000;
 /// Jobs with metrics of their own.
 pub const METRICS_JOBS_MAX: usize = 10_000;
+/// Nodes that find their data directories in one pool.
+pub const POOL_SEATS_MAX: usize = 64;

@@ -7,11 +7,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::consensus::{self, Handle, Reach, Tcp, Tls, Transport};
+use crate::consensus::{self, Founder, Handle, Reach, Tcp, Tls, Transport};
 use crate::metrics::{self, Metrics};
 use crate::service::access;
+use crate::storage::Seat;
 
-use super::config::Config;
+use super::config::{self, Config};
 use super::reload::Reload;
 use super::running::{Listeners, Node};
 use super::{banner, bootstrap, notify, signals, telemetry};
@@ -64,7 +65,7 @@ pub enum Failure {
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn serve(config: Config, reload: Reload) -> Result<(), Failure> {
+pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
     // Before anything is opened: an address in use is the commonest fault, and the cheapest.
     let rest = listen(config.listen, "--listen").await?;
     let address = rest.local_addr().unwrap_or(config.listen);
@@ -74,11 +75,14 @@ pub async fn serve(config: Config, reload: Reload) -> Result<(), Failure> {
     };
     let listeners = Listeners { rest, address, metrics };
     let metrics = Arc::new(Metrics::new(config.metrics_jobs)?);
+    // Held until the end.
+    let seat = take_seat(&mut config)?;
     let boot = access::random_id().map_err(|error| Failure::Join(error.to_string()))?;
     let options = consensus::Options {
         move_aside_damaged: config.move_aside_damaged,
         reach: Some(reach(&config)?),
         join: config.join.clone(),
+        founder: founder(seat.as_ref()),
         voters: config.voters,
         boot,
         metrics: Some(Arc::clone(&metrics)),
@@ -136,6 +140,27 @@ async fn tell_log(consensus: Handle) {
 async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|source| Failure::Listen { flag, address, source })
+}
+
+/// Finds the data directory, when it is one of a pool.
+fn take_seat(config: &mut Config) -> Result<Option<Seat>, Failure> {
+    let Some(pool) = &config.data_pool else { return Ok(None) };
+    let seat = Seat::take(pool, &config::host_name()).map_err(consensus::OpenError::from)?;
+    tracing::info!(seat = seat.number, pool = %pool.display(), "this node has a seat in the pool");
+    config.data = seat.data.clone();
+    Ok(Some(seat))
+}
+
+/// Whoever has the first seat of a pool begins its cluster, once.
+fn founder(seat: Option<&Seat>) -> Founder {
+    match seat {
+        None => Founder::FirstOfList,
+        Some(seat) if seat.formed => Founder::Other(
+            "a node of this pool is of a cluster already and has to come back; nobody".into(),
+        ),
+        Some(seat) if seat.number == 1 => Founder::This,
+        Some(_) => Founder::Other("the node with seat 1 of the pool".into()),
+    }
 }
 
 /// How other nodes reach this one: proved by the cluster's key, when there is one.

@@ -77,6 +77,14 @@ pub enum DirectoryError {
         /// What is wrong.
         reason: String,
     },
+    /// Nobody more fits into a pool.
+    #[error("all {seats} seats of the pool {path} are taken", path = path.display())]
+    Full {
+        /// The pool.
+        path: PathBuf,
+        /// How many it has.
+        seats: usize,
+    },
     /// There is no chance to draw a new id from.
     #[error("no new id: {0}")]
     Random(#[from] NoChance),
@@ -186,7 +194,7 @@ impl DataDirectory {
     }
 }
 
-fn create(path: &Path) -> Result<(), DirectoryError> {
+pub(super) fn create(path: &Path) -> Result<(), DirectoryError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => {
@@ -235,7 +243,7 @@ fn take_lock(path: &Path) -> Result<File, DirectoryError> {
     Ok(file)
 }
 
-fn read_identity(path: &Path) -> Result<Option<Identity>, DirectoryError> {
+pub(super) fn read_identity(path: &Path) -> Result<Option<Identity>, DirectoryError> {
     let damaged = |reason: String| DirectoryError::Damaged { path: path.to_owned(), reason };
     let text = match fs::read(path.join(FORMAT_FILE)) {
         Ok(text) => text,

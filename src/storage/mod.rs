@@ -42,6 +42,7 @@ mod log_writer;
 mod memory;
 mod off_thread;
 mod overlay;
+mod pool;
 mod rows;
 mod sled;
 mod source;
@@ -62,6 +63,7 @@ pub use log::{Log, Mark};
 pub use log_writer::{Done, LogWriter, Write};
 pub use memory::{Delay, MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
+pub use pool::Seat;
 pub use source::Source;
 pub use space::{Pressure, Room, Space};
 

@@ -17,9 +17,45 @@ fn of(cluster: &str, node: u64, leader: u64) -> Option<proto::HelloReply> {
 }
 
 fn asked(answers: &[(&str, Option<proto::HelloReply>)]) -> Next {
-    let answers: Vec<_> =
-        answers.iter().map(|(addr, reply)| ((*addr).to_owned(), reply.clone())).collect();
-    next(OWN, "n7:1", &answers)
+    told(&Founder::FirstOfList, answers)
+}
+
+fn told(founder: &Founder, answers: &[(&str, Option<proto::HelloReply>)]) -> Next {
+    let answer = |(name, reply): &(&str, Option<proto::HelloReply>)| Answer {
+        name: (*name).to_owned(),
+        addr: reply.as_ref().map_or((*name).to_owned(), |reply| reply.addr.clone()),
+        reply: reply.clone(),
+    };
+    let answers: Vec<Answer> = answers.iter().map(answer).collect();
+    next(OWN, "n7:1", founder, &answers)
+}
+
+#[test]
+fn a_name_of_several_nodes_makes_none_of_them_the_first() {
+    let Next::Wait(why) = asked(&[("all:1", new(7)), ("all:1", new(8))]) else {
+        panic!("each of them would begin a cluster")
+    };
+    assert!(why.contains("all:1 stands for several nodes"), "{why}");
+    // As soon as one of them is of a cluster, the others join it.
+    let formed = [("all:1", new(7)), ("all:1", of("c", 8, 8)), ("all:1", new(9))];
+    assert_eq!(asked(&formed), Next::Join { addr: "n8:1".into() });
+    // Two addresses of one node are one node.
+    assert_eq!(asked(&[("all:1", new(7)), ("all:1", new(7))]), Next::Begin);
+}
+
+#[test]
+fn who_is_told_to_begin_does_so_only_when_nobody_is_of_a_cluster() {
+    let (this, other) = (Founder::This, Founder::Other("seat 1".into()));
+    let fresh = [("all:1", new(8)), ("all:1", new(7)), ("all:1", new(9))];
+    assert_eq!(told(&this, &fresh), Next::Begin);
+    assert_eq!(told(&other, &fresh), Next::Wait("seat 1 is to begin the cluster".into()));
+    let formed = [("all:1", new(7)), ("all:1", of("c", 8, 8))];
+    for founder in [&this, &other] {
+        assert_eq!(told(founder, &formed), Next::Join { addr: "n8:1".into() });
+    }
+    // A name in the list that nobody answers to may be of a cluster.
+    let silent = [("all:1", new(7)), ("elsewhere:1", None)];
+    assert_eq!(told(&this, &silent), Next::Wait("no answer from elsewhere:1".into()));
 }
 
 #[test]

@@ -194,6 +194,14 @@ impl Peers {
         self.transport.as_ref().map(|transport| client(Arc::clone(transport), addr.to_owned()))
     }
 
+    /// Every address behind one that was given; see [`Transport::lookup`].
+    pub async fn lookup(&self, addr: &str) -> Vec<String> {
+        match &self.transport {
+            Some(transport) => transport.lookup(addr.to_owned()).await,
+            None => Vec::new(),
+        }
+    }
+
     fn mark<Q>(&self, request: &mut Request<Q>, to: NodeId) {
         let metadata = request.metadata_mut();
         if let Ok(cluster) = MetadataValue::try_from(self.local.cluster()) {

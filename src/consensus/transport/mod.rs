@@ -48,6 +48,12 @@ pub trait Transport: Send + Sync + 'static {
     /// Opens a stream to a peer at `host:port`. It ends within [`CONNECT_TIMEOUT`].
     fn connect(&self, addr: String) -> BoxFuture<'static, io::Result<Connection>>;
 
+    /// Every address that is behind `host:port`; a name may stand for several nodes. What can't
+    /// be looked up is given back as it is. It ends within [`CONNECT_TIMEOUT`].
+    fn lookup(&self, addr: String) -> BoxFuture<'static, Vec<String>> {
+        Box::pin(async move { vec![addr] })
+    }
+
     /// Listens on `host:port`; port 0 is any free one, which the listener then tells.
     fn listen(&self, addr: String) -> BoxFuture<'static, io::Result<Box<dyn Listener>>>;
 }

@@ -19,6 +19,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const KEEPALIVE_PROBES: u32 = 3;
 /// Addresses of one name that are tried, each for its share of the time.
 const ADDRESSES_MAX: usize = 4;
+/// Nodes behind one name that are asked.
+const NODES_MAX: usize = 16;
 
 /// Plain TCP. A name is looked up at each connect, since the address behind it may change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +33,16 @@ impl Transport for Tcp {
                 Ok(done) => done,
                 Err(_) => Err(too_slow(&format!("connecting to {addr}"), CONNECT_TIMEOUT)),
             }
+        })
+    }
+
+    fn lookup(&self, addr: String) -> BoxFuture<'static, Vec<String>> {
+        Box::pin(async move {
+            let found = match timeout(CONNECT_TIMEOUT, lookup_host(&addr)).await {
+                Ok(Ok(found)) => found.take(NODES_MAX).map(|peer| peer.to_string()).collect(),
+                Ok(Err(_)) | Err(_) => Vec::new(),
+            };
+            if found.is_empty() { vec![addr] } else { found }
         })
     }
 

@@ -59,6 +59,10 @@ impl Transport for Tls {
         })
     }
 
+    fn lookup(&self, addr: String) -> BoxFuture<'static, Vec<String>> {
+        self.inner.lookup(addr)
+    }
+
     fn listen(&self, addr: String) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
         let listening = self.inner.listen(addr);
         let acceptor = TlsAcceptor::from(self.identity.server.clone());

@@ -15,7 +15,7 @@ pub struct ClusterFlags {
     /// [env: CRONAPI_CLUSTER_LISTEN] [default: 127.0.0.1:8001]
     #[arg(long, value_name = "HOST:PORT")]
     pub cluster_listen: Option<String>,
-    /// How other nodes reach this one [env: CRONAPI_ADVERTISE] [default: the cluster address]
+    /// How other nodes reach this one; `:PORT` is under the name of this machine [env: CRONAPI_ADVERTISE] [default: the cluster address]
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
     /// Nodes of the cluster to be part of [env: CRONAPI_JOIN]
@@ -68,7 +68,12 @@ impl Sources<'_> {
     }
 
     fn advertised(&mut self, text: &str, at: &str) -> Option<String> {
-        let found = dialled(text.trim());
+        let text = text.trim();
+        // Nodes that are started alike say only the port.
+        let found = match text.strip_prefix(':') {
+            Some(_) => dialled(&format!("{}{text}", host_name())),
+            None => dialled(text),
+        };
         found.map_err(|detail| self.fault(at, detail)).ok()
     }
 
@@ -110,6 +115,11 @@ impl Sources<'_> {
         }
         Some(key)
     }
+}
+
+/// The name of this machine, as it knows itself.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// A `host:port` that can be dialled: a name, an IPv4 address, or an IPv6 address in brackets.

@@ -29,6 +29,7 @@ use crate::model::limits::METRICS_JOBS_MAX;
 use crate::model::placement::Labels;
 
 pub use cluster::ClusterFlags;
+pub(crate) use cluster::host_name;
 pub use print::Setting;
 use sources::Sources;
 
@@ -46,6 +47,10 @@ pub struct Flags {
     /// Data directory [env: DATABASE_PATH] [default: cron_state.db]
     #[arg(long, value_name = "DIR")]
     pub data: Option<String>,
+    /// Folder that nodes of this machine share; each takes the first data directory in it that is
+    /// free, instead of --data [env: CRONAPI_DATA_POOL]
+    #[arg(long, value_name = "DIR")]
+    pub data_pool: Option<String>,
     /// Labels of this node, such as region=eu,disk=ssd [env: CRONAPI_LABELS]
     #[arg(long, value_name = "KEY=VALUE,…")]
     pub labels: Option<String>,
@@ -98,6 +103,8 @@ pub struct Config {
     pub metrics_jobs: usize,
     /// Data directory.
     pub data: PathBuf,
+    /// The pool in which the data directory is found; none: `data` is it.
+    pub data_pool: Option<PathBuf>,
     /// Labels of this node.
     pub labels: Labels,
     /// Attempts at a time.
@@ -216,6 +223,10 @@ impl Sources<'_> {
         );
         let metrics_jobs = file.metrics_jobs.map(|jobs| jobs.to_string());
         let metrics_jobs = self.text("metrics_jobs", &None, "CRONAPI_METRICS_JOBS", metrics_jobs);
+        let pool = self.text("--data-pool", &flags.data_pool, "CRONAPI_DATA_POOL", file.data_pool);
+        if pool.is_some() && cluster.join.is_empty() {
+            self.fault("--join", "is needed with --data-pool: the nodes of a pool are one cluster");
+        }
         let slots = file.slots.map(|slots| slots.to_string());
         let slots = self.text("--slots", &flags.slots, "CRONAPI_SLOTS", slots);
         let drain = self.text("--drain", &flags.drain, "CRONAPI_DRAIN", file.drain);
@@ -246,6 +257,7 @@ impl Sources<'_> {
             voters: cluster.voters,
             cluster_key: cluster.key,
             data: PathBuf::from(data.map_or("cron_state.db".into(), |(path, _)| path)),
+            data_pool: pool.map(|(path, _)| PathBuf::from(path)),
             labels: labels.map_or_else(Labels::new, |(text, at)| self.labels(&text, &at)),
             slots: self.parse(slots, &default_slots().to_string(), |text| {
                 text.parse::<u32>()

@@ -255,3 +255,48 @@ fn a_variable_that_is_nearly_right_is_warned_of() {
     let warnings = Config::look(&Flags::default(), &none, &names).warnings;
     assert_eq!(warnings, ["CRONAPI_SLOT: is not read; did you mean CRONAPI_SLOTS?"]);
 }
+
+#[test]
+fn where_the_own_node_listens_needs_no_other_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "listen = '127.0.0.1:1'\n").unwrap();
+    let file = path.to_string_lossy().into_owned();
+    let in_file = |name: &str| (name == "CRONAPI_CONFIG").then(|| file.clone());
+    assert_eq!(Config::listen(&in_file).unwrap().to_string(), "127.0.0.1:1");
+    // A cluster address that would be refused does not matter here.
+    let env = |name: &str| match name {
+        "CRONAPI_LISTEN" | "CRONAPI_CLUSTER_LISTEN" => Some("0.0.0.0:8000".to_string()),
+        _ => None,
+    };
+    assert_eq!(Config::listen(&env).unwrap().to_string(), "0.0.0.0:8000");
+    assert_eq!(Config::listen(&none).unwrap().to_string(), "127.0.0.1:8000");
+    let bad = |name: &str| (name == "CRONAPI_LISTEN").then(|| "8000".to_string());
+    assert_eq!(Config::listen(&bad).unwrap_err()[0].at, "CRONAPI_LISTEN");
+}
+
+#[test]
+fn a_port_alone_is_advertised_under_the_name_of_the_machine() {
+    let flags = |advertise: &str| Flags {
+        cluster: ClusterFlags { advertise: Some(advertise.into()), ..ClusterFlags::default() },
+        ..Flags::default()
+    };
+    let config = Config::load(&flags(":8001"), &none).unwrap();
+    assert_eq!(config.advertise, Some(format!("{}:8001", host_name())));
+    for bad in [":", ":0", ":x", "::8001"] {
+        assert_eq!(Config::load(&flags(bad), &none).unwrap_err()[0].at, "--advertise", "{bad}");
+    }
+}
+
+#[test]
+fn a_pool_is_for_nodes_that_join_each_other() {
+    let pool = |join: Option<&str>| Flags {
+        data_pool: Some("pool".into()),
+        cluster: ClusterFlags { join: join.map(String::from), ..ClusterFlags::default() },
+        ..Flags::default()
+    };
+    let faults = Config::load(&pool(None), &none).unwrap_err();
+    assert!(faults[0].to_string().starts_with("--join: is needed with --data-pool"), "{faults:?}");
+    let config = Config::load(&pool(Some("nodes:8001")), &none).unwrap();
+    assert_eq!(config.data_pool, Some(PathBuf::from("pool")));
+}

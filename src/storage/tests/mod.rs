@@ -5,6 +5,7 @@ mod generations;
 mod history;
 mod kv;
 mod log;
+mod pool;
 
 use std::sync::Arc;
 

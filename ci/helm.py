@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""Checks charts/cronapi without Helm and without a cluster: lint, the schema of values, what is
+rendered from several sets of values, and that against the OpenAPI schemas of Kubernetes.
+
+Each check is a line; the last line counts them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import helm_python
+import kubernetes_validate
+import yaml
+from helm_python import Chart
+
+ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "charts" / "cronapi"
+VERSIONS = ["1.25", "1.28", "1.31", "1.34", "1.37"]
+NAME, NAMESPACE = "cron", "jobs"
+
+passed = failed = 0
+
+
+def check(what, fault=None):
+    """Counts one check; `fault` says what is wrong, if anything."""
+    global passed, failed
+    if fault:
+        failed += 1
+        print(f"FAILED {what}: {fault}")
+    else:
+        passed += 1
+        print(f"ok {what}")
+
+
+# Sets of values that people use, and what each of them is for.
+SETS = {
+    "nothing given": {},
+    "one node": {"replicas": 1},
+    "five nodes, all optional parts": {
+        "replicas": 5,
+        "voters": 5,
+        "existingSecret": "mine",
+        "image": {"repository": "registry.example/cronapi", "digest": "sha256:" + "0" * 64},
+        "imagePullSecrets": [{"name": "pull"}],
+        "slots": 8,
+        "nodeLabels": {"region": "eu", "disk": "ssd"},
+        "extraEnv": [{"name": "TZ", "value": "UTC"}],
+        "extraVolumes": [{"name": "more", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+        "persistence": {
+            "storageClass": "fast",
+            "annotations": {"a": "b"},
+            "retention": {"whenScaled": "Delete"},
+        },
+        "service": {"type": "NodePort", "nodePort": 30800, "annotations": {"a": "b"}},
+        "ingress": {
+            "enabled": True,
+            "className": "nginx",
+            "annotations": {"a": "b"},
+            "hosts": ["cron.example", "cron2.example"],
+            "tls": [{"secretName": "tls", "hosts": ["cron.example"]}],
+        },
+        "networkPolicy": {"from": [{"namespaceSelector": {"matchLabels": {"team": "jobs"}}}]},
+        "antiAffinity": "hard",
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "topology.kubernetes.io/zone",
+                "whenUnsatisfiable": "ScheduleAnyway",
+            }
+        ],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "jobs", "operator": "Exists"}],
+        "priorityClassName": "high",
+        "podAnnotations": {"a": "b"},
+        "podLabels": {"team": "jobs"},
+        "serviceAccount": {"annotations": {"a": "b"}},
+        "metrics": {
+            "tokenSecret": {"name": "scrape"},
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": True},
+        },
+    },
+    "without volumes, policies and budgets": {
+        "persistence": {"enabled": False},
+        "networkPolicy": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "serviceAccount": {"create": False},
+        "antiAffinity": "none",
+        "preStopSeconds": 0,
+        "fullnameOverride": "scheduler",
+        "affinity": {},
+        "service": {"type": "LoadBalancer"},
+    },
+}
+
+# Values that are refused, and the name that the refusal has to say.
+REFUSED = [
+    ({"replicas": "three"}, "replicas"),
+    ({"replicas": 0}, "replicas"),
+    ({"voters": 4}, "voters"),
+    ({"replica": 3}, "replica"),
+    ({"image": {"tags": "1"}}, "tags"),
+    ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+    ({"image": {"digest": "latest"}}, "digest"),
+    ({"drain": "soon"}, "drain"),
+    ({"persistence": {"size": "8 GB"}}, "size"),
+    ({"service": {"port": 70000}}, "port"),
+    ({"antiAffinity": "maybe"}, "antiAffinity"),
+    ({"ingress": {"hosts": [{"host": "cron.example"}]}}, "hosts"),
+    ({"nodeLabels": {"rack": 7}}, "nodeLabels"),
+    ({"metrics": {"serviceMonitor": {"enabled": "yes"}}}, "enabled"),
+]
+
+
+def render(chart, values):
+    """The objects, and the notes."""
+    objects, notes = [], ""
+    for path, text in sorted(chart.render(values, name=NAME, namespace=NAMESPACE).items()):
+        if path.endswith("NOTES.txt"):
+            notes = text
+        else:
+            objects += [obj for obj in yaml.safe_load_all(text) if obj]
+    return objects, notes
+
+
+def one(objects, kind, name=None):
+    found = [o for o in objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
+    return found[0] if found else None
+
+
+def valid(name, objects):
+    for version in VERSIONS:
+        faults = []
+        for obj in objects:
+            if obj["apiVersion"].startswith("monitoring.coreos.com/"):
+                continue
+            try:
+                kubernetes_validate.validate(obj, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                where = ".".join(map(str, error.path))
+                faults.append(f"{obj['kind']} {where}: {error.message}")
+        check(f"{name}: valid for Kubernetes {version}", "; ".join(faults))
+
+
+def pods(objects):
+    for obj in objects:
+        if obj["kind"] == "Pod":
+            yield obj["metadata"]["name"], obj["spec"]
+        elif obj["kind"] == "StatefulSet":
+            yield obj["metadata"]["name"], obj["spec"]["template"]["spec"]
+
+
+def hardened(name, objects):
+    """What every pod has to have, whatever the values."""
+    faults = []
+
+    def wants(pod, what, holds):
+        if not holds:
+            faults.append(f"{pod}: {what}")
+
+    for pod, spec in pods(objects):
+        security = spec.get("securityContext", {})
+        wants(pod, "runs as 65532, not root", security.get("runAsUser") == 65532)
+        wants(pod, "runAsNonRoot", security.get("runAsNonRoot") is True)
+        profile = security.get("seccompProfile", {}).get("type")
+        wants(pod, "seccomp RuntimeDefault", profile == "RuntimeDefault")
+        wants(pod, "no account token", spec.get("automountServiceAccountToken") is False)
+        for volume in spec.get("volumes", []):
+            wants(pod, "no hostPath", "hostPath" not in volume)
+        for container in spec["containers"]:
+            own = container.get("securityContext", {})
+            wants(pod, "readOnlyRootFilesystem", own.get("readOnlyRootFilesystem") is True)
+            wants(pod, "no escalation", own.get("allowPrivilegeEscalation") is False)
+            wants(pod, "drops ALL", own.get("capabilities", {}).get("drop") == ["ALL"])
+            wants(pod, "resources", container.get("resources"))
+            for variable in container.get("env", []):
+                secret = any(w in variable["name"] for w in ("KEY", "PASSWORD", "TOKEN", "SECRET"))
+                literal = "value" in variable and not variable["name"].endswith("_FILE")
+                wants(pod, f"no secret in {variable['name']}", not (secret and literal))
+    check(f"{name}: pods are hardened", "; ".join(faults))
+
+
+def consistent(name, objects, values):
+    faults = []
+    fullname = values.get("fullnameOverride", f"{NAME}-cronapi")
+    sts = one(objects, "StatefulSet", fullname)
+    template = sts["spec"]["template"]
+    labels = template["metadata"]["labels"]
+    container = template["spec"]["containers"][0]
+    env = {v["name"]: v.get("value") for v in container["env"]}
+    replicas = values.get("replicas", 3)
+
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        if probe not in container:
+            faults.append(f"no {probe}")
+    names = [v["name"] for v in container["env"]]
+    if len(names) != len(set(names)):
+        faults.append(f"a variable twice in {names}")
+    selectors = {"StatefulSet": sts["spec"]["selector"]["matchLabels"]}
+    for obj in objects:
+        if obj["kind"] == "Service":
+            selectors[obj["metadata"]["name"]] = obj["spec"]["selector"]
+            for port in obj["spec"]["ports"]:
+                if port.get("protocol") != "TCP":
+                    faults.append(f"{obj['metadata']['name']}: a port without protocol: TCP")
+                if port["targetPort"] not in [p["name"] for p in container["ports"]]:
+                    faults.append(f"{obj['metadata']['name']}: no port {port['targetPort']}")
+        if obj["kind"] in ("PodDisruptionBudget", "NetworkPolicy"):
+            key = "selector" if obj["kind"] == "PodDisruptionBudget" else "podSelector"
+            selectors[obj["kind"]] = obj["spec"][key]["matchLabels"]
+        if obj["metadata"].get("namespace") != NAMESPACE:
+            faults.append(f"{obj['kind']}: not in the namespace of the release")
+    for what, selector in selectors.items():
+        if not selector.items() <= labels.items():
+            faults.append(f"{what} selects {selector}, pods have {labels}")
+        test = one(objects, "Pod")["metadata"]["labels"]
+        if selector.items() <= test.items():
+            faults.append(f"{what} selects the pod of helm test")
+    if any(p.get("protocol") != "TCP" for p in container["ports"]):
+        faults.append("a port of the container without protocol: TCP")
+
+    headless = one(objects, "Service", sts["spec"]["serviceName"])
+    if not headless or headless["spec"]["clusterIP"] != "None":
+        faults.append("no headless service of the name that the set has")
+    elif headless["spec"].get("publishNotReadyAddresses") is not True:
+        faults.append("nodes have to find each other before they are ready")
+    domain = f"{headless['metadata']['name']}.{NAMESPACE}.svc.cluster.local"
+    want = [f"{fullname}-{n}.{domain}:8001" for n in range(min(3, replicas))] + [f"{domain}:8001"]
+    if env["CRONAPI_JOIN"].split(",") != want:
+        faults.append(f"CRONAPI_JOIN is {env['CRONAPI_JOIN']}")
+    if env["CRONAPI_ADVERTISE"] != f"$(POD_NAME).{domain}:8001":
+        faults.append(f"CRONAPI_ADVERTISE is {env['CRONAPI_ADVERTISE']}")
+    if names.index("POD_NAME") > names.index("CRONAPI_ADVERTISE"):
+        faults.append("POD_NAME stands after what needs it, and would not be replaced")
+    grace = template["spec"]["terminationGracePeriodSeconds"]
+    if grace <= values.get("preStopSeconds", 3) + 25:
+        faults.append(f"{grace} s are too short to drain")
+    mounts = {m["name"] for m in container["volumeMounts"]}
+    volumes = {v["name"] for v in template["spec"].get("volumes", [])}
+    volumes |= {c["metadata"]["name"] for c in sts["spec"].get("volumeClaimTemplates", [])}
+    if mounts != volumes:
+        faults.append(f"volumes {volumes}, mounts {mounts}")
+    secret = next(v for v in template["spec"]["volumes"] if v["name"] == "secrets")
+    used, made = secret["secret"]["secretName"], one(objects, "Secret")
+    if "existingSecret" in values:
+        if made or used != values["existingSecret"]:
+            faults.append("an existing secret is not what is used")
+    elif not made or made["metadata"]["name"] != used or len(made["data"]) != 2:
+        faults.append("no secret is made")
+    if (one(objects, "PodDisruptionBudget") is not None) != (
+        replicas > 1 and values.get("podDisruptionBudget", {}).get("enabled", True)
+    ):
+        faults.append("the budget is not as asked")
+    check(f"{name}: the parts fit together", "; ".join(faults))
+
+
+def optional(objects, notes):
+    """Of the set with everything in it."""
+    monitor = one(objects, "ServiceMonitor")["spec"]
+    service = one(objects, "Service", f"{NAME}-cronapi-nodes")
+    fits = monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    check("the monitor selects the headless service", None if fits else str(monitor))
+    ingress = one(objects, "Ingress")["spec"]
+    hosts = [rule["host"] for rule in ingress["rules"]]
+    check("every host has its rule", None if len(hosts) == 2 else str(hosts))
+    policy = one(objects, "NetworkPolicy")["spec"]["ingress"]
+    nodes = [rule for rule in policy if rule["ports"][0]["port"] == "cluster"]
+    closed = len(nodes) == 1 and len(nodes[0]["from"]) == 1
+    check("only nodes reach the cluster's port", None if closed else str(nodes))
+    check("the notes name the secret", None if "generic mine" in notes else notes)
+    for file, kind in (("alerts.yaml", "PrometheusRule"), ("dashboard.json", "ConfigMap")):
+        there = (CHART / "files" / file).exists()
+        check(f"{file} and its {kind}", None if there == bool(one(objects, kind)) else "only one")
+
+
+def main():
+    stale = subprocess.run([ROOT / "ci/helm_values.py", "--check"], capture_output=True, text=True)
+    check("values.yaml and the README are what the schema says", stale.stdout.strip())
+
+    report = helm_python.lint(str(CHART), strict=True)
+    bad = [m["error"] for m in report["messages"] if m["severity"] >= 2] + report["errors"]
+    check("lint --strict", "; ".join(map(str, bad)))
+
+    chart = Chart.load(str(CHART))
+    for values, name in REFUSED:
+        try:
+            chart.validate_schema(values)
+            check(f"refuses {values}", "it was taken")
+        except helm_python.HelmError as error:
+            told = None if name in str(error) else f"does not name {name}: {error}"
+            check(f"refuses {values} by name", told)
+
+    for name, values in SETS.items():
+        chart.validate_schema(values)
+        objects, notes = render(chart, values)
+        valid(name, objects)
+        hardened(name, objects)
+        consistent(name, objects, values)
+        if "all optional" in name:
+            optional(objects, notes)
+    small, large = ({"replicas": n} for n in (3, 5))
+    templates = [one(render(chart, v)[0], "StatefulSet")["spec"]["template"] for v in (small, large)]
+    same = None if templates[0] == templates[1] else "they would all be started again"
+    check("pods stay as they are when the set grows from 3 to 5", same)
+
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
