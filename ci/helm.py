@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Checks charts/cronapi without Helm and without a cluster: lint, the schema of values, what is
 rendered from several sets of values, and that against the OpenAPI schemas of Kubernetes.
+`ci/helm.py --write` only writes what cluster-tests/tests/stateful_set.rs starts its pods with.
 
 Each check is a line; the last line counts them."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from helm_python import Chart
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "cronapi"
+PODS = ROOT / "cluster-tests" / "tests" / "stateful_set" / "pods.json"
 VERSIONS = ["1.25", "1.28", "1.31", "1.34", "1.37"]
 NAME, NAMESPACE = "cron", "jobs"
 
@@ -275,7 +278,21 @@ def optional(objects, notes):
         check(f"{file} and its {kind}", None if there == bool(one(objects, kind)) else "only one")
 
 
+def tested(chart):
+    """The command line and the environment of pods, for tests with real processes."""
+    pods = {}
+    for replicas in (1, 3, 5):
+        objects, _ = render(chart, {"replicas": replicas})
+        container = one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+        env = {v["name"]: v["value"] for v in container["env"] if "value" in v}
+        pods[str(replicas)] = {"args": container["args"], "env": env}
+    return json.dumps(pods, indent=2) + "\n"
+
+
 def main():
+    if "--write" in sys.argv[1:]:
+        PODS.write_text(tested(Chart.load(str(CHART))))
+        return 0
     stale = subprocess.run([ROOT / "ci/helm_values.py", "--check"], capture_output=True, text=True)
     check("values.yaml and the README are what the schema says", stale.stdout.strip())
 
@@ -300,6 +317,8 @@ def main():
         consistent(name, objects, values)
         if "all optional" in name:
             optional(objects, notes)
+    same = PODS.exists() and PODS.read_text() == tested(chart)
+    check("tests start pods as the chart does", None if same else "run ci/helm.py --write")
     small, large = ({"replicas": n} for n in (3, 5))
     templates = [one(render(chart, v)[0], "StatefulSet")["spec"]["template"] for v in (small, large)]
     same = None if templates[0] == templates[1] else "they would all be started again"

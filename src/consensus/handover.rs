@@ -42,7 +42,10 @@ impl Handle {
             None => {
                 let matched = metrics.replication.clone().unwrap_or_default();
                 let others = voters.iter().copied().filter(|voter| *voter != own);
-                let best = others.max_by_key(|voter| matched.get(voter).copied().flatten());
+                let leaving = self.leaving();
+                let best = others.max_by_key(|voter| {
+                    (!leaving.contains(voter), matched.get(voter).copied().flatten())
+                });
                 best.ok_or_else(|| {
                     MemberError::Refused("there is no other voter to lead".to_owned())
                 })?

@@ -22,6 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(8);
 const ALIVE: Duration = Duration::from_secs(3);
 /// A voter that is silent for longer loses its vote to a node that is alive.
 const DEAD: Duration = Duration::from_secs(30);
+/// How long a node that stops waits for another one to take its vote.
+const GIVE_UP: Duration = Duration::from_secs(3);
 /// A node this many entries behind the leader's last has caught up.
 const CAUGHT_UP: u64 = 2_000;
 
@@ -58,6 +60,8 @@ pub(super) struct View {
     pub silent: BTreeMap<NodeId, Duration>,
     /// How many entries they lack; none: not known.
     pub lacks: BTreeMap<NodeId, u64>,
+    /// Those that said that they stop.
+    pub leaving: BTreeSet<NodeId>,
 }
 
 /// One step to a better membership.
@@ -67,7 +71,7 @@ pub(super) enum Change {
     Moved { node: NodeId, addr: String },
     /// A node without a vote gets one.
     Promote { node: NodeId },
-    /// A silent voter gives its vote to another node.
+    /// A voter that is silent, or stops, gives its vote to another node.
     Relieve { node: NodeId, by: NodeId },
     /// A node is gone for good: another one is at its address.
     Forget { node: NodeId, by: Option<NodeId> },
@@ -89,6 +93,7 @@ impl View {
         self.nodes.keys().copied().filter(|node| {
             !self.voters.contains(node)
                 && self.alive(*node)
+                && !self.leaving.contains(node)
                 && self.lacks.get(node).is_some_and(|lacks| *lacks <= CAUGHT_UP)
         })
     }
@@ -126,6 +131,11 @@ pub(super) fn next_change(view: &View) -> Option<Change> {
     let candidate = view.candidates().next()?;
     if view.voters.len() < view.wanted {
         return Some(Change::Promote { node: candidate });
+    }
+    // It is still there, so no majority is at stake: several may stop at a time.
+    let mut leaving = view.voters.iter().filter(|node| **node != view.own);
+    if let Some(node) = leaving.find(|node| view.leaving.contains(node)) {
+        return Some(Change::Relieve { node: *node, by: candidate });
     }
     let dead = view.voters.iter().filter(|node| !view.alive(**node));
     let longest = dead.max_by_key(|node| view.silent_for(**node))?;
@@ -180,6 +190,7 @@ fn look(handle: &Handle, wanted: usize, since: Instant) -> View {
             view.lacks.insert(*id, last.saturating_sub(matched));
         }
     }
+    view.leaving = handle.leaving();
     for (id, heard) in heard {
         view.told.insert(id, heard.addr);
     }
@@ -220,6 +231,41 @@ async fn carry_out(handle: &Handle, view: &View, change: &Change) -> Result<(), 
 }
 
 impl Handle {
+    /// The nodes that said that they stop, and did not come back since.
+    pub(super) fn leaving(&self) -> BTreeSet<NodeId> {
+        let state = self.state();
+        let leaving = state.nodes.values().filter(|node| !node.accepting && !node.lost);
+        leaving.map(|node| node.id).collect()
+    }
+
+    /// Waits until this node, which stops, has no vote any more; not for long, and not at all
+    /// when no other node could take it.
+    pub async fn give_vote_up(&self) {
+        let running = &self.running;
+        let own = running.local.node;
+        let mut metrics = running.raft.metrics();
+        let given = async {
+            loop {
+                let now = metrics.borrow_and_update().clone();
+                let membership = now.membership_config.membership();
+                let voters: BTreeSet<NodeId> = membership.voter_ids().collect();
+                let state = self.state();
+                let accepts = |id: &NodeId| state.nodes.get(id).is_some_and(|node| node.accepting);
+                let mut others = membership.nodes().map(|(id, _)| id);
+                if !voters.contains(&own) || !others.any(|id| !voters.contains(id) && accepts(id)) {
+                    return;
+                }
+                // Leadership may have come back.
+                self.step_back().await;
+                // Whichever comes first: the library tells of changes, the state does not.
+                let _ = timeout(EVERY, metrics.changed()).await;
+            }
+        };
+        if timeout(GIVE_UP, given).await.is_err() {
+            tracing::info!("no other node took this one's vote");
+        }
+    }
+
     /// Makes one change of the membership, when this node leads.
     pub(super) async fn change(
         &self,

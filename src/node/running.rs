@@ -185,6 +185,8 @@ impl Node {
         if let Err(error) = self.api.await {
             tracing::error!(part = "api", %error, "did not end as it should");
         }
+        // Nodes that stop together must not take the majority with them.
+        self.consensus.give_vote_up().await;
         self.consensus.shutdown().await?;
         tracing::info!("stopped");
         Ok(())

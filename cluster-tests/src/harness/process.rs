@@ -24,6 +24,7 @@ pub struct Launch {
     args: Vec<String>,
     env: Vec<(String, String)>,
     namespace: Option<PathBuf>,
+    hosts: Option<PathBuf>,
     log: PathBuf,
 }
 
@@ -50,6 +51,7 @@ impl Launch {
                 .collect(),
             env: vec![("TMPDIR".into(), sandbox.tmp().display().to_string())],
             namespace: None,
+            hosts: None,
             log: sandbox.path().join(format!("{data}.stderr")),
         }
     }
@@ -57,6 +59,13 @@ impl Launch {
     /// In a network namespace, given as its file.
     pub fn within(mut self, namespace: Option<PathBuf>) -> Launch {
         self.namespace = namespace;
+        self
+    }
+
+    /// With a file of its own in place of `/etc/hosts`, which takes root; what is written to it
+    /// later counts too.
+    pub fn hosts(mut self, file: &Path) -> Launch {
+        self.hosts = Some(file.to_owned());
         self
     }
 
@@ -94,14 +103,21 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = match &self.namespace {
-            // It becomes the program, and keeps the number.
-            Some(namespace) => {
+        let mut command = match (&self.namespace, &self.hosts) {
+            // Both become the program, which keeps the number.
+            (_, Some(hosts)) => {
+                let mount = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "--", "/bin/sh", "-c", mount]).arg(hosts);
+                command.arg(&self.binary);
+                command
+            }
+            (Some(namespace), None) => {
                 let mut command = Command::new("nsenter");
                 command.arg(format!("--net={}", namespace.display())).arg("--").arg(&self.binary);
                 command
             }
-            None => Command::new(&self.binary),
+            (None, None) => Command::new(&self.binary),
         };
         command.args(&self.args).env_clear().stdin(Stdio::null()).kill_on_drop(true);
         // What a job may need, and nothing of this process's own settings.

@@ -15,6 +15,7 @@ fn view(voters: &[NodeId], nodes: &[NodeId]) -> View {
         told: nodes.iter().map(addr).collect(),
         silent: nodes.iter().map(|node| (*node, SHORT)).collect(),
         lacks: nodes.iter().map(|node| (*node, 0)).collect(),
+        leaving: BTreeSet::new(),
     }
 }
 
@@ -53,6 +54,20 @@ fn a_silent_voter_keeps_its_vote_for_a_while_and_as_long_as_nobody_can_take_it()
     assert_eq!(next_change(&silent), Some(Change::Relieve { node: 2, by: 4 }));
     silent.silent.insert(4, LONG);
     assert_eq!(next_change(&silent), None);
+}
+
+#[test]
+fn who_stops_gives_its_vote_to_one_that_stays() {
+    let mut stops = view(&[1, 2, 3], &[1, 2, 3, 4, 5]);
+    stops.leaving = BTreeSet::from([2, 4]);
+    assert_eq!(next_change(&stops), Some(Change::Relieve { node: 2, by: 5 }));
+    // Nobody who stays can take it.
+    stops.leaving.insert(5);
+    assert_eq!(next_change(&stops), None);
+    // The leader hands leadership over first.
+    let mut leads = view(&[1, 2, 3], &[1, 2, 3, 4]);
+    leads.leaving.insert(1);
+    assert_eq!(next_change(&leads), None);
 }
 
 #[test]
