@@ -83,8 +83,9 @@ fn the_first_seat_without_its_data_sees_that_others_are_of_a_cluster() {
 #[test]
 fn a_full_pool_says_so() {
     let pool = tempfile::tempdir().unwrap();
-    let held: Vec<Seat> =
-        (0..crate::model::limits::POOL_SEATS_MAX).map(|n| take(pool.path(), &n.to_string())).collect();
+    let held: Vec<Seat> = (0..crate::model::limits::POOL_SEATS_MAX)
+        .map(|n| take(pool.path(), &n.to_string()))
+        .collect();
     let error = Seat::take(pool.path(), "late").unwrap_err().to_string();
     assert!(error.starts_with("all 64 seats of the pool"), "{error}");
     drop(held);
