@@ -41,6 +41,7 @@ RUN apt-get update \
     && useradd --uid 65532 --gid 65532 --home-dir /var/lib/cronapi --no-create-home \
        --shell /usr/sbin/nologin cronapi \
     && install -d -o 65532 -g 65532 -m 0700 /var/lib/cronapi /run/cronapi
+COPY packaging/front.py /usr/local/lib/cronapi/front.py
 COPY --from=build /out/cronapi /usr/local/bin/cronapi
 ARG VERSION=0.1.0
 ARG REVISION=unknown

@@ -102,6 +102,7 @@ beside() {
     strip --strip-debug -o "$stage/cronapi" "$state/target/debug/cronapi"
     { grep '^ARG DEBIAN=' Dockerfile; sed -n '/^FROM debian/,$p' Dockerfile; } |
         sed 's|^COPY --from=build /out/cronapi |COPY cronapi |' >"$stage/Dockerfile"
+    cp -r "$context/packaging" "$stage/"
     build "$stage"
 }
 
