@@ -11,7 +11,7 @@ use set::Set;
 const RESTARTS_MAX: usize = 40;
 
 /// A set that fires every second, or none where this can't be done.
-async fn ticking(name: &str, sandbox: &Sandbox, replicas: usize) -> Option<Set> {
+async fn ticking<'a>(name: &str, sandbox: &'a Sandbox, replicas: usize) -> Option<Set<'a>> {
     match Set::new(sandbox) {
         Ok(mut set) => {
             set.scale(replicas).await;
