@@ -85,6 +85,9 @@ SETS = {
             "dashboard": {"enabled": True},
         },
     },
+    "metrics at a port of their own": {
+        "metrics": {"port": 9090, "serviceMonitor": {"enabled": True}},
+    },
     "without volumes, policies and budgets": {
         "persistence": {"enabled": False},
         "networkPolicy": {"enabled": False},
