@@ -61,7 +61,6 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     tokio::spawn(leadership::count(leadership.clone(), options.metrics));
     let following =
         leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
-    let following = tokio::spawn(following);
     let pause = Pause::new();
     let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
     let (forwarder, forward) =
@@ -80,7 +79,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         ],
         checkpointer: tokio::spawn(checkpointer.run(checkpointer_stopped)),
         write_behind,
-        leadership: following,
+        leadership: tokio::spawn(following),
         stop_proposer,
         stop_beside,
         stop_checkpointer,
@@ -112,8 +111,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     };
     let handle = Handle { running: Arc::new(running) };
     let way = form::Way { join: options.join, founder: options.founder };
-    become_part(&handle, way, options.voters, listener, beside_stopped).await?;
-    Ok(handle)
+    become_part(&handle, way, options.voters, listener, beside_stopped).await.map(|()| handle)
 }
 
 /// Listens for other nodes; gives the address that they dial as well.
