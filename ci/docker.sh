@@ -57,12 +57,15 @@ elif [ -x /usr/bin/docker ]; then
     export DOCKER_BUILDKIT=1
     builder=(/usr/bin/docker build)
 fi
+give_up() {
+    echo "FAILED $*"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+}
 build() {
     "${builder[@]}" -t "$CRONAPI_IMAGE" "$@" >"$state/build.log" 2>&1 && return
     tail -n 40 "$state/build.log"
-    echo "FAILED the image can't be built"
-    echo "0 passed, 1 failed, 0 skipped"
-    exit 1
+    give_up "the image can't be built"
 }
 
 # As users do it: everything in the image's own build.
@@ -85,7 +88,8 @@ beside() {
         docker cp "$container:/context/." "$context" >/dev/null
     docker rm "$container" >/dev/null
     # Empty sources for the targets that the manifests name, as in the Dockerfile.
-    for target in benches/cronapi/main cluster-tests/benches/cluster/main cluster-tests/sim/src/main; do
+    for target in benches/cronapi cluster-tests/benches/cluster cluster-tests/sim/src; do
+        target=$target/main
         install -D /dev/null "$context/$target.rs"
         echo 'fn main() {}' >"$context/$target.rs"
     done
@@ -98,7 +102,7 @@ beside() {
         find "$state/target" -name .cargo-lock -delete
     fi
     (cd "$context" && CARGO_TARGET_DIR=$state/target cargo build --locked --quiet --bin cronapi) ||
-        { echo "FAILED what .dockerignore lets through does not build"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+        give_up "what .dockerignore lets through does not build"
     strip --strip-debug -o "$stage/cronapi" "$state/target/debug/cronapi"
     { grep '^ARG DEBIAN=' Dockerfile; sed -n '/^FROM debian/,$p' Dockerfile; } |
         sed 's|^COPY --from=build /out/cronapi |COPY cronapi |' >"$stage/Dockerfile"
@@ -112,7 +116,8 @@ if [ -z "${CRONAPI_IMAGE:-}" ]; then
     here=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     # A binary of another system may not run on the image's.
     if [ -n "${WHOLE:-}" ] || [ "$here" != bookworm ]; then whole; else beside; fi
-    echo "built $CRONAPI_IMAGE in $((SECONDS - began)) s: $(docker image inspect -f '{{.Size}}' "$CRONAPI_IMAGE") bytes"
+    size=$(docker image inspect -f '{{.Size}}' "$CRONAPI_IMAGE")
+    echo "built $CRONAPI_IMAGE in $((SECONDS - began)) s: $size bytes"
 fi
 export CRONAPI_IMAGE
 timeout 900 python3 ci/docker_check.py

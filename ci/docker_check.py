@@ -150,7 +150,8 @@ def nodes(running=True):
     found = []
     for container in run(*words).stdout.split():
         node = Node(container)
-        if node.inspect('{{index .Config.Labels "com.docker.compose.service"}}') not in ("key", "front", "redis"):
+        service = node.inspect('{{index .Config.Labels "com.docker.compose.service"}}')
+        if service not in ("key", "front", "redis"):
             found.append(node)
     return found
 
@@ -297,7 +298,8 @@ def leader_killed(found):
     check("the leader is killed, another one leads")
     eventually("an answer", lambda: Front().ask("/readyz", token=False)[0] == 200)
     answers = [Front().ask("/readyz", token=False)[0] for _ in range(12)]
-    check("the one port leads to those that are there", None if set(answers) == {200} else str(answers))
+    fault = None if set(answers) == {200} else str(answers)
+    check("the one port leads to those that are there", fault)
     fires_go_on("fires go on without it", rest)
     status, answer = second.ask("/jobs", {"name": "meanwhile"})
     check("writes go on", None if status in (201, 409) else f"{status} {answer}")
@@ -344,9 +346,10 @@ def down_and_up(found):
 
 def three_services():
     compose("up", "-d", env={"CRONAPI_ADMIN_PASSWORD": ""})
-    found = eventually("three nodes", lambda: (f := nodes()) and len(f) == 3 and all(n.ready() for n in f) and f)
+    eventually("three nodes", lambda: len(nodes()) == 3 and all(n.ready() for n in nodes()))
     logs = compose("logs", "--no-color").stdout
-    shown = [line.split("password ")[1].split()[0] for line in logs.splitlines() if "user admin, password" in line]
+    shown = [line for line in logs.splitlines() if "user admin, password" in line]
+    shown = [line.split("password ")[1].split()[0] for line in shown]
     check("the first admin's password is shown once", None if len(shown) == 1 else str(shown))
     global PASSWORD
     PASSWORD = shown[0]

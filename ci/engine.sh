@@ -49,7 +49,8 @@ down() {
 
 # The mirror that this machine's own apt uses for a suite.
 mirror() {
-    apt-get indextargets --format '$(REPO_URI) $(CODENAME)' | awk -v suite="$1" '$2 == suite { print $1; exit }'
+    apt-get indextargets --format '$(REPO_URI) $(CODENAME)' |
+        awk -v suite="$1" '$2 == suite { print $1; exit }'
 }
 
 debian() {
@@ -62,7 +63,8 @@ debian() {
         if [ -n "$at" ]; then echo "deb $at $suite main"; fi
     done >"$root/etc/apt/sources.list"
     printf '%s\n' 'path-exclude /usr/share/doc/*' 'path-include /usr/share/doc/*/copyright' \
-        'path-exclude /usr/share/man/*' 'path-exclude /usr/share/locale/*' >"$root/etc/dpkg/dpkg.cfg.d/slim"
+        'path-exclude /usr/share/man/*' 'path-exclude /usr/share/locale/*' \
+        >"$root/etc/dpkg/dpkg.cfg.d/slim"
     rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/*.log \
         "$root"/usr/share/{man,locale,info}/* "$root"/dev/* "$root"/etc/{hostname,resolv.conf}
     find "$root/usr/share/doc" -mindepth 2 ! -name copyright -delete 2>/dev/null || true
@@ -81,7 +83,9 @@ rust() {
     cp /usr/local/share/ca-certificates/*.crt "$work/context/ca/" 2>/dev/null || true
     cat >"$work/context/Dockerfile" <<'END'
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev ca-certificates && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
 COPY ca/ /usr/local/share/ca-certificates/
 RUN update-ca-certificates
 COPY rust/ /usr/local/

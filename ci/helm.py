@@ -323,7 +323,8 @@ def main():
     same = PODS.exists() and PODS.read_text() == tested(chart)
     check("tests start pods as the chart does", None if same else "run ci/helm.py --write")
     small, large = ({"replicas": n} for n in (3, 5))
-    templates = [one(render(chart, v)[0], "StatefulSet")["spec"]["template"] for v in (small, large)]
+    sets = [one(render(chart, values)[0], "StatefulSet") for values in (small, large)]
+    templates = [found["spec"]["template"] for found in sets]
     same = None if templates[0] == templates[1] else "they would all be started again"
     check("pods stay as they are when the set grows from 3 to 5", same)
 

@@ -53,7 +53,8 @@ def rows(properties, before=""):
 
 def main():
     schema = json.loads((CHART / "values.schema.json").read_text())
-    table = "\n".join(["| value | unless told | is |", "|---|---|---|", *rows(schema["properties"])])
+    head = ["| value | unless told | is |", "|---|---|---|"]
+    table = "\n".join([*head, *rows(schema["properties"])])
     readme = CHART / "README.md"
     text = re.sub(
         r"(<!-- values -->\n).*(\n<!-- end -->)",
@@ -62,7 +63,7 @@ def main():
         flags=re.S,
     )
     wanted = {CHART / "values.yaml": HEAD + values(schema["properties"]), readme: text}
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    stale = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
             print(f"{path.name} is not what values.schema.json says: run ci/helm_values.py")

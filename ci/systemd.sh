@@ -34,7 +34,9 @@ verify() {
     # An unknown setting is only a warning, and must not stand.
     ! systemd-analyze verify --man=no "$work/cronapi.service" 2>&1 | grep -F cronapi.service
 }
-score() { systemd-analyze security --offline=true --no-pager --threshold="$1" "$work/cronapi.service"; }
+score() {
+    systemd-analyze security --offline=true --no-pager --threshold="$1" "$work/cronapi.service"
+}
 check "the unit is valid" verify
 check "its exposure is at most $EXPOSURE_MAX tenths" score "$EXPOSURE_MAX"
 grep -h 'Overall exposure' "$work/out" || true

@@ -15,7 +15,8 @@ pub struct ClusterFlags {
     /// [env: CRONAPI_CLUSTER_LISTEN] [default: 127.0.0.1:8001]
     #[arg(long, value_name = "HOST:PORT")]
     pub cluster_listen: Option<String>,
-    /// How other nodes reach this one; `:PORT` is under the name of this machine [env: CRONAPI_ADVERTISE] [default: the cluster address]
+    /// How other nodes reach this one; `:PORT` is under the name of this machine
+    /// [env: CRONAPI_ADVERTISE] [default: the cluster address]
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
     /// Nodes of the cluster to be part of [env: CRONAPI_JOIN]
