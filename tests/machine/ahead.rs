@@ -349,3 +349,37 @@ fn a_run_by_hand_meets_the_policy_as_if_nothing_had_been_planned() {
         assert_eq!(told[0], told[1], "{overlap}");
     }
 }
+
+#[test]
+fn a_planned_start_that_is_lost_before_its_time_begins_nowhere_sooner_and_edits_wait() {
+    type Loss = fn(&mut World);
+    let losses: [Loss; 2] = [
+        |world| {
+            world.op(Op::NodeRemoved { node: 1 }).unwrap();
+        },
+        |world| {
+            // The same node, started again.
+            world.node(1, 4);
+        },
+    ];
+    for (retried, loss) in [(true, losses[0]), (false, losses[0]), (true, losses[1])] {
+        let retry = json!({"retry": {"max_attempts": 2, "delay": "0s", "on": ["lost"]}});
+        let (mut world, run) = planned(if retried { retry } else { json!({}) });
+        world.node(2, 4);
+        world.executor = false;
+        loss(&mut world);
+        let until = at("2027-01-04T00:01:00Z");
+        let pause = Intent::SetEnabled { name: name("m"), enabled: false, expected: None };
+        assert_eq!(try_prepare(&world, &pause), Err(Rejection::Ahead { run, until }));
+        world.executor = true;
+        world.run_until("2027-01-04T00:00:59Z");
+        assert_eq!(world.ledger("m"), ["00:01 fired"], "it counts as fired");
+        let started = |world: &World| world.runs("m").iter().any(|run| run.started_at.is_some());
+        assert!(!started(&world), "too early");
+        world.run_until("2027-01-04T00:01:01Z");
+        assert_eq!(started(&world), retried);
+        // Log time moves on, as whoever asks for the start back sees to.
+        let _ = world.op(Op::Withdraw { run });
+        assert!(try_prepare(&world, &pause).is_ok());
+    }
+}

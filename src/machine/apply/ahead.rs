@@ -102,6 +102,18 @@ impl Cx<'_> {
         }
     }
 
+    /// A planned start goes with its node before its time: that time, until which edits still
+    /// wait, and before which no other attempt may begin.
+    pub(super) fn lost_ahead(&mut self, open: &OpenRun, end: RunStatus) -> Option<Timestamp> {
+        let start_at = open.ahead?.start_at;
+        let adrift = end == RunStatus::Lost && self.at < start_at;
+        if adrift {
+            let run = open.run.id;
+            self.edit_job(run.job_no(), |job| job.live.adrift = Some((run, start_at)));
+        }
+        adrift.then_some(start_at)
+    }
+
     /// Takes a fire back: the run never was, and its nominal time is the job's next again.
     /// Only before it is due, by the log: so the job was not edited since, nor was a later
     /// time decided, and no edit was prepared that takes it for decided.

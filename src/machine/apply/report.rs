@@ -101,6 +101,7 @@ impl Cx<'_> {
     pub(super) fn conclude(&mut self, id: RunId, end: &End) {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
         self.free_place(&open);
+        let adrift = self.lost_ahead(&open, end.status);
         self.no_longer_ahead(&open);
         self.begun(&open, end.started_at);
         self.edit_run(id, |open| {
@@ -123,7 +124,7 @@ impl Cx<'_> {
         });
         match retry_delay(&open, end.status) {
             Some(delay) => {
-                let until = self.at.plus(delay);
+                let until = self.at.plus(delay).max(adrift.unwrap_or(Timestamp::ZERO));
                 self.wait(id, Wait::Retry { until }, "to be attempted again");
             }
             None => self.close(id, end.status, None),

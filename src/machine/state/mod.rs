@@ -127,8 +127,12 @@ impl State {
     /// The run of a job whose start is planned ahead, and when it begins. Until then edits of
     /// the job are refused: the start has to be withdrawn first (`Op::Withdraw`), or to come.
     pub fn ahead(&self, no: JobNo) -> Option<(RunId, Timestamp)> {
-        let run = self.jobs.get(&no)?.live.ahead?;
-        self.runs.get(&run)?.ahead.map(|ahead| (run, ahead.start_at))
+        let live = &self.jobs.get(&no)?.live;
+        let planned = live.ahead.and_then(|run| {
+            let ahead = self.runs.get(&run)?.ahead?;
+            Some((run, ahead.start_at))
+        });
+        planned.or(live.adrift)
     }
 
     /// The open attempts of a node.
