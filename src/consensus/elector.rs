@@ -43,7 +43,7 @@ const DEADLINE: Duration = Duration::from_millis(100);
 /// What an election takes, before the next is tried.
 const ELECTION: Duration = Duration::from_millis(150);
 
-/// When a leader was last heard at this node.
+/// When a leader was last heard at this node, or when this node began to lead.
 pub(super) struct Heartbeat {
     since: Instant,
     micros: AtomicU64,

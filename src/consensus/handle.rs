@@ -45,7 +45,7 @@ pub(super) struct Running {
     /// Held while the membership is changed.
     pub changing: tokio::sync::Mutex<()>,
     pub roll: Roll,
-    pub heartbeat: Heartbeat,
+    pub heartbeat: Arc<Heartbeat>,
     pub published: Arc<Published>,
     pub history: History,
     pub transfers: Transfers,

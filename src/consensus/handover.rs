@@ -18,6 +18,8 @@ use crate::wire::proto;
 
 /// Until the other node has the whole log, or has become leader.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// An election that was lost is tried again after this: then no lease is in its way.
+const AGAIN: Duration = Duration::from_millis(ELECTION_MS_MAX + 20);
 /// Between two looks at what the library tells.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -51,6 +53,9 @@ impl Handle {
                 })?
             }
         };
+        // Its own vote binds it for as long as a lease, so a new leader would refuse the other one.
+        let bound = Duration::from_millis(ELECTION_MS_MAX + 1);
+        sleep(bound.saturating_sub(running.heartbeat.silent_for())).await;
         // One at a time; and the proposer goes on whatever happens below.
         let Some(_pause) = running.pause.begin() else {
             return Err(MemberError::Refused("leadership is being handed over".to_owned()));
@@ -110,11 +115,23 @@ impl Handle {
         if now.term != term || running.log.last() < last {
             return Err(MemberError::Refused("this node is not up to date".to_owned()));
         }
-        running.raft.trigger().elect().await.map_err(|_| MemberError::NoLeader)?;
         let mut leadership = running.leadership.clone();
-        match timeout(PATIENCE, leadership.wait_for(|now| now.is_leader)).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(MemberError::Refused("this node was not elected".to_owned())),
-        }
+        let elected = async {
+            loop {
+                running.raft.trigger().elect().await.map_err(|_| MemberError::NoLeader)?;
+                let leads = leadership.wait_for(|now| now.is_leader);
+                // A leader of a moment ago is bound by its own vote for as long as by a lease.
+                match timeout(AGAIN, leads).await {
+                    Ok(_) => return Ok(()),
+                    Err(_) => tracing::debug!("not elected yet"),
+                }
+                let now = *running.leadership.borrow();
+                if now.term > term && now.leader.is_some() && !now.is_leader {
+                    return Err(MemberError::Refused("another node was elected".to_owned()));
+                }
+            }
+        };
+        let refused = || Err(MemberError::Refused("this node was not elected".to_owned()));
+        timeout(PATIENCE, elected).await.unwrap_or_else(|_| refused())
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::elector::Heartbeat;
 use super::rpc::Peers;
 use super::types::{NodeId, Raft};
 use crate::metrics::Metrics;
@@ -21,27 +22,36 @@ pub struct Leadership {
     pub is_leader: bool,
 }
 
+/// Who else is told of what is seen: where members are, and since when this node leads.
+pub(super) struct Seen {
+    pub peers: Peers,
+    pub heartbeat: Arc<Heartbeat>,
+}
+
 /// Follows the library's metrics and passes on what changes, until `stop` turns true; notes where
 /// members can be reached.
 pub(super) async fn follow(
     raft: Raft,
     node_id: NodeId,
     sender: watch::Sender<Leadership>,
-    peers: Peers,
+    seen: Seen,
     fatal: Fatal,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut metrics = raft.server_metrics();
     loop {
         let now = {
-            let seen = metrics.borrow_and_update();
-            for (id, node) in seen.membership_config.membership().nodes() {
-                peers.member(*id, &node.addr);
+            let new = metrics.borrow_and_update();
+            for (id, node) in new.membership_config.membership().nodes() {
+                seen.peers.member(*id, &node.addr);
             }
-            let leader = seen.current_leader;
-            let is_leader = leader == Some(node_id) && seen.state.is_leader();
-            Leadership { term: seen.vote.leader_id.term, leader, is_leader }
+            let leader = new.current_leader;
+            let is_leader = leader == Some(node_id) && new.state.is_leader();
+            Leadership { term: new.vote.leader_id.term, leader, is_leader }
         };
+        if now.is_leader && !sender.borrow().is_leader {
+            seen.heartbeat.heard();
+        }
         sender.send_if_modified(|last| std::mem::replace(last, now) != now);
         tokio::select! {
             changed = metrics.changed() => if changed.is_err() {

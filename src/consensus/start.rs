@@ -14,7 +14,7 @@ use super::count::Count;
 use super::elector::{self, Heartbeat};
 use super::forward::Forwarder;
 use super::handle::{Handle, Running};
-use super::leadership::{self, Leadership};
+use super::leadership::{self, Leadership, Seen};
 use super::local::Local;
 use super::log_store::LogStore;
 use super::network::Network;
@@ -59,8 +59,9 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let raft = library(&identity, &peers, &log, machine).await?;
     let (leads, leadership) = watch::channel(Leadership::default());
     tokio::spawn(leadership::count(leadership.clone(), options.metrics));
-    let following =
-        leadership::follow(raft.clone(), node_id, leads, peers.clone(), fatal.clone(), stopped);
+    let heartbeat = Arc::new(Heartbeat::new());
+    let seen = Seen { peers: peers.clone(), heartbeat: Arc::clone(&heartbeat) };
+    let following = leadership::follow(raft.clone(), node_id, leads, seen, fatal.clone(), stopped);
     let pause = Pause::new();
     let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
     let (forwarder, forward) =
@@ -98,7 +99,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         pause,
         changing: Default::default(),
         roll,
-        heartbeat: Heartbeat::new(),
+        heartbeat,
         published,
         history,
         transfers,

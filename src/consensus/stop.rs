@@ -4,13 +4,19 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::handle::Handle;
+use super::types::Raft;
 use crate::storage;
 
 /// How long a stop waits for what was accepted to be answered.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// A majority that was not there for so long is not waited for.
+const MAJORITY_GONE: Duration = Duration::from_secs(2);
+/// Between two looks whether it is there.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Stopping did not go as it should; what was acknowledged is durable all the same.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +46,23 @@ pub(super) struct Tasks {
     pub stop_rest: watch::Sender<bool>,
 }
 
+/// Resolves once no majority was there for a while: nothing that was proposed is answered then.
+async fn majority_gone(raft: &Raft) {
+    let metrics = raft.metrics();
+    let mut since = Instant::now();
+    while since.elapsed() < MAJORITY_GONE {
+        sleep(LOOK).await;
+        let now = metrics.borrow();
+        let there = match now.millis_since_quorum_ack {
+            Some(millis) => u128::from(millis) < MAJORITY_GONE.as_millis() / 2,
+            None => now.current_leader.is_some_and(|leader| leader != now.id),
+        };
+        if there {
+            since = Instant::now();
+        }
+    }
+}
+
 impl Handle {
     /// Stops the node: answers what was accepted, takes a checkpoint, writes the history, stops
     /// the library. The data directory is free once every clone of the handle is dropped.
@@ -51,7 +74,16 @@ impl Handle {
         let tasks = running.tasks.lock().map_or(None, |mut tasks| tasks.take());
         let tasks = tasks.ok_or(ShutdownError::Again)?;
         tasks.stop_proposer.send_replace(true);
-        let drained = timeout(DRAIN, tasks.proposer).await.is_ok();
+        let mut proposer = tasks.proposer;
+        let drained = tokio::select! {
+            drained = timeout(DRAIN, &mut proposer) => drained.is_ok(),
+            // As when a whole cluster is stopped: what is left open shows when it is back.
+            () = majority_gone(&running.raft) => {
+                tracing::warn!("no majority is left: what was not answered may still be done");
+                proposer.abort();
+                true
+            }
+        };
         tasks.stop_beside.send_replace(true);
         for task in tasks.beside {
             let _ = task.await;

@@ -90,7 +90,8 @@ impl Record {
         let json = definition.json(&self.sites);
         let (body, written) = self.write("create", Method::POST, "/jobs", Some(&json)).await?;
         let created = moment(&body, "created_at");
-        let version = version(&body, written, definition);
+        // It counts from its creation, which may be some milliseconds before the log's time of it.
+        let version = Version { effective: created, ..version(&body, written, definition) };
         self.kept().lives.push(Life {
             name: version.definition.name.clone(),
             uid: body["uid"].as_str().unwrap_or_default().to_string(),

@@ -130,7 +130,7 @@ impl<'a> Set<'a> {
     }
 
     /// Stops pods, all of them at a time.
-    async fn stop(&mut self, ordinals: &[usize]) {
+    pub async fn stop(&mut self, ordinals: &[usize]) {
         let mut ending = Vec::new();
         for ordinal in ordinals {
             let pod = self.pods.remove(ordinal).expect("it runs");

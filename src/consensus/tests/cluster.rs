@@ -265,6 +265,8 @@ async fn what_the_log_does_is_counted_by_one_node_whoever_leads() {
         let run = TriggerRun { no, version: 1, parameters, force: false, cause: None, place: None };
         // Asked on another node than the one that leads.
         let asked = &nodes[(leader + 1) % 3];
+        let leads = nodes[leader].node_id();
+        asked.leadership().wait_for(|now| now.leader == Some(leads)).await.unwrap();
         asked.submit(command(Op::Trigger(Box::new(run)))).await.unwrap().answer.unwrap();
         let index = asked.status().applied;
         for node in &nodes {
