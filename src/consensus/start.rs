@@ -59,10 +59,9 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let raft = library(&identity, &peers, &log, machine).await?;
     let (leads, leadership) = watch::channel(Leadership::default());
     tokio::spawn(leadership::count(leadership.clone(), options.metrics));
-    let heartbeat = Arc::new(Heartbeat::new());
+    let (pause, heartbeat) = (Pause::new(), Arc::new(Heartbeat::new()));
     let seen = Seen { peers: peers.clone(), heartbeat: Arc::clone(&heartbeat) };
     let following = leadership::follow(raft.clone(), node_id, leads, seen, fatal.clone(), stopped);
-    let pause = Pause::new();
     let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
     let (forwarder, forward) =
         Forwarder::new(node_id, peers.clone(), leadership.clone(), options.submit_timeout);
