@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 use utoipa::{PartialSchema, ToSchema};
 
@@ -24,7 +26,17 @@ async fn a_node_tells_of_itself() {
     assert_eq!(status.applied_index, service.index());
     let leader = service.leader(&admin()).await.unwrap();
     assert!(leader.is_leader && leader.leader_id == Some(status.node_id));
-    let nodes = service.nodes(&admin()).await.unwrap().items;
+    // It is told of itself once it has spoken to the leader, which is itself.
+    let told = async {
+        loop {
+            let nodes = service.nodes(&admin()).await.unwrap().items;
+            if nodes.iter().any(|node| node.id == status.node_id) {
+                return nodes;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let nodes = tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
     let up = nodes.iter().find(|node| node.id == NODE).unwrap();
     assert_eq!((up.slots, up.accepting), (4, true));
     let own = nodes.iter().find(|node| node.id == status.node_id).unwrap();
