@@ -26,22 +26,19 @@ async fn a_node_tells_of_itself() {
     assert_eq!(status.applied_index, service.index());
     let leader = service.leader(&admin()).await.unwrap();
     assert!(leader.is_leader && leader.leader_id == Some(status.node_id));
-    // It is told of itself once it has spoken to the leader, which is itself.
-    let told = async {
-        loop {
-            let nodes = service.nodes(&admin()).await.unwrap().items;
-            if nodes.iter().any(|node| node.id == status.node_id) {
-                return nodes;
-            }
+    // Once it has spoken to the leader, which is itself: it has a lease, and is told of.
+    let ready = async {
+        while service.ready().is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let nodes = tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(20), ready).await;
+    assert!(waited.is_ok(), "{:?}", service.ready());
+    let nodes = service.nodes(&admin()).await.unwrap().items;
     let up = nodes.iter().find(|node| node.id == NODE).unwrap();
     assert_eq!((up.slots, up.accepting), (4, true));
     let own = nodes.iter().find(|node| node.id == status.node_id).unwrap();
     assert_eq!((own.role, own.live, own.lag), (NodeRole::Leader, true, Some(0)));
-    service.ready().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
