@@ -192,7 +192,6 @@ impl<'de> Deserializer<'de> for Texts {
             .0
             .iter()
             .flat_map(|text| text.split(','))
-            .filter(|text| !text.is_empty())
             .map(|text| Texts(vec![text.to_owned()]))
             .collect();
         visitor.visit_seq(SeqDeserializer::new(items.into_iter()))
@@ -235,6 +234,7 @@ mod tests {
         limit: Option<u32>,
         force: bool,
         tag: Vec<String>,
+        exclude: Vec<crate::model::Role>,
         role: Option<crate::model::Role>,
         at: Option<crate::model::Timestamp>,
     }
@@ -259,6 +259,9 @@ mod tests {
             ("role=king", "query:role"),
             ("at=noon", "query:at"),
             ("limt=1", "limt"),
+            ("exclude=", "query:exclude"),
+            ("exclude=&exclude=", "query:exclude"),
+            ("exclude=admin,,viewer", "query:exclude"),
             ("tag=%ff", "query:tag"),
             ("tag=%zz", "query:tag"),
             ("consistency=eventual", "query:consistency"),
