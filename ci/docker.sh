@@ -120,4 +120,5 @@ if [ -z "${CRONAPI_IMAGE:-}" ]; then
     echo "built $CRONAPI_IMAGE in $((SECONDS - began)) s: $size bytes"
 fi
 export CRONAPI_IMAGE
+ci/engine.sh base debian redis
 timeout 900 python3 ci/docker_check.py

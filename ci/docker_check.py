@@ -399,6 +399,24 @@ def wiped(cluster):
     audited("audit-fires finds nothing after that", found)
 
 
+def redis(node):
+    compose("--profile", "redis", "up", "-d", "redis")
+    container = compose("--profile", "redis", "ps", "-q", "redis").stdout.strip()
+    health = "{{.State.Health.Status}}"
+    eventually("Redis", lambda: Node(container).inspect(health) == "healthy")
+    node.ask("/jobs", {
+        "name": "counts",
+        "code": "import socket\n\ndef job():\n"
+                "    with socket.create_connection(('redis', 6379), 5) as redis:\n"
+                "        redis.sendall(b'INCR runs\\r\\n')\n"
+                "        print(redis.recv(64).decode())\n",
+    })
+    status, run_ = node.ask("/jobs/counts/run?wait=30s", {})
+    done = (status, run_.get("status")) == (200, "succeeded")
+    count = run("docker", "exec", container, "redis-cli", "get", "runs").stdout.strip()
+    check("--profile redis: a job reaches it by its name", None if done and count == "1" else run_)
+
+
 def main():
     ENV["CRONAPI_ADMIN_PASSWORD"] = PASSWORD
     try:
@@ -410,13 +428,14 @@ def main():
         down_and_up(found)
         cluster = three_services()
         wiped(cluster)
+        redis(nodes()[0])
     except Exception as error:  # whatever it is, what was started must go
         check("to the end", f"{type(error).__name__}: {error}")
         print(compose("ps", "-a", wrong_ok=True).stdout)
         print(compose("logs", "--no-color", "--tail", "25", wrong_ok=True).stdout)
     finally:
         if not os.environ.get("KEEP"):
-            compose("down", "-v", "-t", "5", wrong_ok=True)
+            compose("--profile", "redis", "down", "-v", "-t", "5", wrong_ok=True)
     print(f"{passed} passed, {failed} failed, 0 skipped")
     return 1 if failed else 0
 

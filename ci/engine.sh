@@ -5,7 +5,8 @@
 #   ci/engine.sh up DIR            starts one that keeps its data in DIR; prints its DOCKER_HOST
 #   ci/engine.sh down DIR          stops it
 #   ci/engine.sh base debian rust  makes debian:bookworm-slim and rust:1-bookworm of what this
-#                                  machine has, for when no registry of images can be reached
+#                                  machine has, for when no registry of images can be reached;
+#                                  so redis, which is redis:7-bookworm
 set -euo pipefail
 
 say() { printf 'engine: %s\n' "$*" >&2; }
@@ -95,9 +96,22 @@ END
         { tail -n 20 "$work/log" >&2; return 1; }
 }
 
+redis() {
+    mkdir -p "$work/context"
+    cat >"$work/context/Dockerfile" <<'END'
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends redis-server \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /data
+END
+    DOCKER_BUILDKIT=0 docker build -q -t redis:7-bookworm "$work/context" >/dev/null 2>"$work/log" ||
+        { tail -n 20 "$work/log" >&2; return 1; }
+}
+
 # Makes the images that are neither here nor to be had from a registry.
 base() {
-    declare -A tags=([debian]=debian:bookworm-slim [rust]=rust:1-bookworm)
+    declare -A tags=([debian]=debian:bookworm-slim [rust]=rust:1-bookworm [redis]=redis:7-bookworm)
     for name in "$@"; do
         local tag=${tags[$name]}
         if docker image inspect "$tag" >/dev/null 2>&1; then continue; fi
@@ -114,5 +128,5 @@ base() {
 command=${1:-}
 case $command in
 install | up | down | base) shift && "$command" "$@" ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2 ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

@@ -57,8 +57,9 @@ pub fn start(filter: &str, json: Option<bool>) -> Result<Change, String> {
 }
 
 fn filter_of(filter: &str) -> Result<EnvFilter, String> {
-    // The consensus library tells its every step; what matters of it is told by us.
-    let whole = format!("openraft=warn,sled=warn,{filter}");
+    // The consensus library tells its every step, and every try to reach a node that is down, as
+    // an error; what matters of it is told by us. `openraft=info` in the filter shows it.
+    let whole = format!("openraft=off,sled=warn,{filter}");
     EnvFilter::try_new(&whole).map_err(|error| format!("log filter: {error}"))
 }
 

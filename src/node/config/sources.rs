@@ -64,7 +64,7 @@ impl<'a> Sources<'a> {
     }
 
     /// A variable; an empty one is not set.
-    fn variable(&mut self, name: &str) -> Option<String> {
+    pub(super) fn variable(&mut self, name: &str) -> Option<String> {
         self.variables.push(name.to_string());
         (self.env)(name).filter(|text| !text.is_empty())
     }

@@ -1,4 +1,4 @@
-//! Variables that are nearly the name of a setting.
+//! Variables that are set and not read: nearly the name of a setting, or for what is not there.
 
 use super::sources::Sources;
 use crate::model::job::unknown_field;
@@ -24,6 +24,9 @@ pub(super) fn look(sources: &mut Sources<'_>, names: &[String]) {
             let near = near.trim_end_matches('?');
             warnings.push(format!("{name}: is not read; did you mean {PREFIX}{near}?"));
         }
+    }
+    if sources.variable("REDIS_URL").is_some() {
+        warnings.push("REDIS_URL: this version of a node does nothing with it".to_string());
     }
     sources.warnings.extend(warnings);
 }

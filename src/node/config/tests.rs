@@ -254,6 +254,9 @@ fn a_variable_that_is_nearly_right_is_warned_of() {
     let names = names.map(str::to_string);
     let warnings = Config::look(&Flags::default(), &none, &names).warnings;
     assert_eq!(warnings, ["CRONAPI_SLOT: is not read; did you mean CRONAPI_SLOTS?"]);
+    let redis = |name: &str| (name == "REDIS_URL").then(|| "redis://redis:6379".to_string());
+    let warnings = Config::look(&Flags::default(), &redis, &[]).warnings;
+    assert!(warnings.concat().starts_with("REDIS_URL"), "{warnings:?}");
 }
 
 #[test]
