@@ -105,7 +105,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /data
 END
-    DOCKER_BUILDKIT=0 docker build -q -t redis:7-bookworm "$work/context" >/dev/null 2>"$work/log" ||
+    DOCKER_BUILDKIT=0 docker build -q -t redis:7-bookworm "$work/context" \
+        >/dev/null 2>"$work/log" ||
         { tail -n 20 "$work/log" >&2; return 1; }
 }
 

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod api;
+pub mod backup;
 pub mod chance;
 pub mod cli;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod machine;
 pub mod metrics;
 pub mod model;
 pub mod node;
+pub mod offline;
 pub mod schedule;
 pub mod scheduler;
 pub mod service;

@@ -24,6 +24,7 @@
 mod answer;
 mod apply;
 mod audit;
+mod backup;
 mod body;
 mod conditional;
 mod document;
@@ -120,6 +121,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(queues::routes())
         .merge(system::routes())
         .merge(metrics::routes())
+        .merge(backup::routes())
 }
 
 /// Routes that anybody may ask.

@@ -10,6 +10,7 @@
 
 mod audit_fires;
 mod config;
+mod data;
 mod health;
 
 use std::process::ExitCode;
@@ -41,6 +42,18 @@ enum Command {
     AuditFires(audit_fires::Options),
     /// Say whether the node of this machine can serve, by the exit code
     Health(health::Options),
+    /// Take a backup of a live cluster, or check one
+    ///
+    /// Example: cronapi backup cluster.backup --url http://127.0.0.1:8000 --user admin
+    Backup(data::backup::Options),
+    /// Make a data directory for a new cluster of a backup
+    ///
+    /// Example: cronapi restore cluster.backup --data ./restored
+    Restore(data::restore::Options),
+    /// Say what is wrong with a data directory
+    ///
+    /// Example: cronapi doctor --data ./state
+    Doctor(data::doctor::Options),
     /// Print the OpenAPI document of the REST API
     Openapi,
 }
@@ -52,6 +65,9 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::AuditFires(options) => audit_fires::run(options),
         Command::Health(options) => health::run(&options),
+        Command::Backup(options) => data::backup::run(&options),
+        Command::Restore(options) => data::restore::run(&options),
+        Command::Doctor(options) => data::doctor::run(&options),
         Command::Openapi => {
             println!("{}", crate::api::openapi());
             ExitCode::SUCCESS

@@ -12,6 +12,7 @@ use super::handle::Handle;
 use super::roll::{Heard, Member, members_in};
 use super::rpc::Lane;
 use super::types::NodeId;
+use crate::machine::state::FORMAT;
 use crate::model::limits::NODE_LEASE;
 use crate::wire::proto;
 
@@ -77,6 +78,7 @@ impl Contact {
             at: sent,
             applied: *running.published.applied.borrow(),
             addr: running.local.addr.clone(),
+            reads: FORMAT,
         };
         running.roll.hear(running.local.node, heard);
         if self.handle.read_barrier().await.is_err() {
@@ -97,6 +99,7 @@ impl Contact {
             boot: running.boot.as_bytes().to_vec().into(),
             applied: *running.published.applied.borrow(),
             addr: running.local.addr.clone(),
+            reads: FORMAT,
         };
         let call = running.peers.call(
             leader,
@@ -152,7 +155,7 @@ impl Contact {
     async fn ask_in(&self, leader: NodeId) {
         let running = &self.handle.running;
         let (node, addr) = (running.local.node, running.local.addr.clone());
-        let message = proto::JoinRequest { node, addr };
+        let message = proto::JoinRequest { node, addr, reads: FORMAT };
         let call = running.peers.call(
             leader,
             Lane::Raft,
@@ -202,7 +205,8 @@ pub(super) async fn hello(handle: &Handle, addr: &str) -> Option<proto::HelloRep
     let local = &handle.running.local;
     let mut client = handle.running.peers.stranger(addr)?;
     let cluster = local.cluster();
-    let message = proto::HelloRequest { node: local.node, addr: local.addr.clone(), cluster };
+    let (node, own) = (local.node, local.addr.clone());
+    let message = proto::HelloRequest { node, addr: own, cluster, reads: FORMAT };
     match timeout(DEADLINE, client.hello(Request::new(message))).await {
         Ok(Ok(reply)) => Some(reply.into_inner()),
         Ok(Err(status)) => {

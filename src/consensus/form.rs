@@ -17,8 +17,10 @@ use tokio::time::{sleep, timeout};
 use tonic::Request;
 
 use super::contact::hello;
+use super::format;
 use super::handle::Handle;
 use super::options::Founder;
+use crate::machine::state::FORMAT;
 use crate::storage::{DirectoryError, Identity};
 use crate::wire::proto;
 
@@ -80,6 +82,10 @@ pub(super) fn next(own: u64, own_addr: &str, founder: &Founder, answers: &[Answe
         } else if at.is_none() && !reply.leader_addr.is_empty() {
             at = Some(reply.leader_addr.clone());
         }
+    }
+    let newest = answers.iter().filter_map(|answer| Some(answer.reply.as_ref()?.format)).max();
+    if let Some(format) = newest.filter(|format| *format > FORMAT) {
+        return Next::Refuse(format::too_new(format));
     }
     match clusters.as_slice() {
         [] => {}
@@ -201,7 +207,8 @@ async fn ask(handle: &Handle, name: String) -> Vec<Answer> {
 async fn ask_in(handle: &Handle, addr: &str) -> Result<String, String> {
     let local = &handle.running.local;
     let mut client = handle.running.peers.stranger(addr).ok_or("this node has no network")?;
-    let message = proto::JoinRequest { node: local.node, addr: local.addr.clone() };
+    let (node, addr_here) = (local.node, local.addr.clone());
+    let message = proto::JoinRequest { node, addr: addr_here, reads: FORMAT };
     match timeout(JOIN_DEADLINE, client.join(Request::new(message))).await {
         Ok(Ok(reply)) => Ok(reply.into_inner().cluster),
         Ok(Err(status)) => Err(format!("{addr} did not let it in: {}", status.message())),

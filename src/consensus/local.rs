@@ -42,6 +42,14 @@ impl Local {
         Ok(())
     }
 
+    /// Notes the format of the cluster, when it is a newer one.
+    pub fn write_format(&self, format: u32) -> Result<(), DirectoryError> {
+        if self.identities.get().format >= format {
+            return Ok(());
+        }
+        self.identities.change(|identity| identity.format = format)
+    }
+
     /// The cluster it was to begin has begun.
     pub fn founded(&self) -> Result<(), DirectoryError> {
         self.identities.change(|identity| identity.founding = Some(false))

@@ -32,6 +32,7 @@
 
 mod administer;
 mod asking;
+mod backup;
 mod barrier;
 mod checkpointer;
 mod contact;
@@ -41,6 +42,7 @@ mod cover;
 mod elector;
 mod events;
 mod form;
+mod format;
 mod forward;
 mod handle;
 mod handover;
@@ -50,6 +52,7 @@ mod log_storage;
 mod log_store;
 mod membership;
 mod network;
+pub mod offline;
 mod open;
 mod options;
 mod proposer;
@@ -72,6 +75,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{Backup, BackupError};
 pub use events::TooOld;
 pub use handle::Handle;
 pub use leadership::Leadership;

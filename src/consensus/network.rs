@@ -42,8 +42,6 @@ pub(super) struct Network {
 pub(super) struct Peer {
     target: NodeId,
     peers: Peers,
-    /// Whether the last append was answered; only a change is told.
-    answers: bool,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
@@ -51,7 +49,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
     async fn new_client(&mut self, target: NodeId, node: &Node) -> Peer {
         self.peers.member(target, &node.addr);
-        Peer { target, peers: self.peers.clone(), answers: true }
+        Peer { target, peers: self.peers.clone() }
     }
 }
 
@@ -85,7 +83,7 @@ impl RaftNetwork<TypeConfig> for Peer {
             |mut client, request| async move { client.append(request).await },
         );
         let reply = call.await;
-        self.tell(reply.as_ref().err());
+        self.peers.tell(self.target, reply.as_ref().err());
         rpc::append_reply_in(reply.map_err(failed)?).map_err(malformed)
     }
 
@@ -124,20 +122,6 @@ impl RaftNetwork<TypeConfig> for Peer {
 }
 
 impl Peer {
-    /// Logs that the other end has gone, or is back: once, where the library tells of each try.
-    fn tell(&mut self, error: Option<&CallError>) {
-        match error {
-            Some(error) if self.answers => {
-                tracing::warn!(node = self.target, %error, "a node does not take entries");
-            }
-            None if !self.answers => {
-                tracing::info!(node = self.target, "a node takes entries again")
-            }
-            _ => {}
-        }
-        self.answers = error.is_none();
-    }
-
     /// Sends a checkpoint. What is read is bounded by what the other end takes.
     async fn install(
         &self,

@@ -27,6 +27,11 @@ impl Recovered {
         self.source.clone().map(|source| (self.meta.clone(), source))
     }
 
+    /// What the name of its history's directory ends with.
+    pub fn suffix(&self) -> String {
+        if self.generation == 0 { String::new() } else { format!(".{}", self.generation) }
+    }
+
     fn index(&self) -> Option<u64> {
         self.meta.last_log_id.map(|id| id.index)
     }

@@ -22,6 +22,8 @@ pub struct Heard {
     pub applied: u64,
     /// Where it says it can be reached.
     pub addr: String,
+    /// The newest format that it reads.
+    pub reads: u32,
 }
 
 /// A member, as the leader sees it.

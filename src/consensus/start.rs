@@ -27,7 +27,7 @@ use super::state_machine::StateMachine;
 use super::stop::Tasks;
 use super::transport::{self, Listener};
 use super::types::{NodeId, Raft};
-use super::{contact, form, membership};
+use super::{contact, form, format, membership};
 use crate::storage::Identity;
 
 /// The leader's heartbeat, and the span from which each node draws its patience with it. A new
@@ -156,6 +156,7 @@ async fn become_part(
     }));
     beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
     beside.push(tokio::spawn(elector::run(handle.clone(), stop.clone())));
+    beside.push(tokio::spawn(format::note(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
     if let Ok(mut tasks) = running.tasks.lock()
         && let Some(tasks) = tasks.as_mut()

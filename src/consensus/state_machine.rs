@@ -19,6 +19,7 @@ use super::types::{
     Answers, Entry, LogId, Node, NodeId, Payload, Snapshot, SnapshotMeta, StorageError,
     StoredMembership, TypeConfig,
 };
+use crate::machine::state::FORMAT;
 use crate::machine::{self, Output, State};
 use crate::storage::{self, Checkpoints, Fatal, History, Source, off_thread};
 
@@ -74,6 +75,11 @@ enum ApplyError {
     History(#[from] storage::Error),
     #[error("the machine panicked")]
     Panicked,
+    #[error(
+        "the cluster has gone on to format {0}, and this version of CronAPI reads up to {FORMAT}: \
+         start a newer version on this data directory"
+    )]
+    Newer(u32),
 }
 
 /// The machine, as the consensus library drives it.
@@ -155,7 +161,11 @@ impl StateMachine {
         let all = AssertUnwindSafe(|| {
             machine::apply_entry(state, index, payload.batch.commands(), output)
         });
-        catch_unwind(all).map(Answers).map_err(|_| ApplyError::Panicked)
+        let answers = catch_unwind(all).map_err(|_| ApplyError::Panicked)?;
+        match self.state.format() {
+            newer if newer > FORMAT => Err(ApplyError::Newer(newer)),
+            _ => Ok(Answers(answers)),
+        }
     }
 
     /// Takes what was received in place of everything there was. A crash leaves the old or the

@@ -15,6 +15,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// A majority that was not there for so long is not waited for.
 const MAJORITY_GONE: Duration = Duration::from_secs(2);
+/// A leader that heard no majority for so long has none.
+const SILENT: Duration = Duration::from_secs(1);
 /// Between two looks whether it is there.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -46,15 +48,16 @@ pub(super) struct Tasks {
     pub stop_rest: watch::Sender<bool>,
 }
 
-/// Resolves once no majority was there for a while: nothing that was proposed is answered then.
-async fn majority_gone(raft: &Raft) {
+/// Resolves once no majority was there for so long: nothing that was proposed is answered then.
+async fn majority_gone(raft: &Raft, for_so_long: Duration) {
     let metrics = raft.metrics();
     let mut since = Instant::now();
-    while since.elapsed() < MAJORITY_GONE {
+    while since.elapsed() < for_so_long {
         sleep(LOOK).await;
         let now = metrics.borrow();
         let there = match now.millis_since_quorum_ack {
-            Some(millis) => u128::from(millis) < MAJORITY_GONE.as_millis() / 2,
+            // A leader stays one when the others go, and hears nothing of them.
+            Some(millis) => u128::from(millis) < SILENT.as_millis(),
             None => now.current_leader.is_some_and(|leader| leader != now.id),
         };
         if there {
@@ -64,6 +67,12 @@ async fn majority_gone(raft: &Raft) {
 }
 
 impl Handle {
+    /// Resolves once no majority was there for so long, without a pause: what is proposed is not
+    /// recorded then.
+    pub async fn majority_gone(&self, for_so_long: Duration) {
+        majority_gone(&self.running.raft, for_so_long).await;
+    }
+
     /// Stops the node: answers what was accepted, takes a checkpoint, writes the history, stops
     /// the library. The data directory is free once every clone of the handle is dropped.
     ///
@@ -78,7 +87,7 @@ impl Handle {
         let drained = tokio::select! {
             drained = timeout(DRAIN, &mut proposer) => drained.is_ok(),
             // As when a whole cluster is stopped: what is left open shows when it is back.
-            () = majority_gone(&running.raft) => {
+            () = majority_gone(&running.raft, MAJORITY_GONE) => {
                 tracing::warn!("no majority is left: what was not answered may still be done");
                 proposer.abort();
                 true

@@ -224,6 +224,42 @@ pub enum Op {
     SetQueue { name: Name, concurrency: Option<u32> },
     /// Removes history rows that retention no longer wants.
     Trim { keys: Vec<TrimKey> },
+    /// Every member reads this format: from here on it is written.
+    RaiseFormat { to: u32 },
+    /// A new cluster begins from a backup. It stands in no log: a restore applies it by itself.
+    Restored(Box<Restored>),
+}
+
+/// See [`Op::Restored`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The cluster that the backup is of.
+    pub cluster: String,
+    /// The last entry of its log that the backup covers.
+    pub index: u64,
+    /// That cluster may have fired up to here.
+    pub as_of: Timestamp,
+    /// That cluster did nothing after the backup: what waited goes on, what ran is lost.
+    pub stopped: bool,
+    /// What it may have decided after the backup.
+    pub settled: Vec<Settled>,
+    /// Signs from here on; no access token of before is good.
+    pub signing_key: SigningKey,
+    /// The format of the new cluster, at the least.
+    pub format: u32,
+}
+
+/// Nominal times of a job that are settled, and its next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The job.
+    pub no: JobNo,
+    /// Its version.
+    pub version: u64,
+    /// The times.
+    pub range: Range,
+    /// The next one.
+    pub next: Option<Next>,
 }
 
 /// A history row to remove.

@@ -107,6 +107,39 @@ pub fn unpack<T: DeserializeOwned>(value: &[u8]) -> Result<T, rmp_serde::decode:
     rmp_serde::from_slice(value)
 }
 
+/// Whether a row can be read, and stands under the key that it must.
+///
+/// # Errors
+/// What is wrong, for a person.
+pub fn check_row(key: &[u8], value: &[u8]) -> Result<(), String> {
+    fn read<T: DeserializeOwned>(what: &str, value: &[u8]) -> Result<T, String> {
+        unpack(value).map_err(|e| format!("a row of {what} can't be read: {e}"))
+    }
+    let right = match key.first() {
+        Some(b'r') => run_key(read::<Run>("runs", value)?.id) == key,
+        Some(b'l') => {
+            let row: LedgerRow = read("the ledger", value)?;
+            key.len() == 13 && key.ends_with(&row.nominal_time.secs().to_be_bytes())
+        }
+        Some(b'v') => {
+            let row: VersionRow = read("versions", value)?;
+            key.ends_with(&row.version.to_be_bytes())
+        }
+        Some(b'o') => {
+            let row: OutputRow = read("output", value)?;
+            let first = output_key_parts(key).map(|(_, first)| first);
+            first.is_some() && row.first().map(|chunk| chunk.seq) == first
+        }
+        Some(b'f') => !read::<Vec<RunId>>("the feed", value)?.is_empty(),
+        Some(b'a') => {
+            let row: Vec<AuditRecord> = read("the audit", value)?;
+            block_first(key).is_some() && row.first().map(|record| record.seq) == block_first(key)
+        }
+        _ => return Err("a row of an unknown kind".to_owned()),
+    };
+    if right { Ok(()) } else { Err("a row stands under another key than its own".to_owned()) }
+}
+
 /// Key of a closed run.
 pub fn run_key(id: RunId) -> Vec<u8> {
     [b"r".as_slice(), &id.job_no().to_be_bytes(), id.0.as_bytes()].concat()

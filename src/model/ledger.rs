@@ -41,6 +41,8 @@ pub enum SkipReason {
     Limit,
     /// The parameters do not fit the job's schema.
     ParametersRefused,
+    /// The cluster was restored from a backup, and the one before may have run it.
+    Restored,
 }
 
 impl SkipReason {
@@ -56,6 +58,7 @@ impl SkipReason {
             SkipReason::QueueFull => "queue_full",
             SkipReason::Limit => "limit",
             SkipReason::ParametersRefused => "parameters_refused",
+            SkipReason::Restored => "restored",
         }
     }
 }

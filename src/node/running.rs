@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use crate::api;
 use crate::clock::{Clock, System};
@@ -23,8 +22,8 @@ use super::config::Config;
 use super::presence::Presence;
 use super::serve::Failure;
 
-/// A stop waits this long for a leader, so that ends can be recorded.
-const LEADERLESS_MAX: Duration = Duration::from_secs(10);
+/// A stop waits this long for a majority, so that ends can be recorded.
+const NO_MAJORITY_MAX: Duration = Duration::from_secs(10);
 
 /// Where a node is asked.
 pub(super) struct Listeners {
@@ -168,10 +167,14 @@ impl Node {
         self.stop_scheduler.send_replace(true);
         self.drain.send_replace(true);
         let mut executor = self.executor;
+        let hopeless = async {
+            tokio::time::sleep(self.patience).await;
+            self.consensus.majority_gone(NO_MAJORITY_MAX).await;
+        };
         let ended = tokio::select! {
             ended = &mut executor => ended,
-            () = hopeless(&self.consensus, self.patience) => {
-                tracing::warn!("nobody leads: ends of attempts stay unrecorded, and become lost");
+            () = hopeless => {
+                tracing::warn!("no majority is left: ends of attempts become lost");
                 executor.abort();
                 Ok(())
             }
@@ -190,23 +193,6 @@ impl Node {
         self.consensus.shutdown().await?;
         tracing::info!("stopped");
         Ok(())
-    }
-}
-
-/// Resolves when what is over can't be recorded: nobody has led for a while after `patience`.
-async fn hopeless(consensus: &Handle, patience: Duration) {
-    tokio::time::sleep(patience).await;
-    let mut leadership = consensus.leadership();
-    loop {
-        let led = leadership.wait_for(|now| now.leader.is_some());
-        match timeout(LEADERLESS_MAX, led).await.map(|led| led.is_ok()) {
-            Err(_) => return,
-            Ok(false) => std::future::pending().await,
-            Ok(true) => {}
-        }
-        if leadership.wait_for(|now| now.leader.is_none()).await.is_err() {
-            std::future::pending().await
-        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! leadership ──► a term begins: barrier ──► due.rs        plan, propose, sleep
 //!                                      ├──► liveness.rs   nodes that are not heard of
 //!                                      ├──► clock_watch.rs  a clock that jumped
+//!                                      ├──► format.rs     what all members can read
 //!                                      └──► retention.rs  small deletes, last in line
 //! ```
 //!
@@ -20,6 +21,7 @@
 
 mod clock_watch;
 mod due;
+mod format;
 mod liveness;
 mod retention;
 
@@ -102,6 +104,7 @@ async fn serve(duties: Term) {
         () = liveness::run(&duties) => {}
         () = clock_watch::run(&duties) => {}
         () = retention::run(&duties) => {}
+        () = format::run(&duties) => {}
     }
 }
 

@@ -52,6 +52,8 @@ pub enum Action {
     ReadCluster,
     /// Change queues and membership.
     ManageCluster,
+    /// Take everything there is, hashes and keys too.
+    BackUp,
 }
 
 impl Action {
@@ -65,7 +67,8 @@ impl Action {
             | Action::ManageUsers
             | Action::ReadUsers
             | Action::ReadAudit
-            | Action::ManageCluster => Role::Admin,
+            | Action::ManageCluster
+            | Action::BackUp => Role::Admin,
         }
     }
 
@@ -84,6 +87,7 @@ impl Action {
             Action::ReadAudit => "read the audit",
             Action::ReadCluster => "see the cluster",
             Action::ManageCluster => "manage the cluster",
+            Action::BackUp => "take a backup",
         }
     }
 }

@@ -192,6 +192,9 @@ fn skipped(job: &Job, reason: SkipReason) -> String {
         SkipReason::Limit => {
             format!("it was one missed time too many for misfire.max (now {max})")
         }
+        SkipReason::Restored => {
+            "the cluster was restored from a backup, and the one before may have run it".to_owned()
+        }
         SkipReason::ParametersRefused => {
             "the parameters do not fit the parameters_schema of the job".into()
         }

@@ -22,6 +22,7 @@
 
 pub mod access;
 mod apply;
+mod backup;
 mod caller;
 mod check;
 mod cluster;
@@ -69,6 +70,7 @@ pub use crate::machine::command::RequestKey;
 pub use crate::machine::prepare::PutMode;
 pub use crate::machine::state::LastRun;
 pub use apply::{ApplyAction, ApplyItem};
+pub use backup::BackupStream;
 pub use caller::{Action, Caller, Permit, Target};
 pub use cluster::{NodeList, NodeView};
 pub use error::Error;

@@ -15,8 +15,10 @@ use super::Error;
 use super::sled::sync_directory;
 use crate::chance::{self, NoChance};
 
-/// The layout written today. A directory of a newer one is refused.
-const FORMAT: u32 = 1;
+/// The newest format of a cluster whose directory can be read. One of a newer one is refused.
+pub const FORMAT: u32 = 2;
+/// What a directory begins with; it is raised with the format of its cluster.
+const FORMAT_FIRST: u32 = 1;
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 /// A process that is just ending may hold the lock a moment longer.
@@ -85,6 +87,18 @@ pub enum DirectoryError {
         /// How many it has.
         seats: usize,
     },
+    /// It was to be new, and holds something.
+    #[error(
+        "{path} is not empty ({found} is there), and nothing is written over data: give a \
+         directory that does not exist yet, or move this one aside",
+        path = path.display()
+    )]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+        /// Something in it.
+        found: String,
+    },
     /// There is no chance to draw a new id from.
     #[error("no new id: {0}")]
     Random(#[from] NoChance),
@@ -93,7 +107,7 @@ pub enum DirectoryError {
 /// Which node of which cluster a directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Layout of the directory.
+    /// Format of its cluster: what a program must be able to read.
     pub format: u32,
     /// The cluster, named by its first node. Empty: the node is of no cluster yet.
     pub cluster_id: String,
@@ -115,7 +129,8 @@ impl Identity {
     pub fn generate(created_ms: u64) -> Result<Self, DirectoryError> {
         let node_id = (chance::number()? >> (u64::BITS - NODE_ID_BITS)).max(1);
         let (cluster_id, founding) = (String::new(), Some(false));
-        Ok(Self { format: FORMAT, cluster_id, founding, node_id, created_ms })
+        let format = FORMAT_FIRST;
+        Ok(Self { format, cluster_id, founding, node_id, created_ms })
     }
 
     /// The name of a new cluster.
@@ -168,6 +183,36 @@ impl DataDirectory {
         Ok(aside)
     }
 
+    /// Holds a directory that is there, so that no node starts on it; nothing is written.
+    ///
+    /// # Errors
+    /// It is in use, or there is none.
+    pub fn hold(path: &Path) -> Result<Held, DirectoryError> {
+        let failed = |source| DirectoryError::Unwritable { path: path.to_owned(), source };
+        if !fs::metadata(path).map_err(failed)?.is_dir() {
+            return Err(DirectoryError::NotADirectory { path: path.to_owned() });
+        }
+        let mut file = match File::open(path.join(LOCK_FILE)) {
+            Ok(file) => file,
+            // Without it nobody holds it; the directory itself keeps two of us apart.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => File::open(path).map_err(failed)?,
+            Err(e) => return Err(failed(e)),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Held(Arc::new(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use(path, &mut file)),
+            Err(e) => Err(failed(e.into())),
+        }
+    }
+
+    /// Whose directory it is; none: nobody's yet.
+    ///
+    /// # Errors
+    /// It can't be read, is damaged, or of a newer version.
+    pub fn look(path: &Path) -> Result<Option<Identity>, DirectoryError> {
+        read_identity(path)
+    }
+
     /// Whose directory it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -191,6 +236,69 @@ impl DataDirectory {
     /// A [`DirectoryError::Damaged`] for this directory.
     pub fn damaged(&self, reason: impl ToString) -> DirectoryError {
         DirectoryError::Damaged { path: self.path.clone(), reason: reason.to_string() }
+    }
+}
+
+fn in_use(path: &Path, lock: &mut File) -> DirectoryError {
+    let mut pid = String::new();
+    let known = lock.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+    let holder = if known { format!(" (pid {})", pid.trim()) } else { String::new() };
+    DirectoryError::InUse { path: path.to_owned(), holder }
+}
+
+/// A directory that is looked at: no node starts on it as long as this lives.
+pub struct Held(Arc<File>);
+
+impl Held {
+    /// Keeps it as long as a clone lives.
+    pub fn lock(&self) -> Arc<dyn Send + Sync> {
+        Arc::clone(&self.0) as Arc<dyn Send + Sync>
+    }
+}
+
+/// A data directory that is being made. Until it is finished no start takes it.
+pub struct NewDirectory {
+    path: PathBuf,
+    lock: Arc<File>,
+}
+
+/// What may lie in a directory that counts as empty: the root of a file system has it.
+const LOST_AND_FOUND: &str = "lost+found";
+
+impl NewDirectory {
+    /// Takes a directory that does not exist, or is empty.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`]; nothing is changed in a directory that is refused.
+    pub fn begin(path: &Path) -> Result<Self, DirectoryError> {
+        let failed = |source| DirectoryError::Unwritable { path: path.to_owned(), source };
+        create(path)?;
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if name != LOST_AND_FOUND {
+                let found = name.to_string_lossy().into_owned();
+                return Err(DirectoryError::NotEmpty { path: path.to_owned(), found });
+            }
+        }
+        Ok(Self { path: path.to_owned(), lock: Arc::new(take_lock(path)?) })
+    }
+
+    /// A place inside it.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Keeps the directory locked as long as a clone lives.
+    pub fn lock(&self) -> Arc<dyn Send + Sync> {
+        Arc::clone(&self.lock) as Arc<dyn Send + Sync>
+    }
+
+    /// Says whose it is: from here on a node can start on it.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn finish(self, identity: &Identity) -> Result<(), DirectoryError> {
+        write_identity(&self.path, identity)
     }
 }
 
@@ -226,12 +334,7 @@ fn take_lock(path: &Path) -> Result<File, DirectoryError> {
     };
     match locked {
         Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
-            let holder = if known { format!(" (pid {})", pid.trim()) } else { String::new() };
-            return Err(DirectoryError::InUse { path: path.to_owned(), holder });
-        }
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use(path, &mut file)),
         Err(e) => return Err(failed(e.into())),
     }
     let mut note = || {

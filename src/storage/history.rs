@@ -3,7 +3,7 @@
 //! `record` puts rows in memory at once; `persist` writes what gathered as a few batches with one
 //! flush. A crash loses only rows that re-applying the log writes again, under the same keys.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::generation::Generation;
 use super::history_scan::{self, Scan};
+use super::image::{Image, Notes};
 use super::kv::{Kv, Pair, Writes};
 use super::off_thread::off_thread;
 use super::overlay::{Overlay, Rows};
@@ -27,6 +28,8 @@ const OVERLAY_BYTES_MAX: usize = 64 * 1024 * 1024;
 struct Live {
     generation: Generation,
     overlay: Overlay,
+    /// What an image wants noted; it is gone with the image.
+    notes: Weak<Notes>,
 }
 
 struct Shared {
@@ -55,7 +58,8 @@ impl History {
     pub fn open(generation: Generation, fatal: Fatal) -> Result<Self, Error> {
         let durable = watch::Sender::new(generation.applied()?);
         let blocks = generation.kv().blocks();
-        let live = Mutex::new(Live { generation, overlay: Overlay::default() });
+        let overlay = Overlay::default();
+        let live = Mutex::new(Live { generation, overlay, notes: Weak::new() });
         let (writing, wanted) = Default::default();
         Ok(Self { shared: Arc::new(Shared { live, blocks, writing, durable, wanted, fatal }) })
     }
@@ -72,7 +76,11 @@ impl History {
         for (key, value) in &new {
             rows::check(key, value.as_deref())?;
         }
-        let overlay = &mut self.shared.live().overlay;
+        let live = &mut *self.shared.live();
+        if let Some(notes) = live.notes.upgrade() {
+            notes.record(index, &new, &live.overlay);
+        }
+        let overlay = &mut live.overlay;
         overlay.record(index, new.into_iter().map(|(key, value)| (key, value.map(Bytes::from))));
         if overlay.waiting() >= WRITE_ROWS || overlay.bytes() >= OVERLAY_BYTES_MAX / 4 {
             self.shared.wanted.notify_one();
@@ -108,6 +116,18 @@ impl History {
     /// Bytes of rows that are not yet durable.
     pub fn waiting_bytes(&self) -> usize {
         self.shared.live().overlay.bytes()
+    }
+
+    /// Begins an image of it; none: another one is under way.
+    pub fn image(&self) -> Option<Image> {
+        let live = &mut *self.shared.live();
+        if live.notes.strong_count() > 0 {
+            return None;
+        }
+        let notes = Arc::new(Notes::default());
+        live.notes = Arc::downgrade(&notes);
+        let least = live.overlay.applied().max(*self.shared.durable.borrow());
+        Some(Image::new(notes, live.generation.clone(), least.unwrap_or_default()))
     }
 
     /// The Kv that holds it now.
@@ -209,7 +229,9 @@ impl Shared {
             let what = format!("the history's generation {}", generation.number());
             return Err(Error::Damaged { what, reason: "it is not complete".to_owned() });
         };
-        let new = Live { generation, overlay: Overlay::default() };
+        // An image goes on reading the old one, which nobody writes any more.
+        let (overlay, notes) = (Overlay::default(), Weak::new());
+        let new = Live { generation, overlay, notes };
         let old = std::mem::replace(&mut *self.live(), new);
         self.durable.send_replace(Some(index));
         Ok(old.generation)
@@ -221,19 +243,21 @@ impl Shared {
         if self.fatal.is_raised() {
             return Err(Error::Stopped);
         }
-        let (rows, applied, kv) = {
-            let Live { generation, overlay } = &mut *self.live();
+        let (rows, applied, kv, notes) = {
+            let Live { generation, overlay, notes } = &mut *self.live();
             let nothing = overlay.waiting() == 0;
             if overlay.applied().is_none() || (nothing && !always) {
                 return Ok(());
             }
-            (overlay.begin_writing(), overlay.applied(), Arc::clone(generation.kv()))
+            let kv = Arc::clone(generation.kv());
+            (overlay.begin_writing(), overlay.applied(), kv, notes.upgrade())
         };
         let index = applied.max(*self.durable.borrow());
         if rows.is_empty() && index == *self.durable.borrow() {
             return Ok(());
         }
-        if let Err(error) = write(kv.as_ref(), &rows, index) {
+        let noted = notes.map_or(Ok(()), |notes| notes.before_write(kv.as_ref(), &rows));
+        if let Err(error) = noted.and_then(|()| write(kv.as_ref(), &rows, index)) {
             self.fatal.raise(format!("writing the history: {error}"));
             return Err(error);
         }

@@ -66,6 +66,11 @@ impl Log {
         self.kv.get(&mark.key())
     }
 
+    /// Adds a mark to a batch, for a log that no writer has.
+    pub fn put_mark(writes: &mut Writes, mark: Mark, record: Bytes) {
+        writes.put(mark.key(), record);
+    }
+
     /// The entries with `from <= index < to`, in order. Stops early once `bytes_max` is passed,
     /// but never before the first.
     ///

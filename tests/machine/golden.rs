@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cronapi::machine::command::{
-    AuditNote, Command, End, Next, Op, OutputChunk, Place, PutJob, Range, RequestKey, SigningKey,
-    TriggerRun, TrimKey,
+    AuditNote, Command, End, Next, Op, OutputChunk, Place, PutJob, Range, RequestKey, Restored,
+    Settled, SigningKey, TriggerRun, TrimKey,
 };
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::state::OpenRun;
@@ -224,7 +224,29 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("token_used", Op::TokenUsed { id: id(2) }),
         ("rotate_key", Op::RotateKey { signing_key: key }),
         ("note", Op::Note { entries: vec![note] }),
+        ("raise_format", Op::RaiseFormat { to: 2 }),
+        ("restored", restored()),
     ]
+}
+
+fn restored() -> Op {
+    let range = Range {
+        from: t(0),
+        until: t(60),
+        count: Some(2),
+        outcome: Outcome::Skipped,
+        reason: Some(SkipReason::Restored),
+    };
+    let next = Some(Next { nominal: t(120), due: t(130) });
+    Op::Restored(Box::new(Restored {
+        cluster: "before".into(),
+        index: 42,
+        as_of: t(59),
+        stopped: false,
+        settled: vec![Settled { no: 7, version: 3, range, next }],
+        signing_key: SigningKey { id: id(4), secret: [9; 32] },
+        format: 2,
+    }))
 }
 
 /// The name of the file of each kind of step; a new kind does not compile until it has one.
@@ -261,6 +283,8 @@ fn file_of(op: &Op) -> &'static str {
         Op::Note { .. } => "note",
         Op::SetQueue { .. } => "set_queue",
         Op::Trim { .. } => "trim",
+        Op::RaiseFormat { .. } => "raise_format",
+        Op::Restored(_) => "restored",
     }
 }
 
@@ -278,7 +302,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 31, "one file for every kind of step");
+    assert_eq!(kinds.len(), 33, "one file for every kind of step");
 }
 
 /// A state with something in every table.

@@ -19,5 +19,6 @@ mod oracle;
 mod overlap;
 mod places;
 mod property;
+mod restore;
 mod retries;
 mod schemas;

@@ -6,7 +6,7 @@ use super::source::{File, Tree, line_of, shipped};
 
 /// A part of `src`, and the top-level modules it may import. The longest path that fits a
 /// file counts, so a line may be narrower than the one of its module.
-const MAY_IMPORT: [(&str, &[&str]); 22] = [
+const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("trace", &["model"]),
     ("model", &[]),
     ("metrics", &["model"]),
@@ -18,7 +18,9 @@ const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ("machine/plan", &["model", "schedule"]),
     ("wire", &["model", "machine"]),
     ("storage", &["model", "chance"]),
-    ("consensus", &["model", "chance", "clock", "metrics", "machine", "wire", "storage"]),
+    ("backup", &["model", "wire"]),
+    ("consensus", &["model", "chance", "clock", "metrics", "machine", "wire", "storage", "backup"]),
+    ("offline", &["model", "chance", "clock", "machine", "wire", "storage", "consensus", "backup"]),
     ("scheduler", &["model", "clock", "machine", "consensus", "storage"]),
     ("executor", &["model", "clock", "trace", "machine", "consensus", "storage"]),
     ("executor/runner", &["model", "clock"]),
@@ -27,7 +29,7 @@ const MAY_IMPORT: [(&str, &[&str]); 22] = [
     ("adapters", &["model", "service"]),
     ("node", PARTS),
     // `audit-fires` works out nominal times by itself, or it would have to believe the server.
-    ("cli", &["model", "trace", "schedule", "api", "node"]),
+    ("cli", &["model", "clock", "trace", "schedule", "api", "node", "backup", "offline"]),
     ("lib", ALL),
     ("main", ALL),
 ];
@@ -35,8 +37,17 @@ const MAY_IMPORT: [(&str, &[&str]); 22] = [
 const ALL: &[&str] = &["*"];
 
 /// What use cases are made of.
-const SERVICE: &[&str] =
-    &["model", "clock", "metrics", "schedule", "machine", "consensus", "storage", "executor"];
+const SERVICE: &[&str] = &[
+    "model",
+    "clock",
+    "metrics",
+    "schedule",
+    "machine",
+    "consensus",
+    "storage",
+    "executor",
+    "backup",
+];
 
 /// What the composition root puts together.
 const PARTS: &[&str] = &[

@@ -1,9 +1,10 @@
 //! Stops: what runs may end, what lasts too long is ended and told, a second signal ends all.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cluster_tests::harness::cluster::PASSWORD;
-use cluster_tests::harness::{Client, Daemon, Launch, Sandbox};
+use cluster_tests::harness::{Client, Cluster, Daemon, Launch, Sandbox, Shape};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -128,4 +129,40 @@ async fn a_stop_in_the_middle_of_a_start_is_orderly_too() {
     let daemon = launch.start().await;
     let (status, _) = client(&daemon).login().await.expect("it answers");
     assert_eq!(status, 200);
+}
+
+/// It leads still, has a run to end, and nobody is left to record that end with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_followers_died_ends_in_time_although_it_runs_something() {
+    let sandbox = Sandbox::new();
+    let cluster = Cluster::make(&sandbox, Shape::loopback(3)).expect("the loopback interface");
+    cluster.start().await;
+    cluster.wait_whole().await;
+    let client = cluster.client();
+    let job = json!({"name": "lasting", "overlap": "allow", "kill_grace": "500ms",
+        "runner": {"type": "shell", "command": "sleep 600"}});
+    client.create(&job, "create").await.expect("created");
+    for number in 0..9 {
+        let key = format!("run-{number}");
+        let path = "/jobs/lasting/run";
+        let run = client.write(reqwest::Method::POST, path, Some(&json!({})), &key).await;
+        run.expect("accepted");
+    }
+    let nodes = async {
+        loop {
+            let runs: Vec<Value> = client.list("/runs?status=running").await.expect("runs");
+            let on: BTreeSet<String> = runs.iter().map(|run| run["node"].to_string()).collect();
+            if on.len() == 3 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(STOP_MAX, nodes).await.expect("each node runs something");
+    let leader = cluster.leader().await.expect("one leads");
+    for other in (0..3).filter(|index| *index != leader) {
+        cluster.kill(other).await;
+    }
+    cluster.terminate(leader).await;
+    assert!(cluster.faults().is_empty(), "{:?}", cluster.faults());
 }

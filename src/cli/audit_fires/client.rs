@@ -20,7 +20,7 @@ const PAUSES_MS: [u64; 5] = [250, 500, 1_000, 2_000, 4_000];
 
 /// Why the command could not do its work.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(in crate::cli) enum Trouble {
     /// It was asked wrongly.
     Usage(String),
     /// A node does not answer, or not so that it can be understood.
@@ -33,7 +33,7 @@ pub(super) enum Trouble {
 
 impl Trouble {
     /// As sysexits.h numbers them.
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(in crate::cli) fn exit_code(&self) -> u8 {
         match self {
             Trouble::Usage(_) => 2,
             Trouble::Unavailable(_) | Trouble::NotFound(_) => 69,
@@ -217,7 +217,7 @@ fn reasons(error: &reqwest::Error) -> String {
     chain.last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-fn tls() -> Result<ClientConfig, Trouble> {
+pub(in crate::cli) fn tls() -> Result<ClientConfig, Trouble> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))

@@ -22,7 +22,7 @@
 
 mod answers;
 mod chain;
-mod client;
+pub(super) mod client;
 mod fences;
 mod job;
 mod options;

@@ -13,6 +13,7 @@ fn of(cluster: &str, node: u64, leader: u64) -> Option<proto::HelloReply> {
         cluster: cluster.into(),
         leader,
         leader_addr: if leader == 0 { String::new() } else { format!("n{leader}:1") },
+        ..proto::HelloReply::default()
     })
 }
 
@@ -70,6 +71,14 @@ fn it_knows_itself_by_its_id_when_the_address_is_another_name_for_it() {
     assert_eq!(asked(&[("other-name:1", new(7)), ("n8:1", new(8))]), Next::Begin);
     // By its address when it can't reach itself.
     assert_eq!(asked(&[("n7:1", None), ("n8:1", new(8))]), Next::Begin);
+}
+
+#[test]
+fn a_cluster_of_a_newer_format_is_not_joined() {
+    let mut newer = of("a", 8, 8);
+    newer.as_mut().unwrap().format = crate::machine::state::FORMAT + 1;
+    let Next::Refuse(why) = asked(&[("n7:1", new(7)), ("n8:1", newer)]) else { panic!("it joins") };
+    assert!(why.contains("newer version"), "{why}");
 }
 
 #[test]

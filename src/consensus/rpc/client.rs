@@ -79,6 +79,8 @@ struct Known {
     /// As the membership says.
     member: Option<String>,
     lines: BTreeMap<Lane, Line>,
+    /// The last entries that were sent to it were not answered.
+    silent: bool,
 }
 
 /// The other nodes. Cheap to clone.
@@ -119,6 +121,17 @@ impl Peers {
         let known = self.known();
         let addr = |known: &Known| known.told.clone().or_else(|| known.member.clone());
         known.iter().filter_map(|(node, known)| Some((*node, addr(known)?))).collect()
+    }
+
+    /// Logs that a node has gone, or is back: once, where the library tells of each try.
+    pub fn tell(&self, node: NodeId, error: Option<&CallError>) {
+        let silent = error.is_some();
+        let before = std::mem::replace(&mut self.known().entry(node).or_default().silent, silent);
+        match error {
+            Some(error) if !before => tracing::warn!(node, %error, "a node takes no entries"),
+            None if before => tracing::info!(node, "a node takes entries again"),
+            _ => {}
+        }
     }
 
     /// Calls a node: `call` is given a client and the request with its metadata.

@@ -14,7 +14,7 @@ use super::super::membership::MemberError;
 use super::super::roll::{Heard, members_out};
 use super::super::transport::Connection;
 use super::super::types::NodeId;
-use super::super::{convert, submit::SubmitError, transfer};
+use super::super::{convert, format, submit::SubmitError, transfer};
 use super::{CLUSTER, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
 use crate::wire::proto;
 use crate::wire::proto::cluster_server::{Cluster, ClusterServer};
@@ -69,6 +69,17 @@ impl Desk {
             return Err(refused("another node is at this address now"));
         }
         Ok(())
+    }
+
+    /// Refuses a node that could not read what this cluster writes.
+    fn understands(&self, node: NodeId, reads: u32) -> Result<(), Status> {
+        let format = self.handle.state().format();
+        if reads.max(1) >= format {
+            return Ok(());
+        }
+        let why = format::too_old(node, reads.max(1), format);
+        tracing::warn!(%why, "a node is not let in");
+        Err(refused(&why))
     }
 
     /// Refuses what only the leader can do, with a word on who that is.
@@ -136,7 +147,7 @@ impl Cluster for Desk {
         request: Request<proto::HelloRequest>,
     ) -> Result<Response<proto::HelloReply>, Status> {
         let running = &self.handle.running;
-        let proto::HelloRequest { node, addr, cluster } = request.into_inner();
+        let proto::HelloRequest { node, addr, cluster, .. } = request.into_inner();
         let own = running.local.cluster();
         if node != running.local.node && !own.is_empty() && cluster == own {
             running.peers.told(node, &addr);
@@ -148,7 +159,8 @@ impl Cluster for Desk {
             other => running.peers.addr(other).unwrap_or_default(),
         };
         let (node, addr) = (running.local.node, running.local.addr.clone());
-        Ok(Response::new(proto::HelloReply { node, addr, cluster: own, leader, leader_addr }))
+        let (cluster, format) = (own, self.handle.state().format());
+        Ok(Response::new(proto::HelloReply { node, addr, cluster, leader, leader_addr, format }))
     }
 
     async fn join(
@@ -156,7 +168,8 @@ impl Cluster for Desk {
         request: Request<proto::JoinRequest>,
     ) -> Result<Response<proto::JoinReply>, Status> {
         self.lead()?;
-        let proto::JoinRequest { node, addr } = request.into_inner();
+        let proto::JoinRequest { node, addr, reads } = request.into_inner();
+        self.understands(node, reads)?;
         let admitted = async {
             self.handle.admit(node, addr).await.map_err(not_changed)?;
             Ok(proto::JoinReply { cluster: self.handle.running.local.cluster() })
@@ -247,14 +260,16 @@ impl Cluster for Desk {
     ) -> Result<Response<proto::BeatReply>, Status> {
         self.check(&request)?;
         self.lead()?;
-        let proto::BeatRequest { node, boot, applied, addr } = request.into_inner();
+        let proto::BeatRequest { node, boot, applied, addr, reads } = request.into_inner();
+        self.understands(node, reads)?;
         let boot = uuid::Uuid::from_slice(&boot);
         let boot = boot.map_err(|e| Status::invalid_argument(format!("boot: {e}")))?;
         bounded(async {
             let running = &self.handle.running;
             running.peers.told(node, &addr);
             let at = tokio::time::Instant::now();
-            running.roll.hear(node, Heard { boot, at, applied, addr });
+            let reads = reads.max(1);
+            running.roll.hear(node, Heard { boot, at, applied, addr, reads });
             // A leader that lost its majority must not prolong anyone's lease.
             let index = self.handle.committed_by_now().await.map_err(no_answer)?;
             let term = running.leadership.borrow().term;

@@ -147,7 +147,7 @@ async fn a_newer_format_is_refused_with_both_versions() {
     prepared(dir.path()).await;
     fs::write(dir.path().join("FORMAT"), br#"{"format": 9, "shape": "unknown"}"#).unwrap();
     let text = refusal(dir.path()).await;
-    assert!(text.contains("format 9") && text.contains("format 1"), "{text}");
+    assert!(text.contains("format 9") && text.contains("format 2"), "{text}");
 }
 
 #[tokio::test]

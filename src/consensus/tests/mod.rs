@@ -4,6 +4,7 @@ mod batching;
 mod cluster;
 mod damage;
 mod fixture;
+mod formats;
 mod golden;
 mod install;
 mod kill;

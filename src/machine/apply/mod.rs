@@ -25,6 +25,7 @@ mod graph;
 mod jobs;
 mod nodes;
 mod report;
+mod restore;
 mod trigger;
 
 use std::sync::Arc;
@@ -159,6 +160,8 @@ impl Cx<'_> {
             Op::Note { entries } => self.note(entries),
             Op::SetQueue { name, concurrency } => self.set_queue(name, *concurrency),
             Op::Trim { keys } => self.trim(keys),
+            Op::RaiseFormat { to } => self.raise_format(*to),
+            Op::Restored(restored) => self.restored(restored),
         }
     }
 

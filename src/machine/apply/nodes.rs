@@ -71,7 +71,7 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    fn lose(&mut self, id: RunId, why: &str) {
+    pub(super) fn lose(&mut self, id: RunId, why: &str) {
         let end = End {
             status: RunStatus::Lost,
             started_at: None,
@@ -124,11 +124,20 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    fn lose_all(&mut self, id: NodeId, why: &str) {
+    pub(super) fn lose_all(&mut self, id: NodeId, why: &str) {
         let open: Vec<RunId> = self.s.placed_on(id).map(|open| open.run.id).collect();
         for run in open {
             self.lose(run, why);
         }
+    }
+
+    pub(super) fn raise_format(&mut self, to: u32) -> Answer {
+        if to <= self.s.format() {
+            return Err(Rejection::Stale);
+        }
+        self.s.format = to;
+        self.event_because("cluster.format", None, None, Some(&format!("format {to}")));
+        Ok(Reply::Done)
     }
 
     pub(super) fn set_queue(&mut self, name: &Name, concurrency: Option<u32>) -> Answer {

@@ -10,6 +10,7 @@
 
 mod jobs;
 pub mod parameters;
+pub mod restore;
 mod schema;
 pub mod timing;
 mod trigger;

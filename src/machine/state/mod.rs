@@ -109,9 +109,29 @@ pub struct State {
     pub access: Access,
     /// Requests that were answered.
     pub idempotency: Idempotency,
+    /// See [`State::format`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub format: u32,
+}
+
+/// The newest format that this program reads and writes: commands, states and rows.
+///
+/// | format | has |
+/// |---|---|
+/// | 1 | what there was before formats were counted |
+/// | 2 | restored clusters (skipped: restored), secrets |
+pub const FORMAT: u32 = 2;
+
+fn is_zero(format: &u32) -> bool {
+    *format == 0
 }
 
 impl State {
+    /// The format that all members are known to understand: what needs a newer one is refused.
+    pub fn format(&self) -> u32 {
+        self.format.max(1)
+    }
+
     /// The job of that name.
     pub fn job(&self, name: &str) -> Option<&Arc<Job>> {
         self.jobs.get(self.names.get(name)?)

@@ -133,7 +133,7 @@ impl Service {
     }
 
     /// Submits a step that needs no preparation; gives the index it is applied at.
-    async fn plain(&self, actor: &Actor, op: Op) -> Result<u64, Error> {
+    pub(in crate::service) async fn plain(&self, actor: &Actor, op: Op) -> Result<u64, Error> {
         let state = self.consensus().state();
         let intent = Intent::Plain(Box::new(op));
         let command = prepare(&state, intent, self.now(), Some(actor.clone()), None)?;

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod generations;
 mod history;
+mod image;
 mod kv;
 mod log;
 mod pool;
