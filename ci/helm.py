@@ -5,6 +5,7 @@ rendered from several sets of values, and that against the OpenAPI schemas of Ku
 
 Each check is a line; the last line counts them."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -253,8 +254,10 @@ def consistent(name, objects, values):
     if "existingSecret" in values:
         if made or used != values["existingSecret"]:
             faults.append("an existing secret is not what is used")
-    elif not made or made["metadata"]["name"] != used or len(made["data"]) != 2:
+    elif not made or made["metadata"]["name"] != used or len(made["data"]) != 3:
         faults.append("no secret is made")
+    elif len(base64.b64decode(base64.b64decode(made["data"]["secrets-key"]))) != 32:
+        faults.append("the key of secrets is not 32 bytes in base64")
     if (one(objects, "PodDisruptionBudget") is not None) != (
         replicas > 1 and values.get("podDisruptionBudget", {}).get("enabled", True)
     ):

@@ -21,4 +21,5 @@ pub mod scheduler;
 pub mod service;
 pub mod storage;
 pub mod trace;
+pub mod vault;
 pub mod wire;

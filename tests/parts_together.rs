@@ -49,6 +49,7 @@ async fn node_with(options: Options, boot: u128) -> Node {
     tokio::spawn(scheduler::run(consensus.clone(), clock.clone(), leading, stopped));
     let (grant, lease) = watch::channel(far());
     let parts = Parts {
+        vault: None,
         consensus: consensus.clone(),
         clock,
         work: Work::Runners(Arc::new(RunnerEnv::detect())),

@@ -39,6 +39,7 @@ impl Node {
         let (stop, stopped) = watch::channel(false);
         let (drain, drained) = watch::channel(false);
         let parts = Parts {
+            vault: None,
             consensus: consensus.clone(),
             clock: clock.clone(),
             work: Work::Runners(Arc::new(RunnerEnv::detect())),

@@ -46,6 +46,7 @@ mod reference;
 mod run_logs;
 mod runs;
 mod schedules;
+mod secrets;
 mod server;
 mod sessions;
 mod stream;
@@ -122,6 +123,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(system::routes())
         .merge(metrics::routes())
         .merge(backup::routes())
+        .merge(secrets::routes())
 }
 
 /// Routes that anybody may ask.

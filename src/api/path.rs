@@ -96,6 +96,14 @@ pub struct NodePath {
     pub id: NodeId,
 }
 
+/// `/secrets/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct SecretPath {
+    /// Name of the secret.
+    pub name: Name,
+}
+
 /// `/queues/{name}`
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

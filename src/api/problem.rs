@@ -29,6 +29,8 @@ pub const TABLE: &[(&str, u16, &str)] = &[
     ("overlap", 409, "An open run forbids another"),
     ("run-open", 409, "The run has not ended"),
     ("run-ended", 409, "The run has ended"),
+    ("secrets-key-missing", 409, "A node has no key for secrets"),
+    ("upgrade-needed", 409, "Some node is of an older version"),
     ("backup-running", 409, "A backup is being given already"),
     ("last-admin", 409, "The last admin stays"),
     ("precondition-failed", 412, "The version is another one"),

@@ -15,6 +15,7 @@ use crate::storage::Pressure;
 use crate::trace;
 
 use super::begun::{Left, StopFor};
+use super::fill::fill;
 use super::gate::{Gate, Started, come};
 use super::left_out::LeftOut;
 use super::order::{Here, order};
@@ -69,8 +70,12 @@ async fn attempt_in(
     let (outcome, output) = if !come(&open, &*parts.clock, &mut stop).await {
         started.refuse();
         (None, Vec::new())
-    } else if let Some(spec) = order(&open, &here) {
-        run(&parts, spec, held, &started, stop.clone()).await
+    } else if let Some(mut spec) = order(&open, &here) {
+        let state = parts.consensus.state();
+        match fill(&mut spec, &open, &state, parts.vault.as_deref()) {
+            Ok(()) => run(&parts, spec, held, &started, stop.clone()).await,
+            Err(why) => (Some(Outcome::failed(why)), Vec::new()),
+        }
     } else {
         (None, Vec::new())
     };

@@ -21,6 +21,7 @@
 
 mod attempt;
 mod begun;
+mod fill;
 mod gate;
 mod lease;
 mod left_out;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::machine::state::OpenRun;
-use crate::model::{Runner, Timestamp, TraceParent, limits};
+use crate::model::{Runner, Setting, Timestamp, TraceParent, limits};
 
-use super::runner::{Context, HttpSign, ShellCommand, Spec, What};
+use super::runner::{Context, Filled, HttpSign, ShellCommand, Spec, What};
 
 /// Where the attempt runs.
 pub(super) struct Here<'a> {
@@ -34,6 +34,7 @@ pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
     };
     Some(Spec {
         what: what(open)?,
+        filled: Filled { env: python_env(open), ..Filled::default() },
         context,
         params: open.run.parameters.to_value(),
         timeout: open.spec.timeout.map(|span| span.std()),
@@ -41,6 +42,22 @@ pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
         output_max: limits::OUTPUT_BYTES_MAX,
         result_max: limits::RESULT_BYTES_MAX,
     })
+}
+
+/// The texts among some settings; secrets are filled in later.
+fn texts(settings: BTreeMap<String, Setting>) -> BTreeMap<String, String> {
+    let text = |(name, setting)| match setting {
+        Setting::Text(text) => Some((name, text)),
+        Setting::Secret(_) => None,
+    };
+    settings.into_iter().filter_map(text).collect()
+}
+
+fn python_env(open: &OpenRun) -> BTreeMap<String, String> {
+    match open.spec.runner.as_deref() {
+        Some(Runner::Python { env, .. }) => texts(env.clone()),
+        _ => BTreeMap::new(),
+    }
 }
 
 fn kill_grace(open: &OpenRun) -> Duration {
@@ -52,18 +69,18 @@ fn what(open: &OpenRun) -> Option<What> {
         return Some(What::Python { code: code.to_string() });
     }
     Some(match open.spec.runner.as_deref()?.clone() {
-        Runner::Python { code } => What::Python { code },
+        Runner::Python { code, .. } => What::Python { code },
         Runner::Shell { command, argv, env, cwd, user } => {
             let command = match (command, argv) {
                 (Some(line), _) => ShellCommand::Line(line),
                 (None, argv) => ShellCommand::Argv(argv.unwrap_or_default()),
             };
-            What::Shell { command, env: env.into_iter().collect::<BTreeMap<_, _>>(), cwd, user }
+            What::Shell { command, env: texts(env), cwd, user }
         }
         Runner::Http { method, url, headers, body, expect_status, hmac_secret } => What::Http {
             method,
             url,
-            headers,
+            headers: texts(headers),
             body,
             expect_status: expect_status.iter().filter_map(|item| item.bounds()).collect(),
             sign: hmac_secret.map(|secret| HttpSign { secret }),

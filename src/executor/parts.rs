@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::consensus::Handle;
 use crate::model::{BootId, NodeId};
+use crate::vault::Vault;
 
 use super::work::Work;
 
@@ -19,6 +20,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// What carries them out.
     pub work: Work,
+    /// What secrets are opened with; none: this node has no key.
+    pub vault: Option<Arc<Vault>>,
     /// This node.
     pub node: NodeId,
     /// This boot of it.

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::model::access::{Actor, ApiToken, Role, Scope, User};
 use crate::model::placement::Labels;
 use crate::model::{
-    BootId, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Outcome, Parameters, RunId, RunStatus,
-    SkipReason, Timestamp, Usage,
+    BootId, DataKey, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Outcome, Parameters, RunId,
+    RunStatus, Sealed, SkipReason, Timestamp, Usage,
 };
 
 /// One replicated step.
@@ -224,6 +224,16 @@ pub enum Op {
     SetQueue { name: Name, concurrency: Option<u32> },
     /// Removes history rows that retention no longer wants.
     Trim { keys: Vec<TrimKey> },
+    /// A data key of secrets, after the one that was the newest.
+    PutSecretKey { key: DataKey, after: Option<Uuid> },
+    /// A data key that nothing is sealed with goes.
+    DropSecretKey { id: Uuid },
+    /// A new value of a secret, and the jobs that may use it.
+    PutSecret { name: Name, jobs: Scope, sealed: Sealed },
+    /// The same value, sealed with another key.
+    ResealSecret { name: Name, version: u64, sealed: Sealed },
+    /// Removes a secret.
+    DeleteSecret { name: Name },
     /// Every member reads this format: from here on it is written.
     RaiseFormat { to: u32 },
     /// A new cluster begins from a backup. It stands in no log: a restore applies it by itself.

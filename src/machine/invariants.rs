@@ -165,6 +165,11 @@ fn tables(s: &State, broken: &mut Vec<String>) {
     if remembered.by_key.len() != remembered.by_age.len() {
         broken.push("answered requests by key and by age differ".into());
     }
+    for (name, secret) in &s.secrets.items {
+        if s.secrets.key(secret.sealed.key).is_none() || secret.name != *name {
+            broken.push(format!("the secret {name} is sealed with a key that is not there"));
+        }
+    }
     if s.access.keys.len() > 2 {
         broken.push(format!("{} signing keys", s.access.keys.len()));
     }

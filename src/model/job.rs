@@ -393,6 +393,11 @@ impl JobSpec {
         key(self) == key(other)
     }
 
+    /// The places of secrets, each with where it stands.
+    pub fn secrets(&self) -> Vec<(String, &super::SecretRef)> {
+        self.runner.as_deref().map(super::Runner::secrets).unwrap_or_default()
+    }
+
     /// Every job this one names, with the field and place that does.
     pub fn references(&self) -> impl Iterator<Item = (&'static str, usize, &Name)> {
         let chains = [

@@ -51,6 +51,14 @@ pub const IDEMPOTENCY_TTL: Span = Span::from_secs(24 * 3600);
 pub const IDEMPOTENCY_KEYS_MAX: usize = 100_000;
 /// Jobs in a cluster.
 pub const JOBS_MAX: usize = 2_000_000;
+/// Secrets in a cluster.
+pub const SECRETS_MAX: usize = 1_000;
+/// The value of a secret, in bytes: at least.
+pub const SECRET_BYTES_MIN: usize = 4;
+/// The value of a secret, in bytes: at most.
+pub const SECRET_BYTES_MAX: usize = 16 * 1024;
+/// Data keys of secrets at a time, while one takes the place of another.
+pub const SECRET_KEYS_MAX: usize = 8;
 /// Users, and likewise API tokens, in a cluster.
 pub const USERS_MAX: usize = 10_000;
 /// A duration in a definition, at most (ten years).

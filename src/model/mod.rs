@@ -30,6 +30,7 @@ pub mod placement;
 pub mod policy;
 pub mod run;
 pub mod runner;
+pub mod secret;
 pub mod span;
 pub mod time;
 pub mod trace;
@@ -50,6 +51,7 @@ pub use policy::{
 };
 pub use run::{Attempt, Run, RunStatus, Trigger, Usage};
 pub use runner::Runner;
+pub use secret::{DataKey, Sealed, Secret, SecretRef, Setting};
 pub use span::Span;
 pub use time::Timestamp;
 pub use trace::TraceParent;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invalid::Invalid;
 use super::limits::RUNNER_ENTRIES_MAX;
+use super::secret::{SecretRef, Setting};
 
 /// The runner of a job. Contract section 6; docs/runners.md.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -16,6 +17,9 @@ pub enum Runner {
         /// The source text.
         #[schema(max_length = 65536)]
         code: String,
+        /// Environment variables beside those of the run: texts, or `{"secret": "name"}`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        env: BTreeMap<String, Setting>,
     },
     /// A command line for `/bin/sh -c`, or an argument list.
     Shell {
@@ -27,9 +31,9 @@ pub enum Runner {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false, min_items = 1)]
         argv: Option<Vec<String>>,
-        /// Environment variables beside those of the run.
+        /// Environment variables beside those of the run: texts, or `{"secret": "name"}`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        env: BTreeMap<String, String>,
+        env: BTreeMap<String, Setting>,
         /// Working directory.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
@@ -46,9 +50,9 @@ pub enum Runner {
         method: String,
         /// Absolute `http` or `https` URL.
         url: String,
-        /// Headers beside the default ones; values may be templates.
+        /// Headers beside the default ones; values may be templates, or `{"secret": "name"}`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        headers: BTreeMap<String, String>,
+        headers: BTreeMap<String, Setting>,
         /// Body; may be a template. Unless told, the parameters as JSON.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
@@ -109,15 +113,31 @@ impl Runner {
         }
     }
 
+    /// The places of secrets, each with where it stands.
+    pub fn secrets(&self) -> Vec<(String, &SecretRef)> {
+        let (field, settings) = match self {
+            Runner::Python { env, .. } | Runner::Shell { env, .. } => ("env", env),
+            Runner::Http { headers, .. } => ("headers", headers),
+        };
+        let mut places = Vec::new();
+        for (name, setting) in settings {
+            if let Setting::Secret(place) = setting {
+                places.push((format!("runner/{field}/{name}"), place));
+            }
+        }
+        places
+    }
+
     pub(super) fn check(&self, faults: &mut Vec<Invalid>) {
         match self {
-            Runner::Python { code } if code.trim().is_empty() => {
-                faults.push(Invalid::new("runner/code", "is empty; give Python source"));
+            Runner::Python { code, env } => {
+                if code.trim().is_empty() {
+                    faults.push(Invalid::new("runner/code", "is empty; give Python source"));
+                } else if code.contains('\0') {
+                    faults.push(Invalid::new("runner/code", "holds a NUL character"));
+                }
+                check_env(env, faults);
             }
-            Runner::Python { code } if code.contains('\0') => {
-                faults.push(Invalid::new("runner/code", "holds a NUL character"));
-            }
-            Runner::Python { .. } => {}
             Runner::Shell { command, argv, env, cwd, .. } => {
                 check_shell(command.as_deref(), argv.as_deref(), cwd.as_deref(), faults);
                 check_env(env, faults);
@@ -157,12 +177,13 @@ fn check_shell(
     }
 }
 
-fn check_env(env: &BTreeMap<String, String>, faults: &mut Vec<Invalid>) {
+fn check_env(env: &BTreeMap<String, Setting>, faults: &mut Vec<Invalid>) {
     if env.len() > RUNNER_ENTRIES_MAX {
         let most = RUNNER_ENTRIES_MAX;
         faults.push(Invalid::new("runner/env", format!("has over {most} variables")));
     }
     for (key, value) in env {
+        let value = value.fixed();
         if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') {
             let detail = "a variable's name is not empty and has no = and no NUL";
             faults.push(Invalid::new("runner/env", format!("{key:?}: {detail}")));
@@ -176,7 +197,7 @@ fn check_env(env: &BTreeMap<String, String>, faults: &mut Vec<Invalid>) {
 fn check_http(
     method: &str,
     url: &str,
-    headers: &BTreeMap<String, String>,
+    headers: &BTreeMap<String, Setting>,
     expect: &[Expect],
     faults: &mut Vec<Invalid>,
 ) {
@@ -198,6 +219,7 @@ fn check_http(
         faults.push(Invalid::new("runner/headers", format!("has over {most} headers")));
     }
     for (name, value) in headers {
+        let value = value.fixed();
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.is_empty() || !name.chars().all(token) || value.contains(['\r', '\n', '\0']) {
             let detail = "a header's name is an RFC 9110 token and its value is one line";

@@ -95,16 +95,12 @@ impl Node {
         }
         let (stop_presence, stopped) = watch::channel(false);
         let presence_kept = tokio::spawn(presence.clone().keep(stopped));
-        let local = NodeLocal {
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            started_at: clock.now(),
-            labels: config.labels.clone(),
-            slots: config.slots,
-        };
+        let local = local(config, &clock);
         let service = Service::new(Deps {
             consensus: consensus.clone(),
             clock: clock.clone(),
             runners: runners.clone(),
+            vault: config.vault.clone(),
             local,
             metrics,
         });
@@ -117,6 +113,7 @@ impl Node {
             consensus: consensus.clone(),
             clock,
             work: Work::Runners(runners),
+            vault: config.vault.clone(),
             node,
             boot,
             node_name: node.to_string(),
@@ -193,6 +190,16 @@ impl Node {
         self.consensus.shutdown().await?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// What this process says of itself.
+fn local(config: &Config, clock: &Arc<dyn Clock>) -> NodeLocal {
+    NodeLocal {
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        started_at: clock.now(),
+        labels: config.labels.clone(),
+        slots: config.slots,
     }
 }
 

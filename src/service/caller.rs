@@ -54,6 +54,10 @@ pub enum Action {
     ManageCluster,
     /// Take everything there is, hashes and keys too.
     BackUp,
+    /// See which secrets there are.
+    ReadSecrets,
+    /// Give secrets values, and take them away.
+    ManageSecrets,
 }
 
 impl Action {
@@ -62,13 +66,14 @@ impl Action {
         match self {
             Action::ReadJobs | Action::ReadCluster => Role::Viewer,
             Action::TriggerJobs => Role::Runner,
-            Action::ManageJobs => Role::Operator,
+            Action::ManageJobs | Action::ReadSecrets => Role::Operator,
             Action::RunAsUser
             | Action::ManageUsers
             | Action::ReadUsers
             | Action::ReadAudit
             | Action::ManageCluster
-            | Action::BackUp => Role::Admin,
+            | Action::BackUp
+            | Action::ManageSecrets => Role::Admin,
         }
     }
 
@@ -88,6 +93,8 @@ impl Action {
             Action::ReadCluster => "see the cluster",
             Action::ManageCluster => "manage the cluster",
             Action::BackUp => "take a backup",
+            Action::ReadSecrets => "see secrets",
+            Action::ManageSecrets => "manage secrets",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::secrets::{may_use, missing_warnings};
 use super::views::SECRET;
 use super::{Action, Caller, Error, Service, Target};
 use crate::executor::runner::check_python;
@@ -84,6 +85,7 @@ pub(super) fn may_put(
     {
         c.permit(Action::RunAsUser, Target::from(spec))?;
     }
+    may_use(state, before, spec)?;
     // A chain starts its targets: it must not reach where its author may not.
     for target in chained(spec)
         .filter(|target| before.is_none_or(|before| !chained(before).any(|known| known == *target)))
@@ -98,11 +100,10 @@ pub(super) fn may_put(
 /// Warnings for jobs that `spec` names and that do not exist.
 pub(super) fn unresolved_warnings(state: &State, spec: &JobSpec) -> Vec<String> {
     let missing = spec.references().filter(|(_, _, name)| !state.names.contains_key(*name));
-    missing
-        .map(|(field, at, name)| {
-            format!("/{field}/{at}: there is no job {name} yet; it counts once there is one")
-        })
-        .collect()
+    let told = |(field, at, name)| {
+        format!("/{field}/{at}: there is no job {name} yet; it counts once there is one")
+    };
+    missing.map(told).chain(missing_warnings(state, spec)).collect()
 }
 
 fn chained(spec: &JobSpec) -> impl Iterator<Item = &Chained> {
@@ -123,7 +124,7 @@ fn source(map: &Map<String, Value>) -> Option<(&'static str, String)> {
 fn code_of(spec: &JobSpec) -> Option<&str> {
     match (&spec.code, spec.runner.as_deref()) {
         (Some(code), _) => Some(code),
-        (None, Some(Runner::Python { code })) => Some(code),
+        (None, Some(Runner::Python { code, .. })) => Some(code),
         _ => None,
     }
 }

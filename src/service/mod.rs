@@ -44,6 +44,7 @@ mod preview;
 mod ready;
 mod run_list;
 mod runs;
+mod secrets;
 mod submit;
 
 mod system;
@@ -64,6 +65,7 @@ use crate::machine::prepare::timing::Compiled;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
 use crate::model::placement::Labels;
+use crate::vault::Vault;
 
 pub use crate::consensus::TooOld;
 pub use crate::machine::command::RequestKey;
@@ -82,6 +84,7 @@ pub use paging::{Page, Paging};
 pub use preview::{NextFire, Preview};
 pub use ready::{Check, CheckName};
 pub use run_list::RunFilter;
+pub use secrets::{NewSecret, Rotated, SecretView};
 pub use system::{LeaderView, NodeRole, StorageView, SystemStatus, TotalsView};
 pub use versions::VersionView;
 pub use views::{JobLive, JobView, SECRET};
@@ -94,6 +97,8 @@ pub struct Deps {
     pub clock: Arc<dyn Clock>,
     /// For the syntax check of Python source.
     pub runners: Arc<RunnerEnv>,
+    /// What secrets are sealed with; none: this node keeps none.
+    pub vault: Option<Arc<Vault>>,
     /// What the node knows of itself.
     pub local: NodeLocal,
     /// What this node counts.

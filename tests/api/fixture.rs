@@ -17,6 +17,7 @@ use cronapi::model::{Name, Role, Scope, Timestamp, User};
 use cronapi::service::access::{hash_password, new_signing_key};
 use cronapi::service::{Deps, NodeLocal, Service};
 use cronapi::storage::{Identity, MemoryDisk};
+use cronapi::vault::Vault;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -25,6 +26,8 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 pub const PASSWORD: &str = "correct horse";
+/// 32 bytes of one.
+pub const SECRETS_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 /// The start of every test's clock.
 pub const NOW: i64 = 1_800_000_000;
 
@@ -116,6 +119,7 @@ impl Node {
             consensus: consensus.clone(),
             clock: clock.clone(),
             runners: runners(),
+            vault: Some(Arc::new(Vault::parse(SECRETS_KEY).unwrap())),
             local,
             metrics: Arc::clone(&metrics),
         });

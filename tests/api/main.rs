@@ -9,5 +9,6 @@ mod health;
 mod input;
 mod jobs;
 mod metrics;
+mod secrets;
 mod server;
 mod streams;

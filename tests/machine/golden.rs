@@ -14,8 +14,8 @@ use cronapi::machine::state::OpenRun;
 use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus, Scope, SkipReason,
-    Timestamp, TraceParent, Usage, User,
+    ApiToken, DataKey, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus, Scope,
+    Sealed, SkipReason, Timestamp, TraceParent, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -229,6 +229,26 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
     ]
 }
 
+fn data_key() -> DataKey {
+    DataKey { id: id(8), under: "0a1b2c3d".into(), sealed: sealed(id(8)), created_at: t(5) }
+}
+
+fn sealed(key: Uuid) -> Sealed {
+    Sealed { key, nonce: [5; 24], bytes: vec![0, 127, 255] }
+}
+
+fn secret_ops() -> Vec<(&'static str, Op)> {
+    let (jobs, name) = (Scope { jobs: vec!["etl-*".into()], tags: Vec::new() }, name("db"));
+    let sealed = sealed(id(8));
+    vec![
+        ("put_secret_key", Op::PutSecretKey { key: data_key(), after: Some(id(7)) }),
+        ("drop_secret_key", Op::DropSecretKey { id: id(7) }),
+        ("put_secret", Op::PutSecret { name: name.clone(), jobs, sealed: sealed.clone() }),
+        ("reseal_secret", Op::ResealSecret { name: name.clone(), version: 3, sealed }),
+        ("delete_secret", Op::DeleteSecret { name }),
+    ]
+}
+
 fn restored() -> Op {
     let range = Range {
         from: t(0),
@@ -283,6 +303,11 @@ fn file_of(op: &Op) -> &'static str {
         Op::Note { .. } => "note",
         Op::SetQueue { .. } => "set_queue",
         Op::Trim { .. } => "trim",
+        Op::PutSecretKey { .. } => "put_secret_key",
+        Op::DropSecretKey { .. } => "drop_secret_key",
+        Op::PutSecret { .. } => "put_secret",
+        Op::ResealSecret { .. } => "reseal_secret",
+        Op::DeleteSecret { .. } => "delete_secret",
         Op::RaiseFormat { .. } => "raise_format",
         Op::Restored(_) => "restored",
     }
@@ -290,7 +315,7 @@ fn file_of(op: &Op) -> &'static str {
 
 #[test]
 fn commands_of_every_kind_are_read_and_written_as_before() {
-    let all = [job_ops(), run_ops(), cluster_ops()].concat();
+    let all = [job_ops(), run_ops(), cluster_ops(), secret_ops()].concat();
     let mut kinds = std::collections::BTreeSet::new();
     let mut files = std::collections::BTreeSet::new();
     for (file, op) in all {
@@ -302,7 +327,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 33, "one file for every kind of step");
+    assert_eq!(kinds.len(), 38, "one file for every kind of step");
 }
 
 /// A state with something in every table.

@@ -22,3 +22,4 @@ mod property;
 mod restore;
 mod retries;
 mod schemas;
+mod secrets;

@@ -30,6 +30,7 @@ pub const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
 
 pub fn spec(what: What, params: Value) -> Spec {
     Spec {
+        filled: Default::default(),
         what,
         context: Context {
             job: "nightly".to_owned(),

@@ -119,6 +119,18 @@ impl Asked {
 }
 
 #[tokio::test]
+async fn a_secret_header_is_sent_as_it_is_and_masked_in_what_comes_back() {
+    let url = format!("http://{}/echo", server().await);
+    let mut asked = get_from(url).spec();
+    asked.filled.headers.insert("authorization".into(), "Bearer {{s3cr3t}}-v4lue".into());
+    asked.filled.masked.push("{{s3cr3t}}-v4lue".into());
+    let ran = attempt(asked).await;
+    let seen = ran.outcome.result.clone().expect("JSON");
+    assert_eq!(seen["headers"]["authorization"], "Bearer ***", "{ran:?}");
+    assert!(!format!("{ran:?}").contains("s3cr3t"));
+}
+
+#[tokio::test]
 async fn a_request_tells_what_the_attempt_is() {
     let url = format!("http://{}/echo", server().await);
     let mut asked = get_from(url.clone()).spec();

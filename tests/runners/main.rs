@@ -8,4 +8,5 @@ mod output;
 mod processes;
 mod python;
 mod scrubbing;
+mod secrets;
 mod shell;

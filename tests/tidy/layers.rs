@@ -6,7 +6,7 @@ use super::source::{File, Tree, line_of, shipped};
 
 /// A part of `src`, and the top-level modules it may import. The longest path that fits a
 /// file counts, so a line may be narrower than the one of its module.
-const MAY_IMPORT: [(&str, &[&str]); 24] = [
+const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("trace", &["model"]),
     ("model", &[]),
     ("metrics", &["model"]),
@@ -19,10 +19,11 @@ const MAY_IMPORT: [(&str, &[&str]); 24] = [
     ("wire", &["model", "machine"]),
     ("storage", &["model", "chance"]),
     ("backup", &["model", "wire"]),
+    ("vault", &["model"]),
     ("consensus", &["model", "chance", "clock", "metrics", "machine", "wire", "storage", "backup"]),
     ("offline", &["model", "chance", "clock", "machine", "wire", "storage", "consensus", "backup"]),
     ("scheduler", &["model", "clock", "machine", "consensus", "storage"]),
-    ("executor", &["model", "clock", "trace", "machine", "consensus", "storage"]),
+    ("executor", &["model", "clock", "trace", "machine", "consensus", "storage", "vault"]),
     ("executor/runner", &["model", "clock"]),
     ("service", SERVICE),
     ("api", &["model", "trace", "metrics", "service"]),
@@ -47,6 +48,7 @@ const SERVICE: &[&str] = &[
     "storage",
     "executor",
     "backup",
+    "vault",
 ];
 
 /// What the composition root puts together.
@@ -63,6 +65,7 @@ const PARTS: &[&str] = &[
     "service",
     "api",
     "adapters",
+    "vault",
 ];
 
 /// What is used in one place only: a path, where it may stand, and why.

@@ -121,6 +121,7 @@ impl Node {
             name: seat.name.clone(),
         };
         let parts = Parts {
+            vault: None,
             consensus: consensus.clone(),
             clock,
             work: Work::Script(Arc::new(script)),

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::limits::{
     BATCH_AGE_MAX, BATCH_BYTES_MAX, CHUNKS_PER_HALF_MAX, FIRST_BATCH_AGE_MAX, SAME_CHUNK_MICROS,
 };
+use super::mask::Masker;
 use super::tail::{Piece, Tail};
 
 /// Where output came from.
@@ -44,6 +45,8 @@ pub(super) struct Capture {
     last_at: i64,
     next_seq: u32,
     seen: u64,
+    /// What keeps secrets out of stdout and stderr.
+    maskers: [Masker; 2],
     /// Unfinished lines of stdout and stderr.
     open_lines: [Vec<u8>; 2],
     head_bytes_left: usize,
@@ -57,12 +60,13 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    pub(super) fn new(clock: fn() -> i64, output_max: usize) -> Self {
+    pub(super) fn new(clock: fn() -> i64, output_max: usize, masker: &Masker) -> Self {
         Self {
             clock,
             last_at: i64::MIN,
             next_seq: 0,
             seen: 0,
+            maskers: [masker.clone(), masker.clone()],
             open_lines: [Vec::new(), Vec::new()],
             head_bytes_left: output_max - output_max / 2,
             head_chunks_left: CHUNKS_PER_HALF_MAX,
@@ -78,6 +82,16 @@ impl Capture {
     /// Takes what a stream just gave. `stream` is not [`Stream::System`].
     pub(super) fn feed(&mut self, stream: Stream, bytes: &[u8]) {
         self.seen += bytes.len() as u64;
+        let masker = &mut self.maskers[index(stream)];
+        if masker.is_idle() {
+            self.take(stream, bytes);
+        } else {
+            let masked = masker.feed(bytes);
+            self.take(stream, &masked);
+        }
+    }
+
+    fn take(&mut self, stream: Stream, bytes: &[u8]) {
         let at = self.now();
         if self.head_closed() {
             self.tail.push(stream, at, bytes);
@@ -103,6 +117,7 @@ impl Capture {
     /// A line by the runner itself; not counted against the allowance.
     pub(super) fn note(&mut self, text: &str) {
         let at = self.now();
+        let text = self.maskers[0].text(text);
         self.add(Stream::System, at, format!("{text}\n").as_bytes());
         self.arm();
     }
@@ -124,6 +139,10 @@ impl Capture {
     /// The attempt is over: everything that is kept becomes ready. Returns bytes seen and
     /// whether some were left out.
     pub(super) fn finish(&mut self) -> (u64, bool) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let held = self.maskers[index(stream)].finish();
+            self.take(stream, &held);
+        }
         let at = self.now();
         self.flush_open_lines(at);
         let (pieces, left_out) = self.tail.take();

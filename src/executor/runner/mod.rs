@@ -25,6 +25,7 @@ mod environment;
 mod http;
 mod leftovers;
 pub mod limits;
+mod mask;
 mod node;
 mod outcome;
 mod process;
@@ -44,10 +45,11 @@ pub use self::check::{SyntaxFault, check_python};
 pub use self::leftovers::reap_leftovers;
 pub use self::node::RunnerEnv;
 pub use self::outcome::{Ended, Outcome};
-pub use self::spec::{CancelToken, Context, HttpSign, ShellCommand, Spec, What};
+pub use self::spec::{CancelToken, Context, Filled, HttpSign, ShellCommand, Spec, What};
 pub use self::start::Start;
 
 use self::capture::Capture;
+use self::mask::Masker;
 use self::pump::Pump;
 use self::stop::Stop;
 
@@ -71,7 +73,9 @@ pub async fn run(
     if *cancel.borrow() {
         return Stop::Cancelled.outcome(spec.timeout);
     }
-    let mut pump = Pump::new(Capture::new(now_micros, spec.output_max), output);
+    let masker = Masker::new(&spec.filled.masked);
+    let capture = Capture::new(now_micros, spec.output_max, &masker);
+    let mut pump = Pump::new(capture, output);
     let done = match params_text(&spec.params) {
         Err(refused) => Err(refused),
         Ok(params) => {
@@ -82,6 +86,8 @@ pub async fn run(
     };
     let mut outcome = done.unwrap_or_else(Outcome::failed);
     (outcome.output_bytes, outcome.output_cut) = pump.finish().await;
+    outcome.error = outcome.error.map(|error| masker.text(&error));
+    outcome.result = outcome.result.map(|result| masker.json(result));
     outcome
 }
 

@@ -58,7 +58,7 @@ impl Outcome {
     }
 
     /// A failure before or beside the attempt's own work.
-    pub(super) fn failed(error: impl Into<String>) -> Self {
+    pub fn failed(error: impl Into<String>) -> Self {
         Self::ended(Ended::Failed, Some(error.into()))
     }
 }

@@ -4,7 +4,6 @@
 //! job's source and its parameters (any size, invisible in the process list), and takes the
 //! answer back. The harness puts the parameters in its place before the job's code runs.
 
-use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde::Deserialize;
@@ -52,7 +51,7 @@ pub(super) async fn run(
         return Err("there is no python3 (3.8 or newer) on this node".to_owned());
     };
     let environment =
-        Environment::build(&node.inherited, &spec.context, params, &BTreeMap::new(), None)?;
+        Environment::build(&node.inherited, &spec.context, params, &spec.filled.env, None)?;
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }

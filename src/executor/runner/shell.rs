@@ -36,8 +36,10 @@ pub(super) async fn run(
 ) -> Result<Outcome, String> {
     let Attempt { spec, params, cancel, pump, node, .. } = attempt;
     let account = call.user.map(|name| node.account(name)).transpose()?;
+    let mut env = call.env.clone();
+    env.extend(spec.filled.env.clone());
     let environment =
-        Environment::build(&node.inherited, &spec.context, params, call.env, account.as_ref())?;
+        Environment::build(&node.inherited, &spec.context, params, &env, account.as_ref())?;
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }

@@ -13,6 +13,8 @@ pub type CancelToken = tokio::sync::watch::Receiver<bool>;
 pub struct Spec {
     /// What to carry out.
     pub what: What,
+    /// What is filled in on this node only.
+    pub filled: Filled,
     /// What the attempt is told about itself.
     pub context: Context,
     /// The run's parameters: a JSON object (`null` counts as empty).
@@ -25,6 +27,24 @@ pub struct Spec {
     pub output_max: usize,
     /// Bytes of the JSON result; a larger one is dropped with a note.
     pub result_max: usize,
+}
+
+/// What a job names and this node knows. No `Debug` text shows it.
+#[derive(Clone, Default)]
+pub struct Filled {
+    /// Added to the environment of a process.
+    pub env: BTreeMap<String, String>,
+    /// Added to the headers of a request, as they are: no templates.
+    pub headers: BTreeMap<String, String>,
+    /// Masked in output, error and result.
+    pub masked: Vec<String>,
+}
+
+impl fmt::Debug for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.env.keys().chain(self.headers.keys()).collect();
+        write!(f, "Filled({names:?})")
+    }
 }
 
 /// The built-in runners (contract section 6).

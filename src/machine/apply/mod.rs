@@ -26,6 +26,7 @@ mod jobs;
 mod nodes;
 mod report;
 mod restore;
+mod secrets;
 mod trigger;
 
 use std::sync::Arc;
@@ -160,6 +161,13 @@ impl Cx<'_> {
             Op::Note { entries } => self.note(entries),
             Op::SetQueue { name, concurrency } => self.set_queue(name, *concurrency),
             Op::Trim { keys } => self.trim(keys),
+            Op::PutSecretKey { key, after } => self.put_secret_key(key, *after),
+            Op::DropSecretKey { id } => self.drop_secret_key(*id),
+            Op::PutSecret { name, jobs, sealed } => self.put_secret(name, jobs, sealed),
+            Op::ResealSecret { name, version, sealed } => {
+                self.reseal_secret(name, *version, sealed)
+            }
+            Op::DeleteSecret { name } => self.delete_secret(name),
             Op::RaiseFormat { to } => self.raise_format(*to),
             Op::Restored(restored) => self.restored(restored),
         }

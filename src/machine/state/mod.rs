@@ -16,11 +16,13 @@ mod access;
 mod job;
 mod node;
 mod run;
+mod secrets;
 
 pub use access::{Access, Idempotency, Remembered};
 pub use job::{Job, LastRun, Live};
 pub use node::{Node, Queue};
 pub use run::{Ahead, OpenRun, Wait};
+pub use secrets::Secrets;
 
 use std::sync::Arc;
 
@@ -109,6 +111,9 @@ pub struct State {
     pub access: Access,
     /// Requests that were answered.
     pub idempotency: Idempotency,
+    /// Secrets, sealed.
+    #[serde(default, skip_serializing_if = "Secrets::is_empty")]
+    pub secrets: Secrets,
     /// See [`State::format`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub format: u32,

@@ -23,10 +23,12 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::model::Span;
 use crate::model::limits::METRICS_JOBS_MAX;
 use crate::model::placement::Labels;
+use crate::vault::Vault;
 
 pub use cluster::ClusterFlags;
 pub(crate) use cluster::host_name;
@@ -101,6 +103,8 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Jobs with series of their own, at most.
     pub metrics_jobs: usize,
+    /// What secrets are sealed with; none: this node keeps none.
+    pub vault: Option<Arc<Vault>>,
     /// Data directory.
     pub data: PathBuf,
     /// The pool in which the data directory is found; none: `data` is it.
@@ -210,6 +214,17 @@ impl Config {
 }
 
 impl Sources<'_> {
+    fn vault(&mut self, file: Option<String>) -> Option<Arc<Vault>> {
+        let (text, at) = self.secret("CRONAPI_SECRETS_KEY", "secrets_key_file", file)?;
+        match Vault::parse(&text.0) {
+            Ok(vault) => Some(Arc::new(vault)),
+            Err(error) => {
+                self.fault(at, error.to_string());
+                None
+            }
+        }
+    }
+
     fn config(&mut self, flags: &Flags) -> Config {
         let mut file = std::mem::take(&mut self.file);
         let cluster = self.cluster(&flags.cluster, &mut file);
@@ -256,6 +271,7 @@ impl Sources<'_> {
             join: cluster.join,
             voters: cluster.voters,
             cluster_key: cluster.key,
+            vault: self.vault(file.secrets_key_file),
             data: PathBuf::from(data.map_or("cron_state.db".into(), |(path, _)| path)),
             data_pool: pool.map(|(path, _)| PathBuf::from(path)),
             labels: labels.map_or_else(Labels::new, |(text, at)| self.labels(&text, &at)),

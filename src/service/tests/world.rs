@@ -122,8 +122,14 @@ impl World {
             slots: 4,
         };
         let metrics = Arc::new(Metrics::new(0).unwrap());
-        let service =
-            Service::new(Deps { consensus, clock: clock.clone(), runners, local, metrics });
+        let service = Service::new(Deps {
+            consensus,
+            clock: clock.clone(),
+            runners,
+            vault: None,
+            local,
+            metrics,
+        });
         World { service, clock }
     }
 

@@ -50,6 +50,11 @@ pub(super) fn build(
         let (name, value) = header(name, text, &values)?;
         headers.insert(name, value);
     }
+    for (name, text) in &spec.filled.headers {
+        let (name, mut value) = (header_name(name)?, header_value(name, text)?);
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
     if let Some(key) = call.sign {
         let bytes = body.as_deref().unwrap_or_default().as_bytes();
         let signature = sign(&key.secret, now_seconds, bytes)?;
@@ -104,6 +109,12 @@ fn header(
     text: &str,
     values: &Values<'_>,
 ) -> Result<(HeaderName, HeaderValue), String> {
+    let parsed = header_name(name)?;
+    let value = values.fill(text, &format!("header {name}"), |value| value)?;
+    Ok((parsed, header_value(name, &value)?))
+}
+
+fn header_name(name: &str) -> Result<HeaderName, String> {
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| format!("header {name:?}: not a header name"))?;
     if parsed.as_str().starts_with(RESERVED) {
@@ -112,8 +123,7 @@ fn header(
     if CONNECTION.contains(&parsed.as_str()) {
         return Err(format!("header {name} belongs to the connection and can't be set"));
     }
-    let value = values.fill(text, &format!("header {name}"), |value| value)?;
-    Ok((parsed, header_value(name, &value)?))
+    Ok(parsed)
 }
 
 /// Line ends would let a parameter add headers of its own.

@@ -1,0 +1,57 @@
+//! Fills in the secrets that a job names, on the node that runs it and nowhere else.
+
+use crate::machine::State;
+use crate::machine::state::OpenRun;
+use crate::model::secret::{SecretRef, Setting};
+use crate::model::{Runner, Scope};
+use crate::vault::Vault;
+
+use super::runner::Spec;
+
+/// Fills in the present values.
+///
+/// # Errors
+/// A sentence for the run: which secret is missing, or why it can't be used.
+pub(super) fn fill(
+    spec: &mut Spec,
+    open: &OpenRun,
+    state: &State,
+    vault: Option<&Vault>,
+) -> Result<(), String> {
+    let (settings, headers) = match open.spec.runner.as_deref() {
+        Some(Runner::Python { env, .. } | Runner::Shell { env, .. }) => (env, false),
+        Some(Runner::Http { headers, .. }) => (headers, true),
+        None => return Ok(()),
+    };
+    for (place, setting) in settings {
+        let Setting::Secret(wanted) = setting else { continue };
+        let may = |scope: &Scope| scope.covers(open.run.job.as_str(), &open.spec.tags);
+        let value = value(wanted, may, state, vault)?;
+        let whole = format!("{}{value}", wanted.prefix);
+        spec.filled.masked.push(value);
+        let into = if headers { &mut spec.filled.headers } else { &mut spec.filled.env };
+        into.insert(place.clone(), whole);
+    }
+    Ok(())
+}
+
+fn value(
+    wanted: &SecretRef,
+    may: impl Fn(&Scope) -> bool,
+    state: &State,
+    vault: Option<&Vault>,
+) -> Result<String, String> {
+    let name = &wanted.secret;
+    let secret = state.secrets.items.get(name).ok_or_else(|| {
+        format!("there is no secret {name}: an admin gives it with PUT /secrets/{name}")
+    })?;
+    if !may(&secret.jobs) {
+        return Err(format!("the secret {name} is not for this job; an admin can widen its scope"));
+    }
+    let vault = vault.ok_or_else(|| {
+        format!("the secret {name} can't be read: this node has no CRONAPI_SECRETS_KEY")
+    })?;
+    let key = state.secrets.key(secret.sealed.key);
+    let key = key.ok_or_else(|| format!("the secret {name} has lost its key"))?;
+    vault.open(key, name, &secret.sealed).map_err(|e| format!("the secret {name}: {e}"))
+}

@@ -1,0 +1,291 @@
+//! Secrets: given, listed, taken away; their values are shown to nobody.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Caller, Error, Service, Target};
+use crate::machine::{Op, State};
+use crate::model::limits::{SECRET_BYTES_MAX, SECRET_BYTES_MIN};
+use crate::model::{DataKey, Invalid, JobSpec, Name, Scope, Secret, Timestamp};
+use crate::vault::{self, SecretKey, Vault};
+
+/// Times a write is prepared.
+const ATTEMPTS_MAX: usize = 5;
+/// The first format that has secrets.
+const FORMAT: u32 = 2;
+
+/// A new value of a secret.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSecret {
+    /// The value, 4 to 16,384 bytes. It is never shown again.
+    #[schema(min_length = 4, max_length = 16384, write_only)]
+    pub value: String,
+    /// The jobs that may use it; `{}`: all.
+    pub scope: Scope,
+}
+
+/// A secret, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SecretView {
+    /// Its name.
+    pub name: Name,
+    /// From 1; one more at each new value.
+    pub version: u64,
+    /// The jobs that may use it; `{}`: all.
+    pub scope: Scope,
+    /// When it was first given.
+    pub created_at: Timestamp,
+    /// When it was last given.
+    pub updated_at: Timestamp,
+    /// Who gave it last.
+    pub updated_by: String,
+}
+
+/// What a rotation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Rotated {
+    /// Secrets that are sealed with a new key.
+    pub resealed: u64,
+}
+
+impl Service {
+    /// All secrets, by name.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn secrets(&self, c: &Caller) -> Result<Vec<SecretView>, Error> {
+        c.permit(Action::ReadSecrets, Target::Cluster)?;
+        let state = self.consensus().state();
+        Ok(state.secrets.items.values().map(|secret| view(secret)).collect())
+    }
+
+    /// A secret.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn secret(&self, c: &Caller, name: &Name) -> Result<SecretView, Error> {
+        c.permit(Action::ReadSecrets, Target::Cluster)?;
+        let state = self.consensus().state();
+        let found = state.secrets.items.get(name);
+        found.map(|secret| view(secret)).ok_or_else(|| no_secret(name))
+    }
+
+    /// Gives a secret a value, and says which jobs may use it.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Invalid`, `Conflict` when this node has no key or others can't read
+    /// secrets yet, or as any write.
+    pub async fn put_secret(
+        &self,
+        c: &Caller,
+        name: &Name,
+        new: &NewSecret,
+    ) -> Result<SecretView, Error> {
+        c.permit(Action::ManageSecrets, Target::Cluster)?;
+        check(&new.value)?;
+        let vault = self.vault()?;
+        for _ in 0..ATTEMPTS_MAX {
+            let state = self.consensus().state();
+            gate(&state)?;
+            let key = match state.secrets.keys.last() {
+                Some(key) => key.clone(),
+                None => self.new_data_key(c, vault, &state).await?,
+            };
+            let sealed = vault.seal(&key, name, &new.value).map_err(unsealed)?;
+            let (name, jobs) = (name.clone(), new.scope.clone());
+            let op = Op::PutSecret { name: name.clone(), jobs, sealed };
+            match self.plain(&c.actor, op).await {
+                Ok(_) => return self.secret(c, &name).await,
+                Err(error) if stale(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::unavailable("others keep changing the keys of secrets", false))
+    }
+
+    /// Takes a secret away; jobs that name it fail from here on.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, or as any write.
+    pub async fn delete_secret(&self, c: &Caller, name: &Name) -> Result<(), Error> {
+        c.permit(Action::ManageSecrets, Target::Cluster)?;
+        if !self.consensus().state().secrets.items.contains_key(name) {
+            return Err(no_secret(name));
+        }
+        self.plain(&c.actor, Op::DeleteSecret { name: name.clone() }).await.map(drop)
+    }
+
+    /// Seals every secret with a new data key, which is itself sealed with the first key that
+    /// this node was started with. Repeated after a failure, it goes on where it was.
+    ///
+    /// # Errors
+    /// `Forbidden`, `Conflict`, or as any write.
+    pub async fn rotate_secrets(&self, c: &Caller) -> Result<Rotated, Error> {
+        c.permit(Action::ManageSecrets, Target::Cluster)?;
+        let vault = self.vault()?;
+        let state = self.consensus().state();
+        gate(&state)?;
+        let new = self.new_data_key(c, vault, &state).await?;
+        let mut resealed = 0;
+        for _ in 0..ATTEMPTS_MAX {
+            let state = self.consensus().state();
+            let old = state.secrets.items.values().filter(|secret| secret.sealed.key != new.id);
+            let mut left = 0;
+            for secret in old {
+                left += 1;
+                let (name, version) = (secret.name.clone(), secret.version);
+                let value = open(vault, &state, secret).map_err(unsealed)?;
+                let sealed = vault.seal(&new, &name, &value).map_err(unsealed)?;
+                match self.plain(&c.actor, Op::ResealSecret { name, version, sealed }).await {
+                    Ok(_) => resealed += 1,
+                    // Given anew or taken away meanwhile.
+                    Err(error) if stale(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if left == 0 {
+                for key in state.secrets.keys.iter().filter(|key| key.id != new.id) {
+                    match self.plain(&c.actor, Op::DropSecretKey { id: key.id }).await {
+                        Err(error) if !stale(&error) => return Err(error),
+                        _ => {}
+                    }
+                }
+                return Ok(Rotated { resealed });
+            }
+        }
+        Err(Error::unavailable("others keep changing secrets; rotate again", true))
+    }
+
+    fn vault(&self) -> Result<&Vault, Error> {
+        let detail = "this node was started without CRONAPI_SECRETS_KEY, and keeps no secret \
+                      without it: give all nodes the same one, such as `openssl rand -base64 32` \
+                      makes, and start them again";
+        let missing = || Error::Conflict { code: "secrets-key-missing", detail: detail.into() };
+        self.0.deps.vault.as_deref().ok_or_else(missing)
+    }
+
+    async fn new_data_key(
+        &self,
+        c: &Caller,
+        vault: &Vault,
+        state: &State,
+    ) -> Result<DataKey, Error> {
+        let id = super::access::random_id()?;
+        let plain = SecretKey::generate().map_err(unsealed)?;
+        let key = vault.wrap(&plain, id, self.now()).map_err(unsealed)?;
+        let after = state.secrets.keys.last().map(|key| key.id);
+        match self.plain(&c.actor, Op::PutSecretKey { key: key.clone(), after }).await {
+            Ok(_) => Ok(key),
+            Err(error) if stale(&error) => {
+                let newest = self.consensus().state().secrets.keys.last().cloned();
+                newest.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The value of a secret.
+///
+/// # Errors
+/// Its key is not there, or not this node's.
+pub(super) fn open(vault: &Vault, state: &State, secret: &Secret) -> Result<String, vault::Error> {
+    let key = state.secrets.key(secret.sealed.key);
+    let key = key.ok_or_else(|| vault::Error::Forged(format!("secret {}", secret.name)))?;
+    vault.open(key, &secret.name, &secret.sealed)
+}
+
+/// Whether `spec` may name the secrets that it does and `before` did not.
+pub(super) fn may_use(
+    state: &State,
+    before: Option<&JobSpec>,
+    spec: &JobSpec,
+) -> Result<(), Error> {
+    let mut faults = Vec::new();
+    for (pointer, place) in spec.secrets() {
+        gate(state)?;
+        let before = before.filter(|before| before.name == spec.name && before.tags == spec.tags);
+        let known = before.is_some_and(|before| {
+            before.secrets().iter().any(|(_, known)| known.secret == place.secret)
+        });
+        let secret = state.secrets.items.get(&place.secret);
+        if !known
+            && let Some(secret) = secret
+            && !secret.jobs.covers(spec.name.as_str(), &spec.tags)
+        {
+            let detail = format!(
+                "the secret {} is not for this job; an admin can widen its scope",
+                place.secret
+            );
+            faults.push(Invalid::new(pointer, detail));
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
+}
+
+/// Warnings for secrets that `spec` names and that do not exist.
+pub(super) fn missing_warnings(state: &State, spec: &JobSpec) -> Vec<String> {
+    let named = spec.secrets();
+    let missing =
+        named.iter().filter(|(_, place)| !state.secrets.items.contains_key(&place.secret));
+    let told = |(pointer, place): &(String, &crate::model::SecretRef)| {
+        let name = &place.secret;
+        format!("/{pointer}: there is no secret {name} yet; runs fail until there is one")
+    };
+    missing.map(told).collect()
+}
+
+fn gate(state: &State) -> Result<(), Error> {
+    if state.format() >= FORMAT {
+        return Ok(());
+    }
+    let detail = "some node of the cluster is of a version without secrets: upgrade all nodes \
+                  first; a second after the last one they can be used";
+    Err(Error::Conflict { code: "upgrade-needed", detail: detail.into() })
+}
+
+fn check(value: &str) -> Result<(), Error> {
+    let length = value.len();
+    let detail = if length < SECRET_BYTES_MIN {
+        format!(
+            "has {length} bytes; a secret has at least {SECRET_BYTES_MIN}, or masking it would \
+                 mask everything"
+        )
+    } else if length > SECRET_BYTES_MAX {
+        format!("has {length} bytes; a secret has at most {SECRET_BYTES_MAX}")
+    } else if value.contains('\0') {
+        "holds a NUL character, which no environment can".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid(vec![Invalid::new("value", detail)]))
+}
+
+fn view(secret: &Secret) -> SecretView {
+    SecretView {
+        name: secret.name.clone(),
+        version: secret.version,
+        scope: secret.jobs.clone(),
+        created_at: secret.created_at,
+        updated_at: secret.updated_at,
+        updated_by: secret.updated_by.clone(),
+    }
+}
+
+fn no_secret(name: &Name) -> Error {
+    Error::NotFound { what: "secret".into(), name: name.to_string() }
+}
+
+/// What `Rejection::Stale` becomes on its way up.
+fn stale(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { maybe_applied: false, .. })
+}
+
+fn unsealed(error: vault::Error) -> Error {
+    match error {
+        vault::Error::OtherKey(_) => {
+            Error::Conflict { code: "secrets-key-missing", detail: error.to_string() }
+        }
+        other => Error::Internal(other.to_string()),
+    }
+}

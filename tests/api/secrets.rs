@@ -1,0 +1,113 @@
+//! `/secrets`: given and never shown; who may use them.
+
+use cronapi::machine::Op;
+use cronapi::model::Role;
+use serde_json::{Value, json};
+
+use crate::fixture::Node;
+
+const VALUE: &str = "correct-battery-staple";
+
+async fn node() -> Node {
+    let node = Node::start().await;
+    node.submit(Op::RaiseFormat { to: 2 }).await;
+    node
+}
+
+async fn put(node: &Node, name: &str, scope: Value) {
+    let body = json!({"value": VALUE, "scope": scope});
+    node.call("PUT", &format!("/secrets/{name}"), Some(body)).await.expect(200);
+}
+
+fn job(secret: &str) -> Value {
+    json!({"name": "etl-load", "runner": {"type": "shell", "command": "true",
+        "env": {"TOKEN": {"secret": secret}, "PLAIN": "text"}}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_goes_in_and_never_comes_out() {
+    let node = node().await;
+    put(&node, "db", json!({})).await;
+    put(&node, "db", json!({"jobs": ["etl-*"]})).await;
+    let shown = node.get("/secrets/db").await.expect(200);
+    assert_eq!(shown.json()["version"], 2);
+    assert_eq!(shown.json()["scope"], json!({"jobs": ["etl-*"]}));
+    assert_eq!(shown.json()["updated_by"], "admin");
+    for path in ["/secrets", "/secrets/db", "/audit"] {
+        let text = String::from_utf8(node.get(path).await.expect(200).body.to_vec()).unwrap();
+        assert!(!text.contains(VALUE), "{path}: {text}");
+    }
+    let state = rmp_serde::to_vec_named(&*node.consensus.state()).unwrap();
+    assert!(!state.windows(VALUE.len()).any(|w| w == VALUE.as_bytes()), "sealed where it is kept");
+    let audit = node.get("/audit?action=secret.put").await.expect(200).json();
+    assert_eq!(audit["items"].as_array().unwrap().len(), 2, "{audit}");
+    node.call("DELETE", "/secrets/db", None).await.expect(204);
+    node.get("/secrets/db").await.expect(404);
+    node.call("DELETE", "/secrets/db", None).await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_can_not_be_masked_or_kept_are_refused() {
+    let node = node().await;
+    for (value, word) in [("abc", "at least 4"), (&*"x".repeat(16_385), "at most 16384")] {
+        let body = json!({"value": value, "scope": {}});
+        let answer = node.call("PUT", "/secrets/db", Some(body)).await.expect(422);
+        assert!(answer.json()["detail"].as_str().unwrap().contains(word), "{:?}", answer.json());
+    }
+    let body = json!({"value": VALUE});
+    node.call("PUT", "/secrets/db", Some(body)).await.expect(422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_names_and_admins_give_values() {
+    let node = node().await;
+    put(&node, "db", json!({})).await;
+    let operator = node.with_user("op", Role::Operator).await;
+    let viewer = node.with_user("eve", Role::Viewer).await;
+    node.call_as(&operator, "GET", "/secrets", None).await.expect(200);
+    node.call_as(&viewer, "GET", "/secrets", None).await.expect(403);
+    let body = json!({"value": VALUE, "scope": {}});
+    node.call_as(&operator, "PUT", "/secrets/db", Some(body)).await.expect(403);
+    node.call_as(&operator, "DELETE", "/secrets/db", None).await.expect(403);
+    node.call_as(&operator, "POST", "/secrets/rotate", None).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_names_only_secrets_that_are_for_it() {
+    let node = node().await;
+    put(&node, "mine", json!({"jobs": ["etl-*"]})).await;
+    put(&node, "other", json!({"jobs": ["billing-*"]})).await;
+    let made = node.post("/jobs", job("mine")).await.expect(201).json();
+    assert_eq!(made["runner"]["env"]["TOKEN"], json!({"secret": "mine"}));
+    let refused = node.call("PUT", "/jobs/etl-load", Some(job("other"))).await.expect(422);
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/runner/env/TOKEN");
+    let later = node.call("PUT", "/jobs/etl-load", Some(job("missing"))).await.expect(200).json();
+    assert!(later["warnings"][0].as_str().unwrap().contains("no secret missing"), "{later}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_node_is_of_an_older_version_secrets_are_refused() {
+    let node = Node::start().await;
+    let body = json!({"value": VALUE, "scope": {}});
+    let answer = node.call("PUT", "/secrets/db", Some(body)).await.expect(409);
+    assert_eq!(answer.code(), "upgrade-needed");
+    assert_eq!(node.post("/jobs", job("db")).await.expect(409).code(), "upgrade-needed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_seals_everything_anew() {
+    let node = node().await;
+    for name in ["a", "b", "c"] {
+        put(&node, name, json!({})).await;
+    }
+    let before = node.consensus.state();
+    let rotated = node.call("POST", "/secrets/rotate", None).await.expect(200).json();
+    assert_eq!(rotated["resealed"], 3);
+    let after = node.consensus.state();
+    assert_eq!(after.secrets.keys.len(), 1);
+    assert_ne!(after.secrets.keys[0].id, before.secrets.keys[0].id);
+    for (name, secret) in &after.secrets.items {
+        assert_eq!(secret.version, 1);
+        assert_ne!(secret.sealed, before.secrets.items[name].sealed);
+    }
+}
