@@ -227,7 +227,7 @@ def audited(what, found):
     urls = ",".join(f"http://{node.address}:8000" for node in found)
     done = run(
         "docker", "exec", "-e", f"CRONAPI_PASSWORD={PASSWORD}", found[0].container,
-        "cronapi", "audit-fires", "--user", "admin", "--url", urls, wrong_ok=True,
+        "cronapi", "audit-fires", "--user", "admin", "--server", urls, wrong_ok=True,
     )
     print(done.stdout.strip())
     sound = done.returncode == 0 and done.stdout.startswith("sound:")

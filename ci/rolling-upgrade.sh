@@ -56,7 +56,8 @@ for node in 1 2 3; do
   sleep 4
 done
 token=$(token 1)
-"$new" audit-fires --url "http://$host.1:8000,http://$host.2:8000,http://$host.3:8000" --user admin
+servers="http://$host.1:8000,http://$host.2:8000,http://$host.3:8000"
+"$new" audit-fires --server "$servers" --user admin
 for node in 1 2 3; do echo "node $node: format $(field '["format"]' <"$dir/$node/FORMAT")"; done
 kill -TERM "${pids[2]}"; wait "${pids[2]}" || true; pids[2]=""
 listen=(--listen "$host.3:8000" --cluster-listen "$host.3:8001")

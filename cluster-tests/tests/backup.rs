@@ -28,7 +28,7 @@ fn good(exit: Exit) -> String {
 async fn audit_fires(sandbox: &Sandbox, cluster: &Cluster, nodes: usize) {
     let urls: Vec<&str> = (0..nodes).map(|index| cluster.url(index)).collect();
     let urls = urls.join(",");
-    good(cronapi(sandbox, &["audit-fires", "--url", &urls, "--user", "admin"]).await);
+    good(cronapi(sandbox, &["audit-fires", "--server", &urls, "--user", "admin"]).await);
 }
 
 async fn make_jobs(client: &Client) {
@@ -152,7 +152,8 @@ async fn old_cluster(sandbox: &Sandbox, file: &Path) -> Old {
     let other = cluster.url((leader + 1) % 3).to_owned();
     let name = file.display().to_string();
     let began = std::time::Instant::now();
-    let said = good(cronapi(sandbox, &["backup", &name, "--url", &other, "--user", "admin"]).await);
+    let said =
+        good(cronapi(sandbox, &["backup", &name, "--server", &other, "--user", "admin"]).await);
     println!("backup in {:?}: {said}", began.elapsed());
     let said = good(cronapi(sandbox, &["backup", "verify", &name]).await);
     assert!(said.contains("sound"), "{said}");
@@ -201,8 +202,8 @@ async fn a_node_of_the_old_cluster_is_not_taken_into_the_restored_one() {
     cluster.start().await;
     let file = sandbox.path().join("one.backup").display().to_string();
     let url = cluster.url(0).to_owned();
-    good(cronapi(&sandbox, &["backup", &file, "--url", &url, "--user", "admin"]).await);
-    let again = cronapi(&sandbox, &["backup", &file, "--url", &url, "--user", "admin"]).await;
+    good(cronapi(&sandbox, &["backup", &file, "--server", &url, "--user", "admin"]).await);
+    let again = cronapi(&sandbox, &["backup", &file, "--server", &url, "--user", "admin"]).await;
     assert_eq!(again.status.code(), Some(1), "a backup is not written over another");
     let client = cluster.client_of(0);
     let before = client.get("/system/status").await.expect("a status");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::output;
 use crate::node::Config;
 use crate::node::config::{Flags, Loaded};
 
@@ -44,10 +45,10 @@ pub(super) fn run(command: &Command) -> ExitCode {
     let (Command::Print(flags) | Command::Check(flags)) = command;
     let loaded = load(flags);
     complain(&loaded);
-    match (command, &loaded.outcome) {
+    let told = match (command, &loaded.outcome) {
         (_, Err(_)) => return ExitCode::from(EX_CONFIG),
-        (Command::Print(_), Ok(_)) => print!("{}", loaded.print()),
-        (Command::Check(_), Ok(_)) => println!("The settings can be used."),
-    }
-    ExitCode::SUCCESS
+        (Command::Print(_), Ok(_)) => output::text(&loaded.print()),
+        (Command::Check(_), Ok(_)) => output::line("The settings can be used."),
+    };
+    super::ended(told.map(|()| 0))
 }

@@ -7,12 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs}
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::exit::Code;
 use crate::node::Config;
 
 /// For each of connecting, asking and listening.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// As sysexits.h numbers it: no answer.
-const UNAVAILABLE: u8 = 69;
 /// The answer's first line, and more than enough of it.
 const ANSWER_BYTES_MAX: u64 = 256;
 
@@ -34,14 +33,15 @@ pub(super) fn run(options: &Options) -> ExitCode {
             Ok(address) => dialled(address).to_string(),
             Err(faults) => {
                 faults.iter().for_each(|fault| eprintln!("cronapi: {fault}"));
-                return ExitCode::from(78);
+                return ExitCode::from(super::config::EX_CONFIG);
             }
         },
     };
     let path = if options.live { "/livez" } else { "/readyz" };
     match ask(&address, path) {
         Ok(200) => {
-            println!("ok");
+            // Nobody may be listening, and the node is well all the same.
+            let _ = writeln!(io::stdout(), "ok");
             ExitCode::SUCCESS
         }
         Ok(status) => {
@@ -50,7 +50,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
         }
         Err(error) => {
             eprintln!("cronapi: http://{address}{path}: {error}");
-            ExitCode::from(UNAVAILABLE)
+            ExitCode::from(Code::Unavailable as u8)
         }
     }
 }

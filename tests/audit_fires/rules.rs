@@ -278,26 +278,26 @@ async fn exit_codes_tell_who_has_to_act() {
     let url = World::sound().serve().await;
     let login = [("CRONAPI_PASSWORD", PASSWORD)];
     assert_eq!(audit_fires_as(&url, &login, &["--user", "ann"]).await.code, 0);
-    assert_eq!(audit_fires_as(&url, &[], &["--token", TOKEN]).await.code, 0);
+    assert_eq!(audit_fires_as(&url, &[("CRONAPI_TOKEN", TOKEN)], &[]).await.code, 0);
     for (env, more) in [
         (&[("CRONAPI_TOKEN", "another")][..], &[][..]),
         (&[("CRONAPI_PASSWORD", "wrong")], &["--user", "ann"]),
     ] {
         let said = audit_fires_as(&url, env, more).await;
-        assert_eq!((said.code, said.stdout.as_str()), (77, ""), "{}", said.stderr);
+        assert_eq!((said.code, said.stdout.as_str()), (4, ""), "{}", said.stderr);
     }
     let token = [("CRONAPI_TOKEN", TOKEN)];
     for (urls, more) in [
         ("ftp://a", &[][..]),
         (&*url, &["--job", "no such job"]),
-        (&*url, &["--job", "missing"]),
         (&*url, &["--since", "yesterday"]),
         (&*url, &["--output", "xml"]),
     ] {
         let said = audit_fires_as(urls, &token, more).await;
         assert_eq!(said.code, 2, "{urls} {more:?}: {}", said.stderr);
     }
-    assert_eq!(audit_fires_as(&url, &[], &[]).await.code, 2, "nobody to be");
+    assert_eq!(audit_fires(&url, &["--job", "missing"]).await.code, 3);
+    assert_eq!(audit_fires_as(&url, &[], &[]).await.code, 4, "nobody to be");
     let said = audit_fires("http://127.0.0.1:1", &[]).await;
-    assert_eq!(said.code, 69, "{}", said.stderr);
+    assert_eq!(said.code, 6, "{}", said.stderr);
 }

@@ -268,7 +268,7 @@ pub async fn audit_fires(urls: &str, more: &[&str]) -> Said {
 
 pub async fn audit_fires_as(urls: &str, env: &[(&str, &str)], more: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_cronapi"))
-        .args(["audit-fires", "--url", urls])
+        .args(["audit-fires", "--server", urls])
         .args(more)
         .env_clear()
         .envs(env.iter().copied())

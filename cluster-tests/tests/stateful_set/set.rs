@@ -344,7 +344,7 @@ impl<'a> Set<'a> {
     pub async fn audited(&self) {
         let urls: Vec<String> = self.pods.keys().map(|ordinal| self.url(*ordinal)).collect();
         let audit = Launch::new(self.sandbox, "audit")
-            .args(&["audit-fires", "--user", "admin", "--url", &urls.join(",")])
+            .args(&["audit-fires", "--user", "admin", "--server", &urls.join(",")])
             .env("CRONAPI_PASSWORD", PASSWORD);
         let exit = audit.run().await;
         assert!(exit.status.success(), "{}{}", exit.stdout, exit.stderr);

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::super::exit::{Code, Failure};
 use super::Audit;
-use super::client::Trouble;
 use super::pages::Pages;
 use super::report::{Findings, Report, rule};
 
@@ -16,7 +16,7 @@ struct Verdict {
 }
 
 /// Asks every node for its verdict, and works out the hashes of the time that is wanted.
-pub(super) async fn check(audit: &Audit, report: &mut Report) -> Result<(), Trouble> {
+pub(super) async fn check(audit: &Audit, report: &mut Report) -> Result<(), Failure> {
     let mut found = Findings::default();
     for place in 0..audit.client.places() {
         let name = audit.client.name(place);
@@ -26,11 +26,11 @@ pub(super) async fn check(audit: &Audit, report: &mut Report) -> Result<(), Trou
                 let why = detail.unwrap_or_default();
                 found.add(rule::AUDIT_CHAIN, format!("{name} says that it is broken: {why}"));
             }
-            Err(Trouble::Refused(_)) => {
+            Err(failure) if failure.code == Code::Access => {
                 report.unchecked("the audit, which only an admin may read".to_owned());
                 return Ok(());
             }
-            Err(trouble) => return Err(trouble),
+            Err(failure) => return Err(failure),
         }
     }
     let query = format!("/audit?limit=1000&from={}&to={}", audit.wanted.since, audit.wanted.until);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::model::{LedgerRow, Run, RunId, Span, Timestamp, Trigger};
 
+use super::super::exit::{Code, Failure};
 use super::Audit;
 use super::answers::{Job, Version};
-use super::client::Trouble;
 use super::pages::Pages;
 use super::replicas::Copy;
 use super::report::{Findings, rule};
@@ -30,7 +30,7 @@ pub(super) async fn look(
     audit: &Audit,
     name: String,
     others: &[usize],
-) -> Result<Findings, Trouble> {
+) -> Result<Findings, Failure> {
     let first = Case::read(audit, &name, others).await?;
     if first.is_sound() {
         return Ok(first);
@@ -55,7 +55,7 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     /// Reads a job and everything about it.
-    async fn read(audit: &'a Audit, name: &str, others: &[usize]) -> Result<Findings, Trouble> {
+    async fn read(audit: &'a Audit, name: &str, others: &[usize]) -> Result<Findings, Failure> {
         let (job, versions) = definition(audit, name).await?;
         let timeline = Timeline::of(&job, versions);
         let now = audit.now();
@@ -88,7 +88,7 @@ impl<'a> Case<'a> {
         Ok(found)
     }
 
-    async fn walk(&mut self) -> Result<(), Trouble> {
+    async fn walk(&mut self) -> Result<(), Failure> {
         let name = self.job.name.clone();
         let (client, floor) = (&self.audit.client, self.floor);
         let query = format!("/jobs/{name}/runs?limit=200&status=waiting,queued,assigned,running");
@@ -132,7 +132,7 @@ impl<'a> Case<'a> {
         &mut self,
         row: &LedgerRow,
         closed: &mut Pages<'_, Run>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Failure> {
         let Some(id) = row.run_id else { return Ok(()) };
         if let Some(run) = self.open.get(&id) {
             runs::fits(&self.job, row, run, &mut self.found);
@@ -177,7 +177,7 @@ impl<'a> Case<'a> {
 }
 
 /// A job and its versions, of one moment.
-async fn definition(audit: &Audit, name: &str) -> Result<(Job, Vec<Version>), Trouble> {
+async fn definition(audit: &Audit, name: &str) -> Result<(Job, Vec<Version>), Failure> {
     for _ in 0..READ_AGAIN {
         let job: Job = audit.client.get(0, &format!("/jobs/{name}")).await?;
         let query = format!("/jobs/{name}/versions?limit=100");
@@ -186,7 +186,8 @@ async fn definition(audit: &Audit, name: &str) -> Result<(Job, Vec<Version>), Tr
             return Ok((job, versions));
         }
     }
-    Err(Trouble::Unavailable(format!("job {name} has no history of its present version")))
+    let text = format!("job {name} has no history of its present version");
+    Err(Failure::new(Code::Unavailable, text))
 }
 
 /// Without what is not looked at.

@@ -22,7 +22,7 @@
 
 mod answers;
 mod chain;
-pub(super) mod client;
+mod client;
 mod fences;
 mod job;
 mod options;
@@ -33,15 +33,15 @@ mod rows;
 mod runs;
 mod timeline;
 
-use std::process::ExitCode;
-
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
+use super::exit::{Code, Failure, Outcome};
+use super::session::Session;
 use crate::model::{Span, Timestamp};
 
 use answers::Status;
-use client::{Client, Trouble};
+use client::Client;
 use fences::Fences;
 pub use options::Options;
 use options::{Output, Wanted};
@@ -70,34 +70,22 @@ impl Audit {
     }
 }
 
-/// Runs the command.
-pub fn run(options: Options) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("cronapi: no async runtime: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let output = options.output;
-    match runtime.block_on(audit(options)) {
-        Ok(report) => {
-            match output {
-                Output::Json => println!("{}", report.json()),
-                Output::Table => print!("{}", report.table()),
-            }
-            if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
-        }
-        Err(trouble) => {
-            eprintln!("cronapi: {trouble}");
-            ExitCode::from(trouble.exit_code())
-        }
+impl Options {
+    /// Runs the command.
+    pub(in crate::cli) async fn run(self, session: &Session) -> Outcome {
+        let output = self.output;
+        let report = audit(self, session).await?;
+        super::output::text(&match output {
+            Output::Json => format!("{}\n", report.json()),
+            Output::Table => report.table(),
+        })?;
+        Ok(if report.violations == 0 { 0 } else { Code::Failed as u8 })
     }
 }
 
-async fn audit(options: Options) -> Result<Report, Trouble> {
-    let (client, wanted) = options.read()?;
-    client.login().await?;
+async fn audit(options: Options, session: &Session) -> Result<Report, Failure> {
+    let wanted = options.read()?;
+    let client = Client::new(session.client_as(&options.who).await?);
     let status = same_cluster(&client).await?;
     let began = status.now();
     let wanted = wanted.at(began);
@@ -127,7 +115,7 @@ async fn each(
     report: &mut Report,
     fences: &mut Fences,
     progress: &mut Progress,
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     let asked = !audit.wanted.jobs.is_empty();
     let others = report.replicas.clone();
     let mut cases = stream::iter(names)
@@ -140,9 +128,8 @@ async fn each(
                 report.add(findings);
             }
             // Deleted since it was listed.
-            Err(Trouble::NotFound(_)) if !asked => {}
-            Err(Trouble::NotFound(what)) => return Err(Trouble::Usage(what)),
-            Err(trouble) => return Err(trouble),
+            Err(failure) if failure.code == Code::NotFound && !asked => {}
+            Err(failure) => return Err(failure),
         }
         progress.show(report);
     }
@@ -150,13 +137,13 @@ async fn each(
 }
 
 /// The status of the first node; the others must be of its cluster.
-async fn same_cluster(client: &Client) -> Result<Status, Trouble> {
+async fn same_cluster(client: &Client) -> Result<Status, Failure> {
     let first: Status = client.get(0, "/system/status").await?;
     for place in 1..client.places() {
         let other: Status = client.get(place, "/system/status").await?;
         if other.cluster_id != first.cluster_id {
             let (a, b) = (client.name(0), client.name(place));
-            return Err(Trouble::Usage(format!("{a} and {b} are not of one cluster")));
+            return Err(Failure::usage(format!("{a} and {b} are not of one cluster")));
         }
     }
     Ok(first)

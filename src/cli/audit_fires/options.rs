@@ -4,26 +4,14 @@ use clap::ValueEnum;
 
 use crate::model::{Name, Span, Timestamp};
 
-use super::client::{Client, Login, Trouble};
+use super::super::connection::AsUser;
+use super::super::exit::Failure;
 
 /// Check the ledger of a live cluster.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Nodes to ask; with more than one they are compared with each other
-    #[arg(
-        long,
-        value_name = "URL,…",
-        value_delimiter = ',',
-        default_value = "http://127.0.0.1:8000"
-    )]
-    url: Vec<String>,
-    /// API or access token; the variable keeps it out of the list of processes
-    /// [env: CRONAPI_TOKEN]
-    #[arg(long, value_name = "TOKEN", conflicts_with = "user")]
-    token: Option<String>,
-    /// User to log in as, with the password in CRONAPI_PASSWORD
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
+    #[command(flatten)]
+    pub(super) who: AsUser,
     /// A job to check; may be repeated [default: all that may be seen]
     #[arg(long, value_name = "NAME")]
     job: Vec<String>,
@@ -38,7 +26,7 @@ pub struct Options {
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     skew: String,
     /// How the findings are shown
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub(super) output: Output,
 }
 
@@ -99,9 +87,9 @@ impl Asked {
 }
 
 impl Options {
-    /// The client, and what it is to read.
-    pub(super) fn read(self) -> Result<(Client, Asked), Trouble> {
-        let wrong = |flag: &str, why: String| Trouble::Usage(format!("{flag}: {why}"));
+    /// What is to be read.
+    pub(super) fn read(&self) -> Result<Asked, Failure> {
+        let wrong = |flag: &str, why: String| Failure::usage(format!("{flag}: {why}"));
         let when = |flag: &str, text: &Option<String>| {
             let read = text.as_deref().map(When::parse).transpose();
             read.map_err(|why| wrong(flag, why))
@@ -109,26 +97,11 @@ impl Options {
         for name in &self.job {
             Name::parse(name).map_err(|why| wrong("--job", why))?;
         }
-        let asked = Asked {
+        Ok(Asked {
             since: when("--since", &self.since)?,
             until: when("--until", &self.until)?,
             skew: Span::parse(&self.skew).map_err(|why| wrong("--skew", why))?,
-            jobs: self.job,
-        };
-        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let login = match (self.user, self.token.or_else(|| variable("CRONAPI_TOKEN"))) {
-            (Some(user), _) => {
-                let password = variable("CRONAPI_PASSWORD").ok_or_else(|| {
-                    wrong("--user", "needs the password in CRONAPI_PASSWORD".to_owned())
-                })?;
-                Login::Password { user, password }
-            }
-            (None, Some(token)) => Login::Token(token),
-            (None, None) => {
-                let why = "CRONAPI_TOKEN, --token, or --user with CRONAPI_PASSWORD is needed";
-                return Err(Trouble::Usage(why.to_owned()));
-            }
-        };
-        Ok((Client::new(&self.url, login)?, asked))
+            jobs: self.job.clone(),
+        })
     }
 }

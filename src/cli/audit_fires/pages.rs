@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::client::{Client, Trouble};
+use super::super::exit::Failure;
+use super::client::Client;
 
 /// A list that is read as far as it is wanted.
 pub(super) struct Pages<'a, T> {
@@ -37,7 +38,7 @@ impl<'a, T: DeserializeOwned> Pages<'a, T> {
     }
 
     /// The next page; none: that was the last.
-    pub(super) async fn page(&mut self) -> Result<Option<Vec<T>>, Trouble> {
+    pub(super) async fn page(&mut self) -> Result<Option<Vec<T>>, Failure> {
         if self.over {
             return Ok(None);
         }
@@ -57,7 +58,7 @@ impl<'a, T: DeserializeOwned> Pages<'a, T> {
     }
 
     /// The next item, which stays.
-    pub(super) async fn peek(&mut self) -> Result<Option<&T>, Trouble> {
+    pub(super) async fn peek(&mut self) -> Result<Option<&T>, Failure> {
         while self.ready.is_empty() {
             match self.page().await? {
                 Some(page) => self.ready.extend(page),
@@ -68,7 +69,7 @@ impl<'a, T: DeserializeOwned> Pages<'a, T> {
     }
 
     /// The next item.
-    pub(super) async fn next(&mut self) -> Result<Option<T>, Trouble> {
+    pub(super) async fn next(&mut self) -> Result<Option<T>, Failure> {
         self.peek().await?;
         Ok(self.ready.pop_front())
     }
@@ -77,7 +78,7 @@ impl<'a, T: DeserializeOwned> Pages<'a, T> {
     pub(super) async fn next_that(
         &mut self,
         counts: impl Fn(&T) -> bool,
-    ) -> Result<Option<T>, Trouble> {
+    ) -> Result<Option<T>, Failure> {
         while let Some(item) = self.next().await? {
             if counts(&item) {
                 return Ok(Some(item));
@@ -87,7 +88,7 @@ impl<'a, T: DeserializeOwned> Pages<'a, T> {
     }
 
     /// All the rest, for lists that are known to be short.
-    pub(super) async fn all(mut self) -> Result<Vec<T>, Trouble> {
+    pub(super) async fn all(mut self) -> Result<Vec<T>, Failure> {
         let mut all = Vec::from(std::mem::take(&mut self.ready));
         while let Some(page) = self.page().await? {
             all.extend(page);

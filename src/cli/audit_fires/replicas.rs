@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::model::{LedgerRow, Run, RunId, Timestamp};
 
+use super::super::exit::Failure;
 use super::Audit;
 use super::answers::Status;
-use super::client::Trouble;
 use super::pages::Pages;
 use super::report::{Findings, Report, rule};
 
@@ -25,7 +25,7 @@ pub(super) async fn caught_up(
     audit: &Audit,
     index: u64,
     report: &mut Report,
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     for place in 1..audit.client.places() {
         let mut tries = 0;
         let behind = loop {
@@ -58,7 +58,7 @@ pub(super) struct Copy<'a> {
 
 impl Copy<'_> {
     /// Compares what `other` tells with what the first node tells.
-    pub(super) async fn compare(&self, other: usize, found: &mut Findings) -> Result<(), Trouble> {
+    pub(super) async fn compare(&self, other: usize, found: &mut Findings) -> Result<(), Failure> {
         let mut difference = None;
         for again in 0..AGAIN {
             if again > 0 {
@@ -76,7 +76,7 @@ impl Copy<'_> {
         Ok(())
     }
 
-    async fn difference(&self, other: usize) -> Result<Option<String>, Trouble> {
+    async fn difference(&self, other: usize) -> Result<Option<String>, Failure> {
         let (name, floor) = (self.name, self.floor);
         let last = Timestamp::from_micros(self.cut.micros() - 1);
         let ledger =
@@ -106,7 +106,7 @@ impl Copy<'_> {
         query: &str,
         counts: impl Fn(&T) -> bool,
         told: impl Fn(&T) -> String,
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<String>, Failure> {
         let client = &self.audit.client;
         let mut here: Pages<'_, T> = Pages::new(client, 0, query);
         let mut there: Pages<'_, T> = Pages::new(client, other, query);

@@ -1,17 +1,25 @@
 //! `cronapi backup`: a file from a live cluster, and its check.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
+use super::super::client::{Client, Request, reason};
+use super::super::connection::AsUser;
+use super::super::exit::{Code, Failure, Outcome};
+use super::super::output::line;
+use super::super::session::Session;
+use super::failed;
 use super::partial::Partial;
 use super::passphrase::Passphrase;
 use super::progress::{Progress, mib};
-use super::remote::Remote;
-use super::{Failure, ended};
 use crate::backup::{Amount, Decoder, Encoder, Header, Piece};
 use crate::offline;
+
+/// Between two pieces, or until the first.
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// Take or check a backup.
 #[derive(Debug, clap::Args)]
@@ -22,8 +30,11 @@ pub struct Options {
     /// The file to write; it must not exist
     #[arg(value_name = "FILE", required = true)]
     file: Option<PathBuf>,
+    /// Take what this node has, without asking a leader: when there is none
+    #[arg(long)]
+    local: bool,
     #[command(flatten)]
-    remote: Remote,
+    who: AsUser,
     #[command(flatten)]
     passphrase: Passphrase,
 }
@@ -40,70 +51,79 @@ enum Sub {
     },
 }
 
-pub(in crate::cli) fn run(options: &Options) -> ExitCode {
-    ended(match (&options.verify, &options.file) {
-        (Some(Sub::Verify { file, passphrase }), _) => verify(file, passphrase),
-        (None, Some(file)) => take(options, file),
-        (None, None) => Err(Failure::usage("give a FILE")),
-    })
-}
-
-fn take(options: &Options, path: &Path) -> Result<(), Failure> {
-    let passphrase = options.passphrase.read()?;
-    let told = |e: std::io::Error| Failure::new(format!("{}: {e}", path.display()));
-    let partial = Partial::create(path).map_err(told)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Failure::new)?;
-    let (header, amount) =
-        runtime.block_on(fetch(options, passphrase.as_deref(), partial, path))?;
-    println!("{}: {}", path.display(), summary(&header, amount));
-    if passphrase.is_none() {
-        eprintln!(
-            "cronapi: the file is not encrypted and holds password hashes and keys: keep it as \
-             safe as the cluster itself"
-        );
+impl Options {
+    pub(in crate::cli) async fn run(self, session: &Session) -> Outcome {
+        match (&self.verify, &self.file) {
+            (Some(Sub::Verify { file, passphrase }), _) => verify(file, passphrase)?,
+            (None, Some(file)) => self.take(session, file).await?,
+            (None, None) => return Err(Failure::usage("give a FILE")),
+        }
+        Ok(0)
     }
-    Ok(())
+
+    async fn take(&self, session: &Session, path: &Path) -> Result<(), Failure> {
+        let passphrase = self.passphrase.read()?;
+        let told = |e: std::io::Error| failed(format!("{}: {e}", path.display()));
+        let partial = Partial::create(path).map_err(told)?;
+        let client = session.client_as(&self.who).await?;
+        let (header, amount) =
+            fetch(&client, self.local, passphrase.as_deref(), partial, path).await?;
+        line(&format!("{}: {}", path.display(), summary(&header, amount)))?;
+        if passphrase.is_none() {
+            session.say(
+                "note: the file is not encrypted and holds password hashes and keys: keep it as \
+                 safe as the cluster itself",
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Reads, checks, and writes as it reads.
 async fn fetch(
-    options: &Options,
+    client: &Client,
+    local: bool,
     passphrase: Option<&str>,
     mut partial: Partial,
     path: &Path,
 ) -> Result<(Header, Amount), Failure> {
-    let told = |e: std::io::Error| Failure::new(format!("{}: {e}", path.display()));
-    let mut pieces = Box::pin(options.remote.open().await?);
+    let told = |e: std::io::Error| failed(format!("{}: {e}", path.display()));
+    let query = if local { "?consistency=local" } else { "" };
+    let asked = Request::get(format!("/cluster/backup{query}"));
+    let away = |why: String| Failure::new(Code::Unavailable, why).of("the backup broke off");
+    let slow = |_| away(format!("nothing came for {} s", SILENCE.as_secs()));
+    let answer = timeout(SILENCE, client.open(&asked, None)).await.map_err(slow)??;
+    let status = answer.status();
+    if !status.is_success() {
+        return Err(client.refusal(status, &answer.bytes().await.unwrap_or_default()));
+    }
+    let mut pieces = answer.bytes_stream();
     let mut decoder = Decoder::new(None);
     let mut encoder: Option<(Header, Encoder)> = None;
     let mut progress = Progress::new("backup", None);
     let mut bytes = 0;
-    while let Some(chunk) = pieces.next().await {
-        let chunk = chunk?;
+    while let Some(chunk) = timeout(SILENCE, pieces.next()).await.map_err(slow)? {
+        let chunk = chunk.map_err(|error| away(reason(&error)))?;
         bytes += chunk.len() as u64;
         progress.bytes(bytes);
-        for piece in decoder.push(&chunk).map_err(Failure::new)? {
+        for piece in decoder.push(&chunk).map_err(failed)? {
             let written = match (piece, &mut encoder) {
                 (Piece::Header(header), None) => {
-                    let (begun, first) =
-                        Encoder::begin(&header, passphrase).map_err(Failure::new)?;
+                    let (begun, first) = Encoder::begin(&header, passphrase).map_err(failed)?;
                     encoder = Some((header, begun));
                     first
                 }
-                (Piece::Part(part), Some((_, encoder))) => {
-                    encoder.part(part).map_err(Failure::new)?
-                }
-                _ => return Err(Failure::new("the node did not send a backup")),
+                (Piece::Part(part), Some((_, encoder))) => encoder.part(part).map_err(failed)?,
+                _ => return Err(failed("the node did not send a backup")),
             };
             partial.write(&written).map_err(told)?;
         }
     }
-    let amount = decoder.finish().map_err(Failure::new)?;
+    let amount = decoder.finish().map_err(failed)?;
     let Some((header, encoder)) = encoder else {
-        return Err(Failure::new("the node did not send a backup"));
+        return Err(failed("the node did not send a backup"));
     };
-    partial.write(&encoder.end().map_err(Failure::new)?).map_err(told)?;
+    partial.write(&encoder.end().map_err(failed)?).map_err(told)?;
     partial.finish().map_err(told)?;
     Ok((header, amount))
 }
@@ -115,15 +135,14 @@ fn verify(path: &Path, passphrase: &Passphrase) -> Result<(), Failure> {
         let header = offline::verify_outside(path)?;
         if header.sealed.is_some() {
             drop(progress);
-            println!("{}: entry {}, checksums and digest are right", path.display(), header.index);
-            println!("not checked: what is inside, for want of the passphrase");
-            return Ok(());
+            let (path, index) = (path.display(), header.index);
+            line(&format!("{path}: entry {index}, checksums and digest are right"))?;
+            return line("not checked: what is inside, for want of the passphrase");
         }
     }
     let checked = offline::verify(path, passphrase.as_deref(), &mut |at| progress.bytes(at))?;
     drop(progress);
-    println!("{}: sound; {}", path.display(), summary(&checked.header, checked.amount));
-    Ok(())
+    line(&format!("{}: sound; {}", path.display(), summary(&checked.header, checked.amount)))
 }
 
 pub(super) fn size(path: &Path) -> Option<u64> {

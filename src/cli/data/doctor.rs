@@ -1,9 +1,10 @@
 //! `cronapi doctor`: what is wrong with a data directory.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use super::{Failure, ended};
+use super::super::exit::{Failure, Outcome};
+use super::super::output::line;
+use super::failed;
 use crate::offline::{self, Inspected};
 
 /// Check a data directory.
@@ -18,25 +19,21 @@ pub struct Options {
     scratch: Option<PathBuf>,
 }
 
-pub(in crate::cli) fn run(options: &Options) -> ExitCode {
-    ended(doctor(options))
-}
-
-fn doctor(options: &Options) -> Result<(), Failure> {
+pub(in crate::cli) fn run(options: &Options) -> Outcome {
     let data = options.data.as_path();
     let scratch = scratch(data, options.scratch.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
-    let runtime = runtime.map_err(Failure::new)?;
-    let found = runtime.block_on(offline::inspect(data, &scratch)).map_err(Failure::new)?;
+    let runtime = runtime.map_err(failed)?;
+    let found = runtime.block_on(offline::inspect(data, &scratch)).map_err(failed)?;
     for fault in &found.faults {
         let kind = if fault.grave { "FAULT" } else { "note" };
-        println!("{kind}  {}: {}", fault.file.display(), fault.what);
-        println!("       {}", fault.advice);
+        line(&format!("{kind}  {}: {}", fault.file.display(), fault.what))?;
+        line(&format!("       {}", fault.advice))?;
     }
-    println!("{}", summary(&found));
+    line(&summary(&found))?;
     match found.is_sound() {
-        true => Ok(()),
-        false => Err(Failure::new(format!("{} is not sound", data.display()))),
+        true => Ok(0),
+        false => Err(Failure::failed(format!("{} is not sound", data.display()))),
     }
 }
 
@@ -46,7 +43,7 @@ fn scratch(data: &Path, given: Option<&Path>) -> Result<PathBuf, Failure> {
         Some(given) => given.to_owned(),
         None => {
             let whole = std::fs::canonicalize(data);
-            let whole = whole.map_err(|e| Failure::new(format!("{}: {e}", data.display())))?;
+            let whole = whole.map_err(|e| Failure::failed(format!("{}: {e}", data.display())))?;
             whole.parent().map(Path::to_owned).unwrap_or(whole)
         }
     };

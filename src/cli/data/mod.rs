@@ -10,51 +10,21 @@ pub(super) mod doctor;
 mod partial;
 mod passphrase;
 mod progress;
-mod remote;
 pub(super) mod restore;
 
-use std::process::ExitCode;
-
-use super::audit_fires::client::Trouble;
+use super::exit::Failure;
 use crate::offline;
-
-/// Why a command ends early: what is told, and the exit code.
-pub(super) struct Failure {
-    text: String,
-    code: u8,
-}
-
-impl Failure {
-    fn new(text: impl ToString) -> Self {
-        Self { text: text.to_string(), code: 1 }
-    }
-
-    fn usage(text: impl ToString) -> Self {
-        Self { text: text.to_string(), code: 2 }
-    }
-}
-
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        Self { text: trouble.to_string(), code: trouble.exit_code() }
-    }
-}
 
 impl From<offline::Error> for Failure {
     fn from(error: offline::Error) -> Self {
         match error {
-            offline::Error::Refused(_) => Self::usage(error),
-            other => Self::new(other),
+            offline::Error::Refused(_) => Failure::usage(error.to_string()),
+            other => Failure::failed(other.to_string()),
         }
     }
 }
 
-fn ended(outcome: Result<(), Failure>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("cronapi: {}", failure.text);
-            ExitCode::from(failure.code)
-        }
-    }
+/// Something failed, and says itself how.
+fn failed(error: impl ToString) -> Failure {
+    Failure::failed(error.to_string())
 }

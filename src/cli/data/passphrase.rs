@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Failure;
+use super::super::exit::Failure;
 
 const VARIABLE: &str = "CRONAPI_BACKUP_PASSPHRASE";
 /// Characters, at least.

@@ -1,12 +1,12 @@
 //! `cronapi restore`: a new cluster from a backup.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use super::super::exit::{Failure, Outcome};
+use super::super::output::line;
 use super::backup::{size, summary};
 use super::passphrase::Passphrase;
 use super::progress::Progress;
-use super::{Failure, ended};
 use crate::clock;
 use crate::model::Timestamp;
 use crate::offline::{self, AsOf, Restoring};
@@ -29,11 +29,7 @@ pub struct Options {
     passphrase: Passphrase,
 }
 
-pub(in crate::cli) fn run(options: &Options) -> ExitCode {
-    ended(restore(options))
-}
-
-fn restore(options: &Options) -> Result<(), Failure> {
+pub(in crate::cli) fn run(options: &Options) -> Outcome {
     let passphrase = options.passphrase.read()?;
     let now = clock::now();
     let as_of = match options.as_of.as_str() {
@@ -58,15 +54,15 @@ fn restore(options: &Options) -> Result<(), Failure> {
         progress.bytes(done);
     })?;
     drop(progress);
-    println!("{}: {}", file.display(), summary(&restored.header, restored.amount));
-    println!("{}: the new cluster {}", data.display(), restored.cluster);
-    println!(
+    line(&format!("{}: {}", file.display(), summary(&restored.header, restored.amount)))?;
+    line(&format!("{}: the new cluster {}", data.display(), restored.cluster))?;
+    line(&format!(
         "{} runs that were open are lost; times of {} jobs are skipped, as of {}",
         restored.lost, restored.skipped_jobs, options.as_of
-    );
-    println!(
+    ))?;
+    line(&format!(
         "next: make sure that no node of the old cluster runs, then: cronapi serve --data {}",
         data.display()
-    );
-    Ok(())
+    ))?;
+    Ok(0)
 }

@@ -1,0 +1,242 @@
+//! `user`, `token`: who may.
+
+use clap::{Subcommand, ValueEnum};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::super::client::{Request, escaped};
+use super::super::exit::{Failure, Outcome};
+use super::super::output::columns::{self, field};
+use super::super::output::{self, As, Format};
+use super::super::session::{Session, variable};
+use super::super::terminal::secret_from_stdin;
+use super::get::Named;
+
+/// What somebody may do.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Role {
+    /// Read
+    Viewer,
+    /// And start runs
+    Runner,
+    /// And write definitions
+    Operator,
+    /// Everything
+    Admin,
+}
+
+/// The jobs that a role counts for.
+#[derive(Debug, clap::Args)]
+pub struct Scope {
+    /// Only jobs of these names; * stands for any text
+    #[arg(long = "jobs", value_name = "PATTERN,…", value_delimiter = ',')]
+    jobs: Vec<String>,
+    /// Only jobs with these tags
+    #[arg(long = "tags", value_name = "TAG,…", value_delimiter = ',')]
+    tags: Vec<String>,
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// List them
+    #[command(visible_alias = "ls")]
+    List(Named),
+    /// Create one; the password is asked for
+    ///
+    /// Example: cronapi user create ann --role operator --jobs 'etl-*'
+    Create {
+        /// Its name
+        name: String,
+        /// What it may do
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        scope: Scope,
+        /// Read the password from standard input [env: CRONAPI_NEW_PASSWORD]
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        output: As,
+    },
+    /// Change what one may do
+    Role {
+        /// Its name
+        name: String,
+        /// What it may do
+        role: Role,
+        #[command(flatten)]
+        scope: Scope,
+    },
+    /// Set the password of one; every session of it ends
+    Password {
+        /// Its name
+        name: String,
+        /// Read the password from standard input [env: CRONAPI_NEW_PASSWORD]
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// End every session of one
+    Revoke {
+        /// Its name
+        name: String,
+        /// Delete its API tokens too
+        #[arg(long)]
+        api_tokens: bool,
+    },
+    /// Delete one, with its tokens
+    #[command(visible_alias = "rm")]
+    Delete {
+        /// Its name
+        name: String,
+        /// Don't ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// What to do with API tokens.
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// List your own; for an admin, those of everybody
+    #[command(visible_alias = "ls")]
+    List(Named),
+    /// Create one; it is shown once
+    ///
+    /// Example: cronapi token create ci --role runner --jobs 'etl-*' --expires-in 90d
+    Create {
+        /// A name to know it by
+        name: String,
+        /// What it may do, at most what you may [default: what you may]
+        #[arg(long)]
+        role: Option<Role>,
+        #[command(flatten)]
+        scope: Scope,
+        /// When it ends, such as 90d [default: never]
+        #[arg(long, value_name = "DURATION")]
+        expires_in: Option<String>,
+        #[command(flatten)]
+        output: As,
+    },
+    /// Delete one
+    #[command(visible_aliases = ["rm", "revoke"])]
+    Delete {
+        /// Its id
+        id: String,
+        /// Don't ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+impl Role {
+    fn json(self) -> Value {
+        let name = match self {
+            Role::Viewer => "viewer",
+            Role::Runner => "runner",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        };
+        json!(name)
+    }
+}
+
+impl Scope {
+    fn json(&self) -> Value {
+        json!({ "jobs": self.jobs, "tags": self.tags })
+    }
+}
+
+fn new_password(session: &Session, stdin: bool) -> Result<String, Failure> {
+    if stdin {
+        return secret_from_stdin("the password");
+    }
+    if let Some(password) = variable("CRONAPI_NEW_PASSWORD") {
+        return Ok(password);
+    }
+    if session.terminal.asks() {
+        return session.terminal.secret("New password:", true);
+    }
+    Err(Failure::usage("there is nobody to ask for the password")
+        .advise("give it with --password-stdin or in CRONAPI_NEW_PASSWORD"))
+}
+
+impl User {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let path = |name: &str, rest: &str| format!("/users/{}{rest}", escaped(name));
+        match self {
+            User::List(named) => {
+                return named.run(session, "/users", "name", &columns::USERS).await;
+            }
+            User::Create { name, role, scope, password_stdin, output } => {
+                let client = session.client()?;
+                let password = new_password(session, password_stdin)?;
+                let body = json!({ "name": name, "password": password, "role": role.json(),
+                    "scope": scope.json() });
+                let user = client.fetch(Request::post("/users", &body)).await?;
+                session.output(output).one(&user, &columns::USERS)?;
+            }
+            User::Role { name, role, scope } => {
+                let body = json!({ "role": role.json(), "scope": scope.json() });
+                let request = Request::new(Method::PUT, path(&name, "/role")).json(&body);
+                let user = session.client()?.fetch(request.repeatable()).await?;
+                session.output(As::default()).one(&user, &columns::USERS)?;
+            }
+            User::Password { name, password_stdin } => {
+                let client = session.client()?;
+                let body = json!({ "password": new_password(session, password_stdin)? });
+                let request = Request::new(Method::PUT, path(&name, "/password")).json(&body);
+                client.send(request).await?;
+                session.say(format!("the password of {name} is set; its sessions have ended"));
+            }
+            User::Revoke { name, api_tokens } => {
+                let path = path(&name, &format!("/revoke?api_tokens={api_tokens}"));
+                session.client()?.send(Request::post(path, &json!({}))).await?;
+                session.say(format!("the sessions of {name} have ended"));
+            }
+            User::Delete { name, yes } => {
+                let client = session.client()?;
+                let question = format!("Delete user {name} with its tokens?");
+                session.terminal.confirm(&question, yes)?;
+                client.send(Request::delete(path(&name, ""))).await?;
+                session.say(format!("user {name} is deleted"));
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Token {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Token::List(named) => {
+                return named.run(session, "/tokens", "id", &columns::TOKENS).await;
+            }
+            Token::Create { name, role, scope, expires_in, output } => {
+                let mut body = json!({ "name": name, "scope": scope.json() });
+                if let Some(role) = role {
+                    body["role"] = role.json();
+                }
+                if let Some(span) = expires_in {
+                    body["expires_in"] = json!(span);
+                }
+                let token = session.client()?.fetch(Request::post("/tokens", &body)).await?;
+                if matches!(output.format, Format::Table | Format::Wide) {
+                    let id = field(&token, "/id");
+                    session.say(format!("token {id}; it is shown now and never again:"));
+                    output::line(&field(&token, "/token"))?;
+                } else {
+                    session.output(output).one(&token, &columns::TOKENS)?;
+                }
+            }
+            Token::Delete { id, yes } => {
+                let client = session.client()?;
+                let question = format!("Delete token {id}? Programs that use it are refused then.");
+                session.terminal.confirm(&question, yes)?;
+                client.send(Request::delete(format!("/tokens/{}", escaped(&id)))).await?;
+                session.say(format!("token {id} is deleted"));
+            }
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,211 @@
+//! Commands that talk to a cluster over REST, each in a file of its own.
+//!
+//! Owns: what each command asks and shows. Does not own: how servers are asked (`client`), how
+//! results look (`output`), what exit codes mean (`exit`).
+//!
+//! To add a command: a file with its arguments and `run`, a variant of [`Command`] with its
+//! text and an example, an arm in [`Command::run`], a row in docs/cli.md, a test in tests/cli.
+
+mod access;
+mod api;
+mod apply;
+mod cluster;
+mod context;
+mod describe;
+mod diff;
+mod edit;
+mod get;
+mod import;
+mod jobs;
+mod login;
+mod logs;
+mod records;
+mod run;
+mod runs;
+mod times;
+mod top;
+mod watch;
+
+use clap::Subcommand;
+
+use super::exit::Outcome;
+use super::session::Session;
+use super::{audit_fires, data};
+
+/// A command that talks to a cluster.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create and change jobs from files, after a plan
+    ///
+    /// Examples:
+    ///   cronapi apply -f jobs/
+    ///   cronapi apply -f backup.yaml --dry-run
+    #[command(verbatim_doc_comment)]
+    Apply(apply::Apply),
+    /// Show how files differ from what the cluster has; exits with 1 when they do
+    ///
+    /// Example: cronapi diff -f jobs/
+    Diff(diff::Diff),
+    /// List jobs, runs, nodes, users, tokens, queues
+    ///
+    /// Examples:
+    ///   cronapi get jobs
+    ///   cronapi get job backup -o yaml
+    ///   cronapi get runs --status failed --since 1h
+    #[command(subcommand, verbatim_doc_comment)]
+    Get(get::Get),
+    /// Show all there is to know of a job, a run or a node
+    ///
+    /// Example: cronapi describe job backup
+    #[command(subcommand)]
+    Describe(describe::Describe),
+    /// Change a job in an editor
+    ///
+    /// Example: EDITOR=nano cronapi edit backup
+    Edit(edit::Edit),
+    /// Delete jobs; their open runs are cancelled
+    ///
+    /// Example: cronapi delete old-backup --yes
+    Delete(jobs::Delete),
+    /// Pause jobs: their times pass without a run
+    ///
+    /// Example: cronapi pause backup --reason "disk is being replaced"
+    Pause(jobs::Enable),
+    /// Resume paused jobs
+    Resume(jobs::Enable),
+    /// Start a job now
+    ///
+    /// Examples:
+    ///   cronapi run backup
+    ///   cronapi run report -p day=2027-01-01 --follow
+    #[command(verbatim_doc_comment)]
+    Run(run::Run),
+    /// List runs, the same as `get runs`
+    ///
+    /// Example: cronapi runs backup --status failed
+    Runs(get::Runs),
+    /// Show what a run wrote
+    ///
+    /// Examples:
+    ///   cronapi logs backup
+    ///   cronapi logs -f 01a207f4-6c1c-7b1e-9d0a-0c6a3a2f9a11
+    #[command(verbatim_doc_comment)]
+    Logs(logs::Logs),
+    /// Cancel runs
+    ///
+    /// Example: cronapi cancel 01a207f4-6c1c-7b1e-9d0a-0c6a3a2f9a11
+    Cancel(runs::Change),
+    /// Start runs anew that have ended, with the same parameters
+    Retry(runs::Change),
+    /// Show when a job or an expression fires next
+    ///
+    /// Examples:
+    ///   cronapi next backup
+    ///   cronapi next "30 2 * * 1-5" --tz Europe/London -n 10
+    #[command(verbatim_doc_comment)]
+    Next(times::Next),
+    /// Say why a job did, or did not, run at a time
+    ///
+    /// Examples:
+    ///   cronapi explain backup --at 2027-01-01T02:00:00Z
+    ///   cronapi explain "30 2 * * 1-5"
+    #[command(verbatim_doc_comment)]
+    Explain(times::Explain),
+    /// Show what became of each time of a job
+    ///
+    /// Example: cronapi ledger backup --since 24h
+    Ledger(times::Ledger),
+    /// Make jobs of crontabs
+    #[command(subcommand)]
+    Import(import::Import),
+    /// Show what goes on, on a screen that renews itself
+    Top(top::Top),
+    /// Follow what happens
+    ///
+    /// Example: cronapi events --type run.failed,run.lost -o jsonl
+    Events(records::Events),
+    /// Show who did what
+    ///
+    /// Example: cronapi audit --actor ann --since 24h
+    Audit(records::Audit),
+    /// List, create and change users
+    #[command(subcommand)]
+    User(access::User),
+    /// List, create and delete API tokens
+    #[command(subcommand)]
+    Token(access::Token),
+    /// Show and change the nodes of the cluster
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
+    /// Check that every nominal time of a live cluster has exactly one outcome
+    ///
+    /// With several servers, each is compared with the first.
+    ///
+    /// Example: cronapi audit-fires --server http://node1:8000,http://node2:8000 --since 24h
+    AuditFires(audit_fires::Options),
+    /// Take a backup of a live cluster, or check one
+    ///
+    /// Examples:
+    ///   cronapi backup cluster.backup
+    ///   cronapi backup verify cluster.backup
+    #[command(verbatim_doc_comment)]
+    Backup(data::backup::Options),
+    /// Send any request
+    ///
+    /// Examples:
+    ///   cronapi api GET /jobs?limit=5
+    ///   cronapi api PUT /queues/slow -F concurrency=2
+    #[command(verbatim_doc_comment)]
+    Api(api::Api),
+    /// Log in to a server and keep the token
+    ///
+    /// Examples:
+    ///   cronapi login --server https://cron.example.com --user ann
+    ///   cronapi login --password-stdin < password.txt
+    #[command(verbatim_doc_comment)]
+    Login(login::Login),
+    /// Forget the token
+    Logout(login::Logout),
+    /// Show who is asking, and what they may
+    Whoami(login::Whoami),
+    /// List, choose and change contexts: which servers, as whom
+    #[command(subcommand)]
+    Context(context::Context),
+}
+
+impl Command {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Command::Apply(apply) => apply.run(session).await,
+            Command::Diff(diff) => diff.run(session).await,
+            Command::Get(get) => get.run(session).await,
+            Command::Run(run) => run.run(session).await,
+            Command::Runs(runs) => runs.run(session).await,
+            Command::Logs(logs) => logs.run(session).await,
+            Command::Describe(describe) => describe.run(session).await,
+            Command::Edit(edit) => edit.run(session).await,
+            Command::Delete(delete) => delete.run(session).await,
+            Command::Pause(enable) => enable.run(session, "pause").await,
+            Command::Resume(enable) => enable.run(session, "resume").await,
+            Command::Cancel(change) => change.run(session, "cancel").await,
+            Command::Retry(change) => change.run(session, "retry").await,
+            Command::Next(next) => next.run(session).await,
+            Command::Explain(explain) => explain.run(session).await,
+            Command::Ledger(ledger) => ledger.run(session).await,
+            Command::Import(import) => import.run(session).await,
+            Command::Top(top) => top.run(session).await,
+            Command::Events(events) => events.run(session).await,
+            Command::Audit(audit) => audit.run(session).await,
+            Command::User(user) => user.run(session).await,
+            Command::Token(token) => token.run(session).await,
+            Command::Cluster(cluster) => cluster.run(session).await,
+            Command::AuditFires(options) => options.run(session).await,
+            Command::Backup(options) => options.run(session).await,
+            Command::Api(api) => api.run(session).await,
+            Command::Login(login) => login.run(session).await,
+            Command::Logout(logout) => logout.run(session).await,
+            Command::Whoami(whoami) => whoami.run(session).await,
+            Command::Context(context) => context.run(session),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Runs: started, waited for, followed, cancelled; what may be done to jobs.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use super::place::{Place, Said};
+
+fn place(jobs: &str) -> Place {
+    let place = Place::logged_in();
+    place.with_input(&["apply", "-f", "-"], jobs).good();
+    place
+}
+
+const JOBS: &str = r#"
+name: good
+runner: {type: shell, command: "echo out; echo err >&2; echo \"got $CRONAPI_PARAMS\""}
+---
+name: bad
+runner: {type: shell, command: "echo no; exit 3"}
+---
+name: long
+runner: {type: shell, command: "echo begun; exec sleep 600"}
+"#;
+
+#[test]
+fn a_run_is_followed_and_its_end_is_the_exit_code() {
+    let place = place(JOBS);
+    let said = place.run(&["run", "good", "-f", "-p", "n=3", "-p", "text=a b"]).good();
+    for line in ["out\n", "err\n", r#""n":3"#, r#""text":"a b""#] {
+        assert!(said.out.contains(line), "{line:?} in {said:?}");
+    }
+    assert!(said.err.contains("succeeded") && !said.out.contains("succeeded"), "{said:?}");
+    place.run(&["run", "bad", "--wait"]).bad(10, "exited with status 3");
+    place.run(&["run", "bad", "--wait", "--exit-code"]).bad(3, "exited with status 3");
+    let ended = place.run(&["run", "bad", "--wait", "-o", "json"]).bad(10, "").json();
+    assert_eq!(ended["exit_code"], 3);
+    let started = place.run(&["run", "long", "-o", "name"]).good();
+    let id = started.out.trim();
+    place.run(&["run", "long"]).bad(5, "");
+    let waited = ["run", "long", "--force", "--wait", "--timeout", "200ms"];
+    place.run(&waited).bad(7, "cronapi cancel");
+    place.run(&["cancel", id]).good();
+    place.run(&["run", "good", "-p", "n"]).bad(2, "key=value");
+    place.run(&["run", "good", "--params", "[1]"]).bad(2, "object");
+    place.run(&["run", "good", "--dry-run"]).good();
+}
+
+#[test]
+fn logs_of_a_run_and_of_the_newest_run_of_a_job() {
+    let place = place(JOBS);
+    let id = place.run(&["run", "good", "--wait", "-o", "name"]).good().out;
+    let id = id.trim();
+    let whole = place.run(&["logs", id]).good().out;
+    assert_eq!(whole, place.run(&["logs", "good"]).good().out);
+    assert_eq!(whole, place.run(&["logs", "-f", "good"]).good().out);
+    assert!(whole.contains("out\n") && whole.contains("err\n"), "{whole:?}");
+    assert_eq!(place.run(&["logs", id, "--stream", "stderr"]).good().out, "err\n");
+    let stamped = place.run(&["logs", id, "-t"]).good().out;
+    assert!(stamped.lines().all(|line| line.starts_with("20") && line.contains("Z ")), "{stamped}");
+    assert!(place.run(&["logs", id, "--jsonl"]).good().out.starts_with('{'));
+    place.run(&["logs", "00000000-0000-7000-8000-000000000000"]).bad(3, "");
+}
+
+/// Reads lines of a command until one has all these words, then tells which.
+fn line_with(lines: &mut impl Iterator<Item = std::io::Result<String>>, words: &[&str]) -> String {
+    lines
+        .map(|line| line.unwrap())
+        .find(|line| words.iter().all(|word| line.contains(word)))
+        .expect("the line comes")
+}
+
+#[test]
+fn a_watch_shows_changes_as_they_come_and_events_tell_of_them() {
+    let place = place(JOBS);
+    let start = |arguments: &[&str]| {
+        let mut child =
+            place.command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (child, lines)
+    };
+    let (mut watch, mut shown) = start(&["get", "runs", "-w"]);
+    // The head of the list comes once the stream is open.
+    line_with(&mut shown, &["RUN", "JOB"]);
+    let after = ["events", "--after", "0.0", "--type", "run", "--job", "bad", "-o", "jsonl"];
+    place.run(&["run", "bad", "--wait"]).bad(10, "");
+    line_with(&mut shown, &["bad", "failed"]);
+    let (mut events, mut told) = start(&after);
+    line_with(&mut told, &["run.failed", "\"bad\""]);
+    for child in [&mut watch, &mut events] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn jobs_are_paused_resumed_described_and_deleted() {
+    let place = place("name: a\nexpr: '@hourly'\n---\nname: b\nexpr: '@daily'\n");
+    let paused = place.run(&["pause", "a", "b", "--reason", "holiday", "-o", "json"]).good();
+    assert_eq!(paused.json()["items"][1]["enabled"], false);
+    let resumed = place.run(&["resume", "a", "-o", "json"]).good().json();
+    assert_eq!(resumed["enabled"], true);
+    let described = place.run(&["describe", "job", "a"]).good().out;
+    for part in ["uid:", "Definition:", "expr: \"@hourly\"", "Next times:"] {
+        assert!(described.contains(part), "{part} in {described}");
+    }
+    let next = place.run(&["next", "a", "-n", "3", "-o", "name"]).good().out;
+    assert_eq!(next.lines().count(), 3);
+    let asked = ["next", "30 1 * * *", "--tz", "Europe/London", "-o", "json"];
+    let local = place.run(&asked).good().json();
+    assert!(local["items"][0]["local"].as_str().unwrap().contains("T01:30:00"));
+    place.run(&["next", "* * *"]).bad(1, "expr");
+    let explained = place.run(&["explain", "b", "--at", "1h"]).good().out;
+    assert!(!explained.is_empty());
+    place.run(&["explain", "b", "--at", "yesterday"]).bad(2, "RFC 3339");
+    place.run(&["ledger", "a"]).good();
+    let Said { out, .. } = place.run(&["audit", "--action", "job.pause", "-o", "json"]).good();
+    assert!(out.contains("\"target\": \"a\""), "{out}");
+    place.run(&["audit", "--verify"]).good();
+    place.run(&["delete", "a"]).bad(2, "--yes");
+    place.run(&["delete", "a", "b", "--dry-run"]).good();
+    place.run(&["delete", "a", "b", "--yes"]).good();
+    place.run(&["get", "job", "a"]).bad(3, "");
+}
+
+#[test]
+fn users_tokens_and_the_cluster() {
+    let place = place("name: a\n");
+    let create = ["user", "create", "ann", "--role", "runner", "--jobs", "a*", "--password-stdin"];
+    place.with_input(&create, "long enough").good();
+    place.with_input(&create, "long enough").bad(5, "ann");
+    let user = place.run(&["get", "user", "ann", "-o", "json"]).good().json();
+    assert_eq!((&user["role"], &user["scope"]["jobs"][0]), (&"runner".into(), &"a*".into()));
+    place.run(&["user", "role", "ann", "viewer"]).good();
+    let token = place.run(&["token", "create", "t", "--expires-in", "1h"]).good();
+    assert!(token.out.starts_with("crn_") && token.err.contains("never again"), "{token:?}");
+    let id = place.run(&["token", "list", "-o", "name"]).good().out;
+    place.run(&["token", "delete", id.trim(), "--yes"]).good();
+    place.run(&["user", "delete", "ann"]).bad(2, "--yes");
+    place.run(&["user", "delete", "ann", "--yes"]).good();
+    place.run(&["user", "delete", "admin", "--yes"]).bad(5, "");
+    let status = place.run(&["cluster", "status"]).good().out;
+    assert!(status.contains("leader:") && status.contains("ADDRESS"), "{status}");
+    place.run(&["cluster", "nodes"]).good();
+    place.run(&["cluster", "remove", "99", "--yes"]).bad(3, "");
+    place.run(&["describe", "node", "99"]).bad(3, "cronapi get nodes");
+}
