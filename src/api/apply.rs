@@ -15,7 +15,7 @@ use crate::model::JobSpec;
 use crate::service::{ApplyAction, ApplyItem};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(apply))
+    OpenApiRouter::new().routes(routes!(apply_jobs))
 }
 
 /// Definitions to create or replace.
@@ -51,7 +51,7 @@ struct Applied {
 #[utoipa::path(post, path = "/apply", tag = "jobs", params(DryRun),
     request_body(content = Definitions, description = "The definitions, or a bare list of them."),
     responses((status = 200, description = "What became of each.", body = Applied)))]
-async fn apply(
+async fn apply_jobs(
     State(api): State<Api>,
     Query(asked): Query<DryRun>,
     write: Write<Items>,

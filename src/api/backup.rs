@@ -22,7 +22,7 @@ use crate::service::BackupStream;
 const WAITING_MAX: usize = 2;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(backup))
+    OpenApiRouter::new().routes(routes!(get_backup))
 }
 
 /// Take a backup
@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[utoipa::path(get, path = "/cluster/backup", tag = "cluster",
     responses((status = 200, description = "The file.", body = String,
         content_type = "application/octet-stream")))]
-async fn backup(
+async fn get_backup(
     State(api): State<Api>,
     Who(caller): Who,
     OriginalUri(uri): OriginalUri,

@@ -6,7 +6,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Api;
+use super::choices::{JobOrder, RunnerKind};
 use super::problem::ProblemBody;
+use super::shapes::{self, reference};
 use crate::model::Event;
 
 const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST. \
@@ -17,7 +19,7 @@ const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "CronAPI", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    components(schemas(ProblemBody, Event)),
+    components(schemas(ProblemBody, Event, JobOrder, RunnerKind)),
     tags(
         (name = "auth", description = "Sessions"),
         (name = "jobs", description = "Definitions, schedules, and what became of each time"),
@@ -49,6 +51,7 @@ pub fn openapi() -> String {
             }
         }
     }
+    shapes::plain(&mut document);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
@@ -96,49 +99,7 @@ fn finish_components(components: &mut Value) {
             }
         });
     }
-    let schemas = &mut components["schemas"];
-    // A null leaves a field out: what merge patches and many clients mean by it.
-    accept_nulls(&mut schemas["JobSpec"]);
-    let mut named_by_path = schemas["JobSpec"].clone();
-    if let Some(required) = named_by_path["required"].as_array_mut() {
-        required.retain(|field| field != "name");
-    }
-    named_by_path["description"] = json!("A job's definition; its name may be left out.");
-    schemas["JobFields"] = named_by_path;
-    schemas["SentEvent"]["properties"]["data"]["contentMediaType"] = json!("application/json");
-    schemas["SentEvent"]["properties"]["data"]["contentSchema"] =
-        json!({ "anyOf": [reference("Event"), reference("LogLine"), { "type": "object" }] });
-    schemas["JobView"]["properties"]["warnings"] = json!({
-        "type": "array",
-        "items": { "type": "string" },
-        "description": "What the caller had better know, in the answer to a write."
-    });
-}
-
-fn accept_nulls(schema: &mut Value) {
-    let required = schema["required"].as_array().cloned().unwrap_or_default();
-    for (name, field) in schema["properties"].as_object_mut().into_iter().flatten() {
-        if required.iter().any(|needed| needed == name) {
-            continue;
-        }
-        if let Some(kind) = field.get("type").filter(|kind| kind.is_string()).cloned() {
-            field["type"] = json!([kind, "null"]);
-        } else if field.get("oneOf").is_none() && field.get("anyOf").is_none() {
-            let description = field.get("description").cloned();
-            let mut bare = field.clone();
-            if let Some(map) = bare.as_object_mut() {
-                map.remove("description");
-            }
-            *field = json!({ "anyOf": [{ "type": "null" }, bare] });
-            if let Some(description) = description {
-                field["description"] = description;
-            }
-        }
-    }
-}
-
-fn reference(schema: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{schema}") })
+    shapes::finish(&mut components["schemas"]);
 }
 
 fn finish_operation(operation: &mut Value, path: &str, method: &str, guarded: bool) {
@@ -148,6 +109,15 @@ fn finish_operation(operation: &mut Value, path: &str, method: &str, guarded: bo
         let content = &mut operation["requestBody"]["content"]["application/json"];
         content["schema"] = reference("JobFields");
     }
+    let bodies = operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut);
+    for (_, content) in bodies.into_iter().flatten() {
+        if (method, path) == ("patch", "/jobs/{name}") {
+            content["schema"] = reference("JobPatch");
+        }
+        shapes::without_null(&mut content["schema"]);
+    }
+    finish_parameters(operation, path, guarded && method == "get");
+    finish_bodies(operation);
     let has_body = operation.get("requestBody").is_some();
     let writes = method != "get";
     let login = path.starts_with("/auth/") && !guarded;
@@ -177,5 +147,46 @@ fn finish_operation(operation: &mut Value, path: &str, method: &str, guarded: bo
     let responses = &mut operation["responses"];
     for (name, status, _) in ERRORS.iter().filter(|row| statuses.contains(&row.1)) {
         responses[*status] = json!({ "$ref": format!("#/components/responses/{name}") });
+    }
+}
+
+/// What answers for a node of itself, or never ends, has no say in how fresh it is.
+const ALWAYS_LOCAL: &[&str] = &["/system/", "/cluster/", "/metrics", "/events", "/auth/"];
+
+fn finish_parameters(operation: &mut Value, path: &str, reads: bool) {
+    let known = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in known.into_iter().flatten() {
+        shapes::without_null(&mut parameter["schema"]);
+    }
+    let local = ALWAYS_LOCAL.iter().any(|own| path.starts_with(own));
+    if reads && (!local || path == "/cluster/backup") {
+        let consistency = json!({
+            "name": "consistency",
+            "in": "query",
+            "description": "`local`: cheaper, answered without a leader, perhaps a moment old.",
+            "required": false,
+            "schema": reference("Consistency")
+        });
+        match operation["parameters"].as_array_mut() {
+            Some(all) => all.push(consistency),
+            None => operation["parameters"] = json!([consistency]),
+        }
+    }
+}
+
+/// A file is bytes; a stream is text to a client that reads it whole, and what it is made of
+/// stands beside.
+fn finish_bodies(operation: &mut Value) {
+    for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if let Some(file) = response.pointer_mut("/content/application~1octet-stream") {
+            file["schema"] = json!({ "type": "string", "format": "binary" });
+        }
+        let Some(stream) = response.pointer_mut("/content/text~1event-stream") else { continue };
+        let event = stream["schema"].clone();
+        stream["schema"] = json!({
+            "type": "string",
+            "contentMediaType": "text/event-stream",
+            "contentSchema": event
+        });
     }
 }

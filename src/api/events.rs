@@ -23,7 +23,7 @@ const TYPES_MAX: usize = 64;
 const JOBS_MAX: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(events))
+    OpenApiRouter::new().routes(routes!(follow_events))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,7 +55,7 @@ struct EventsQuery {
     (status = 200, description = "The stream; `data` of each event is an Event.",
         content_type = "text/event-stream", body = SentEvent)
 ))]
-async fn events(
+async fn follow_events(
     State(api): State<Api>,
     Who(caller): Who,
     Extension(bearer): Extension<Bearer>,

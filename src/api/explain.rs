@@ -15,7 +15,7 @@ use crate::model::Timestamp;
 use crate::service::Explanation;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(explain))
+    OpenApiRouter::new().routes(routes!(explain_job))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -30,7 +30,7 @@ struct AtQuery {
 #[utoipa::path(get, path = "/jobs/{name}/explain", tag = "jobs", params(JobPath, AtQuery),
     responses((status = 200, description = "The answer, and what it rests on.",
         body = Explanation)))]
-async fn explain(
+async fn explain_job(
     State(api): State<Api>,
     Who(caller): Who,
     Path(path): Path<JobPath>,

@@ -15,10 +15,10 @@ use crate::service::{Check, CheckName};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(livez))
-        .routes(routes!(readyz))
-        .routes(routes!(healthz))
-        .routes(routes!(health))
+        .routes(routes!(get_livez))
+        .routes(routes!(get_readyz))
+        .routes(routes!(get_healthz))
+        .routes(routes!(get_health))
 }
 
 /// It is well.
@@ -85,7 +85,7 @@ async fn known(api: &Api, headers: &HeaderMap, origin: &Origin) -> bool {
 /// Whether the process runs
 #[utoipa::path(get, path = "/livez", tag = "health",
     responses((status = 200, description = "It does.", body = Health)))]
-async fn livez() -> Json<Health> {
+async fn get_livez() -> Json<Health> {
     Json(Health { status: "ok", checks: None })
 }
 
@@ -95,7 +95,7 @@ async fn livez() -> Json<Health> {
 /// disk takes what is written.
 #[utoipa::path(get, path = "/readyz", tag = "health", params(How),
     responses((status = 200, description = "It can.", body = Health)))]
-async fn readyz(
+async fn get_readyz(
     State(api): State<Api>,
     Query(how): Query<How>,
     From(origin): From,
@@ -107,7 +107,7 @@ async fn readyz(
 /// Whether this node can serve (the same as `/readyz`)
 #[utoipa::path(get, path = "/healthz", tag = "health", params(How),
     responses((status = 200, description = "It can.", body = Health)))]
-async fn healthz(
+async fn get_healthz(
     State(api): State<Api>,
     Query(how): Query<How>,
     From(origin): From,
@@ -119,7 +119,7 @@ async fn healthz(
 /// Whether this node can serve (the same as `/readyz`)
 #[utoipa::path(get, path = "/health", tag = "health", params(How),
     responses((status = 200, description = "It can.", body = Health)))]
-async fn health(
+async fn get_health(
     State(api): State<Api>,
     Query(how): Query<How>,
     From(origin): From,

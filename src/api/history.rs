@@ -20,11 +20,11 @@ use crate::service::{NextFire, RunLog, VersionView};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(next_fires))
-        .routes(routes!(list_versions))
-        .routes(routes!(get_version))
-        .routes(routes!(ledger))
-        .routes(routes!(job_logs))
+        .routes(routes!(list_next_fires))
+        .routes(routes!(list_job_versions))
+        .routes(routes!(get_job_version))
+        .routes(routes!(list_ledger))
+        .routes(routes!(get_job_logs))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -57,7 +57,7 @@ struct NextFires {
 /// Of a paused job, those that it would have.
 #[utoipa::path(get, path = "/jobs/{name}/next", tag = "jobs", params(JobPath, CountQuery),
     responses((status = 200, description = "The times.", body = NextFires)))]
-async fn next_fires(
+async fn list_next_fires(
     State(api): State<Api>,
     Who(caller): Who,
     Path(path): Path<JobPath>,
@@ -82,7 +82,7 @@ pub(super) struct PageQuery {
 /// List the versions of a job
 #[utoipa::path(get, path = "/jobs/{name}/versions", tag = "jobs", params(JobPath, PageQuery),
     responses((status = 200, description = "A page, newest first.", body = VersionPage)))]
-async fn list_versions(
+async fn list_job_versions(
     State(api): State<Api>,
     Who(caller): Who,
     OriginalUri(uri): OriginalUri,
@@ -97,7 +97,7 @@ async fn list_versions(
 /// Show a version of a job
 #[utoipa::path(get, path = "/jobs/{name}/versions/{version}", tag = "jobs", params(VersionPath),
     responses((status = 200, description = "The version.", body = VersionView)))]
-async fn get_version(
+async fn get_job_version(
     State(api): State<Api>,
     Who(caller): Who,
     Path(path): Path<VersionPath>,
@@ -124,7 +124,7 @@ struct LedgerQuery {
 /// Show what became of each nominal time
 #[utoipa::path(get, path = "/jobs/{name}/ledger", tag = "jobs", params(JobPath, LedgerQuery),
     responses((status = 200, description = "A page, newest first.", body = LedgerPage)))]
-async fn ledger(
+async fn list_ledger(
     State(api): State<Api>,
     Who(caller): Who,
     OriginalUri(uri): OriginalUri,
@@ -156,7 +156,7 @@ struct JobLogs {
 /// Show the output of a job's latest runs
 #[utoipa::path(get, path = "/jobs/{name}/logs", tag = "jobs", params(JobPath, LogsQuery),
     responses((status = 200, description = "The output, by run.", body = JobLogs)))]
-async fn job_logs(
+async fn get_job_logs(
     State(api): State<Api>,
     Who(caller): Who,
     Path(path): Path<JobPath>,

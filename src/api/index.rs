@@ -7,7 +7,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::Api;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(index))
+    OpenApiRouter::new().routes(routes!(get_index))
 }
 
 /// Paths to begin with.
@@ -36,7 +36,7 @@ struct Index {
 /// Show where to go from here
 #[utoipa::path(get, path = "/", tag = "health",
     responses((status = 200, description = "Paths to begin with.", body = Index)))]
-async fn index() -> Json<Index> {
+async fn get_index() -> Json<Index> {
     Json(Index {
         name: "cronapi",
         version: env!("CARGO_PKG_VERSION"),

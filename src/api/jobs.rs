@@ -11,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::Api;
 use super::answer;
 use super::body::{Nothing, Object, Optional, Patch};
+use super::choices::{JobOrder, RunnerKind};
 use super::conditional::{Condition, etag};
 use super::guard::Who;
 use super::pages::{self, JobPage};
@@ -49,13 +50,13 @@ struct JobsQuery {
     /// Enabled or paused.
     enabled: Option<bool>,
     /// What carries out its runs.
-    #[param(pattern = "^(python|shell|http|none)$")]
+    #[param(value_type = Option<RunnerKind>)]
     runner: Option<String>,
     /// The queue its runs wait in.
     #[param(value_type = Option<Name>)]
     queue: Option<Name>,
     /// The order; with `-` before it, the last first.
-    #[param(pattern = "^-?(name|next_fire_at|created_at|updated_at|last_run_at)$")]
+    #[param(value_type = Option<JobOrder>)]
     sort: Option<String>,
 }
 
@@ -263,7 +264,7 @@ async fn delete_job(
 /// Why a job is paused or resumed.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Reason {
+struct Remark {
     /// For the audit.
     #[serde(default)]
     #[schema(max_length = 4096)]
@@ -275,13 +276,13 @@ struct Reason {
 /// Its schedule, its joins and its chains rest; its open runs go on.
 #[utoipa::path(post, path = "/jobs/{name}/pause", tag = "jobs",
     params(JobPath, DryRun, KeyHeader, MatchHeader),
-    request_body(content = Option<Reason>, description = "Why, if that is to be said."),
+    request_body(content = Option<Remark>, description = "Why, if that is to be said."),
     responses((status = 200, description = "The job.", body = JobView)))]
 async fn pause_job(
     State(api): State<Api>,
     Path(path): Path<JobPath>,
     Query(asked): Query<DryRun>,
-    write: Write<Optional<Reason>>,
+    write: Write<Optional<Remark>>,
 ) -> Result<Response, Problem> {
     enable(&api, path.name.as_str(), false, asked.dry_run, write).await
 }
@@ -291,13 +292,13 @@ async fn pause_job(
 /// Times that passed meanwhile are recorded as skipped; they are not made up for.
 #[utoipa::path(post, path = "/jobs/{name}/resume", tag = "jobs",
     params(JobPath, DryRun, KeyHeader, MatchHeader),
-    request_body(content = Option<Reason>, description = "Why, if that is to be said."),
+    request_body(content = Option<Remark>, description = "Why, if that is to be said."),
     responses((status = 200, description = "The job.", body = JobView)))]
 async fn resume_job(
     State(api): State<Api>,
     Path(path): Path<JobPath>,
     Query(asked): Query<DryRun>,
-    write: Write<Optional<Reason>>,
+    write: Write<Optional<Remark>>,
 ) -> Result<Response, Problem> {
     enable(&api, path.name.as_str(), true, asked.dry_run, write).await
 }
@@ -307,10 +308,10 @@ async fn enable(
     name: &str,
     enabled: bool,
     dry_run: bool,
-    write: Write<Optional<Reason>>,
+    write: Write<Optional<Remark>>,
 ) -> Result<Response, Problem> {
     let options = write.options(api, name, dry_run).await?;
-    let Optional(Reason { reason }) = write.body;
+    let Optional(Remark { reason }) = write.body;
     if reason.as_ref().is_some_and(|text| text.chars().count() > TEXT_LEN_MAX) {
         let detail = format!("is over {TEXT_LEN_MAX} characters");
         return Err(Problem::invalid(vec![Invalid::new("reason", detail)]));

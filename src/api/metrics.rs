@@ -15,7 +15,7 @@ use super::query::Query;
 use crate::metrics;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(metrics))
+    OpenApiRouter::new().routes(routes!(get_metrics))
 }
 
 /// Without a token: whoever reaches the listener may ask.
@@ -29,7 +29,7 @@ pub(super) fn open() -> Router<Api> {
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, description = "The page.", body = String,
         content_type = "text/plain")))]
-async fn metrics(
+async fn get_metrics(
     State(api): State<Api>,
     Who(caller): Who,
     Query(Bare {}): Query<Bare>,

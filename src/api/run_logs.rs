@@ -26,7 +26,7 @@ use crate::model::limits::PAGE_MAX;
 use crate::service::{Caller, LogLine, LogPage, LogPosition, Service};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(run_logs))
+    OpenApiRouter::new().routes(routes!(get_run_logs))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -74,7 +74,7 @@ fn position(text: &str) -> Option<LogPosition> {
     (String = "text/plain"),
     (SentEvent = "text/event-stream")
 ))))]
-async fn run_logs(
+async fn get_run_logs(
     State(api): State<Api>,
     Who(caller): Who,
     Extension(bearer): Extension<Bearer>,

@@ -21,11 +21,17 @@ use crate::service::access::{Issued, Origin};
 const LOGIN_BYTES_MAX: usize = 16 * 1024;
 
 pub(super) fn open() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(token)).routes(routes!(login)).routes(routes!(refresh))
+    OpenApiRouter::new()
+        .routes(routes!(issue_token))
+        .routes(routes!(login))
+        .routes(routes!(refresh_session))
 }
 
 pub(super) fn guarded() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(logout)).routes(routes!(me)).routes(routes!(own_password))
+    OpenApiRouter::new()
+        .routes(routes!(logout))
+        .routes(routes!(get_me))
+        .routes(routes!(change_password))
 }
 
 /// A login, as OAuth2 writes it (RFC 6749, section 4.3.2). Other fields are ignored.
@@ -77,13 +83,14 @@ fn needed<'a>(field: &str, given: Option<&'a String>) -> Result<&'a str, Problem
 
 /// Get a token
 ///
-/// The OAuth2 password form (JSON is taken too). Send what comes back as
-/// `Authorization: Bearer <access_token>`. Logins are throttled per user and address.
+/// The OAuth2 password form; `/auth/login` is the same, and each takes a form or JSON. Send what
+/// comes back as `Authorization: Bearer <access_token>`. Logins are throttled per user and
+/// address.
 #[utoipa::path(post, path = "/auth/token", tag = "auth",
-    request_body(description = "The credentials.", content(
-        (Login = "application/x-www-form-urlencoded"), (Login = "application/json"))),
+    request_body(content = Login, content_type = "application/x-www-form-urlencoded",
+        description = "The credentials."),
     responses((status = 200, description = "The tokens.", body = Issued)))]
-async fn token(
+async fn issue_token(
     State(api): State<Api>,
     From(origin): From,
     Query(Bare {}): Query<Bare>,
@@ -92,10 +99,11 @@ async fn token(
     enter(&api, &origin, &login).await.map(Json).map_err(Problem::for_oauth)
 }
 
-/// Log in (the same as `/auth/token`)
+/// Log in
+///
+/// What `/auth/token` does for OAuth2 clients, for those that speak JSON.
 #[utoipa::path(post, path = "/auth/login", tag = "auth",
-    request_body(description = "The credentials.", content(
-        (Login = "application/x-www-form-urlencoded"), (Login = "application/json"))),
+    request_body(content = Login, description = "The credentials."),
     responses((status = 200, description = "The tokens.", body = Issued)))]
 async fn login(
     State(api): State<Api>,
@@ -131,10 +139,9 @@ struct Refresh {
 
 /// Get new tokens for a refresh token
 #[utoipa::path(post, path = "/auth/refresh", tag = "auth",
-    request_body(description = "The refresh token.", content(
-        (Refresh = "application/json"), (Refresh = "application/x-www-form-urlencoded"))),
+    request_body(content = Refresh, description = "The refresh token. A form is taken too."),
     responses((status = 200, description = "The tokens.", body = Issued)))]
-async fn refresh(
+async fn refresh_session(
     State(api): State<Api>,
     From(origin): From,
     Query(Bare {}): Query<Bare>,
@@ -180,7 +187,7 @@ struct Me {
 /// Show who is asking
 #[utoipa::path(get, path = "/auth/me", tag = "auth",
     responses((status = 200, description = "The caller.", body = Me)))]
-async fn me(Who(caller): Who, Query(Bare {}): Query<Bare>) -> Result<Json<Me>, Problem> {
+async fn get_me(Who(caller): Who, Query(Bare {}): Query<Bare>) -> Result<Json<Me>, Problem> {
     Ok(Json(Me {
         user: caller.user,
         role: caller.role,
@@ -207,7 +214,7 @@ struct PasswordChange {
 #[utoipa::path(put, path = "/auth/password", tag = "auth",
     request_body(content = PasswordChange, description = "The old and the new password."),
     responses((status = 204, description = "It is changed.")))]
-async fn own_password(
+async fn change_password(
     State(api): State<Api>,
     Query(Bare {}): Query<Bare>,
     write: Write<Typed<PasswordChange>>,

@@ -19,17 +19,17 @@ use crate::service::{LeaderView, NodeList, SystemStatus};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(status))
-        .routes(routes!(leader))
-        .routes(routes!(nodes))
+        .routes(routes!(get_status))
+        .routes(routes!(get_leader))
+        .routes(routes!(list_nodes))
         .routes(routes!(remove_node))
-        .routes(routes!(transfer))
+        .routes(routes!(transfer_leadership))
 }
 
 /// Show what this node knows of itself and the cluster
 #[utoipa::path(get, path = "/system/status", tag = "cluster",
     responses((status = 200, description = "Its account.", body = SystemStatus)))]
-async fn status(
+async fn get_status(
     State(api): State<Api>,
     Who(caller): Who,
     Query(Bare {}): Query<Bare>,
@@ -41,7 +41,7 @@ async fn status(
 #[utoipa::path(get, path = "/system/leader", tag = "cluster",
     responses((status = 200, description = "The leader, as far as this node knows.",
         body = LeaderView)))]
-async fn leader(
+async fn get_leader(
     State(api): State<Api>,
     Who(caller): Who,
     Query(Bare {}): Query<Bare>,
@@ -52,7 +52,7 @@ async fn leader(
 /// List the nodes
 #[utoipa::path(get, path = "/cluster/nodes", tag = "cluster",
     responses((status = 200, description = "The members.", body = NodeList)))]
-async fn nodes(
+async fn list_nodes(
     State(api): State<Api>,
     Who(caller): Who,
     Query(Bare {}): Query<Bare>,
@@ -96,7 +96,7 @@ struct Transferred {
 #[utoipa::path(post, path = "/cluster/transfer", tag = "cluster",
     request_body(content = TransferTo, description = "To whom."),
     responses((status = 200, description = "The new leader.", body = Transferred)))]
-async fn transfer(
+async fn transfer_leadership(
     State(api): State<Api>,
     Query(Bare {}): Query<Bare>,
     write: Write<Typed<TransferTo>>,

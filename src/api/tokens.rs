@@ -18,7 +18,9 @@ use super::write::Write;
 use crate::service::access::{NewToken, TokenCreated, TokenView};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list_tokens, create_token)).routes(routes!(delete_token))
+    OpenApiRouter::new()
+        .routes(routes!(list_api_tokens, create_api_token))
+        .routes(routes!(delete_api_token))
 }
 
 /// API tokens.
@@ -33,7 +35,7 @@ struct TokenList {
 /// The caller's own; for an admin, those of everybody.
 #[utoipa::path(get, path = "/tokens", tag = "access",
     responses((status = 200, description = "The tokens, without their texts.", body = TokenList)))]
-async fn list_tokens(
+async fn list_api_tokens(
     State(api): State<Api>,
     Who(caller): Who,
     Query(Bare {}): Query<Bare>,
@@ -47,7 +49,7 @@ async fn list_tokens(
 #[utoipa::path(post, path = "/tokens", tag = "access",
     request_body(content = NewToken, description = "The token."),
     responses((status = 201, description = "The token, shown once.", body = TokenCreated)))]
-async fn create_token(
+async fn create_api_token(
     State(api): State<Api>,
     Query(Bare {}): Query<Bare>,
     write: Write<Typed<NewToken>>,
@@ -61,7 +63,7 @@ async fn create_token(
 /// Remove an API token
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "access", params(TokenPath),
     responses((status = 204, description = "It is gone.")))]
-async fn delete_token(
+async fn delete_api_token(
     State(api): State<Api>,
     Path(path): Path<TokenPath>,
     Query(Bare {}): Query<Bare>,

@@ -24,9 +24,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list_users, create_user))
         .routes(routes!(get_user, delete_user))
-        .routes(routes!(set_role))
+        .routes(routes!(set_user_role))
         .routes(routes!(set_user_password))
-        .routes(routes!(revoke_user))
+        .routes(routes!(revoke_user_sessions))
 }
 
 /// Users.
@@ -118,7 +118,7 @@ struct NewRole {
 #[utoipa::path(put, path = "/users/{name}/role", tag = "access", params(UserPath, RoleQuery),
     request_body(content = Option<NewRole>, description = "The role, and the jobs it counts for."),
     responses((status = 200, description = "The user.", body = UserView)))]
-async fn set_role(
+async fn set_user_role(
     State(api): State<Api>,
     Path(path): Path<UserPath>,
     Query(asked): Query<RoleQuery>,
@@ -184,7 +184,7 @@ struct RevokeQuery {
 #[utoipa::path(post, path = "/users/{name}/revoke", tag = "access",
     params(UserPath, RevokeQuery),
     responses((status = 204, description = "They have ended.")))]
-async fn revoke_user(
+async fn revoke_user_sessions(
     State(api): State<Api>,
     Path(path): Path<UserPath>,
     Query(asked): Query<RevokeQuery>,

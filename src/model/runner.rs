@@ -8,7 +8,7 @@ use super::invalid::Invalid;
 use super::limits::RUNNER_ENTRIES_MAX;
 use super::secret::{SecretRef, Setting};
 
-/// The runner of a job. Contract section 6; docs/runners.md.
+/// What carries out the runs of a job; docs/runners.md.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Runner {

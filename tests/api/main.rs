@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod backup;
+mod clients;
 mod document;
 mod fixture;
 mod health;
