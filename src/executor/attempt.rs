@@ -15,6 +15,7 @@ use crate::storage::Pressure;
 use crate::trace;
 
 use super::begun::{Left, StopFor};
+use super::busy::One;
 use super::fill::fill;
 use super::gate::{Gate, Started, come};
 use super::left_out::LeftOut;
@@ -43,6 +44,7 @@ pub(super) async fn carry_out(
     parts: Arc<Parts>,
     open: Arc<OpenRun>,
     stop: watch::Receiver<StopFor>,
+    one: One,
 ) -> Left {
     let (run, job, attempt) = (open.run.id, open.run.job.as_str(), open.run.attempt);
     let span = tracing::info_span!(
@@ -54,13 +56,14 @@ pub(super) async fn carry_out(
         otel.status_code = Empty,
     );
     trace::under(&span, open.run.traceparent.as_ref());
-    attempt_in(parts, Arc::clone(&open), stop).instrument(span).await
+    attempt_in(parts, Arc::clone(&open), stop, one).instrument(span).await
 }
 
 async fn attempt_in(
     parts: Arc<Parts>,
     open: Arc<OpenRun>,
     mut stop: watch::Receiver<StopFor>,
+    one: One,
 ) -> Left {
     let Some(last) = open.run.attempts.last() else { return Left::Over };
     let held = Held { run: open.run.id, attempt: last.attempt, fence: last.fence };
@@ -79,6 +82,8 @@ async fn attempt_in(
     } else {
         (None, Vec::new())
     };
+    // What follows is only told.
+    drop(one);
     let why = *stop.borrow();
     if started.refused() {
         return unbegun(&parts, held, why).await;

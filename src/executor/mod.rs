@@ -21,6 +21,7 @@
 
 mod attempt;
 mod begun;
+mod busy;
 mod fill;
 mod gate;
 mod lease;
@@ -32,6 +33,7 @@ pub mod runner;
 mod work;
 mod worker;
 
+pub use busy::Busy;
 pub use gate::Gate;
 pub use parts::Parts;
 pub use work::{Script, Work};

@@ -11,6 +11,7 @@ use crate::model::Fence;
 
 use super::attempt::carry_out;
 use super::begun::{Begun, Left, New};
+use super::busy::Busy;
 use super::lease::{Lease, holds, turned};
 use super::parts::Parts;
 
@@ -19,6 +20,7 @@ pub struct Executor {
     parts: Arc<Parts>,
     lease: Lease,
     begun: Begun,
+    busy: Busy,
     running: JoinSet<(Fence, Left)>,
 }
 
@@ -26,7 +28,13 @@ impl Executor {
     /// With nothing running yet.
     pub fn new(parts: Parts) -> Executor {
         let (lease, begun) = (parts.lease.clone(), Begun::new(parts.node, parts.boot));
-        Executor { parts: Arc::new(parts), lease, begun, running: JoinSet::new() }
+        let (parts, busy) = (Arc::new(parts), Busy::new());
+        Executor { parts, lease, begun, busy, running: JoinSet::new() }
+    }
+
+    /// Whether attempts are carried out, or what is left is to report how they ended.
+    pub fn busy(&self) -> Busy {
+        self.busy.clone()
     }
 
     /// Works until `drain` turns true and what runs has ended, or `patience` has passed
@@ -76,8 +84,8 @@ impl Executor {
             self.begun.lease_lost();
         }
         for (fence, open, stopped) in self.begun.look(&self.parts.consensus.state(), new) {
-            let parts = self.parts.clone();
-            self.running.spawn(async move { (fence, carry_out(parts, open, stopped).await) });
+            let (parts, one) = (self.parts.clone(), self.busy.one());
+            self.running.spawn(async move { (fence, carry_out(parts, open, stopped, one).await) });
         }
     }
 

@@ -12,7 +12,7 @@ use crate::api;
 use crate::clock::{Clock, System};
 use crate::consensus::Handle;
 use crate::executor::runner::{RunnerEnv, reap_leftovers};
-use crate::executor::{Executor, Parts, Work};
+use crate::executor::{Busy, Executor, Parts, Work};
 use crate::metrics::Metrics;
 use crate::model::BootId;
 use crate::scheduler;
@@ -23,7 +23,7 @@ use super::presence::Presence;
 use super::serve::Failure;
 
 /// A stop waits this long for a majority, so that ends can be recorded.
-const NO_MAJORITY_MAX: Duration = Duration::from_secs(10);
+const NO_MAJORITY_MAX: Duration = Duration::from_secs(5);
 
 /// Where a node is asked.
 pub(super) struct Listeners {
@@ -60,6 +60,7 @@ pub(super) struct Node {
     stop_api: watch::Sender<bool>,
     scheduler: JoinHandle<()>,
     executor: JoinHandle<()>,
+    busy: Busy,
     /// How long running attempts are waited for.
     patience: Duration,
     api: JoinHandle<()>,
@@ -121,7 +122,9 @@ impl Node {
             lease,
         };
         let (drain, drained) = watch::channel(false);
-        let executor = tokio::spawn(Executor::new(parts).run(drained, config.drain.std()));
+        let executor = Executor::new(parts);
+        let busy = executor.busy();
+        let executor = tokio::spawn(executor.run(drained, config.drain.std()));
         let (stop_api, stopped) = watch::channel(false);
         let api = listeners.answer(&service, stopped);
         Ok(Node {
@@ -135,6 +138,7 @@ impl Node {
             stop_api,
             scheduler,
             executor,
+            busy,
             patience: config.drain.std(),
             api,
         })
@@ -165,7 +169,8 @@ impl Node {
         self.drain.send_replace(true);
         let mut executor = self.executor;
         let hopeless = async {
-            tokio::time::sleep(self.patience).await;
+            // An attempt may do its work even so.
+            let _ = tokio::time::timeout(self.patience, self.busy.over()).await;
             self.consensus.majority_gone(NO_MAJORITY_MAX).await;
         };
         let ended = tokio::select! {

@@ -49,8 +49,9 @@ pub fn start(filter: &str, json: Option<bool>) -> Result<Change, String> {
         lines.with_ansi(terminal).with_target(false).boxed()
     };
     let lines = lines.with_filter(filter);
+    // A list: chained to a layer that is not there, the log would be filtered out with it.
     #[cfg(feature = "otel")]
-    let lines = lines.and_then(crate::trace::layer()?);
+    let lines: Vec<_> = std::iter::once(lines.boxed()).chain(crate::trace::layer()?).collect();
     // An error means that a logger is there already, as in tests.
     let _ = tracing_subscriber::registry().with(lines).try_init();
     Ok(Box::new(move |text| handle.reload(filter_of(text)?).map_err(|e| e.to_string())))
