@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::sleep;
 
 use super::leadership::Leadership;
 use super::submit::{Committed, SubmitError};
@@ -29,6 +31,10 @@ const DEPTH: usize = 2;
 const QUEUE: usize = 16 * 1024;
 /// The leader's own batches waiting.
 const LEADER_QUEUE: usize = 256;
+
+/// An entry of a leader that was deposed is overwritten or committed by the next one, mostly
+/// within this.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A command that waits for its answer.
 pub(super) struct Single {
@@ -65,7 +71,8 @@ impl Pause {
     /// None: it is paused already.
     pub fn begin(&self) -> Option<Paused<'_>> {
         let begun = self.0.send_if_modified(|paused| !std::mem::replace(paused, true));
-        begun.then_some(Paused(self))
+        // Not made before it is known: dropped, it would end the pause of the other one.
+        if begun { Some(Paused(self)) } else { None }
     }
 }
 
@@ -168,8 +175,14 @@ impl Proposer {
     }
 
     async fn send_singles(&self, singles: Vec<Single>, permit: OwnedSemaphorePermit) {
+        // Who gave up was told that it is unknown. A leader that was cut off for a while must not
+        // carry out afterwards what was decided on long before, and nobody waits for.
+        let awaited = singles.into_iter().filter(|single| !single.reply.is_closed());
         let (commands, replies): (Vec<_>, Vec<_>) =
-            singles.into_iter().map(|single| (single.command, single.reply)).unzip();
+            awaited.map(|single| (single.command, single.reply)).unzip();
+        if commands.is_empty() {
+            return;
+        }
         self.send(commands, permit, move |outcome| match outcome {
             Ok((answers, index)) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
@@ -208,20 +221,37 @@ impl Proposer {
         let count = commands.len();
         let payload = Payload::new(Batch::new(commands));
         let appended = payload.appended();
+        let term = self.leadership.borrow().term;
         let receiver = match self.raft.client_write_ff(payload).await {
             Ok(receiver) => receiver,
             Err(_) => return finish(Err(SubmitError::Stopping)),
         };
+        let deposed = deposed(self.leadership.clone(), term);
         tokio::spawn(async move {
-            let outcome = match receiver.await {
-                Ok(outcome) => judge(outcome, count, &appended),
-                Err(_) if appended.load(Ordering::Acquire) => Err(SubmitError::Unknown),
-                Err(_) => Err(SubmitError::Stopping),
+            let outcome = tokio::select! {
+                biased;
+                outcome = receiver => match outcome {
+                    Ok(outcome) => judge(outcome, count, &appended),
+                    Err(_) if appended.load(Ordering::Acquire) => Err(SubmitError::Unknown),
+                    Err(_) => Err(SubmitError::Stopping),
+                },
+                () = deposed => Err(SubmitError::Unknown),
             };
             finish(outcome);
             drop(permit);
         });
     }
+}
+
+/// Resolves a while after this node stopped leading in `term`. The library forgets whom it owes
+/// an answer when a checkpoint of the next leader covers the entry: whoever waits for that waits
+/// for ever, and when this node leads again nothing would be proposed any more.
+async fn deposed(mut leadership: watch::Receiver<Leadership>, term: u64) {
+    // An error means that the node stops: the library answers, or its end is seen.
+    if leadership.wait_for(|now| !now.is_leader || now.term != term).await.is_err() {
+        return std::future::pending().await;
+    }
+    sleep(ANSWERED_WITHIN).await;
 }
 
 /// Reads the library's outcome. Its "forward to the leader" is also what an entry gets that was
@@ -244,4 +274,34 @@ fn judge(
 
 fn refuse<T>(reply: oneshot::Sender<Result<T, SubmitError>>, error: SubmitError) {
     let _ = reply.send(Err(error));
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_pause_that_is_refused_does_not_end_the_one_that_goes_on() {
+        let pause = Pause::new();
+        let first = pause.begin();
+        assert!(first.is_some() && pause.begin().is_none());
+        assert!(*pause.0.borrow(), "it goes on");
+        drop(first);
+        assert!(!*pause.0.borrow());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_deposed_waits_for_answers_only_a_while() {
+        let leads = |term| Leadership { term, leader: Some(1), is_leader: true };
+        let sender = watch::Sender::new(leads(4));
+        let mut waits = Box::pin(deposed(sender.subscribe(), 4));
+        assert!(waits.as_mut().now_or_never().is_none(), "it leads");
+        // Elected again, but what it proposed before is another term's.
+        sender.send_replace(leads(6));
+        let since = tokio::time::Instant::now();
+        waits.await;
+        assert_eq!(since.elapsed(), ANSWERED_WITHIN);
+    }
 }

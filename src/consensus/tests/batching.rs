@@ -1,5 +1,7 @@
 //! Many commands in few entries: order, single failures, bounds.
 
+use futures_util::FutureExt;
+
 use super::super::SubmitError;
 use super::fixture::{
     accepted, node, node_in_memory, number_in, numbered, numbers, panicking, sized, sized_rows,
@@ -82,6 +84,18 @@ async fn an_oversized_command_is_stored_in_parts_and_read_back() {
     assert!(rows.iter().any(|bytes| (150_000..160_000).contains(bytes)), "{rows:?}");
     second.health().unwrap();
     second.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_its_caller_gave_up_while_it_waited_is_not_carried_out() {
+    let node = node_in_memory().await;
+    node.submit(numbered(1)).await.unwrap();
+    let pause = node.running.pause.begin().unwrap();
+    assert!(node.submit(numbered(2)).now_or_never().is_none(), "it waits in the queue");
+    drop(pause);
+    node.submit(numbered(3)).await.unwrap();
+    assert_eq!(numbers(&node.state()), [1, 3]);
+    node.shutdown().await.unwrap();
 }
 
 #[tokio::test]
