@@ -19,9 +19,11 @@
 //!
 //! To add a fault: a variant in `plan`, an arm in `world`. To add a check: a file in `checks`.
 
+mod ahead;
 mod chance;
 mod checks;
 mod clock;
+mod floor;
 mod history;
 mod network;
 mod node;
@@ -34,6 +36,7 @@ mod rule;
 mod script;
 mod seat;
 mod seeds;
+mod system;
 mod transport;
 mod world;
 
@@ -69,11 +72,6 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Without it, tokio's own choices (the branches of a `select!`) follow from no seed.
-    if !cfg!(tokio_unstable) {
-        eprintln!("build it with RUSTFLAGS=\"--cfg tokio_unstable\", as `make sim` does");
-        return ExitCode::from(2);
-    }
     match Arguments::parse().command {
         Command::One { seed, trace } => one(seed, trace),
         Command::Many(many) => many.run(),
@@ -86,6 +84,7 @@ fn one(seed: u64, trace: Option<PathBuf>) -> ExitCode {
         let told = tracing_subscriber::fmt().with_env_filter(filter).without_time();
         told.with_ansi(false).with_writer(std::io::stderr).init();
     }
+    system::seed(seed);
     cronapi::chance::seed_this_thread(seed);
     let (plan, record) = (Arc::new(Plan::of(seed)), Record::default());
     end_at_panic(seed, record.clone(), trace.clone());

@@ -57,7 +57,7 @@ pub async fn live(seat: Arc<Seat>) -> turmoil::Result {
                 seat.record.found(&seat.name, &format!("a node has to stop: {why}"));
             }
         }
-        _ = orders.wait_for(|orders| orders.stop == number) => {
+        () = async { drop(orders.wait_for(|orders| orders.stop == number).await) } => {
             seat.trace("is stopped");
             node.stop(&seat).await;
         }
@@ -80,7 +80,7 @@ fn options(seat: &Seat, boot: BootId) -> Options {
         clock: Arc::clone(&seat.clock) as Arc<dyn Clock>,
         in_memory: Some(seat.disk()),
         checkpoint_entries: seat.plan.checkpoint_entries,
-        submit_timeout: Duration::from_secs(4),
+        submit_timeout: seat.plan.patience,
         ..Options::new("unused", EPOCH.millis())
     }
 }

@@ -114,7 +114,8 @@ impl Observer {
         }
     }
 
-    /// Neither what is decided nor what comes next ever goes back for a version.
+    /// Neither what is decided nor what comes next ever goes back for a version, but to the one
+    /// time whose planned start its node gave back.
     fn times(&mut self, index: u64, state: &State) {
         let mut back = Vec::new();
         for job in state.jobs.values() {
@@ -122,7 +123,9 @@ impl Observer {
             let now = (job.live.decided, next);
             let before = self.jobs.insert((job.no, job.version), now);
             let Some((decided, was)) = before else { continue };
-            if now.0 < decided || (next.is_some() && was.is_some() && next < was) {
+            let goes_back = now.0 < decided || (next.is_some() && was.is_some() && next < was);
+            let given_back = next.is_some_and(|at| job.live.given_back == Some(at) && at > now.0);
+            if goes_back && !given_back {
                 let name = &job.spec.name;
                 back.push(format!("next time goes back: {name} {was:?} to {next:?} at {index}"));
             }

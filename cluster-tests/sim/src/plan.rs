@@ -68,6 +68,24 @@ pub enum Fault {
         /// By how much it is off from now on.
         error_micros: i64,
     },
+    /// The same, but it meets whoever leads then.
+    AtLeader(Box<Fault>),
+}
+
+impl Fault {
+    /// The same fault of another node; of those that have one.
+    pub fn meeting(self, leader: usize, nodes: usize) -> Fault {
+        match self {
+            Fault::Crash { down, .. } => Fault::Crash { node: leader, down },
+            Fault::Stop { down, .. } => Fault::Stop { node: leader, down },
+            Fault::Clock { error_micros, .. } => Fault::Clock { node: leader, error_micros },
+            Fault::Cut { one_way, lasts, .. } => {
+                let to = (0..nodes).filter(|node| *node != leader).collect();
+                Fault::Cut { from: vec![leader], to, one_way, lasts }
+            }
+            other => other,
+        }
+    }
 }
 
 /// A world before it begins.
@@ -95,6 +113,8 @@ pub struct Plan {
     pub skew_micros: i64,
     /// How long messages take at most.
     pub latency: Duration,
+    /// How long who submits something waits for an answer.
+    pub patience: Duration,
     /// Faults, by when they come.
     pub faults: Vec<(Duration, Fault)>,
     /// When everything is mended.
@@ -124,6 +144,7 @@ impl Plan {
             plan_ahead: chance.once_in(2),
             skew_micros: *chance.pick(&[0, 20_000, 300_000, 2_000_000]),
             latency: chance.millis(2, 15),
+            patience: Duration::from_millis(*chance.pick(&[300, 1_000, 4_000])),
             faults: Vec::new(),
             calm_at: chance.millis(22_000, 40_000),
         };
@@ -150,7 +171,11 @@ fn faults(plan: &Plan, chance: &mut Chance) -> Vec<(Duration, Fault)> {
     let mut at = FAULTS_FROM + chance.millis(0, 2_000);
     while at < plan.calm_at {
         let kind = *chance.pick(kinds);
-        faults.push((at, fault(plan, kind, chance)));
+        let mut fault = fault(plan, kind, chance);
+        if chance.once_in(2) {
+            fault = Fault::AtLeader(Box::new(fault));
+        }
+        faults.push((at, fault));
         if steps && chance.once_in(4) {
             let node = chance.below(plan.nodes as u64) as usize;
             let hours = *chance.pick(&[1, -1, 0]) * HOUR_MICROS;

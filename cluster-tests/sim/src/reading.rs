@@ -6,14 +6,15 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cronapi::consensus::Handle;
-use cronapi::machine::Op;
+use cronapi::consensus::{Committed, Handle};
 use cronapi::machine::history::{VersionRow, unpack};
 use cronapi::machine::prepare::Intent;
+use cronapi::machine::{Op, Rejection};
 use cronapi::model::{LedgerRow, Run};
 use cronapi::storage::{Direction, Error, Pair, Scan};
 use tokio::time::sleep;
 
+use crate::ahead::take_back;
 use crate::node::reached;
 use crate::record::Final;
 use crate::seat::{Phase, Seat};
@@ -58,7 +59,10 @@ async fn close(seat: &Seat, consensus: &Handle) {
             }
             for intent in intents {
                 // What fails is found again in the next round.
-                let _ = consensus.intend(intent, None, None).await;
+                let done = consensus.intend(intent, None, None).await;
+                if let Ok(Committed { answer: Err(Rejection::Ahead { run, .. }), .. }) = done {
+                    take_back(consensus, run).await;
+                }
             }
         }
         sleep(AGAIN).await;

@@ -36,6 +36,10 @@ pub struct Witnessed {
     pub began: Duration,
     /// Whether the node's applied state gave it to this boot at that moment.
     pub assigned: bool,
+    /// The last entry that the node had applied.
+    pub applied: u64,
+    /// By how much the clock that was furthest ahead had been so, at that moment or before.
+    pub ahead_micros: i64,
     /// When it ended, and how.
     pub ended: Option<(Duration, &'static str)>,
 }
@@ -47,6 +51,8 @@ pub enum Wish {
     Put {
         /// The mark, in its description.
         mark: String,
+        /// The version that it is meant to replace.
+        expected: Option<u64>,
     },
     /// To pause or to resume.
     Enable(bool),
@@ -67,10 +73,41 @@ pub enum Told {
     Done(u64, Reply),
     /// It was done before this index, by a copy of which the answer was lost.
     DoneBefore(u64, Reply),
-    /// It was not done.
-    Refused(String),
+    /// It was not done: the machine would not have it.
+    Rejected(Rejection),
+    /// It was not done: there was nobody to do it.
+    Failed(String),
     /// It may have been done.
     Unknown,
+}
+
+impl Told {
+    /// Whether it surely was not done.
+    pub fn not_done(&self) -> bool {
+        matches!(self, Told::Rejected(_) | Told::Failed(_))
+    }
+}
+
+/// The definition that a job has: its number, which is new when it is made anew, and its
+/// version. Deleted: the number and [`GONE`].
+pub type Position = (JobNo, u64);
+
+/// The version of what was deleted.
+pub const GONE: u64 = u64::MAX;
+
+/// A read that waited for the barrier, and what it showed.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Who read.
+    pub who: String,
+    /// When it was asked for.
+    pub asked: Duration,
+    /// When it was answered.
+    pub answered: Duration,
+    /// The entry up to which it was answered.
+    pub index: u64,
+    /// Jobs by name.
+    pub jobs: BTreeMap<String, Position>,
 }
 
 /// A write, and what became of it.
@@ -80,6 +117,8 @@ pub struct Write {
     pub wish: Wish,
     /// Of which job.
     pub job: String,
+    /// When it was asked for.
+    pub asked: Duration,
     /// When it was answered.
     pub answered: Duration,
     /// The answer.
@@ -134,6 +173,12 @@ pub struct Inner {
     pub witnessed: Vec<Witnessed>,
     /// Writes, in the order in which they were begun.
     pub writes: Vec<Write>,
+    /// Reads, in the order in which they were answered.
+    pub reads: Vec<Read>,
+    /// What clients tell each other: the last version of a job that one was told of.
+    pub board: BTreeMap<String, Position>,
+    /// By how much the clock that was furthest ahead has been so.
+    pub ahead_micros: i64,
     /// By index.
     pub seen: BTreeMap<u64, Seen>,
     /// What the log told, by position.
@@ -181,7 +226,7 @@ impl Record {
         self.trace(who, &format!("asks {job}: {wish:?}"));
         let now = clock::elapsed();
         let job = job.to_owned();
-        let write = Write { wish, job, answered: now, told: Told::Nothing };
+        let write = Write { wish, job, asked: now, answered: now, told: Told::Nothing };
         let mut inner = self.locked();
         inner.writes.push(write);
         inner.writes.len() - 1
@@ -191,8 +236,26 @@ impl Record {
     pub fn tell(&self, who: &str, place: usize, told: Told) {
         self.trace(who, &format!("is told of #{place}: {told:?}"));
         let mut inner = self.locked();
-        inner.writes[place].answered = clock::elapsed();
-        inner.writes[place].told = told;
+        let inner = &mut *inner;
+        let write = &mut inner.writes[place];
+        if let Told::Done(_, Reply::Job { no, version, .. }) = told {
+            let known = inner.board.entry(write.job.clone()).or_default();
+            *known = (*known).max((no, version));
+        }
+        (write.answered, write.told) = (clock::elapsed(), told);
+    }
+
+    /// Notes a read.
+    pub fn read(&self, read: Read) {
+        let told = format!("reads at {}, asked at {:?}", read.index, read.asked);
+        self.trace(&read.who, &told);
+        self.locked().reads.push(read);
+    }
+
+    /// Notes that a clock is set.
+    pub fn clock_set(&self, error_micros: i64) {
+        let mut inner = self.locked();
+        inner.ahead_micros = inner.ahead_micros.max(error_micros);
     }
 
     /// Writes the trace to a file, unless a panic came in the middle of a line.
@@ -214,11 +277,6 @@ impl Record {
     }
 }
 
-/// How a refusal is noted.
-pub fn refusal(rejection: &Rejection) -> Told {
-    Told::Refused(rejection.to_string())
-}
-
 /// Digest of some bytes: the same in every process.
 pub fn digest(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -235,11 +293,12 @@ impl Record {
             .iter()
             .filter(|write| matches!(write.told, Told::Done(..) | Told::DoneBefore(..)));
         format!(
-            "{} entries, {} attempts, {} of {} writes done, {} states compared",
+            "{} entries, {} attempts, {} of {} writes done, {} reads, {} states compared",
             inner.seen.keys().next_back().copied().unwrap_or_default(),
             inner.witnessed.len(),
             done.count(),
             inner.writes.len(),
+            inner.reads.len(),
             inner.samples,
         )
     }

@@ -162,6 +162,8 @@ impl Witness {
             boot: self.boot,
             began: clock::elapsed(),
             assigned: held == Some((context.fence, self.boot)),
+            applied: *self.consensus.applied().borrow(),
+            ahead_micros: self.record.locked().ahead_micros,
             ended: None,
         };
         let told = format!(

@@ -63,6 +63,7 @@ impl Seat {
         let mut chance = Chance::of(plan.seed, &format!("clock of {name}"));
         let most = plan.skew_micros;
         let error = chance.within(0, 2 * most as u64 + 1) as i64 - most;
+        record.clock_set(error);
         let orders = Orders { phase: Phase::Faulty, stop: 0 };
         Arc::new(Self {
             place,

@@ -21,6 +21,9 @@ pub struct Many {
     /// Runs each world twice, and compares the two.
     #[arg(long)]
     check: bool,
+    /// The same, but only of one world in so many.
+    #[arg(long, value_name = "N", conflicts_with = "check")]
+    check_one_in: Option<u64>,
     /// Begins no other world after so many seconds.
     #[arg(long)]
     within: Option<u64>,
@@ -76,7 +79,8 @@ impl Many {
     /// Runs one; whether all went well, and what it told.
     fn world(&self, seed: u64) -> (bool, String) {
         let (well, told) = child(seed);
-        if !self.check {
+        let one_in = self.check_one_in.filter(|one_in| *one_in > 0);
+        if !self.check && one_in.is_none_or(|one_in| seed % one_in != 0) {
             return (well, told);
         }
         let (_, again) = child(seed);

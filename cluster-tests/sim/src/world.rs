@@ -229,10 +229,35 @@ impl World<'_> {
                 self.sim.set_max_message_latency(latency);
                 self.plan_in(lasts, Action::Fast);
             }
-            Fault::Clock { node, error_micros } => {
-                self.seats[node].clock.set_error(error_micros);
+            Fault::Clock { node, error_micros } => self.set_clock(node, error_micros),
+            Fault::AtLeader(fault) => {
+                let fault = match self.leader() {
+                    Some(leader) => fault.meeting(leader, self.plan.nodes),
+                    None => *fault,
+                };
+                self.record.trace("world", &format!("that is {fault:?}"));
+                self.inflict(fault);
             }
         }
+    }
+
+    /// Whoever takes itself for the leader, in the latest term.
+    fn leader(&mut self) -> Option<usize> {
+        let shown: Vec<_> = {
+            let inner = self.record.locked();
+            let shown = |place| inner.latest.get(&name(place)).map(|latest| latest.leadership);
+            (0..self.plan.nodes).map(shown).collect()
+        };
+        let leads = |place: &usize| {
+            let leads = shown[*place].is_some_and(|it| it.is_leader);
+            leads && self.sim.is_host_running(name(*place))
+        };
+        (0..self.plan.nodes).filter(leads).max_by_key(|place| shown[*place].map(|it| it.term))
+    }
+
+    fn set_clock(&self, place: usize, error_micros: i64) {
+        self.record.clock_set(error_micros);
+        self.seats[place].clock.set_error(error_micros);
     }
 
     fn reliable(&mut self) {
@@ -272,7 +297,7 @@ impl World<'_> {
         let last = self.record.locked().last_at;
         let ahead = last.micros() - clock::EPOCH.micros() - self.sim.elapsed().as_micros() as i64;
         for place in 0..self.plan.nodes {
-            self.seats[place].clock.set_error(ahead.max(0));
+            self.set_clock(place, ahead.max(0));
             self.start(place);
         }
         self.phase(Phase::Calm);

@@ -22,18 +22,22 @@ pub fn check(history: &History<'_>) -> Vec<String> {
     }
     for (place, write) in history.inner.writes.iter().enumerate() {
         let told = format!("#{place} {:?} of {} told {:?}", write.wish, write.job, write.told);
-        if let (Wish::Put { mark }, Told::Refused(_)) = (&write.wish, &write.told)
+        if let Wish::Put { mark, .. } = &write.wish
+            && write.told.not_done()
             && marks.contains_key(mark.as_str())
         {
             broken.push(format!("{told}, and it is there"));
         }
         let (Told::Done(_, reply) | Told::DoneBefore(_, reply)) = &write.told else { continue };
         match (&write.wish, reply) {
-            (Wish::Put { mark }, Reply::Job { no, version, .. }) => {
+            (Wish::Put { mark, expected }, Reply::Job { no, version, changed, .. }) => {
                 let there = marks.get(mark.as_str());
                 let there = there.is_some_and(|all| all.contains(&(*no, *version)));
                 let gone = !kept.contains(no) && *no <= state.counters.job_no;
-                if !there && !gone {
+                // So many versions of a definition are kept, and no more.
+                let trimmed = history.versions(*no).keys().next().is_some_and(|v| v > version);
+                let follows = expected.is_none_or(|it| it + u64::from(*changed) == *version);
+                if !(there || gone || trimmed) || !follows {
                     broken.push(told);
                 }
             }
@@ -67,9 +71,7 @@ fn jobs(history: &History<'_>) -> Vec<String> {
             continue;
         }
         let deleted = history.inner.writes.iter().any(|other| {
-            other.wish == Wish::Delete
-                && other.job == write.job
-                && !matches!(other.told, Told::Refused(_))
+            other.wish == Wish::Delete && other.job == write.job && !other.told.not_done()
         });
         if !deleted {
             broken.push(format!("job {no} {} is gone and nobody deleted it", write.job));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cronapi::model::RunStatus;
+use cronapi::model::{RetryOn, RunId, RunStatus};
 
+use crate::clock::EPOCH;
 use crate::history::History;
 use crate::record::Witnessed;
 
@@ -22,9 +23,74 @@ pub fn check(history: &History<'_>) -> Vec<String> {
         if !seen.assigned {
             broken.push(format!("{told} at {:?} without the state's word", seen.began));
         }
+        // By the log alone, so of jobs that are gone as well.
+        if history.created.get(&seen.run).is_none_or(|at| *at > seen.applied) {
+            broken.push(format!("{told} at {:?} before its run was decided", seen.began));
+        }
+        broken.extend(early(seen).map(|why| format!("{told}: {why}")));
         broken.extend(known(history, seen).map(|why| format!("{told}: {why}")));
     }
     broken.extend(grow(history));
+    broken.extend(follow(history));
+    broken
+}
+
+/// Never before its nominal time, by the clock that is furthest ahead.
+fn early(seen: &Witnessed) -> Option<String> {
+    let began = EPOCH.micros() + i64::try_from(seen.began.as_micros()).unwrap_or(i64::MAX);
+    let nominal = seen.nominal?.micros();
+    let early = nominal - (began + seen.ahead_micros);
+    (early > 0).then(|| format!("began {early} µs before its time"))
+}
+
+/// An attempt of a run begins after the one before it has ended, or was lost; and as often
+/// as the definition lets it.
+fn follow(history: &History<'_>) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut last: BTreeMap<RunId, &Witnessed> = BTreeMap::new();
+    for seen in &history.inner.witnessed {
+        let run = history.runs.get(&seen.run);
+        let is_lost = |attempt: u32| {
+            let known = run.and_then(|run| run.attempts.iter().find(|it| it.attempt == attempt));
+            known.is_none_or(|known| known.status == RunStatus::Lost)
+        };
+        // A planned start that was lost with its node before its time may begin all the same,
+        // in the moment of the next one (ADR 12).
+        if last.get(&seen.run).is_some_and(|before| seen.attempt < before.attempt)
+            && is_lost(seen.attempt)
+        {
+            continue;
+        }
+        let Some(before) = last.insert(seen.run, seen) else { continue };
+        let told = format!("{} {} attempt {}", seen.job, seen.run, seen.attempt);
+        if seen.fence <= before.fence || seen.attempt <= before.attempt {
+            broken.push(format!("{told} begins after attempt {}", before.attempt));
+        }
+        let lost = is_lost(before.attempt);
+        if !lost && before.ended.is_none_or(|(ended, _)| ended > seen.began) {
+            broken.push(format!("{told} begins while attempt {} goes on", before.attempt));
+        }
+    }
+    for run in history.runs.values() {
+        let versions = history.versions(run.id.job_no());
+        let Some((_, spec)) = versions.get(&run.version) else { continue };
+        let retry = spec.retry();
+        let (most, on) = (retry.max_attempts, retry.on);
+        let ended = &run.attempts[..run.attempts.len().saturating_sub(1)];
+        let may = |status: RunStatus| match status {
+            RunStatus::Failed => on.contains(&RetryOn::Failed),
+            RunStatus::TimedOut => on.contains(&RetryOn::TimedOut),
+            RunStatus::Lost => on.contains(&RetryOn::Lost),
+            _ => false,
+        };
+        if run.attempts.len() > most as usize {
+            broken.push(format!("{} {} has over {most} attempts", run.job, run.id));
+        }
+        for attempt in ended.iter().filter(|attempt| !may(attempt.status)) {
+            let (status, number) = (attempt.status.as_str(), attempt.attempt);
+            broken.push(format!("{} {}: {number} {status} and retried", run.job, run.id));
+        }
+    }
     broken
 }
 

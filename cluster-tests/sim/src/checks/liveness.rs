@@ -66,6 +66,8 @@ fn overdue(state: &State, now: Timestamp, nodes: usize) -> Vec<String> {
     for open in state.runs.values() {
         let waits = |since: Timestamp| now.micros() - since.micros() > STARTS_WITHIN;
         let given = open.run.attempts.last().map_or(open.run.fired_at, |last| last.assigned_at);
+        // What is planned ahead has time until then.
+        let given = open.ahead.map_or(given, |ahead| ahead.start_at.max(given));
         let late = match open.run.status {
             RunStatus::Queued => room && waits(open.run.fired_at) && open.run.attempts.is_empty(),
             RunStatus::Assigned => waits(given),

@@ -8,10 +8,12 @@ mod acknowledged;
 mod attempts;
 mod edits;
 mod fires;
+mod gaps;
 pub mod liveness;
 mod outcomes;
 mod overlap;
 mod policy;
+mod reads;
 mod replicas;
 
 use crate::history::History;
@@ -21,14 +23,16 @@ use crate::record::Record;
 type Check = fn(&History<'_>) -> Vec<String>;
 
 /// All of them.
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 10] = [
     ("one start an attempt", attempts::check),
     ("one run a nominal time", fires::check),
     ("every nominal time has one outcome", outcomes::check),
+    ("no time is left out", gaps::check),
     ("outcomes follow the policy", policy::check),
     ("acknowledged is there", acknowledged::check),
     ("edits count", edits::check),
     ("overlap", overlap::check),
+    ("reads and refusals are not old", reads::check),
     ("equal index, equal history", replicas::check),
 ];
 

@@ -5,22 +5,29 @@ use std::time::Duration;
 
 use cronapi::model::{JobNo, RunStatus};
 
+use crate::clock::EPOCH;
 use crate::history::History;
+use crate::record::Witnessed;
 
 pub fn check(history: &History<'_>) -> Vec<String> {
-    let mut broken = Vec::new();
-    for no in history.kept() {
-        let versions = history.versions(no);
-        let allowed: Option<Vec<u32>> =
-            versions.values().map(|(_, spec)| spec.max_concurrent()).collect();
-        // A version without a bound leaves any number running.
-        let Some(most) = allowed.and_then(|all| all.into_iter().max()) else { continue };
-        broken.extend(at_a_time(history, no, most as usize));
-    }
-    broken
+    history.kept().into_iter().filter_map(|no| at_a_time(history, no)).collect()
 }
 
-fn at_a_time(history: &History<'_>, no: JobNo, most: usize) -> Option<String> {
+/// The most that may run when an attempt begins, by what was in force from its run's decision
+/// to then; none: any number.
+fn most(history: &History<'_>, seen: &Witnessed) -> Option<u32> {
+    let run = history.runs.get(&seen.run)?;
+    let began = EPOCH.micros() + seen.began.as_micros() as i64 + history.inner.ahead_micros;
+    let mut most = 0;
+    for (version, (at, spec)) in history.versions(run.id.job_no()) {
+        if version >= run.version && (version == run.version || at.micros() <= began) {
+            most = most.max(spec.max_concurrent()?);
+        }
+    }
+    Some(most)
+}
+
+fn at_a_time(history: &History<'_>, no: JobNo) -> Option<String> {
     // What the cluster gave up may go on where it is, so it does not count.
     let lost: BTreeSet<_> = history
         .runs
@@ -29,20 +36,25 @@ fn at_a_time(history: &History<'_>, no: JobNo, most: usize) -> Option<String> {
         .filter(|(_, attempt)| attempt.status == RunStatus::Lost)
         .map(|(id, attempt)| (id, attempt.attempt))
         .collect();
-    let mut steps: BTreeMap<(Duration, u64), i64> = BTreeMap::new();
+    let mut steps: BTreeMap<(Duration, u64), Option<&Witnessed>> = BTreeMap::new();
     for (place, seen) in (0_u64..).zip(&history.inner.witnessed) {
         if seen.run.job_no() != no || lost.contains(&(seen.run, seen.attempt)) {
             continue;
         }
         let Some((ended, _)) = seen.ended else { continue };
-        steps.insert((seen.began, 2 * place + 1), 1);
-        steps.insert((ended, 2 * place), -1);
+        steps.insert((seen.began, 2 * place + 1), Some(seen));
+        steps.insert((ended, 2 * place), None);
     }
-    let mut open = 0;
-    for ((at, _), step) in steps {
-        open += step;
-        if open > most as i64 {
-            return Some(format!("job {no}: {open} attempts at {at:?}, {most} are allowed"));
+    let mut open = 0_u32;
+    for ((at, _), begins) in steps {
+        let Some(seen) = begins else {
+            open = open.saturating_sub(1);
+            continue;
+        };
+        open += 1;
+        if let Some(most) = most(history, seen).filter(|most| open > *most) {
+            let run = seen.run;
+            return Some(format!("job {no}: {open} attempts at {at:?}, {run} allows {most}"));
         }
     }
     None

@@ -1,6 +1,8 @@
 //! What was skipped and what was caught up follows the job's misfire and overlap policy.
 
-use cronapi::model::{LedgerRow, Misfire, MisfirePolicy, Overlap, SkipReason, Timestamp, limits};
+use cronapi::model::{
+    JobNo, LedgerRow, Misfire, MisfirePolicy, Overlap, Run, SkipReason, Timestamp, limits,
+};
 
 use crate::history::History;
 
@@ -12,10 +14,10 @@ pub fn check(history: &History<'_>) -> Vec<String> {
             let Some((_, spec)) = versions.get(&row.version) else { continue };
             let misfire = spec.misfire();
             // Once one time was missed, the policy decides about all that are due by then.
-            let together = history.ledger(no).iter().filter(|r| r.decided_at == row.decided_at);
-            let oldest = together.map(|row| row.nominal_time).min().unwrap_or(row.nominal_time);
+            let oldest = oldest(history, no, row);
             let late = Late { row, oldest, misfire: &misfire };
-            if let Some(why) = skipped(&late, spec.overlap(), spec.enabled.0) {
+            let why = skipped(&late, spec.overlap(), spec.enabled.0);
+            if let Some(why) = why.or_else(|| alone(history, no, row)) {
                 broken.push(format!("job {no} version {}: {why}: {row:?}", row.version));
             }
         }
@@ -31,6 +33,24 @@ pub fn check(history: &History<'_>) -> Vec<String> {
         }
     }
     broken
+}
+
+/// The oldest time that was decided together with a row: skipped or fired.
+fn oldest(history: &History<'_>, no: JobNo, row: &LedgerRow) -> Timestamp {
+    let rows = history.ledger(no).iter().map(|row| (row.decided_at, row.nominal_time));
+    let runs = history.scheduled(no).filter_map(|run| Some((run.fired_at, run.nominal_time?)));
+    let together = rows.chain(runs).filter(|(decided, _)| *decided == row.decided_at);
+    together.map(|(_, nominal)| nominal).min().unwrap_or(row.nominal_time)
+}
+
+/// Skipped for other runs, and there were none.
+fn alone(history: &History<'_>, no: JobNo, row: &LedgerRow) -> Option<String> {
+    let open = |run: &Run| {
+        let closed = run.finished_at.is_none_or(|closed| closed >= row.decided_at);
+        run.id.job_no() == no && run.fired_at <= row.decided_at && closed
+    };
+    let overlap = row.reason == Some(SkipReason::Overlap);
+    (overlap && !history.runs.values().any(open)).then(|| "none of its runs was open".to_owned())
 }
 
 /// A row, and the oldest time that was decided together with it.

@@ -10,6 +10,18 @@ pub fn job_name(place: u64) -> String {
     format!("job-{place}")
 }
 
+/// The name of the job that the clients in `register` put.
+pub const REGISTER: &str = "register";
+
+/// A definition of it.
+///
+/// # Panics
+/// As [`definition`].
+pub fn register(mark: &str) -> JobSpec {
+    let runner = json!({"type": "shell", "command": mark});
+    read(json!({"name": REGISTER, "description": mark, "runner": runner}))
+}
+
 /// A definition for the job at `place`, one of `jobs`; `mark` tells it from every other.
 ///
 /// # Panics

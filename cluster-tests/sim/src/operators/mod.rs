@@ -7,6 +7,7 @@
 mod definition;
 mod members;
 mod operator;
+mod register;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::seat::Seat;
 
 use members::Members;
 use operator::Operator;
+use register::Register;
 
 /// Clients at one node.
 const OPERATORS: u32 = 2;
@@ -29,6 +31,9 @@ pub fn begin(seat: &Arc<Seat>, consensus: &Handle, boot: u32) {
         let operator = Operator::new(Arc::clone(seat), consensus.clone(), name, chance);
         tokio::spawn(operator.run());
     }
+    let name = format!("{}.{boot}.r", seat.name);
+    let chance = Chance::of(seat.plan.seed, &format!("register {name}"));
+    tokio::spawn(Register::new(seat, consensus, &name, chance).run());
     let chance = Chance::of(seat.plan.seed, &format!("members {}.{boot}", seat.name));
     tokio::spawn(Members::new(Arc::clone(seat), consensus.clone(), chance).run());
 }

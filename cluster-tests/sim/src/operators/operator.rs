@@ -12,8 +12,9 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::definition::{definition, job_name};
+use crate::ahead::take_back;
 use crate::chance::Chance;
-use crate::record::{Told, Wish, refusal};
+use crate::record::{Told, Wish};
 use crate::seat::{Phase, Seat};
 
 /// How often a write is prepared anew, or asked for again after its answer was lost.
@@ -54,7 +55,8 @@ impl Operator {
         let Ok(name) = Name::parse(&job) else { return };
         let exists = self.consensus.state().job(&job).is_some();
         let (wish, intent) = match self.chance.below(20) {
-            0 => (Wish::Delete, Intent::DeleteJob { name, expected: None }),
+            // The first is never deleted: of it the register of the checks is whole.
+            0 if place > 0 => (Wish::Delete, Intent::DeleteJob { name, expected: None }),
             1..3 => self.enable(name, false),
             3..6 => self.enable(name, true),
             6..10 if exists => {
@@ -68,9 +70,10 @@ impl Operator {
             _ if exists && !self.chance.once_in(4) => return,
             _ => {
                 let mark = format!("{}-{}", self.name, self.count);
-                let spec = definition(&mut self.chance, place, jobs, &mark);
+                let spec = Box::new(definition(&mut self.chance, place, jobs, &mark));
                 let mode = if exists { PutMode::Upsert } else { PutMode::Create };
-                (Wish::Put { mark }, Intent::PutJob { spec: Box::new(spec), mode, expected: None })
+                let expected = exists.then(|| self.known(&job)).flatten();
+                (Wish::Put { mark, expected }, Intent::PutJob { spec, mode, expected })
             }
         };
         self.submit(&job, wish, intent).await;
@@ -80,13 +83,20 @@ impl Operator {
         (Wish::Enable(enabled), Intent::SetEnabled { name, enabled, expected: None })
     }
 
+    /// The version that some client was told of last, now and then.
+    fn known(&mut self, job: &str) -> Option<u64> {
+        let known = self.seat.record.locked().board.get(job).map(|(_, version)| *version);
+        known.filter(|_| self.chance.once_in(2))
+    }
+
     fn some_run(&mut self) -> Option<cronapi::model::RunId> {
         let state = self.consensus.state();
         let open: Vec<_> = state.runs.keys().copied().collect();
         (!open.is_empty()).then(|| *self.chance.pick(&open))
     }
 
-    async fn submit(&mut self, job: &str, wish: Wish, intent: Intent) {
+    /// Asks for a write, and notes what comes of it.
+    pub async fn submit(&mut self, job: &str, wish: Wish, intent: Intent) {
         let place = self.seat.record.ask(&self.name, job, wish);
         let key = Uuid::from_u64_pair(self.chance.number(), self.chance.number());
         // Half of them have a key, and may ask again when they don't know.
@@ -110,17 +120,21 @@ impl Operator {
                         };
                     }
                     Err(Rejection::Stale) => continue,
+                    Err(Rejection::Ahead { run, .. }) => {
+                        take_back(&self.consensus, run).await;
+                        continue;
+                    }
                     // A copy of it may have been carried out, and this answer be to another.
                     Err(_) if in_doubt => return Told::Unknown,
-                    Err(rejection) => return refusal(&rejection),
+                    Err(rejection) => return Told::Rejected(rejection),
                 },
                 Err(SubmitError::Unknown) if request.is_some() => in_doubt = true,
                 Err(SubmitError::Unknown) => return Told::Unknown,
                 Err(error) if error.retryable() => {}
-                Err(error) => return Told::Refused(error.to_string()),
+                Err(error) => return Told::Failed(error.to_string()),
             }
             sleep(self.chance.millis(20, Duration::from_secs(1).as_millis() as u64)).await;
         }
-        if in_doubt { Told::Unknown } else { Told::Refused("gave up".to_owned()) }
+        if in_doubt { Told::Unknown } else { Told::Failed("gave up".to_owned()) }
     }
 }
