@@ -52,7 +52,10 @@ LABEL org.opencontainers.image.title="CronAPI" \
       org.opencontainers.image.revision="${REVISION}"
 # REST on every address of the container. Other nodes are answered on its loopback address only
 # until CRONAPI_CLUSTER_LISTEN says otherwise, which takes a key.
+# The address of a container is never a loopback one: what TLS there is stands before it, unless
+# CRONAPI_TLS_CERT and CRONAPI_TLS_KEY are given.
 ENV CRONAPI_LISTEN=0.0.0.0:8000 \
+    CRONAPI_ALLOW_HTTP=true \
     DATABASE_PATH=/var/lib/cronapi/state
 USER 65532:65532
 WORKDIR /var/lib/cronapi

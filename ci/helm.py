@@ -89,6 +89,10 @@ SETS = {
     "metrics at a port of their own": {
         "metrics": {"port": 9090, "serviceMonitor": {"enabled": True}},
     },
+    "HTTPS by the nodes": {
+        "tls": {"existingSecret": "cert"},
+        "metrics": {"tokenSecret": {"name": "scrape"}, "serviceMonitor": {"enabled": True}},
+    },
     "without volumes, policies and budgets": {
         "persistence": {"enabled": False},
         "networkPolicy": {"enabled": False},
@@ -184,7 +188,8 @@ def hardened(name, objects):
             wants(pod, "resources", container.get("resources"))
             for variable in container.get("env", []):
                 secret = any(w in variable["name"] for w in ("KEY", "PASSWORD", "TOKEN", "SECRET"))
-                literal = "value" in variable and not variable["name"].endswith("_FILE")
+                # A path is where a secret is, not the secret.
+                literal = not variable.get("value", "/").startswith("/")
                 wants(pod, f"no secret in {variable['name']}", not (secret and literal))
     check(f"{name}: pods are hardened", "; ".join(faults))
 
@@ -284,6 +289,29 @@ def optional(objects, notes):
         check(f"{file} and its {kind}", None if there == bool(one(objects, kind)) else "only one")
 
 
+def https(name, objects, notes, values):
+    """Whoever speaks to a node speaks what it speaks."""
+    on = "tls" in values
+    faults = []
+    container = one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+    env = {v["name"] for v in container["env"]}
+    if ("CRONAPI_ALLOW_HTTP" in env) == on or ("CRONAPI_TLS_KEY" in env) != on:
+        faults.append(f"variables {env}")
+    scheme = "https" if on else "http"
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        if container[probe]["httpGet"]["scheme"] != scheme.upper():
+            faults.append(f"{probe} does not speak {scheme}")
+    test = one(objects, "Pod")["spec"]["containers"][0]["args"]
+    if not any(arg.startswith(f"{scheme}://") for arg in test):
+        faults.append(f"helm test asks {test}")
+    monitor = one(objects, "ServiceMonitor")
+    if monitor and (monitor["spec"]["endpoints"][0].get("scheme") == "https") != on:
+        faults.append("the monitor asks otherwise")
+    if f"{scheme}://127.0.0.1" not in notes:
+        faults.append("the notes ask otherwise")
+    check(f"{name}: all speak {scheme}", "; ".join(faults))
+
+
 def tested(chart):
     """The command line and the environment of pods, for tests with real processes."""
     pods = {}
@@ -321,6 +349,7 @@ def main():
         valid(name, objects)
         hardened(name, objects)
         consistent(name, objects, values)
+        https(name, objects, notes, values)
         if "all optional" in name:
             optional(objects, notes)
     same = PODS.exists() and PODS.read_text() == tested(chart)

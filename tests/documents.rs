@@ -74,12 +74,15 @@ fn the_example_of_a_configuration_file_is_accepted() {
         std::fs::write(&key, "the key of a whole cluster").expect("written");
         let text = text
             .replace("/run/secrets/admin", &password.to_string_lossy())
+            .replace("/run/secrets/oidc", &password.to_string_lossy())
             .replace("/run/secrets/cluster", &key.to_string_lossy());
         std::fs::write(&file, text).expect("written");
         let file = Some(file.to_string_lossy().into_owned());
         let flags = Flags { config: file, ..Flags::default() };
         let config = Config::load(&flags, &|_| None)
             .unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
-        assert!(config.admin_password.is_some() && config.labels.len() == 2, "line {line}");
+        let whole = config.admin_password.is_some() && config.labels.len() == 2;
+        let provider = config.oidc.is_some_and(|oidc| oidc.0.roles.len() == 3);
+        assert!(whole || provider, "line {line}");
     }
 }

@@ -1,8 +1,12 @@
 //! `/audit`: who did what.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{OriginalUri, State};
-use axum::response::Response;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -13,11 +17,16 @@ use super::jobs::Bare;
 use super::pages::{self, AuditPage};
 use super::problem::Problem;
 use super::query::Query;
+use super::stream as streams;
 use crate::model::Timestamp;
+use crate::service::Error;
 use crate::service::access::{AuditFilter, AuditVerdict};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list_audit)).routes(routes!(verify_audit))
+    OpenApiRouter::new()
+        .routes(routes!(list_audit))
+        .routes(routes!(verify_audit))
+        .routes(routes!(export_audit))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -85,4 +94,49 @@ async fn verify_audit(
     Query(Bare {}): Query<Bare>,
 ) -> Result<Json<AuditVerdict>, Problem> {
     Ok(Json(api.service.audit_verify(&caller).await?))
+}
+
+const HEAD: HeaderName = HeaderName::from_static("x-cronapi-audit-head");
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ExportQuery {
+    /// The number of the first record wanted, to go on where an earlier file ended; 1 unless
+    /// told.
+    #[param(minimum = 1)]
+    from_seq: Option<u64>,
+}
+
+/// Export the audit
+///
+/// All records up to the newest of now, oldest first, one a line, with the chain of hashes: the
+/// file can be verified without this cluster.
+#[utoipa::path(get, path = "/audit/export", tag = "access", params(ExportQuery),
+    responses((status = 200, description = "A record a line.", body = String,
+        content_type = "application/x-ndjson",
+        headers(("x-cronapi-audit-head" = String, description = "Hash of the last line.")))))]
+async fn export_audit(
+    State(api): State<Api>,
+    Who(caller): Who,
+    Query(asked): Query<ExportQuery>,
+) -> Result<Response, Problem> {
+    if asked.from_seq == Some(0) {
+        return Err(Problem::parameter("query:from_seq", "must be at least 1"));
+    }
+    let place = streams::place(&api)?;
+    let export = api.service.audit_export(&caller, asked.from_seq.unwrap_or(1)).await?;
+    let head = HeaderValue::from_str(export.head()).ok();
+    // The place is held until the last line is out, or nobody reads.
+    let lines = stream::try_unfold((export, place), |(mut export, place)| async move {
+        let lines = export.lines().await?;
+        Ok::<_, Error>(lines.map(|lines| (lines, (export, place))))
+    });
+    let mut response = Body::from_stream(lines).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    let file = HeaderValue::from_static("attachment; filename=\"audit.ndjson\"");
+    headers.insert(CONTENT_DISPOSITION, file);
+    headers.extend(head.map(|head| (HEAD, head)));
+    Ok(response)
 }

@@ -64,7 +64,7 @@ async fn follow_events(
 ) -> Result<Response, Problem> {
     let after = match (stream::last_event_id(&headers)?, &asked.after) {
         (Some(id), _) => Some(id),
-        (None, Some(text)) => Some(stream::place(text).ok_or_else(|| {
+        (None, Some(text)) => Some(stream::numbers(text).ok_or_else(|| {
             Problem::parameter("query:after", "must be the id of an event, such as 12.0")
         })?),
         (None, None) => None,
@@ -86,7 +86,13 @@ async fn follow(mut live: Live, filter: EventFilter, mut after: (u64, u32)) {
     let mut changed = live.service.events_changed();
     loop {
         let newest = *changed.borrow_and_update();
-        match live.service.events_since(&live.caller, after.0, after.1, &filter) {
+        let found = live.service.events_since(&live.caller, after.0, after.1, &filter);
+        match live.still_good().await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(reason) => return live.end(reason).await,
+        }
+        match found {
             Ok(events) => {
                 for event in events {
                     after = (event.index, event.sub);

@@ -5,7 +5,7 @@
 //! (`service`), nor where it listens and when it stops (`node`).
 //!
 //! ```text
-//! serve: connection limit, header timeout, graceful stop
+//! serve: connection limit, TLS (certificates.rs), header timeout, graceful stop
 //!   └ layers: id, time, panic ─> problem body ─> headers
 //!       └ guard: Bearer ─> Caller        (all but login, health and documentation)
 //!           └ handler: Path, Query, Write<Body> ─> one Service call ─> Answer | Problem
@@ -26,6 +26,7 @@ mod apply;
 mod audit;
 mod backup;
 mod body;
+mod certificates;
 mod choices;
 mod conditional;
 mod document;
@@ -36,8 +37,10 @@ mod health;
 mod history;
 mod index;
 mod jobs;
+mod keys;
 mod layers;
 mod metrics;
+mod oidc;
 mod pages;
 mod path;
 pub mod problem;
@@ -68,7 +71,9 @@ use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::service::Service;
+use crate::service::access::Oidc;
 
+pub use self::certificates::{CertificateError, CertificateFiles, Certificates};
 pub use self::document::openapi;
 pub use self::server::{ServerOptions, serve, serve_with};
 
@@ -83,6 +88,8 @@ pub struct Options {
     pub streams_max: usize,
     /// True once the node stops: streams end.
     pub shutdown: watch::Receiver<bool>,
+    /// Login by a provider; none: by password only.
+    pub oidc: Option<Oidc>,
 }
 
 impl Options {
@@ -93,6 +100,7 @@ impl Options {
             body_timeout: Duration::from_secs(20),
             streams_max: 1_000,
             shutdown,
+            oidc: None,
         }
     }
 }
@@ -119,6 +127,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(run_logs::routes())
         .merge(users::routes())
         .merge(tokens::routes())
+        .merge(keys::routes())
         .merge(audit::routes())
         .merge(events::routes())
         .merge(queues::routes())
@@ -130,7 +139,11 @@ fn guarded() -> OpenApiRouter<Api> {
 
 /// Routes that anybody may ask.
 fn open() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().merge(sessions::open()).merge(health::routes()).merge(index::routes())
+    OpenApiRouter::new()
+        .merge(sessions::open())
+        .merge(oidc::routes())
+        .merge(health::routes())
+        .merge(index::routes())
 }
 
 /// The whole interface on top of `service`, under `/` and under `/v1`.

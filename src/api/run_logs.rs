@@ -58,7 +58,7 @@ struct RunOutput {
 }
 
 fn position(text: &str) -> Option<LogPosition> {
-    let (attempt, seq) = stream::place(text)?;
+    let (attempt, seq) = stream::numbers(text)?;
     Some(LogPosition { attempt, seq })
 }
 
@@ -140,7 +140,13 @@ async fn follow(mut live: Live, id: RunId, mut after: Option<LogPosition>) {
     let mut changed = live.service.changed();
     loop {
         changed.borrow_and_update();
-        let Ok(page) = live.service.output(&live.caller, id, after, PAGE_MAX).await else {
+        let page = live.service.output(&live.caller, id, after, PAGE_MAX).await;
+        match live.still_good().await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(reason) => return live.end(reason).await,
+        }
+        let Ok(page) = page else {
             return live.end("the run can't be read any more").await;
         };
         for line in &page.lines {

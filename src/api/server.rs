@@ -9,10 +9,13 @@ use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+
+use super::certificates::Certificates;
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub struct ServerOptions {
     pub head_timeout: Duration,
     /// Time that requests under way get once the node stops.
     pub grace: Duration,
+    /// What HTTPS is served with; none: HTTP.
+    pub tls: Option<Certificates>,
 }
 
 impl Default for ServerOptions {
@@ -31,6 +36,7 @@ impl Default for ServerOptions {
             connections_max: 4_096,
             head_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(10),
+            tls: None,
         }
     }
 }
@@ -102,8 +108,29 @@ async fn connection(
 ) {
     // Answers are written whole; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = options.tls.clone() else {
+        return requests(stream, Peer(from), router, shutdown, options).await;
+    };
+    let agreed = tokio::select! {
+        agreed = tls.accept(stream) => agreed,
+        () = stopped(&mut shutdown) => return,
+    };
+    match agreed {
+        Ok(stream) => requests(stream, Peer(from), router, shutdown, options).await,
+        Err(error) => tracing::debug!(%error, %from, "no TLS with a client"),
+    }
+}
+
+/// The requests of a connection, one after the other.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    from: Peer,
+    router: Router,
+    mut shutdown: watch::Receiver<bool>,
+    options: ServerOptions,
+) {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(from));
+        request.extensions_mut().insert(from);
         router.clone().oneshot(request.map(Body::new))
     });
     let mut http = http1::Builder::new();
@@ -124,6 +151,6 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, %from, "a connection broke");
+        tracing::debug!(%error, from = %from.0, "a connection broke");
     }
 }

@@ -8,15 +8,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Api;
 use super::guard::Bearer;
 use super::problem::Problem;
-use crate::service::access::Origin;
+use crate::service::access::{AccessSeen, Origin};
 use crate::service::{Caller, Service};
 
-/// A silent stream says that it is alive this often, and its caller is looked up again.
+/// A silent stream says that it is alive this often. Its caller is looked up again at the latest
+/// then, for what ends by the clock.
 const ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Events that wait for a slow client; then the stream waits too.
 const WAITING_MAX: usize = 64;
@@ -52,6 +54,8 @@ pub(super) struct Live {
     /// Whose it is.
     pub caller: Caller,
     bearer: String,
+    /// What the caller's rights were read from, and when.
+    seen: Option<(AccessSeen, Instant)>,
     shutdown: watch::Receiver<bool>,
     out: mpsc::Sender<Result<Event, Infallible>>,
     _place: OwnedSemaphorePermit,
@@ -67,10 +71,8 @@ impl Live {
         }
     }
 
-    /// Waits until `changed` moves. Looks the caller up from time to time.
+    /// Waits until `changed` moves, or it is time to look at the caller again.
     pub(super) async fn wait<T>(&mut self, changed: &mut watch::Receiver<T>) -> Next {
-        let check = tokio::time::sleep(ALIVE_EVERY);
-        tokio::pin!(check);
         tokio::select! {
             moved = changed.changed() => match moved {
                 Ok(()) if *self.shutdown.borrow() => Next::Over("the node is stopping"),
@@ -79,22 +81,33 @@ impl Live {
             },
             () = stopped(self.shutdown.clone()) => Next::Over("the node is stopping"),
             () = self.out.closed() => Next::Gone,
-            () = &mut check => self.look_up().await,
+            () = tokio::time::sleep(ALIVE_EVERY) => Next::Look,
         }
     }
 
-    /// The caller's rights of now.
-    pub(super) async fn look_up(&mut self) -> Next {
+    /// Whether what was just read for the caller may be shown: false, it has to be read again
+    /// with the rights of now. To be asked after each reading: what was done about the caller
+    /// before something happened is seen then, if that is.
+    ///
+    /// # Errors
+    /// The stream is over, for this reason.
+    pub(super) async fn still_good(&mut self) -> Result<bool, &'static str> {
+        let now = self.service.access_seen();
+        if let Some((seen, at)) = &self.seen
+            && *seen == now
+            && at.elapsed() < ALIVE_EVERY
+        {
+            return Ok(true);
+        }
         let actor = &self.caller.actor;
         let from =
             Origin { from: actor.from.clone(), request_id: actor.request_id.clone(), trace: None };
-        match self.service.authenticate(&self.bearer, &from).await {
-            Ok(caller) => {
-                self.caller = caller;
-                Next::Look
-            }
-            Err(_) => Next::Over("the token is no longer good"),
-        }
+        let caller = self.service.authenticate(&self.bearer, &from).await;
+        let caller = caller.map_err(|_| "the token is no longer good")?;
+        let same = (caller.role, &caller.scope) == (self.caller.role, &self.caller.scope);
+        self.caller = caller;
+        self.seen = Some((now, Instant::now()));
+        Ok(same)
     }
 
     /// Says that the stream is over, and why.
@@ -114,6 +127,15 @@ async fn stopped(mut shutdown: watch::Receiver<bool>) {
     }
 }
 
+/// Room for one more stream.
+pub(super) fn place(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
+    let place = std::sync::Arc::clone(&api.streams).try_acquire_owned();
+    place.map_err(|_| {
+        let most = api.options.streams_max;
+        Problem::busy(format!("{most} streams are open, which is the most"))
+    })
+}
+
 /// Answers with a stream that `feed` fills.
 pub(super) fn start<F, Feed>(
     api: &Api,
@@ -125,16 +147,13 @@ where
     F: FnOnce(Live) -> Feed,
     Feed: Future<Output = ()> + Send + 'static,
 {
-    let place = std::sync::Arc::clone(&api.streams).try_acquire_owned();
-    let place = place.map_err(|_| {
-        let most = api.options.streams_max;
-        Problem::busy(format!("{most} streams are open, which is the most"))
-    })?;
+    let place = place(api)?;
     let (out, events) = mpsc::channel(WAITING_MAX);
     let live = Live {
         service: api.service.clone(),
         caller,
         bearer: bearer.0,
+        seen: None,
         shutdown: api.options.shutdown.clone(),
         out,
         _place: place,
@@ -149,7 +168,7 @@ where
 }
 
 /// A place written as two numbers, `index.sub` or `attempt.seq`.
-pub(super) fn place<A: std::str::FromStr, B: std::str::FromStr>(text: &str) -> Option<(A, B)> {
+pub(super) fn numbers<A: std::str::FromStr, B: std::str::FromStr>(text: &str) -> Option<(A, B)> {
     let (first, second) = text.split_once('.')?;
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(first) || !digits(second) {
@@ -163,7 +182,7 @@ pub(super) fn last_event_id<A: std::str::FromStr, B: std::str::FromStr>(
     headers: &HeaderMap,
 ) -> Result<Option<(A, B)>, Problem> {
     let Some(given) = headers.get("last-event-id") else { return Ok(None) };
-    let read = given.to_str().ok().and_then(place);
+    let read = given.to_str().ok().and_then(numbers);
     let detail = "must be the id of an event of this stream, such as 12.0";
     read.map(Some).ok_or_else(|| Problem::header("Last-Event-ID", detail))
 }

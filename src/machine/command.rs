@@ -202,6 +202,9 @@ pub enum Op {
     NodeRemoved { node: NodeId },
     /// Creates a user.
     CreateUser { user: Box<User> },
+    /// Somebody whom a login provider knows has logged in: the account is there from here on,
+    /// with that role.
+    ExternalLogin { user: Box<User> },
     /// Changes role and scope.
     SetRole { name: Name, role: Role, scope: Scope },
     /// Changes the password hash; every token issued so far is refused from here on.
@@ -214,10 +217,17 @@ pub enum Op {
     CreateToken { token: Box<ApiToken> },
     /// Removes an API token.
     DeleteToken { id: Uuid },
-    /// Notes the use of an API token, to the hour.
+    /// Notes the use of an API token; of earlier builds, see `TokensUsed`.
     TokenUsed { id: Uuid },
-    /// Replaces the signing key; tokens of the one before stay good until they expire.
-    RotateKey { signing_key: SigningKey },
+    /// Notes the use of API tokens, to the minute.
+    TokensUsed { ids: Vec<Uuid> },
+    /// Replaces the signing key; tokens of those before stay good until they expire, or are
+    /// refused from here on.
+    RotateKey {
+        signing_key: SigningKey,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        revoke: bool,
+    },
     /// Logins and denials, for the audit.
     Note { entries: Vec<AuditNote> },
     /// Sets or removes the limits of a queue.
@@ -300,6 +310,19 @@ pub struct SigningKey {
     pub id: Uuid,
     /// 32 random bytes.
     pub secret: [u8; 32],
+    /// Creation; none in commands, and for the first of a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When another took its place; none: it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<Timestamp>,
+}
+
+impl SigningKey {
+    /// A key that signs from when it is put in force.
+    pub fn new(id: Uuid, secret: [u8; 32]) -> Self {
+        SigningKey { id, secret, created_at: None, retired_at: None }
+    }
 }
 
 impl std::fmt::Debug for SigningKey {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Name, NodeId, RunStatus};
+use crate::model::{Name, NodeId, RunStatus, limits};
 
 use super::state::{State, Wait};
 
@@ -170,7 +170,13 @@ fn tables(s: &State, broken: &mut Vec<String>) {
             broken.push(format!("the secret {name} is sealed with a key that is not there"));
         }
     }
-    if s.access.keys.len() > 2 {
-        broken.push(format!("{} signing keys", s.access.keys.len()));
+    let (keys, failures) = (s.access.keys.len(), s.access.failures.len());
+    if keys > limits::SIGNING_KEYS_MAX || failures > limits::LOGIN_FAILURES_MAX {
+        broken.push(format!("{keys} signing keys, {failures} accounts with failed logins"));
+    }
+    let older = s.access.keys.split_last().map_or(&[][..], |(_, older)| older);
+    // Keys that were replaced before format 3 have no age.
+    if older.iter().filter(|key| key.retired_at.is_none()).count() > 1 {
+        broken.push("signing keys that do not sign are not retired".into());
     }
 }

@@ -1,5 +1,6 @@
 //! What parts of a node tell of themselves as it happens.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter, Registry};
@@ -14,6 +15,8 @@ const APPLY: &[f64] =
 pub struct Parts {
     leader_changes: IntCounter,
     apply: Histogram,
+    /// Seconds since 1970; 0: there is no certificate.
+    certificate_until: AtomicI64,
 }
 
 impl Parts {
@@ -29,12 +32,22 @@ impl Parts {
         ))?;
         kept(registry, &leader_changes)?;
         kept(registry, &apply)?;
-        Ok(Self { leader_changes, apply })
+        Ok(Self { leader_changes, apply, certificate_until: AtomicI64::new(0) })
     }
 
     /// Another leader is known.
     pub fn leader_changed(&self) {
         self.leader_changes.inc();
+    }
+
+    /// The certificate that REST shows is good until then, in seconds since 1970.
+    pub fn certificate(&self, until: i64) {
+        self.certificate_until.store(until, Ordering::Relaxed);
+    }
+
+    /// The end of the certificate that REST shows; none: it shows none.
+    pub fn certificate_until(&self) -> Option<i64> {
+        Some(self.certificate_until.load(Ordering::Relaxed)).filter(|until| *until != 0)
     }
 
     /// Entries were applied.

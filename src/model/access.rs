@@ -76,6 +76,15 @@ fn glob(pattern: &str, text: &str) -> bool {
     rest.len() >= last.len() && rest.ends_with(last)
 }
 
+/// Somebody whom a login provider knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct External {
+    /// The provider.
+    pub issuer: String,
+    /// Whom it means: the same for good, whatever the name.
+    pub subject: String,
+}
+
 /// An account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -88,8 +97,11 @@ pub struct User {
     /// The jobs its role counts for.
     #[serde(default)]
     pub scope: Scope,
-    /// argon2id hash (PHC string).
+    /// argon2id hash (PHC string); empty: no password opens it.
     pub password: String,
+    /// Who vouches for it instead of a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
     /// Raised to refuse every token issued so far.
     pub epoch: u64,
     /// Creation.
@@ -120,7 +132,7 @@ pub struct ApiToken {
     pub created_at: Timestamp,
     /// The end; none: it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// Last use, to the hour; none: never used.
+    /// Last use, to the minute; none: never used.
     #[serde(default)]
     pub last_used_at: Option<Timestamp>,
 }

@@ -1,6 +1,7 @@
 //! Every limit of the product, in one place. Each is documented in docs/limits.md and
 //! stands in the OpenAPI document; tests send one more than each.
 
+use super::rate::Rate;
 use super::span::Span;
 
 /// A definition as JSON, its code included, in bytes.
@@ -67,6 +68,16 @@ pub const SPAN_MAX: Span = Span::from_secs(3_650 * 86_400);
 pub const PASSWORD_LEN_MIN: usize = 8;
 /// A password, in characters: at most (hashing is not free).
 pub const PASSWORD_LEN_MAX: usize = 512;
+/// Wrong logins to one account: so many in a row, then one more each time.
+pub const LOGINS_PER_USER: Rate = Rate { burst: 10, every: Span::from_secs(6) };
+/// Wrong logins from one address (of IPv6: one /64 network).
+pub const LOGINS_PER_ADDRESS: Rate = Rate { burst: 30, every: Span::from_secs(2) };
+/// Accounts and addresses whose wrong logins are remembered.
+pub const LOGIN_FAILURES_MAX: usize = 2_000;
+/// How long a login lasts: the life of a refresh token.
+pub const SESSION_TTL: Span = Span::from_secs(7 * 86_400);
+/// Signing keys whose tokens are accepted at a time.
+pub const SIGNING_KEYS_MAX: usize = 8;
 /// The cluster's key, in characters: at least.
 pub const CLUSTER_KEY_LEN_MIN: usize = 16;
 

@@ -28,6 +28,7 @@ pub mod name;
 pub mod parameters;
 pub mod placement;
 pub mod policy;
+pub mod rate;
 pub mod run;
 pub mod runner;
 pub mod secret;
@@ -35,7 +36,7 @@ pub mod span;
 pub mod time;
 pub mod trace;
 
-pub use access::{Actor, ApiToken, Role, Scope, User};
+pub use access::{Actor, ApiToken, External, Role, Scope, User};
 pub use audit::AuditRecord;
 pub use event::Event;
 pub use fact::Fact;

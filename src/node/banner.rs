@@ -1,7 +1,6 @@
 //! What a person sees at the start, on standard output.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 
 /// Shows it. A closed standard output is no reason not to run.
@@ -11,8 +10,7 @@ pub fn show(text: &str) {
 }
 
 /// The banner: where to go, and the first password when it was made up.
-pub fn text(listen: SocketAddr, data: &Path, generated: Option<&str>) -> String {
-    let base = format!("http://{listen}");
+pub fn text(base: &str, data: &Path, generated: Option<&str>) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!(
         "\n  CronAPI {version}\n\n  REST      {base}\n  API docs  {base}/docs\n  data      {}\n",

@@ -53,6 +53,7 @@ pub async fn first_admin(
         role: Role::Admin,
         scope: Scope::default(),
         password: hash,
+        external: None,
         epoch: 0,
         created_at: Timestamp::ZERO,
         updated_at: Timestamp::ZERO,

@@ -13,6 +13,7 @@
 
 mod banner;
 mod bootstrap;
+mod certificates;
 pub mod config;
 mod notify;
 mod presence;

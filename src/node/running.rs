@@ -16,6 +16,7 @@ use crate::executor::{Busy, Executor, Parts, Work};
 use crate::metrics::Metrics;
 use crate::model::BootId;
 use crate::scheduler;
+use crate::service::access::Oidc;
 use crate::service::{Deps, NodeLocal, Service};
 
 use super::config::Config;
@@ -33,6 +34,10 @@ pub(super) struct Listeners {
     pub address: SocketAddr,
     /// Metrics, without a token.
     pub metrics: Option<TcpListener>,
+    /// How REST is served.
+    pub server: api::ServerOptions,
+    /// Login by a provider.
+    pub oidc: Option<Oidc>,
 }
 
 impl Listeners {
@@ -43,8 +48,9 @@ impl Listeners {
             let router = api::metrics_router(service.clone(), options.clone());
             tokio::spawn(api::serve(listener, router, stopped.clone()));
         }
+        let options = api::Options { oidc: self.oidc, ..options };
         let router = api::router(service.clone(), options);
-        tokio::spawn(api::serve(self.rest, router, stopped))
+        tokio::spawn(api::serve_with(self.rest, router, stopped, self.server))
     }
 }
 

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::api::{CertificateError, Certificates, ServerOptions};
 use crate::clock;
 use crate::consensus::{self, Founder, Handle, Reach, Tcp, Tls, Transport};
 use crate::metrics::{self, Metrics};
-use crate::service::access;
+use crate::service::access::{self, Oidc};
 use crate::storage::Seat;
 
 use super::config::{self, Config};
 use super::reload::Reload;
 use super::running::{Listeners, Node};
-use super::{banner, bootstrap, notify, signals, telemetry};
+use super::{banner, bootstrap, certificates, notify, signals, telemetry};
 
 /// Why a node could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +37,15 @@ pub enum Failure {
     /// The data directory or the log can't be opened.
     #[error(transparent)]
     Open(#[from] consensus::OpenError),
+    /// The certificates of REST can't be used.
+    #[error("--tls-cert, --tls-key, --tls-client-ca: {0}")]
+    Certificates(#[from] CertificateError),
     /// The cluster's key can't be used.
     #[error("CRONAPI_CLUSTER_KEY: {0}")]
     Key(String),
+    /// The login provider can't be used.
+    #[error("oidc in the configuration file: {0}")]
+    Oidc(String),
     /// The cluster could not be set up.
     #[error(transparent)]
     Bootstrap(#[from] bootstrap::Error),
@@ -66,6 +73,12 @@ pub enum Failure {
 /// # Errors
 /// See [`Failure`].
 pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
+    let tls = match &config.tls {
+        Some(files) => Some(Certificates::load(files.clone()).await?),
+        None => None,
+    };
+    let oidc = config.oidc.clone().map(|settings| Oidc::new(settings.0));
+    let oidc = oidc.transpose().map_err(Failure::Oidc)?;
     // Before anything is opened: an address in use is the commonest fault, and the cheapest.
     let rest = listen(config.listen, "--listen").await?;
     let address = rest.local_addr().unwrap_or(config.listen);
@@ -73,8 +86,13 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
         Some(address) => Some(listen(address, "--metrics-listen").await?),
         None => None,
     };
-    let listeners = Listeners { rest, address, metrics };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let server = ServerOptions { tls: tls.clone(), ..ServerOptions::default() };
+    let listeners = Listeners { rest, address, metrics, server, oidc };
     let metrics = Arc::new(Metrics::new(config.metrics_jobs)?);
+    if let Some(tls) = tls {
+        tokio::spawn(certificates::keep_fresh(tls, Arc::clone(&metrics)));
+    }
     // Held until the end.
     let seat = take_seat(&mut config)?;
     let boot = access::random_id().map_err(|error| Failure::Join(error.to_string()))?;
@@ -96,7 +114,8 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
         generated = bootstrap::first_admin(&consensus, config.admin_password.as_ref()).await?;
     }
     let node = Node::start(&config, consensus, boot, listeners, metrics).await?;
-    banner::show(&banner::text(address, &config.data, generated.as_deref()));
+    let base = format!("{scheme}://{address}");
+    banner::show(&banner::text(&base, &config.data, generated.as_deref()));
     if !complete {
         let password = config.admin_password.clone();
         tokio::spawn(bootstrap::when_leading(node.consensus().clone(), password));
@@ -167,7 +186,9 @@ fn founder(seat: Option<&Seat>) -> Founder {
 fn reach(config: &Config) -> Result<Reach, Failure> {
     let transport: Arc<dyn Transport> = match &config.cluster_key {
         Some(key) => {
-            Arc::new(Tls::new(Arc::new(Tcp), &key.0).map_err(|e| Failure::Key(e.to_string()))?)
+            let old = config.cluster_key_old.as_ref().map(|old| old.0.as_str());
+            let tls = Tls::rotating(Arc::new(Tcp), &key.0, old);
+            Arc::new(tls.map_err(|error| Failure::Key(error.to_string()))?)
         }
         None => Arc::new(Tcp),
     };

@@ -119,5 +119,5 @@ fn signing_key() -> Result<SigningKey, Error> {
     for (to, from) in secret.chunks_mut(8).zip(rest) {
         to.copy_from_slice(&from.to_be_bytes());
     }
-    Ok(SigningKey { id: uuid::Builder::from_random_bytes(id).into_uuid(), secret })
+    Ok(SigningKey::new(uuid::Builder::from_random_bytes(id).into_uuid(), secret))
 }

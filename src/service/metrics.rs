@@ -84,6 +84,10 @@ impl Page<'_> {
         )?;
         let ready = if self.service.ready().is_ok() { 1.0 } else { 0.0 };
         now.one("cronapi_ready", "1 while this node can serve, as /readyz says.", ready)?;
+        if let Some(until) = self.service.0.deps.metrics.parts.certificate_until() {
+            let help = "When the certificate that this node shows, or one above it, expires.";
+            now.one("cronapi_tls_certificate_expiry_timestamp_seconds", help, until as f64)?;
+        }
         let node = self.state.nodes.get(&own);
         let busy = node.map_or(0, |node| node.busy);
         let free = local.slots.saturating_sub(busy);

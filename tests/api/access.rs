@@ -2,8 +2,12 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use cronapi::clock::Clock;
 use cronapi::machine::Op;
-use cronapi::model::{Name, Role, Span};
+use cronapi::machine::apply::LOGIN_FAILED;
+use cronapi::machine::command::AuditNote;
+use cronapi::machine::state::FORMAT;
+use cronapi::model::{Actor, Name, Role, Span};
 use cronapi::service::access::{ACCESS_TTL, new_signing_key};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -310,11 +314,92 @@ async fn a_deleted_owner_takes_the_tokens_along() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_lets_the_old_tokens_live_and_two_rotations_do_not() {
+async fn a_rotated_key_lets_the_old_tokens_live_unless_they_are_revoked() {
     let node = Node::start().await;
-    node.submit(Op::RotateKey { signing_key: new_signing_key().unwrap() }).await;
+    let before = node.get("/auth/keys").await.expect(200).json();
+    assert_eq!(before["items"].as_array().unwrap().len(), 1);
+    let rotated = node.call("POST", "/auth/keys/rotate", None).await.expect(200).json();
+    let keys = rotated["items"].as_array().unwrap();
+    assert_eq!(keys[0]["id"], before["items"][0]["id"]);
+    assert!(keys[0]["ends_at"].is_string() && keys[1]["ends_at"].is_null(), "{rotated}");
+    assert!(!rotated.to_string().contains("secret"));
     node.get("/jobs").await.expect(200);
-    node.submit(Op::RotateKey { signing_key: new_signing_key().unwrap() }).await;
-    node.get("/jobs").await.expect(401);
+    let fresh = node.login("admin").await;
+    let kid = jsonwebtoken::decode_header(&fresh).unwrap().kid;
+    assert_eq!(kid.as_deref(), keys[1]["id"].as_str());
+
+    let made = node.post("/tokens", json!({"name": "t"})).await.expect(201).json();
+    let ann = node.with_user("ann", Role::Operator).await;
+    node.call_as(&ann, "POST", "/auth/keys/rotate", None).await.expect(403);
+    node.call_as(&ann, "GET", "/auth/keys", None).await.expect(403);
+    node.post("/auth/keys/rotate", json!({"revoke": "yes"})).await.expect(422);
+    let revoked = node.post("/auth/keys/rotate", json!({"revoke": true})).await.expect(200).json();
+    assert_eq!(revoked["items"].as_array().unwrap().len(), 1);
+    for token in [&node.admin, &fresh, &ann] {
+        node.call_as(token, "GET", "/jobs", None).await.expect(401);
+    }
+    node.call_as(made["token"].as_str().unwrap(), "GET", "/jobs", None).await.expect(200);
     node.login("admin").await;
+}
+
+#[tokio::test]
+async fn while_a_node_is_of_an_older_version_keys_stay_as_they_are() {
+    let node = Node::start_as(1, |_| {}).await;
+    let answer = node.call("POST", "/auth/keys/rotate", None).await.expect(409);
+    assert_eq!(answer.code(), "upgrade-needed");
+    assert_eq!(node.get("/auth/keys").await.json()["items"].as_array().unwrap().len(), 1);
+    node.submit(Op::RaiseFormat { to: FORMAT }).await;
+    node.call("POST", "/auth/keys/rotate", None).await.expect(200);
+}
+
+#[tokio::test]
+async fn wrong_logins_elsewhere_and_before_a_restart_count_here() {
+    let node = Node::start().await;
+    let failed = || AuditNote {
+        at: node.clock.now(),
+        actor: Actor { name: "admin".into(), from: None, request_id: None, trace: None },
+        action: LOGIN_FAILED.into(),
+        target: "admin".into(),
+        change: json!({}),
+    };
+    // As another node tells it, or this one did in an earlier life.
+    node.submit(Op::Note { entries: (0..10).map(|_| failed()).collect() }).await;
+    let attempt = json!({"username": "admin", "password": PASSWORD});
+    let refused = node.post("/auth/token", attempt.clone()).await.expect(429);
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 6);
+    node.clock.advance(Span::from_secs(6));
+    node.post("/auth/token", attempt).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_used_much_is_noted_once_a_minute() {
+    let node = Node::start().await;
+    let made = node.post("/tokens", json!({"name": "t"})).await.expect(201).json();
+    let token = made["token"].as_str().unwrap();
+    let used = || {
+        let id: uuid::Uuid = made["id"].as_str().unwrap().parse().unwrap();
+        node.consensus.state().access.tokens[&id].last_used_at
+    };
+    let mut applied = node.consensus.applied();
+    for minute in 0..2 {
+        let before = used();
+        let index = *applied.borrow();
+        for _ in 0..50 {
+            node.call_as(token, "GET", "/jobs?consistency=local", None).await.expect(200);
+        }
+        while used() == before {
+            applied.changed().await.unwrap();
+        }
+        for _ in 0..50 {
+            node.call_as(token, "GET", "/jobs?consistency=local", None).await.expect(200);
+        }
+        // A write of its own shows that nothing was queued behind the first use.
+        node.submit(Op::SetQueue { name: Name::parse("q").unwrap(), concurrency: Some(1) }).await;
+        assert!(
+            *applied.borrow() - index <= 3,
+            "minute {minute}: {index} to {:?}",
+            *applied.borrow()
+        );
+        node.clock.advance(Span::from_secs(60));
+    }
 }

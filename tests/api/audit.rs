@@ -69,3 +69,67 @@ async fn the_audit_is_paged_newest_first() {
     let all: Vec<_> = (0..9).rev().map(|n| format!("job-{n}")).collect();
     assert_eq!(targets, all);
 }
+
+/// The program of docs/security.md that verifies an exported audit.
+fn verified(lines: &str, before: Option<&str>) -> Option<(bool, String)> {
+    let page = include_str!("../../docs/security.md");
+    let from = page.find("```python\n").unwrap() + "```python\n".len();
+    let program = &page[from..from + page[from..].find("```").unwrap()];
+    let folder = tempfile::tempdir().unwrap();
+    let (program_at, lines_at) = (folder.path().join("verify.py"), folder.path().join("audit"));
+    std::fs::write(&program_at, program).unwrap();
+    std::fs::write(&lines_at, lines).unwrap();
+    let done =
+        std::process::Command::new("python3").args([&program_at, &lines_at]).args(before).output();
+    let Ok(done) = done else {
+        println!("SKIPPED verified: there is no python3 here");
+        return None;
+    };
+    let told = [done.stdout, done.stderr].concat();
+    Some((done.status.success(), String::from_utf8(told).unwrap()))
+}
+
+#[tokio::test]
+async fn an_exported_audit_is_verified_elsewhere() {
+    let node = Node::start().await;
+    for n in 0..40 {
+        node.with_job(&format!("job-{n}")).await;
+    }
+    node.post("/auth/token", json!({"username": "ann", "password": "wrong"})).await.expect(401);
+    with(&node, "login.failed").await;
+    let export = node.get("/audit/export").await.expect(200);
+    assert_eq!(export.header("content-type"), "application/x-ndjson");
+    let text = String::from_utf8(export.body.to_vec()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().enumerate().all(|(at, line)| line["seq"] == at + 1));
+    for action in ["login", "login.failed", "job.create"] {
+        assert!(lines.iter().any(|line| line["action"] == action), "no {action}");
+    }
+    let head = export.header("x-cronapi-audit-head").to_owned();
+    assert_eq!(lines.last().unwrap()["hash"], head.as_str());
+    let Some((whole, told)) = verified(&text, None) else { return };
+    assert!(whole && told.contains(&head), "{told}");
+
+    let changed = text.replacen("job-7\"", "job-8\"", 1);
+    assert_ne!(changed, text);
+    let without: String =
+        text.lines().filter(|l| !l.contains("job-9\"")).map(|l| l.to_owned() + "\n").collect();
+    for forged in [changed, without] {
+        let (whole, told) = verified(&forged, None).unwrap();
+        assert!(!whole && told.contains("is not as it was written"), "{told}");
+    }
+    let rest = node.get("/audit/export?from_seq=21").await.expect(200);
+    let rest = String::from_utf8(rest.body.to_vec()).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(rest.lines().next().unwrap()).unwrap()["seq"], 21);
+    let before = lines[19]["hash"].as_str();
+    assert!(verified(&rest, before).unwrap().0);
+    assert!(!verified(&rest, None).unwrap().0);
+
+    for (path, status) in
+        [("?from_seq=0", 400), ("?from_seq=x", 400), ("?from_seq=4000000000", 200)]
+    {
+        node.get(&format!("/audit/export{path}")).await.expect(status);
+    }
+    let ann = node.with_user("ann", Role::Operator).await;
+    node.call_as(&ann, "GET", "/audit/export", None).await.expect(403);
+}

@@ -11,6 +11,7 @@ use cronapi::api;
 use cronapi::clock::{Clock, Manual};
 use cronapi::consensus::{self, Handle};
 use cronapi::executor::runner::RunnerEnv;
+use cronapi::machine::state::FORMAT;
 use cronapi::machine::{Command, Op};
 use cronapi::metrics::Metrics;
 use cronapi::model::{Name, Role, Scope, Timestamp, User};
@@ -87,6 +88,7 @@ pub fn user(name: &str, role: Role) -> User {
         role,
         scope: Scope::default(),
         password: hash(),
+        external: None,
         epoch: 0,
         created_at: Timestamp::ZERO,
         updated_at: Timestamp::ZERO,
@@ -99,6 +101,11 @@ impl Node {
     }
 
     pub async fn start_with(tune: impl FnOnce(&mut api::Options)) -> Node {
+        Node::start_as(FORMAT, tune).await
+    }
+
+    /// One whose cluster has this format.
+    pub async fn start_as(format: u32, tune: impl FnOnce(&mut api::Options)) -> Node {
         let clock = Arc::new(Manual::at(Timestamp::from_secs(NOW)));
         let mut options = consensus::Options::new("unused", clock.now().millis());
         options.clock = clock.clone();
@@ -129,6 +136,9 @@ impl Node {
         let mut node = Node { router, service, consensus, clock, stop, admin: String::new() };
         let admin = Box::new(user("admin", Role::Admin));
         node.submit(Op::Bootstrap { signing_key: new_signing_key().unwrap(), admin }).await;
+        if format > node.consensus.state().format() {
+            node.submit(Op::RaiseFormat { to: format }).await;
+        }
         node.admin = node.login("admin").await;
         node
     }

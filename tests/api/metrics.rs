@@ -122,8 +122,9 @@ async fn every_metric_is_documented_and_nothing_else() {
     node.post("/jobs/a/run", json!({})).await.expect(202);
     node.post("/jobs", json!({"name": "b", "expr": "0 0 1 1 *"})).await.expect(201);
     let mut found = families(&page(&node).await);
-    // Of a cluster of more than one, and of a disk.
+    // Of a cluster of more than one, of a disk, and of HTTPS.
     for (name, kind) in [
+        ("cronapi_tls_certificate_expiry_timestamp_seconds", "gauge"),
         ("cronapi_raft_replication_lag_entries", "gauge"),
         ("cronapi_raft_snapshot_timestamp_seconds", "gauge"),
         ("cronapi_disk_free_bytes", "gauge"),
@@ -163,7 +164,7 @@ async fn dashboards_and_alarms_ask_for_what_there_is() {
     for name in ["raft_replication_lag_entries", "raft_snapshot_timestamp_seconds"] {
         there.insert(format!("cronapi_{name}"), "gauge".to_owned());
     }
-    for name in ["disk_free_bytes", "disk_size_bytes"] {
+    for name in ["disk_free_bytes", "disk_size_bytes", "tls_certificate_expiry_timestamp_seconds"] {
         there.insert(format!("cronapi_{name}"), "gauge".to_owned());
     }
     let dashboard = include_str!("../../charts/cronapi/files/dashboard.json");

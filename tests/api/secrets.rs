@@ -1,6 +1,5 @@
 //! `/secrets`: given and never shown; who may use them.
 
-use cronapi::machine::Op;
 use cronapi::model::Role;
 use serde_json::{Value, json};
 
@@ -9,9 +8,7 @@ use crate::fixture::Node;
 const VALUE: &str = "correct-battery-staple";
 
 async fn node() -> Node {
-    let node = Node::start().await;
-    node.submit(Op::RaiseFormat { to: 2 }).await;
-    node
+    Node::start().await
 }
 
 async fn put(node: &Node, name: &str, scope: Value) {
@@ -87,7 +84,7 @@ async fn a_job_names_only_secrets_that_are_for_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_node_is_of_an_older_version_secrets_are_refused() {
-    let node = Node::start().await;
+    let node = Node::start_as(1, |_| {}).await;
     let body = json!({"value": VALUE, "scope": {}});
     let answer = node.call("PUT", "/secrets/db", Some(body)).await.expect(409);
     assert_eq!(answer.code(), "upgrade-needed");

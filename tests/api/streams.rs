@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
+use cronapi::model::Role;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -120,4 +121,51 @@ async fn the_output_of_a_run_is_followed_to_its_end() {
     assert!(live.next().await.is_none());
     let missing = "/runs/0190a0a0-0000-7000-8000-000000000000/logs?follow=true";
     node.get(missing).await.expect(404);
+}
+
+fn events_as(token: &str, query: &str) -> Request<Body> {
+    request(token, "GET", &format!("/events{query}"), &[], None)
+}
+
+#[tokio::test]
+async fn a_stream_shows_nothing_that_happens_after_its_caller_was_shut_out() {
+    let node = Node::start().await;
+    let made = node.post("/tokens", json!({"name": "t"})).await.expect(201).json();
+    let (api, id) = (made["token"].as_str().unwrap(), made["id"].as_str().unwrap().to_owned());
+    let ann = node.with_user("ann", Role::Viewer).await;
+    let bob = node.with_user("bob", Role::Viewer).await;
+    let mut shut = Vec::new();
+    for token in [api, &ann, &bob] {
+        shut.push(Stream::open(&node, events_as(token, "")).await);
+    }
+    let mut open = Stream::open(&node, events(&node, "", &[])).await;
+    node.with_job("before").await;
+    for stream in shut.iter_mut().chain([&mut open]) {
+        assert_eq!(stream.next().await.unwrap().data["job"], "before");
+    }
+    node.call("DELETE", &format!("/tokens/{id}"), None).await.expect(204);
+    node.call("POST", "/users/ann/revoke", None).await.expect(204);
+    node.call("DELETE", "/users/bob", None).await.expect(204);
+    node.with_job("after").await;
+    for mut stream in shut {
+        let last = stream.next().await.unwrap();
+        let reason = &last.data["reason"];
+        assert_eq!((last.name.as_str(), reason), ("end", &json!("the token is no longer good")));
+        assert!(stream.next().await.is_none());
+    }
+    assert_eq!(open.next().await.unwrap().data["job"], "after");
+}
+
+#[tokio::test]
+async fn a_stream_leaves_out_what_its_callers_new_role_does_not_count_for() {
+    let node = Node::start().await;
+    let ann = node.with_user("ann", Role::Viewer).await;
+    let mut live = Stream::open(&node, events_as(&ann, "")).await;
+    node.with_job("a-1").await;
+    assert_eq!(live.next().await.unwrap().data["job"], "a-1");
+    let role = json!({"role": "viewer", "scope": {"jobs": ["b-*"]}});
+    node.call("PUT", "/users/ann/role", Some(role)).await.expect(200);
+    node.with_job("a-2").await;
+    node.with_job("b-1").await;
+    assert_eq!(live.next().await.unwrap().data["job"], "b-1");
 }

@@ -56,11 +56,12 @@ pub async fn furnished(path: &Path) -> Handle {
         role: Role::Admin,
         scope: Scope::default(),
         password: "hash".into(),
+        external: None,
         epoch: 0,
         created_at: now(),
         updated_at: now(),
     };
-    let signing_key = SigningKey { id: Uuid::from_u128(2), secret: [7; 32] };
+    let signing_key = SigningKey::new(Uuid::from_u128(2), [7; 32]);
     submit(&node, Op::Bootstrap { signing_key, admin: Box::new(admin) }).await;
     for n in 0..20 {
         put(&node, json!({"name": format!("job-{n}"), "overlap": "allow"})).await;

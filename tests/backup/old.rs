@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cronapi::consensus::Handle;
+use cronapi::machine::state::FORMAT;
 use cronapi::machine::{Op, history};
 use cronapi::model::{AuditRecord, Run, RunStatus};
 use cronapi::offline::inspect;
@@ -68,9 +69,9 @@ async fn it_opens_and_goes_on_and_its_format_rises_when_it_is_told() {
     let node = open(&data).await;
     holds_what_it_held(&node).await;
     assert_eq!((node.state().format(), format(&data)), (1, json!(1)));
-    submit(&node, Op::RaiseFormat { to: 2 }).await;
+    submit(&node, Op::RaiseFormat { to: FORMAT }).await;
     let noted = async {
-        while format(&data) != json!(2) {
+        while format(&data) != json!(FORMAT) {
             tokio::task::yield_now().await;
         }
     };
@@ -78,7 +79,7 @@ async fn it_opens_and_goes_on_and_its_format_rises_when_it_is_told() {
     put(&node, json!({"name": "new"})).await;
     node.shutdown().await.unwrap();
     let node = open(&data).await;
-    assert_eq!(node.state().format(), 2);
+    assert_eq!(node.state().format(), FORMAT);
     assert!(node.state().job("new").is_some());
     node.shutdown().await.unwrap();
 }
@@ -93,6 +94,6 @@ async fn a_backup_of_it_restores() {
     node.shutdown().await.unwrap();
     restore(&file, &made);
     let node = open(&made).await;
-    assert_eq!((node.state().jobs.len(), node.state().format()), (5, 2));
+    assert_eq!((node.state().jobs.len(), node.state().format()), (5, FORMAT));
     node.shutdown().await.unwrap();
 }

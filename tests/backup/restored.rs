@@ -113,8 +113,9 @@ async fn an_old_backup_of_a_restored_cluster_restores_again() {
     node.shutdown().await.unwrap();
     restore(&file, &first);
     let node = open(&first).await;
-    let rotate = cronapi::machine::command::SigningKey { id: uuid::Uuid::nil(), secret: [1; 32] };
-    submit(&node, cronapi::machine::Op::RotateKey { signing_key: rotate }).await;
+    let rotate = cronapi::machine::command::SigningKey::new(uuid::Uuid::nil(), [1; 32]);
+    let rotate = cronapi::machine::Op::RotateKey { signing_key: rotate, revoke: false };
+    submit(&node, rotate).await;
     take(&node, &again, None).await;
     let fence = node.state().counters.fence;
     node.shutdown().await.unwrap();

@@ -6,7 +6,8 @@ use cronapi::machine::command::{AuditNote, Op, RequestKey, SigningKey};
 use cronapi::machine::history::unpack;
 use cronapi::machine::prepare::{Intent, PutMode};
 use cronapi::machine::reply::{Rejection, Reply};
-use cronapi::model::{ApiToken, AuditRecord, Role, Scope, User, limits};
+use cronapi::machine::state::{FORMAT, failures_of_address, failures_of_user};
+use cronapi::model::{Actor, ApiToken, AuditRecord, Role, Scope, User, limits};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -86,7 +87,8 @@ fn user(who: &str, role: Role) -> User {
     let uid = Uuid::from_u128(who.bytes().fold(7, |sum, byte| sum * 31 + u128::from(byte)));
     let (scope, password) = (Scope::default(), "$argon2id$x".to_string());
     let (created_at, updated_at) = Default::default();
-    User { uid, name: name(who), role, scope, password, epoch: 0, created_at, updated_at }
+    let (epoch, external) = (0, None);
+    User { uid, name: name(who), role, scope, password, external, epoch, created_at, updated_at }
 }
 
 fn plain(world: &mut World, op: Op) -> Result<Reply, Rejection> {
@@ -94,7 +96,7 @@ fn plain(world: &mut World, op: Op) -> Result<Reply, Rejection> {
 }
 
 fn signing_key(n: u128) -> SigningKey {
-    SigningKey { id: Uuid::from_u128(n), secret: [n as u8; 32] }
+    SigningKey::new(Uuid::from_u128(n), [n as u8; 32])
 }
 
 fn set_up() -> World {
@@ -166,7 +168,7 @@ fn tokens_go_with_their_user_and_do_not_come_back_with_the_name() {
     plain(&mut world, Op::CreateUser { user: Box::new(ann.clone()) }).unwrap();
     make(&mut world, token(&ann, 1)).unwrap();
     make(&mut world, token(&ann, 2)).unwrap();
-    world.op(Op::TokenUsed { id: Uuid::from_u128(1) }).unwrap();
+    world.op(Op::TokensUsed { ids: vec![Uuid::from_u128(7), Uuid::from_u128(1)] }).unwrap();
     assert!(world.state.access.tokens[&Uuid::from_u128(1)].last_used_at.is_some());
     plain(&mut world, Op::DeleteToken { id: Uuid::from_u128(2) }).unwrap();
     plain(&mut world, Op::DeleteUser { name: name("ann") }).unwrap();
@@ -177,19 +179,98 @@ fn tokens_go_with_their_user_and_do_not_come_back_with_the_name() {
 }
 
 #[test]
-fn a_new_password_and_a_revocation_raise_the_epoch_and_two_keys_are_kept() {
+fn a_new_password_and_a_revocation_raise_the_epoch() {
     let mut world = set_up();
     let root = || name("root");
     let epoch = |world: &World| world.state.access.users[&root()].epoch;
     plain(&mut world, Op::SetPassword { name: root(), password: "$argon2id$y".into() }).unwrap();
     plain(&mut world, Op::RevokeUser { name: root() }).unwrap();
     assert_eq!(epoch(&world), 2);
-    for n in 2..5 {
-        plain(&mut world, Op::RotateKey { signing_key: signing_key(n) }).unwrap();
-    }
-    let keys: Vec<u128> = world.state.access.keys.iter().map(|key| key.id.as_u128()).collect();
-    assert_eq!(keys, [3, 4]);
     assert!(plain(&mut world, Op::RevokeUser { name: name("nobody") }).is_err());
+}
+
+/// From here on the cluster keeps ages of keys, and failed logins.
+fn newest(world: &mut World) {
+    world.op(Op::RaiseFormat { to: FORMAT }).unwrap();
+}
+
+#[test]
+fn keys_and_failures_are_kept_as_older_nodes_do_until_all_read_more() {
+    let mut world = set_up();
+    let first = keys(&world)[0];
+    let note = AuditNote {
+        at: world.now,
+        actor: Actor { from: Some("10.0.0.9".into()), ..actor("eve") },
+        action: "login.failed".into(),
+        target: "root".into(),
+        change: json!({}),
+    };
+    world.op(Op::Note { entries: vec![note; 3] }).unwrap();
+    assert!(world.state.access.failures.is_empty());
+    for n in 2..4 {
+        plain(&mut world, Op::RotateKey { signing_key: signing_key(n), revoke: false }).unwrap();
+    }
+    assert_eq!(keys(&world), [2, 3]);
+    assert!(world.state.access.keys.iter().all(|key| *key == signing_key(key.id.as_u128())));
+    newest(&mut world);
+    plain(&mut world, Op::RotateKey { signing_key: signing_key(4), revoke: false }).unwrap();
+    assert_eq!(keys(&world), [2, 3, 4]);
+    assert!(world.state.access.keys[..2].iter().all(|key| key.retired_at.is_some()));
+    assert_ne!(keys(&world)[0], first);
+}
+
+fn keys(world: &World) -> Vec<u128> {
+    world.state.access.keys.iter().map(|key| key.id.as_u128()).collect()
+}
+
+#[test]
+fn a_retired_key_stays_while_something_it_signed_is_good() {
+    let mut world = set_up();
+    newest(&mut world);
+    let rotate = |world: &mut World, n: u128, revoke: bool| {
+        plain(world, Op::RotateKey { signing_key: signing_key(n), revoke })
+    };
+    let first = keys(&world)[0];
+    rotate(&mut world, 2, false).unwrap();
+    rotate(&mut world, 3, false).unwrap();
+    assert_eq!(keys(&world), [first, 2, 3]);
+    let retired = |world: &World| {
+        world.state.access.keys.iter().filter(|key| key.retired_at.is_some()).count()
+    };
+    assert_eq!(retired(&world), 2);
+    world.now = world.now.plus(limits::SESSION_TTL);
+    rotate(&mut world, 4, false).unwrap();
+    assert_eq!(keys(&world), [3, 4], "nothing that the others signed is good any more");
+    for n in 5..11 {
+        rotate(&mut world, n, false).unwrap();
+    }
+    assert_eq!(keys(&world).len(), limits::SIGNING_KEYS_MAX);
+    assert!(matches!(rotate(&mut world, 11, false), Err(Rejection::Limit { .. })));
+    rotate(&mut world, 12, true).unwrap();
+    assert_eq!(keys(&world), [12]);
+}
+
+#[test]
+fn failed_logins_count_for_account_and_address() {
+    let mut world = set_up();
+    newest(&mut world);
+    let note = |action: &str, at| AuditNote {
+        at,
+        actor: Actor { from: Some("10.0.0.9".into()), ..actor("eve") },
+        action: action.into(),
+        target: "root".into(),
+        change: json!({}),
+    };
+    let at = world.now;
+    let failed = vec![note("login.failed", at); 12];
+    world.op(Op::Note { entries: failed }).unwrap();
+    world.op(Op::Note { entries: vec![note("login", at)] }).unwrap();
+    let failures = &world.state.access.failures;
+    let check = |key: String, rate| failures.check(&key, rate, at).is_ok();
+    assert!(!check(failures_of_user("root"), limits::LOGINS_PER_USER));
+    assert!(check(failures_of_user("ann"), limits::LOGINS_PER_USER));
+    assert!(check(failures_of_address("10.0.0.9"), limits::LOGINS_PER_ADDRESS));
+    assert_eq!(failures.len(), 2);
 }
 
 fn audit(world: &World) -> Vec<AuditRecord> {

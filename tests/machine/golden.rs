@@ -14,8 +14,8 @@ use cronapi::machine::state::OpenRun;
 use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, DataKey, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus, Scope,
-    Sealed, SkipReason, Timestamp, TraceParent, Usage, User,
+    ApiToken, DataKey, External, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus,
+    Scope, Sealed, SkipReason, Timestamp, TraceParent, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,12 +53,29 @@ fn id(n: u128) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + n)
 }
 
+/// A user whom a login provider knows.
+fn outside() -> User {
+    let (issuer, subject) = ("https://id.example".into(), "42".into());
+    User { external: Some(External { issuer, subject }), password: String::new(), ..user() }
+}
+
 fn user() -> User {
     let scope = Scope { jobs: vec!["etl-*".into()], tags: vec!["nightly".into()] };
     let password = "$argon2id$v=19$m=8,t=1,p=1$c2FsdA$aGFzaA".to_string();
     let (role, epoch) = (Role::Operator, 3);
     let (created_at, updated_at) = (t(1), t(2));
-    User { uid: id(1), name: name("ann"), role, scope, password, epoch, created_at, updated_at }
+    let external = None;
+    User {
+        uid: id(1),
+        name: name("ann"),
+        role,
+        scope,
+        password,
+        external,
+        epoch,
+        created_at,
+        updated_at,
+    }
 }
 
 fn token() -> ApiToken {
@@ -198,7 +215,7 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         let (address, labels) = (address.clone(), labels.clone());
         Op::NodeUp { node: 2, boot: id(3), address, api, slots: 8, labels }
     };
-    let key = SigningKey { id: id(4), secret: [9; 32] };
+    let key = SigningKey::new(id(4), [9; 32]);
     let note = AuditNote {
         at: t(9),
         actor: actor("eve"),
@@ -215,6 +232,7 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("node_lost", Op::NodeLost { node: 2, boot: id(3) }),
         ("node_removed", Op::NodeRemoved { node: 2 }),
         ("create_user", Op::CreateUser { user: Box::new(user()) }),
+        ("external_login", Op::ExternalLogin { user: Box::new(outside()) }),
         ("set_role", Op::SetRole { name: ann(), role: Role::Admin, scope: Scope::default() }),
         ("set_password", Op::SetPassword { name: ann(), password: "$argon2id$x".into() }),
         ("revoke_user", Op::RevokeUser { name: ann() }),
@@ -222,7 +240,9 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("create_token", Op::CreateToken { token: Box::new(token()) }),
         ("delete_token", Op::DeleteToken { id: id(2) }),
         ("token_used", Op::TokenUsed { id: id(2) }),
-        ("rotate_key", Op::RotateKey { signing_key: key }),
+        ("tokens_used", Op::TokensUsed { ids: vec![id(2), id(3)] }),
+        ("rotate_key", Op::RotateKey { signing_key: key.clone(), revoke: false }),
+        ("rotate_key_2", Op::RotateKey { signing_key: key, revoke: true }),
         ("note", Op::Note { entries: vec![note] }),
         ("raise_format", Op::RaiseFormat { to: 2 }),
         ("restored", restored()),
@@ -264,7 +284,7 @@ fn restored() -> Op {
         as_of: t(59),
         stopped: false,
         settled: vec![Settled { no: 7, version: 3, range, next }],
-        signing_key: SigningKey { id: id(4), secret: [9; 32] },
+        signing_key: SigningKey::new(id(4), [9; 32]),
         format: 2,
     }))
 }
@@ -292,6 +312,7 @@ fn file_of(op: &Op) -> &'static str {
         Op::NodeLost { .. } => "node_lost",
         Op::NodeRemoved { .. } => "node_removed",
         Op::CreateUser { .. } => "create_user",
+        Op::ExternalLogin { .. } => "external_login",
         Op::SetRole { .. } => "set_role",
         Op::SetPassword { .. } => "set_password",
         Op::RevokeUser { .. } => "revoke_user",
@@ -299,6 +320,7 @@ fn file_of(op: &Op) -> &'static str {
         Op::CreateToken { .. } => "create_token",
         Op::DeleteToken { .. } => "delete_token",
         Op::TokenUsed { .. } => "token_used",
+        Op::TokensUsed { .. } => "tokens_used",
         Op::RotateKey { .. } => "rotate_key",
         Op::Note { .. } => "note",
         Op::SetQueue { .. } => "set_queue",
@@ -327,13 +349,13 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 38, "one file for every kind of step");
+    assert_eq!(kinds.len(), 40, "one file for every kind of step");
 }
 
 /// A state with something in every table.
 fn busy_state() -> State {
     let mut world = World::bare("2027-01-04T00:00:00Z");
-    let key = SigningKey { id: id(4), secret: [9; 32] };
+    let key = SigningKey::new(id(4), [9; 32]);
     let admin = User { role: Role::Admin, scope: Scope::default(), ..user() };
     world.op(Op::Bootstrap { signing_key: key, admin: Box::new(admin) }).unwrap();
     world.submit(Intent::Plain(Box::new(Op::CreateToken { token: Box::new(token()) }))).unwrap();
@@ -411,4 +433,28 @@ fn a_state_with_traces_is_read_and_written_as_before() {
     let state = with_runs(busy_state(), |open| open.run.traceparent.clone_from(&trace));
     assert!(state.runs.values().any(|open| open.queued_at.is_some()));
     keeps("state/checkpoint_3.msgpack", &state);
+}
+
+/// And what they hold of who comes in: a format, failed logins, keys with an age, an account of
+/// a login provider.
+#[test]
+fn a_state_with_logins_is_read_and_written_as_before() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    let admin = User { role: Role::Admin, scope: Scope::default(), ..user() };
+    let key = |n: u8| SigningKey::new(id(n.into()), [n; 32]);
+    world.op(Op::Bootstrap { signing_key: key(4), admin: Box::new(admin) }).unwrap();
+    world.op(Op::RaiseFormat { to: 3 }).unwrap();
+    world.op(Op::RotateKey { signing_key: key(5), revoke: false }).unwrap();
+    let external = User { uid: id(7), name: name("bob"), ..outside() };
+    world.op(Op::ExternalLogin { user: Box::new(external) }).unwrap();
+    let note = AuditNote {
+        at: world.now,
+        actor: actor("eve"),
+        action: "login.failed".into(),
+        target: "ann".into(),
+        change: json!({}),
+    };
+    world.op(Op::Note { entries: vec![note] }).unwrap();
+    assert!(!world.state.access.failures.is_empty());
+    keeps("state/logins.msgpack", &world.state);
 }

@@ -14,7 +14,7 @@ use crate::world::{World, actor, at};
 /// What a restore does to the state of a world, at a time.
 fn restore(world: &mut World, now: &str, as_of: Option<&str>) {
     world.now = at(now);
-    let signing_key = SigningKey { id: Uuid::from_u128(77), secret: [7; 32] };
+    let signing_key = SigningKey::new(Uuid::from_u128(77), [7; 32]);
     let origin = Origin { cluster: "before".into(), index: world.index, as_of: as_of.map(at) };
     let command = restored(&world.state, origin, world.now, signing_key, actor("op"));
     assert_eq!(world.entry(&[command]).remove(0), Ok(Reply::Done));

@@ -254,6 +254,8 @@ fn node(
     let mut launch = Launch::new(sandbox, &name)
         .within(ground.namespace(index))
         .env("CRONAPI_ADMIN_PASSWORD", PASSWORD)
+        // In namespaces of their own addresses are not loopback ones.
+        .env("CRONAPI_ALLOW_HTTP", "true")
         .set("--listen", &rest)
         .set("--slots", &shape.slots.to_string())
         .set("--plan-ahead", if shape.plan_ahead { "on" } else { "off" })

@@ -23,8 +23,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer};
 use rcgen::{KeyPair, KeyUsagePurpose, PKCS_ED25519, date_time_ymd};
 use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -36,6 +38,8 @@ use crate::model::limits::CLUSTER_KEY_LEN_MIN;
 pub(super) const NAME: &str = "node.cronapi.internal";
 /// What both sides must speak; another version of the derivation gets another name.
 const PROTOCOL: &[u8] = b"cronapi-cluster/1";
+/// What a client speaks that was shown another key: the server may hold two.
+const OTHER_KEY: &[u8] = b"cronapi-cluster/1 other key";
 
 /// Salt of the stretching: fixed, since all nodes must come to the same.
 const SALT: &[u8] = b"cronapi cluster key, version 1";
@@ -68,38 +72,102 @@ pub enum IdentityError {
 
 /// What a process shows to peers, and what it asks of them.
 pub(super) struct Identity {
-    pub(super) client: Arc<ClientConfig>,
+    /// How to connect, one after the other, while the peer's certificate is of another key.
+    pub(super) clients: Vec<Arc<ClientConfig>>,
     pub(super) server: Arc<ServerConfig>,
 }
 
 impl Identity {
-    /// An identity of this process in the cluster that has `key`. It takes some 50 ms.
-    pub(super) fn of(key: &str) -> Result<Self, IdentityError> {
-        let authority = Authority::of(key)?;
-        let (leaf, private) = authority.issue()?;
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.certificate)?;
-        let roots = Arc::new(roots);
+    /// An identity of this process in the cluster that has `key`, and had `old` until now. It
+    /// takes some 50 ms a key.
+    ///
+    /// While the key is replaced, node by node, three kinds of node talk to each other: those
+    /// that have the old one only, both, or the new one only. Who has both believes both, and
+    /// shows what the other side believes: as a client it tries one after the other, as a
+    /// server it shows the new one, and the old one to a client that comes back to ask for it.
+    pub(super) fn of(key: &str, old: Option<&str>) -> Result<Self, IdentityError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let own = Proof::of(key)?;
+        let old = old.map(Proof::of).transpose()?;
 
-        let clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
+        let mut roots = RootCertStore::empty();
+        for proof in [&own].into_iter().chain(&old) {
+            roots.add(proof.authority.clone())?;
+        }
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let shown = Shown {
+            own: own.certified(&provider)?,
+            other: old.as_ref().map(|old| old.certified(&provider)).transpose()?,
+        };
         let mut server = ServerConfig::builder_with_details(provider.clone(), Arc::new(Then))
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(clients.build()?)
-            .with_single_cert(vec![leaf.clone()], private.clone_key())?;
+            .with_cert_resolver(Arc::new(shown));
         server.alpn_protocols = vec![PROTOCOL.to_vec()];
+        server.alpn_protocols.extend(old.is_some().then(|| OTHER_KEY.to_vec()));
         // Every stream is proved anew.
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
 
-        let servers = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
-        let mut client = ClientConfig::builder_with_details(provider, Arc::new(Then))
+        let second = match &old {
+            Some(old) => old.client(&provider, PROTOCOL)?,
+            None => own.client(&provider, OTHER_KEY)?,
+        };
+        let clients = vec![own.client(&provider, PROTOCOL)?, second];
+        Ok(Self { clients, server: Arc::new(server) })
+    }
+}
+
+/// A certificate of this process by the authority of one key.
+struct Proof {
+    authority: CertificateDer<'static>,
+    leaf: CertificateDer<'static>,
+    private: PrivateKeyDer<'static>,
+}
+
+impl Proof {
+    fn of(key: &str) -> Result<Self, IdentityError> {
+        let authority = Authority::of(key)?;
+        let (leaf, private) = authority.issue()?;
+        Ok(Self { authority: authority.certificate, leaf, private })
+    }
+
+    fn certified(&self, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, IdentityError> {
+        let (chain, key) = (vec![self.leaf.clone()], self.private.clone_key());
+        Ok(Arc::new(CertifiedKey::from_der(chain, key, provider)?))
+    }
+
+    /// Shows the key to servers that have it, and believes those only.
+    fn client(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        protocol: &[u8],
+    ) -> Result<Arc<ClientConfig>, IdentityError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone())?;
+        let servers = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone());
+        let mut client = ClientConfig::builder_with_details(provider.clone(), Arc::new(Then))
             .with_protocol_versions(&[&TLS13])?
             .with_webpki_verifier(servers.build()?)
-            .with_client_auth_cert(vec![leaf], private)?;
-        client.alpn_protocols = vec![PROTOCOL.to_vec()];
+            .with_client_auth_cert(vec![self.leaf.clone()], self.private.clone_key())?;
+        client.alpn_protocols = vec![protocol.to_vec()];
         client.resumption = Resumption::disabled();
-        Ok(Self { client: Arc::new(client), server: Arc::new(server) })
+        Ok(Arc::new(client))
+    }
+}
+
+/// What a server shows.
+#[derive(Debug)]
+struct Shown {
+    own: Arc<CertifiedKey>,
+    other: Option<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asks = hello.alpn().is_some_and(|mut all| all.any(|protocol| protocol == OTHER_KEY));
+        let other = self.other.as_ref().filter(|_| asks);
+        Some(Arc::clone(other.unwrap_or(&self.own)))
     }
 }
 

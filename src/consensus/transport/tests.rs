@@ -191,6 +191,31 @@ async fn the_right_key_talks() {
     assert_eq!(&answered(stream).await.unwrap(), b"ping");
 }
 
+/// Whether a client with these keys gets through to a server with those.
+async fn meet(client: (&str, Option<&str>), server: (&str, Option<&str>)) -> bool {
+    let pipes = Pipes::new();
+    let tls = |(key, old)| Tls::rotating(Arc::new(pipes.clone()), key, old).unwrap();
+    echo(tls(server).listen(String::new()).await.unwrap());
+    match tls(client).connect("peer".into()).await {
+        Ok(stream) => answered(stream).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn while_the_key_is_replaced_nodes_of_each_step_talk_to_those_of_the_next() {
+    const NEW: &str = "the key that comes, long enough";
+    let (old, both, new) = ((KEY, None), (NEW, Some(KEY)), (NEW, None));
+    for (client, server) in [(old, both), (both, old), (both, both), (both, new), (new, both)] {
+        assert!(meet(client, server).await, "{client:?} to {server:?}");
+    }
+    assert!(!meet(old, new).await && !meet(new, old).await);
+    let stranger = ("another key, just as long as it", None);
+    assert!(!meet(stranger, both).await && !meet(both, stranger).await);
+    let half = ("another key, just as long as it", Some("and one more that is not known"));
+    assert!(!meet(half, both).await && !meet(both, half).await);
+}
+
 #[tokio::test]
 async fn what_does_not_hold_the_key_gets_nothing() {
     let pipes = Pipes::new();

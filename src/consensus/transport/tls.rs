@@ -36,21 +36,49 @@ impl Tls {
     /// # Errors
     /// The key is too short, or no identity could be made.
     pub fn new(inner: Arc<dyn Transport>, key: &str) -> Result<Self, IdentityError> {
-        Ok(Self { inner, identity: Arc::new(Identity::of(key)?) })
+        Self::rotating(inner, key, None)
     }
+
+    /// The same while the key is replaced: peers may hold `old` instead.
+    ///
+    /// # Errors
+    /// A key is too short, or no identity could be made.
+    pub fn rotating(
+        inner: Arc<dyn Transport>,
+        key: &str,
+        old: Option<&str>,
+    ) -> Result<Self, IdentityError> {
+        Ok(Self { inner, identity: Arc::new(Identity::of(key, old)?) })
+    }
+}
+
+impl Tls {
+    /// Connects with the key that the peer has.
+    async fn prove_to(self, addr: String) -> io::Result<Connection> {
+        let mut refused = None;
+        for client in &self.identity.clients {
+            let plain = self.inner.connect(addr.clone()).await?;
+            let peer = plain.peer().to_owned();
+            let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+            match TlsConnector::from(client.clone()).connect(name, plain).await {
+                Ok(stream) => return Ok(Connection::new(stream, peer)),
+                Err(error) if refused.is_none() && of_another_key(&error) => refused = Some(error),
+                Err(error) => return Err(refused.unwrap_or(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| io::ErrorKind::NotConnected.into()))
+    }
+}
+
+/// Whether the peer showed a certificate that another key made.
+fn of_another_key(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 impl Transport for Tls {
     fn connect(&self, addr: String) -> BoxFuture<'static, io::Result<Connection>> {
-        let connecting = self.inner.connect(addr.clone());
-        let connector = TlsConnector::from(self.identity.client.clone());
-        let proved = async move {
-            let plain = connecting.await?;
-            let peer = plain.peer().to_owned();
-            let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-            let stream = connector.connect(name, plain).await?;
-            Ok(Connection::new(stream, peer))
-        };
+        let proved = self.clone().prove_to(addr.clone());
         Box::pin(async move {
             match timeout(CONNECT_TIMEOUT, proved).await {
                 Ok(done) => done,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::machine::command::SigningKey;
+use crate::machine::command::{AuditNote, SigningKey};
 use crate::machine::reply::{Answer, Rejection, Reply};
+use crate::machine::state::{FORMAT_OF_ACCESS, failures_of_address, failures_of_user};
 use crate::model::{ApiToken, Name, Role, Scope, User, limits};
 
 use super::Cx;
@@ -37,6 +38,20 @@ impl Cx<'_> {
         self.insert_user(user);
         self.audit("user.create", &name, json!({"role": user.role, "scope": user.scope}));
         Ok(Reply::Created(user.uid))
+    }
+
+    pub(super) fn external_login(&mut self, user: &User) -> Answer {
+        let Some(known) = self.s.access.users.get(&user.name).cloned() else {
+            return self.create_user(user);
+        };
+        if known.external.is_none() || known.external != user.external {
+            let name = user.name.to_string();
+            return Err(Rejection::Exists { what: "user".into(), name });
+        }
+        if (known.role, &known.scope) != (user.role, &user.scope) {
+            self.set_role(&user.name, user.role, &user.scope)?;
+        }
+        Ok(Reply::Created(known.uid))
     }
 
     fn edit_user(&mut self, name: &Name, edit: impl FnOnce(&mut User)) -> Result<(), Rejection> {
@@ -126,15 +141,42 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    pub(super) fn token_used(&mut self, id: Uuid) -> Answer {
+    pub(super) fn tokens_used(&mut self, ids: &[Uuid]) -> Answer {
         let at = self.at;
-        if let Some(token) = self.s.access.tokens.get_mut(&id) {
-            Arc::make_mut(token).last_used_at = Some(at);
+        for id in ids {
+            if let Some(token) = self.s.access.tokens.get_mut(id) {
+                Arc::make_mut(token).last_used_at = Some(at);
+            }
         }
         Ok(Reply::Done)
     }
 
-    pub(super) fn rotate_key(&mut self, key: &SigningKey) -> Answer {
+    pub(super) fn rotate_key(&mut self, key: &SigningKey, revoke: bool) -> Answer {
+        let at = self.at;
+        if self.s.format() < FORMAT_OF_ACCESS {
+            return self.rotate_key_of_format_1(key);
+        }
+        // What they signed has expired.
+        let over = |key: &SigningKey| {
+            key.retired_at.is_some_and(|retired| retired.plus(limits::SESSION_TTL) <= at)
+        };
+        let stay = self.s.access.keys.iter().filter(|key| !revoke && !over(key)).count();
+        if stay >= limits::SIGNING_KEYS_MAX {
+            let what = "signing keys whose tokens are good (revoke them, or wait)".into();
+            return Err(Rejection::Limit { what, most: limits::SIGNING_KEYS_MAX as u64 });
+        }
+        let keys = &mut self.s.access.keys;
+        keys.retain(|key| !revoke && !over(key));
+        for key in keys.iter_mut() {
+            key.retired_at.get_or_insert(at);
+        }
+        keys.push(SigningKey { created_at: Some(at), retired_at: None, ..key.clone() });
+        self.audit("access.rotate-key", "signing key", json!({"kid": key.id, "revoke": revoke}));
+        Ok(Reply::Done)
+    }
+
+    /// As nodes do it that know no more: two keys, of no age.
+    fn rotate_key_of_format_1(&mut self, key: &SigningKey) -> Answer {
         let keys = &mut self.s.access.keys;
         keys.push(key.clone());
         if keys.len() > 2 {
@@ -142,5 +184,14 @@ impl Cx<'_> {
         }
         self.audit("access.rotate-key", "signing key", json!({"kid": key.id}));
         Ok(Reply::Done)
+    }
+
+    /// Counts a login that failed, on whichever node.
+    pub(super) fn login_failed(&mut self, note: &AuditNote) {
+        let (failures, at) = (&mut self.s.access.failures, self.at);
+        failures.add(failures_of_user(&note.target), limits::LOGINS_PER_USER, at);
+        if let Some(address) = &note.actor.from {
+            failures.add(failures_of_address(address), limits::LOGINS_PER_ADDRESS, at);
+        }
     }
 }

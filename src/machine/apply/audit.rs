@@ -5,12 +5,16 @@ use sha2::{Digest, Sha256};
 
 use crate::machine::command::AuditNote;
 use crate::machine::reply::{Answer, Reply};
+use crate::machine::state::FORMAT_OF_ACCESS;
 use crate::model::{AuditRecord, JobSpec, Timestamp};
 
 use super::Cx;
 
 /// Texts in `change` are cut to this many characters.
 const TEXT_MAX: usize = 256;
+
+/// The action of a note about a login that failed: it counts against the next ones.
+pub const LOGIN_FAILED: &str = "login.failed";
 
 impl Cx<'_> {
     /// Adds a record of what the command's actor did. Steps of the cluster itself (no
@@ -29,6 +33,9 @@ impl Cx<'_> {
             let change = cut(&note.change);
             let (from, id) = (actor.from, actor.request_id);
             self.push(note.at, actor.name, &note.action, &note.target, from, id, change);
+            if note.action == LOGIN_FAILED && self.s.format() >= FORMAT_OF_ACCESS {
+                self.login_failed(note);
+            }
         }
         Ok(Reply::Done)
     }

@@ -38,7 +38,7 @@ use super::history::Output;
 use super::reply::{Answer, Rejection, Reply};
 use super::state::{Job, OpenRun, Remembered, State};
 
-pub use self::audit::chain_hash;
+pub use self::audit::{LOGIN_FAILED, chain_hash};
 
 /// Applies the commands of one log entry, in order. Each is answered on its own.
 pub fn apply_entry(
@@ -150,14 +150,16 @@ impl Cx<'_> {
             Op::NodeLost { node, boot } => self.node_lost(*node, *boot),
             Op::NodeRemoved { node } => self.node_removed(*node),
             Op::CreateUser { user } => self.create_user(user),
+            Op::ExternalLogin { user } => self.external_login(user),
             Op::SetRole { name, role, scope } => self.set_role(name, *role, scope),
             Op::SetPassword { name, password } => self.set_password(name, password),
             Op::RevokeUser { name } => self.revoke_user(name),
             Op::DeleteUser { name } => self.delete_user(name),
             Op::CreateToken { token } => self.create_token(token),
             Op::DeleteToken { id } => self.delete_token(*id),
-            Op::TokenUsed { id } => self.token_used(*id),
-            Op::RotateKey { signing_key } => self.rotate_key(signing_key),
+            Op::TokenUsed { id } => self.tokens_used(&[*id]),
+            Op::TokensUsed { ids } => self.tokens_used(ids),
+            Op::RotateKey { signing_key, revoke } => self.rotate_key(signing_key, *revoke),
             Op::Note { entries } => self.note(entries),
             Op::SetQueue { name, concurrency } => self.set_queue(name, *concurrency),
             Op::Trim { keys } => self.trim(keys),

@@ -6,6 +6,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Failures;
 use crate::machine::command::SigningKey;
 use crate::machine::reply::Reply;
 use crate::model::{ApiToken, Name, Role, Timestamp, User};
@@ -17,14 +18,20 @@ pub struct Access {
     pub users: OrdMap<Name, Arc<User>>,
     /// Long-lived tokens.
     pub tokens: OrdMap<Uuid, Arc<ApiToken>>,
-    /// Signing keys, newest last; at most two.
+    /// Signing keys, newest last; all but that one are retired.
     pub keys: Vec<SigningKey>,
+    /// Logins that failed lately.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failures: Failures,
 }
 
 impl Access {
-    /// Whether taking admin rights from `name` would leave nobody with all of them.
+    /// Whether taking admin rights from `name` would leave nobody with all of them. Those whom
+    /// a login provider knows don't count: it may take them away at any time.
     pub fn is_last_admin(&self, name: &Name) -> bool {
-        let whole = |user: &User| user.role == Role::Admin && user.scope.is_all();
+        let whole = |user: &User| {
+            user.role == Role::Admin && user.scope.is_all() && user.external.is_none()
+        };
         self.users.get(name).is_some_and(|user| whole(user))
             && self.users.values().filter(|user| whole(user)).count() == 1
     }

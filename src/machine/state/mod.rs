@@ -13,12 +13,14 @@
 #![deny(clippy::disallowed_types)]
 
 mod access;
+mod failures;
 mod job;
 mod node;
 mod run;
 mod secrets;
 
 pub use access::{Access, Idempotency, Remembered};
+pub use failures::{Failures, failures_of_address, failures_of_user};
 pub use job::{Job, LastRun, Live};
 pub use node::{Node, Queue};
 pub use run::{Ahead, OpenRun, Wait};
@@ -125,7 +127,10 @@ pub struct State {
 /// |---|---|
 /// | 1 | what there was before formats were counted |
 /// | 2 | restored clusters (skipped: restored), secrets |
-pub const FORMAT: u32 = 2;
+/// | 3 | accounts of login providers, signing keys with an age, failed logins that are counted |
+pub const FORMAT: u32 = 3;
+/// What accounts of login providers, ages of signing keys and counted logins need.
+pub const FORMAT_OF_ACCESS: u32 = 3;
 
 fn is_zero(format: &u32) -> bool {
     *format == 0

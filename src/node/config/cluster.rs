@@ -31,6 +31,7 @@ pub(super) struct Cluster {
     pub(super) join: Vec<String>,
     pub(super) voters: usize,
     pub(super) key: Option<Secret>,
+    pub(super) key_old: Option<Secret>,
 }
 
 impl Sources<'_> {
@@ -54,6 +55,8 @@ impl Sources<'_> {
             let detail = format!("is needed: other nodes can't reach this one at {listen}");
             self.fault("--advertise", detail);
         }
+        let key = self.cluster_key(file.cluster_key_file.take(), listen, &listen_at);
+        let key_old = self.cluster_key_old(file.cluster_key_old_file.take(), key.is_some());
         Cluster {
             listen,
             advertise: advertise.and_then(|(text, at)| self.advertised(&text, &at)),
@@ -64,7 +67,8 @@ impl Sources<'_> {
                     .filter(|voters| (1..=7).contains(voters))
                     .ok_or_else(|| format!("{text:?} is not a number from 1 to 7"))
             }),
-            key: self.cluster_key(file.cluster_key_file.take(), listen, &listen_at),
+            key,
+            key_old,
         }
     }
 
@@ -109,12 +113,26 @@ impl Sources<'_> {
             }
             return None;
         };
+        self.long_enough(&key, &at);
+        Some(key)
+    }
+
+    /// The key before, which other nodes may still have while it is replaced.
+    fn cluster_key_old(&mut self, file: Option<String>, has_key: bool) -> Option<Secret> {
+        let (key, at) = self.secret("CRONAPI_CLUSTER_KEY_OLD", "cluster_key_old_file", file)?;
+        self.long_enough(&key, &at);
+        if !has_key {
+            self.fault(at, "is what CRONAPI_CLUSTER_KEY was before: give the new one as that");
+        }
+        Some(key)
+    }
+
+    fn long_enough(&mut self, key: &Secret, at: &str) {
         let length = key.0.chars().count();
         if length < CLUSTER_KEY_LEN_MIN {
             let detail = format!("has {length} characters; at least {CLUSTER_KEY_LEN_MIN}");
             self.fault(at, detail);
         }
-        Some(key)
     }
 }
 

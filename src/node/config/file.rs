@@ -16,12 +16,17 @@ use super::sources::Sources;
 #[serde(default)]
 pub(super) struct File {
     pub(super) listen: Option<String>,
+    pub(super) tls_cert: Option<String>,
+    pub(super) tls_key: Option<String>,
+    pub(super) tls_client_ca: Option<String>,
+    pub(super) allow_http: Option<bool>,
     pub(super) cluster_listen: Option<String>,
     pub(super) advertise: Option<String>,
     pub(super) join: Option<Vec<String>>,
     pub(super) voters: Option<u32>,
     pub(super) cluster_key_file: Option<String>,
     pub(super) secrets_key_file: Option<String>,
+    pub(super) cluster_key_old_file: Option<String>,
     pub(super) data: Option<String>,
     pub(super) data_pool: Option<String>,
     pub(super) labels: Option<BTreeMap<String, String>>,
@@ -33,16 +38,22 @@ pub(super) struct File {
     pub(super) log_format: Option<String>,
     pub(super) log: Option<String>,
     pub(super) admin_password_file: Option<String>,
+    pub(super) oidc: Option<toml::Table>,
 }
 
 const FILE_KEYS: &[&str] = &[
     "listen",
+    "tls_cert",
+    "tls_key",
+    "tls_client_ca",
+    "allow_http",
     "cluster_listen",
     "advertise",
     "join",
     "voters",
     "cluster_key_file",
     "secrets_key_file",
+    "cluster_key_old_file",
     "data",
     "data_pool",
     "labels",
@@ -54,6 +65,7 @@ const FILE_KEYS: &[&str] = &[
     "log_format",
     "log",
     "admin_password_file",
+    "oidc",
 ];
 
 impl Sources<'_> {

@@ -14,7 +14,9 @@
 
 mod cluster;
 mod file;
+mod oidc;
 mod print;
+mod rest;
 mod sources;
 mod spelling;
 
@@ -25,24 +27,28 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::api::CertificateFiles;
 use crate::model::Span;
 use crate::model::limits::METRICS_JOBS_MAX;
 use crate::model::placement::Labels;
+use crate::service::access::OidcOptions;
 use crate::vault::Vault;
 
 pub use cluster::ClusterFlags;
 pub(crate) use cluster::host_name;
 pub use print::Setting;
+pub use rest::RestFlags;
 use sources::Sources;
 
+/// Address of REST unless told.
 const LISTEN: &str = "127.0.0.1:8000";
 
 /// What the command line gave; each beats the environment and the file.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
-    /// Address of REST and the API documentation [env: CRONAPI_LISTEN] [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub listen: Option<String>,
+    /// What concerns REST.
+    #[command(flatten)]
+    pub rest: RestFlags,
     /// What concerns other nodes.
     #[command(flatten)]
     pub cluster: ClusterFlags,
@@ -89,6 +95,8 @@ pub struct Flags {
 pub struct Config {
     /// Address of REST.
     pub listen: SocketAddr,
+    /// What HTTPS is served with; none: HTTP.
+    pub tls: Option<CertificateFiles>,
     /// Address at which other nodes are answered; port 0 is any free one.
     pub cluster_listen: SocketAddr,
     /// `host:port` at which other nodes reach this one; none: the cluster address that was bound.
@@ -105,6 +113,8 @@ pub struct Config {
     pub metrics_jobs: usize,
     /// What secrets are sealed with; none: this node keeps none.
     pub vault: Option<Arc<Vault>>,
+    /// What that was before, while it is replaced node by node.
+    pub cluster_key_old: Option<Secret>,
     /// Data directory.
     pub data: PathBuf,
     /// The pool in which the data directory is found; none: `data` is it.
@@ -121,6 +131,8 @@ pub struct Config {
     pub log_json: Option<bool>,
     /// Filter of the logs.
     pub log: String,
+    /// Login by a provider.
+    pub oidc: Option<OidcSettings>,
     /// Password of the first admin.
     pub admin_password: Option<Secret>,
     /// Start empty when the data is damaged.
@@ -130,6 +142,16 @@ pub struct Config {
 /// A text that does not show in logs.
 #[derive(Clone)]
 pub struct Secret(pub String);
+
+/// A login provider; its secret does not show in logs.
+#[derive(Clone)]
+pub struct OidcSettings(pub OidcOptions);
+
+impl std::fmt::Debug for OidcSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Oidc").field(&self.0.issuer).finish()
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -197,19 +219,20 @@ impl Config {
 }
 
 impl Config {
-    /// Only where a node listens for REST: for a question to it.
+    /// Only where a node listens for REST, and with what: for a question to it.
     ///
     /// # Errors
     /// The settings that can't be used.
-    pub fn listen(env: Env<'_>) -> Result<SocketAddr, Vec<Fault>> {
+    pub fn rest(env: Env<'_>) -> Result<(SocketAddr, Option<CertificateFiles>), Vec<Fault>> {
         let mut sources = Sources::new(env);
         if let Some((path, at)) = sources.text("--config", &None, "CRONAPI_CONFIG", None) {
             sources.read_file(Path::new(&path), &at);
         }
-        let listen = sources.file.listen.take();
-        let listen = sources.text("--listen", &None, "CRONAPI_LISTEN", listen);
-        let listen = sources.address(listen, LISTEN);
-        if sources.faults.is_empty() { Ok(listen) } else { Err(sources.faults) }
+        let mut file = std::mem::take(&mut sources.file);
+        // Whether it may is for the node to say.
+        let flags = RestFlags { allow_http: true, ..RestFlags::default() };
+        let rest = sources.rest(&flags, &mut file);
+        if sources.faults.is_empty() { Ok(rest) } else { Err(sources.faults) }
     }
 }
 
@@ -228,7 +251,7 @@ impl Sources<'_> {
     fn config(&mut self, flags: &Flags) -> Config {
         let mut file = std::mem::take(&mut self.file);
         let cluster = self.cluster(&flags.cluster, &mut file);
-        let listen = self.text("--listen", &flags.listen, "CRONAPI_LISTEN", file.listen);
+        let (listen, tls) = self.rest(&flags.rest, &mut file);
         let data = self.text("--data", &flags.data, "DATABASE_PATH", file.data);
         let metrics = self.text(
             "--metrics-listen",
@@ -258,7 +281,8 @@ impl Sources<'_> {
         let password = file.admin_password_file;
         let password = self.secret("CRONAPI_ADMIN_PASSWORD", "admin_password_file", password);
         Config {
-            listen: self.address(listen, LISTEN),
+            listen,
+            tls,
             cluster_listen: cluster.listen,
             metrics_listen: metrics.map(|given| self.address(Some(given), "127.0.0.1:9090")),
             metrics_jobs: self.parse(metrics_jobs, "0", |text| {
@@ -272,6 +296,7 @@ impl Sources<'_> {
             voters: cluster.voters,
             cluster_key: cluster.key,
             vault: self.vault(file.secrets_key_file),
+            cluster_key_old: cluster.key_old,
             data: PathBuf::from(data.map_or("cron_state.db".into(), |(path, _)| path)),
             data_pool: pool.map(|(path, _)| PathBuf::from(path)),
             labels: labels.map_or_else(Labels::new, |(text, at)| self.labels(&text, &at)),
@@ -283,6 +308,7 @@ impl Sources<'_> {
             }),
             drain: self.parse(drain, "25s", Span::parse),
             plan_ahead: self.parse(plan_ahead, "on", on_or_off),
+            oidc: self.oidc(file.oidc).map(OidcSettings),
             log_json: self.log_json(format),
             log: log.map_or("info".into(), |(text, _)| text),
             admin_password: password.map(|(password, _)| password),

@@ -18,6 +18,7 @@ pub struct Setting {
 /// What holds unless it is given, of settings that have a default.
 const DEFAULTS: &[(&str, &str)] = &[
     ("listen", "127.0.0.1:8000"),
+    ("allow_http", "off"),
     ("cluster_listen", "127.0.0.1:8001"),
     ("voters", "3"),
     ("data", "cron_state.db"),
@@ -27,7 +28,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("log", "info"),
 ];
 /// Keys that are true or false in a file, and `on` or `off` elsewhere.
-const SWITCHES: &[&str] = &["plan_ahead"];
+const SWITCHES: &[&str] = &["plan_ahead", "allow_http"];
 /// Keys whose values are written without quotes.
 const BARE: &[&str] = &["voters", "slots", "metrics_jobs"];
 
@@ -66,7 +67,7 @@ fn toml(key: &str, text: &str) -> String {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             format!("[{}]", items.map(quoted).collect::<Vec<_>>().join(", "))
         }
-        _ if SWITCHES.contains(&key) => (text == "on").to_string(),
+        _ if SWITCHES.contains(&key) => matches!(text, "on" | "true" | "1" | "yes").to_string(),
         _ if BARE.contains(&key) => text.to_string(),
         _ => quoted(text),
     }

@@ -22,7 +22,7 @@ fn flags_beat_environment_beats_file() {
     let path = folder.path().join("c.toml");
     std::fs::write(&path, "listen = '127.0.0.1:1'\nslots = 7\ndrain = '1s'\n").unwrap();
     let flags = Flags {
-        listen: Some("127.0.0.1:3".into()),
+        rest: RestFlags { listen: Some("127.0.0.1:3".into()), ..RestFlags::default() },
         config: Some(path.to_string_lossy().into()),
         ..Flags::default()
     };
@@ -218,6 +218,34 @@ fn nothing_given_prints_what_holds() {
 }
 
 #[test]
+fn an_address_that_others_reach_needs_tls_or_a_word_that_it_does_not() {
+    let told = of(&[("CRONAPI_LISTEN", "0.0.0.0:8000")]).unwrap_err();
+    assert!(told.starts_with("CRONAPI_LISTEN: 0.0.0.0:8000 can be reached"), "{told}");
+    assert!(told.contains("--tls-cert") && told.contains("CRONAPI_ALLOW_HTTP"), "{told}");
+    of(&[("CRONAPI_LISTEN", "[::1]:8000")]).unwrap();
+    let config = of(&[("CRONAPI_LISTEN", "0.0.0.0:1"), ("CRONAPI_ALLOW_HTTP", "true")]).unwrap();
+    assert!(config.tls.is_none());
+    let tls = [
+        ("CRONAPI_LISTEN", "0.0.0.0:1"),
+        ("CRONAPI_TLS_CERT", "/c"),
+        ("CRONAPI_TLS_KEY", "/k"),
+        ("CRONAPI_TLS_CLIENT_CA", "/a"),
+    ];
+    let files = of(&tls).unwrap().tls.unwrap();
+    assert_eq!(files.cert, PathBuf::from("/c"));
+    assert_eq!(files.client_ca, Some(PathBuf::from("/a")));
+    for (given, at) in [
+        (&tls[..2], "CRONAPI_TLS_CERT: needs its private key"),
+        (&tls[2..3], "CRONAPI_TLS_KEY: needs its certificate"),
+        (&tls[3..], "CRONAPI_TLS_CLIENT_CA: counts with"),
+        (&[("CRONAPI_ALLOW_HTTP", "maybe")], "CRONAPI_ALLOW_HTTP: \"maybe\""),
+    ] {
+        let told = of(given).unwrap_err();
+        assert!(told.starts_with(at) && told.lines().count() == 1, "{told}");
+    }
+}
+
+#[test]
 fn secrets_come_from_files_and_credentials() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
@@ -266,16 +294,19 @@ fn where_the_own_node_listens_needs_no_other_setting() {
     std::fs::write(&path, "listen = '127.0.0.1:1'\n").unwrap();
     let file = path.to_string_lossy().into_owned();
     let in_file = |name: &str| (name == "CRONAPI_CONFIG").then(|| file.clone());
-    assert_eq!(Config::listen(&in_file).unwrap().to_string(), "127.0.0.1:1");
+    let listen = |env: Env<'_>| Config::rest(env).unwrap().0.to_string();
+    assert_eq!(listen(&in_file), "127.0.0.1:1");
     // A cluster address that would be refused does not matter here.
     let env = |name: &str| match name {
         "CRONAPI_LISTEN" | "CRONAPI_CLUSTER_LISTEN" => Some("0.0.0.0:8000".to_string()),
         _ => None,
     };
-    assert_eq!(Config::listen(&env).unwrap().to_string(), "0.0.0.0:8000");
-    assert_eq!(Config::listen(&none).unwrap().to_string(), "127.0.0.1:8000");
+    assert_eq!(listen(&env), "0.0.0.0:8000");
+    assert_eq!(listen(&none), "127.0.0.1:8000");
+    std::fs::write(&path, "tls_cert = 'c'\ntls_key = 'k'\n").unwrap();
+    assert_eq!(Config::rest(&in_file).unwrap().1.unwrap().cert, PathBuf::from("c"));
     let bad = |name: &str| (name == "CRONAPI_LISTEN").then(|| "8000".to_string());
-    assert_eq!(Config::listen(&bad).unwrap_err()[0].at, "CRONAPI_LISTEN");
+    assert_eq!(Config::rest(&bad).unwrap_err()[0].at, "CRONAPI_LISTEN");
 }
 
 #[test]
@@ -302,4 +333,58 @@ fn a_pool_is_for_nodes_that_join_each_other() {
     assert!(faults[0].to_string().starts_with("--join: is needed with --data-pool"), "{faults:?}");
     let config = Config::load(&pool(Some("nodes:8001")), &none).unwrap();
     assert_eq!(config.data_pool, Some(PathBuf::from("pool")));
+}
+
+#[test]
+fn tls_can_stand_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, "listen = '0.0.0.0:1'\nallow_http = true\n").unwrap();
+    of(&[("CRONAPI_CONFIG", path.to_str().unwrap())]).unwrap();
+    std::fs::write(&path, "listen = '0.0.0.0:1'\ntls_cert = 'c'\ntls_key = 'k'\n").unwrap();
+    let config = of(&[("CRONAPI_CONFIG", path.to_str().unwrap())]).unwrap();
+    assert_eq!(config.tls.unwrap().key, PathBuf::from("k"));
+}
+
+#[test]
+fn the_key_before_needs_the_new_one_and_a_length() {
+    let old = ("CRONAPI_CLUSTER_KEY_OLD", "the key before, long enough");
+    let config = of(&[("CRONAPI_CLUSTER_KEY", LONG_KEY), old]).unwrap();
+    assert_eq!(config.cluster_key_old.unwrap().0, old.1);
+    assert!(of(&[old]).unwrap_err().starts_with("CRONAPI_CLUSTER_KEY_OLD: is what"));
+    let short = [("CRONAPI_CLUSTER_KEY", LONG_KEY), ("CRONAPI_CLUSTER_KEY_OLD", "short")];
+    assert!(of(&short).unwrap_err().starts_with("CRONAPI_CLUSTER_KEY_OLD: has 5"));
+}
+
+#[test]
+fn a_login_provider_is_told_in_the_file_and_its_faults_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        of(&[
+            ("CRONAPI_CONFIG", path.to_str().unwrap()),
+            ("CRONAPI_OIDC_CLIENT_SECRET", "the clients secret"),
+        ])
+    };
+    let good = "[oidc]\nissuer = 'https://id.example'\nclient_id = 'c'\n\
+                redirect_url = 'http://localhost:8000/auth/oidc/callback'\n\
+                [[oidc.roles]]\ngroup = 'ops'\nrole = 'operator'\njobs = ['etl-*']\n";
+    let config = load(good).unwrap();
+    assert!(!format!("{config:?}").contains("clients secret"));
+    let oidc = config.oidc.unwrap().0;
+    assert_eq!(oidc.client_secret.as_deref(), Some("the clients secret"));
+    assert_eq!((oidc.session.secs(), oidc.roles[0].scope.jobs.len()), (43_200, 1));
+    for (from, to, told) in [
+        ("https://id", "http://id", "oidc.issuer in the configuration file"),
+        ("http://localhost", "http://localhost.evil", "oidc.redirect_url in"),
+        ("'operator'", "'king'", "oidc in the configuration file"),
+        ("client_id", "clientid", "oidc in the configuration file"),
+        ("etl-*", "e t", "oidc.roles[0].jobs in"),
+        ("[[oidc.roles]]", "session = 'soon'\n[[oidc.roles]]", "oidc.session in"),
+        ("[[oidc.roles]]", "scopes = []\n[[oidc.roles]]", "oidc.scopes in"),
+    ] {
+        let found = load(&good.replace(from, to)).unwrap_err();
+        assert!(found.contains(told), "{to}: {found}");
+    }
 }

@@ -11,9 +11,9 @@ use crate::service::{Caller, Error, Page, Paging, Service};
 use crate::storage::{Direction, Pair, Scan};
 
 /// What the keys of the audit begin with.
-const PREFIX: &[u8] = b"a";
+pub(super) const PREFIX: &[u8] = b"a";
 /// Blocks read at a time.
-const BLOCKS: usize = 64;
+pub(super) const BLOCKS: usize = 64;
 /// Records looked at for one page; past it the page ends short, with a cursor.
 const LOOKED_AT_MAX: usize = 20_000;
 
@@ -99,11 +99,11 @@ impl Walk {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn records_of(block: &Pair) -> Result<Vec<AuditRecord>, Error> {
+pub(super) fn records_of(block: &Pair) -> Result<Vec<AuditRecord>, Error> {
     Ok(unpack(&block.1)?)
 }
 

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
+use super::journal::USE_NOTED_EVERY;
 use super::jwt::{self, Claims, Kind};
 use super::{Origin, token_text};
-use crate::model::{ApiToken, Scope, Span, Timestamp, User};
+use crate::model::{ApiToken, Scope, Timestamp, User};
 use crate::service::{Caller, Error, Service};
-
-/// Uses of a token are noted this far apart.
-const USE_NOTED_EVERY: Span = Span::from_secs(3_600);
 
 impl Service {
     /// The caller that `bearer` stands for: an access token or an API token. Account, role
@@ -74,7 +72,7 @@ impl Service {
         let owner = owner.filter(|user| user.uid == token.owner_uid);
         let owner = owner.ok_or_else(|| refuse("belongs to a user that is gone"))?;
         if token.last_used_at.is_none_or(|last| now.since(last) >= USE_NOTED_EVERY) {
-            self.0.access.journal.used(token.id);
+            self.0.access.journal.used(token.id, now);
         }
         Ok(caller_of(token, owner, from))
     }

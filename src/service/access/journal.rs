@@ -1,9 +1,9 @@
 //! Logins, denials and uses of tokens on their way into the log: a bounded queue, emptied
 //! in batches, so that nobody waits for it and a flood of denials costs a bounded amount.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,13 +13,17 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::consensus;
 use crate::machine::command::AuditNote;
+use crate::machine::state::FORMAT_OF_ACCESS;
 use crate::machine::{Command, Op};
-use crate::model::Actor;
+use crate::model::limits::USERS_MAX;
+use crate::model::{Actor, Span, Timestamp};
 
 /// Notes that wait at most.
 const QUEUE: usize = 1_024;
 /// Notes in one command.
 const BATCH: usize = 128;
+/// Uses of a token are noted this far apart.
+pub(super) const USE_NOTED_EVERY: Span = Span::from_secs(60);
 /// How long a batch gathers.
 const GATHER: Duration = Duration::from_millis(100);
 /// Tries to write a batch, and the pause between two.
@@ -34,6 +38,8 @@ enum Entry {
 /// The way in.
 pub(super) struct Journal {
     queue: mpsc::Sender<Entry>,
+    /// When the use of a token was queued last.
+    noted: Mutex<HashMap<Uuid, Timestamp>>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -44,7 +50,7 @@ impl Journal {
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = Writer { consensus, clock, dropped: Arc::clone(&dropped) };
         tokio::spawn(writer.run(entries));
-        Journal { queue, dropped }
+        Journal { queue, noted: Mutex::default(), dropped }
     }
 
     /// Queues a note; when there is no room it is counted instead.
@@ -59,9 +65,21 @@ impl Journal {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Queues the use of a token. It is to the hour only: a lost one comes again.
-    pub(super) fn used(&self, token: Uuid) {
-        let _ = self.queue.try_send(Entry::Used(token));
+    /// Queues the use of a token, unless that was done a short while ago: the log sees one
+    /// use a minute and token, however many there are.
+    pub(super) fn used(&self, token: Uuid, now: Timestamp) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.get(&token).is_some_and(|last| now.since(*last) < USE_NOTED_EVERY && *last <= now)
+        {
+            return;
+        }
+        if noted.len() >= USERS_MAX {
+            // What is forgotten is noted once too often.
+            noted.clear();
+        }
+        if self.queue.try_send(Entry::Used(token)).is_ok() {
+            noted.insert(token, now);
+        }
     }
 }
 
@@ -103,8 +121,19 @@ impl Writer {
         if count > 0 && !self.submit(Op::Note { entries: notes }).await {
             self.dropped.fetch_add(count - u64::from(dropped > 0) + dropped, Ordering::Relaxed);
         }
-        for id in used {
-            self.submit(Op::TokenUsed { id }).await;
+        let uses = used.into_iter();
+        let uses: Vec<Op> = if self.consensus.state().format() < FORMAT_OF_ACCESS {
+            uses.map(|id| Op::TokenUsed { id }).collect()
+        } else {
+            let ids: Vec<Uuid> = uses.collect();
+            Some(ids)
+                .filter(|ids| !ids.is_empty())
+                .map(|ids| Op::TokensUsed { ids })
+                .into_iter()
+                .collect()
+        };
+        for op in uses {
+            self.submit(op).await;
         }
     }
 

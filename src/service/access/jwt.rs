@@ -2,17 +2,18 @@
 //! the replicated state and checked against any key there.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::machine::command::SigningKey;
-use crate::model::{Span, Timestamp, User};
+use crate::model::{Span, Timestamp, User, limits};
 use crate::service::Error;
 
 /// How long an access token is good.
 pub const ACCESS_TTL: Span = Span::from_secs(3_600);
 /// How long a refresh token is good.
-pub const REFRESH_TTL: Span = Span::from_secs(7 * 86_400);
+pub const REFRESH_TTL: Span = limits::SESSION_TTL;
 /// No token of ours is longer.
 const LEN_MAX: usize = 2_048;
 
@@ -43,6 +44,9 @@ pub(super) struct Claims {
     pub jti: Uuid,
     /// What it is for.
     pub kind: Kind,
+    /// The end of the whole session, where that is bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 /// A new signing key.
@@ -52,7 +56,7 @@ pub(super) struct Claims {
 pub fn new_signing_key() -> Result<SigningKey, Error> {
     let mut secret = [0u8; 32];
     getrandom::fill(&mut secret).map_err(internal)?;
-    Ok(SigningKey { id: random_id()?, secret })
+    Ok(SigningKey::new(random_id()?, secret))
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {
@@ -66,29 +70,63 @@ pub fn random_id() -> Result<Uuid, Error> {
     Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }
 
-/// Issues a token for `user`.
+/// Signs `claims` with the newest key.
+pub(super) fn sign(keys: &[SigningKey], claims: &impl Serialize) -> Result<String, Error> {
+    let key = keys.last().ok_or_else(|| internal("the cluster has no signing key yet"))?;
+    let header = Header { kid: Some(key.id.to_string()), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key.secret)).map_err(internal)
+}
+
+/// The claims of a token that one of `keys` signed, with the one algorithm that we use. Whether
+/// they still hold is for the caller to say.
+pub(super) fn signed<T: DeserializeOwned>(
+    keys: &[SigningKey],
+    token: &str,
+    now: Timestamp,
+) -> Result<T, Error> {
+    let refuse = || Error::Unauthenticated("the token is not one of this cluster".into());
+    if token.len() > LEN_MAX {
+        return Err(refuse());
+    }
+    let header = jsonwebtoken::decode_header(token).map_err(|_| refuse())?;
+    let kid = header.kid.as_deref().and_then(|kid| Uuid::parse_str(kid).ok());
+    // All that a key signed while it was in force has expired then: what it still signs, a
+    // thief wrote.
+    let over = |at: Timestamp| at.plus(limits::SESSION_TTL) <= now;
+    let good = |key: &&SigningKey| Some(key.id) == kid && !key.retired_at.is_some_and(over);
+    let key = keys.iter().find(good).ok_or_else(refuse)?;
+    let mut validation = Validation::new(Algorithm::HS256);
+    // The end is held against the program's clock.
+    validation.validate_exp = false;
+    validation.required_spec_claims.clear();
+    let key = DecodingKey::from_secret(&key.secret);
+    jsonwebtoken::decode::<T>(token, &key, &validation).map(|it| it.claims).map_err(|_| refuse())
+}
+
+/// Issues a token for `user`, which ends at `until` at the latest.
 pub(super) fn issue(
     keys: &[SigningKey],
     user: &User,
     kind: Kind,
     now: Timestamp,
+    until: Option<Timestamp>,
 ) -> Result<String, Error> {
-    let key = keys.last().ok_or_else(|| internal("the cluster has no signing key yet"))?;
     let ttl = match kind {
         Kind::Access => ACCESS_TTL,
         Kind::Refresh => REFRESH_TTL,
     };
+    let end = now.plus(ttl);
     let claims = Claims {
         sub: user.name.to_string(),
         uid: user.uid,
         epoch: user.epoch,
         iat: now.secs(),
-        exp: now.plus(ttl).secs(),
+        exp: until.map_or(end, |until| end.min(until)).secs(),
         jti: random_id()?,
         kind,
+        until: until.map(Timestamp::secs),
     };
-    let header = Header { kid: Some(key.id.to_string()), ..Header::new(Algorithm::HS256) };
-    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&key.secret)).map_err(internal)
+    sign(keys, &claims)
 }
 
 /// Checks signature, algorithm, key, kind and end. The error says what is wrong in general,
@@ -99,20 +137,7 @@ pub(super) fn check(
     kind: Kind,
     now: Timestamp,
 ) -> Result<Claims, Error> {
-    let refuse = || Error::Unauthenticated("the token is not one of this cluster".into());
-    if token.len() > LEN_MAX {
-        return Err(refuse());
-    }
-    let header = jsonwebtoken::decode_header(token).map_err(|_| refuse())?;
-    let kid = header.kid.as_deref().and_then(|kid| Uuid::parse_str(kid).ok());
-    let key = keys.iter().find(|key| Some(key.id) == kid).ok_or_else(refuse)?;
-    let mut validation = Validation::new(Algorithm::HS256);
-    // The end is held against the program's clock, below.
-    validation.validate_exp = false;
-    validation.required_spec_claims.clear();
-    let key = DecodingKey::from_secret(&key.secret);
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|_| refuse())?;
-    let claims = claims.claims;
+    let claims: Claims = signed(keys, token, now)?;
     if claims.kind != kind {
         let detail = match kind {
             Kind::Access => "this is a refresh token; send the access token",
@@ -138,6 +163,7 @@ mod tests {
             role: Role::Viewer,
             scope: Scope::default(),
             password: String::new(),
+            external: None,
             epoch: 3,
             created_at: Timestamp::ZERO,
             updated_at: Timestamp::ZERO,
@@ -148,7 +174,7 @@ mod tests {
     fn a_token_is_good_until_its_end_and_only_for_its_kind_and_key() {
         let now = Timestamp::from_secs(1_800_000_000);
         let keys = [new_signing_key().unwrap(), new_signing_key().unwrap()];
-        let token = issue(&keys[..1], &user(), Kind::Access, now).unwrap();
+        let token = issue(&keys[..1], &user(), Kind::Access, now, None).unwrap();
         let claims = check(&keys, &token, Kind::Access, now).unwrap();
         assert_eq!((claims.sub.as_str(), claims.epoch), ("ann", 3));
         assert!(check(&keys, &token, Kind::Refresh, now).is_err());
@@ -157,10 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_key_signs_long_after_it_was_retired_is_refused() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        let mut keys = [new_signing_key().unwrap()];
+        let late = now.plus(limits::SESSION_TTL);
+        let forged = issue(&keys, &user(), Kind::Access, late, None).unwrap();
+        assert!(check(&keys, &forged, Kind::Access, late).is_ok());
+        keys[0].retired_at = Some(now);
+        assert!(check(&keys, &forged, Kind::Access, late).is_err());
+        assert!(check(&keys, &forged, Kind::Access, late.minus(Span::from_secs(1))).is_ok());
+    }
+
+    #[test]
     fn other_algorithms_are_refused() {
         let now = Timestamp::from_secs(1_800_000_000);
         let key = new_signing_key().unwrap();
-        let good = issue(std::slice::from_ref(&key), &user(), Kind::Access, now).unwrap();
+        let good = issue(std::slice::from_ref(&key), &user(), Kind::Access, now, None).unwrap();
         let claims = check(std::slice::from_ref(&key), &good, Kind::Access, now).unwrap();
         for algorithm in [Algorithm::HS384, Algorithm::HS512] {
             let header = Header { kid: Some(key.id.to_string()), ..Header::new(algorithm) };

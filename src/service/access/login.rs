@@ -8,8 +8,10 @@ use serde_json::json;
 use super::jwt::{self, ACCESS_TTL, Kind};
 use super::{Origin, cut};
 use crate::machine::Op;
-use crate::model::limits::PASSWORD_LEN_MAX;
-use crate::model::{Role, Timestamp, User};
+use crate::machine::apply::LOGIN_FAILED;
+use crate::machine::state::failures_of_user;
+use crate::model::limits::{LOGINS_PER_ADDRESS, LOGINS_PER_USER, PASSWORD_LEN_MAX};
+use crate::model::{Role, Span, Timestamp, User};
 use crate::service::{Caller, Error, Service};
 
 /// What a login gives.
@@ -41,45 +43,54 @@ impl Service {
             return Err(refused);
         }
         let known = self.account(user);
-        let hash = known.as_ref().map(|user| user.password.clone());
+        // Without a password there is nothing to hold it against, as without an account.
+        let hash = known.map(|user| user.password.clone()).filter(|hash| !hash.is_empty());
         let fits = password.chars().count() <= PASSWORD_LEN_MAX
             && self.0.access.hashing.verify(password, hash.clone()).await?;
         // The state may have moved while the hash was computed.
         let present = self.account(user).filter(|user| Some(&user.password) == hash.as_ref());
         let Some(present) = present.filter(|_| fits) else {
-            self.note(from.actor(cut(user)), "login.failed", user, json!({}));
+            self.note(from.actor(cut(user)), LOGIN_FAILED, user, json!({}));
             return Err(Error::Unauthenticated("user name or password is wrong".into()));
         };
-        self.0.access.by_user.give_back(user, now);
-        self.0.access.by_address.give_back(from.address(), now);
-        let issued = self.issue(&present)?;
+        self.0.access.by_user.give_back(&cut(user), now);
+        self.0.access.by_address.give_back(&from.bucket(), now);
+        let issued = self.issue(&present, None)?;
         self.note(from.actor(user), "login", user, json!({ "role": present.role }));
         Ok(issued)
     }
 
-    /// One try of this account and of this address.
-    fn take_turn(&self, user: &str, from: &Origin, now: Timestamp) -> Result<(), Error> {
+    /// One try of this account and of this address. What failed on other nodes, or before
+    /// this one started, counts by way of the state; what fails here counts at once.
+    pub(super) fn take_turn(&self, user: &str, from: &Origin, now: Timestamp) -> Result<(), Error> {
         let access = &self.0.access;
-        let key = cut(user);
+        let (key, address) = (cut(user), from.bucket());
         let throttled = |retry_after| Error::Throttled { retry_after };
-        access.by_address.take(from.address(), now).map_err(throttled)?;
+        let state = self.consensus().state();
+        let failures = &state.access.failures;
+        failures.check(&address, LOGINS_PER_ADDRESS, now).map_err(throttled)?;
+        failures.check(&failures_of_user(&key), LOGINS_PER_USER, now).map_err(throttled)?;
+        drop(state);
+        access.by_address.take(&address, now).map_err(throttled)?;
         access.by_user.take(&key, now).map_err(throttled)
     }
 
-    fn account(&self, name: &str) -> Option<Arc<User>> {
+    pub(super) fn account(&self, name: &str) -> Option<Arc<User>> {
         self.consensus().state().access.users.get(name).cloned()
     }
 
-    fn issue(&self, user: &User) -> Result<Issued, Error> {
+    /// Tokens for `user`; the session ends at `until` at the latest.
+    pub(super) fn issue(&self, user: &User, until: Option<Timestamp>) -> Result<Issued, Error> {
         let now = self.now();
+        let left = |ttl: Span| until.map_or(ttl, |until| ttl.min(until.since(now))).secs();
         let state = self.consensus().state();
         let keys = &state.access.keys;
         Ok(Issued {
-            access_token: jwt::issue(keys, user, Kind::Access, now)?,
+            access_token: jwt::issue(keys, user, Kind::Access, now, until)?,
             token_type: "bearer",
-            expires_in: ACCESS_TTL.secs(),
-            refresh_token: jwt::issue(keys, user, Kind::Refresh, now)?,
-            refresh_expires_in: jwt::REFRESH_TTL.secs(),
+            expires_in: left(ACCESS_TTL),
+            refresh_token: jwt::issue(keys, user, Kind::Refresh, now, until)?,
+            refresh_expires_in: left(jwt::REFRESH_TTL),
             role: user.role,
         })
     }
@@ -89,8 +100,8 @@ impl Service {
     /// # Errors
     /// `Unauthenticated` when it is over, revoked or not one of ours.
     pub async fn refresh(&self, token: &str, from: &Origin) -> Result<Issued, Error> {
-        let user = self.user_of(token, Kind::Refresh)?.0;
-        let issued = self.issue(&user)?;
+        let (user, claims) = self.user_of(token, Kind::Refresh)?;
+        let issued = self.issue(&user, claims.until.map(Timestamp::from_secs))?;
         let name = user.name.to_string();
         self.note(from.actor(&name), "login.refresh", &name, json!({ "role": user.role }));
         Ok(issued)

@@ -6,8 +6,10 @@
 //!
 //! ```text
 //! login ──> throttle ──> argon2id, in turn ──> JWT {sub, uid, epoch, kind, exp}
+//! provider (oidc/) ──> code, ID token ──> account ──> the same JWT
 //! request ──> JWT or crn_… ──> State: user there? uid, epoch equal? role now ──> Caller
-//! logins, denials, uses ──> journal: bounded queue ──> Op::Note, Op::TokenUsed
+//! logins, denials, uses ──> journal: bounded queue ──> Op::Note, Op::TokensUsed
+//! login that failed ──> Op::Note ──> State: failures ──> throttle of every node
 //! ```
 //!
 //! Invariants:
@@ -20,11 +22,15 @@
 
 mod audit;
 mod authenticate;
+mod export;
 mod journal;
 mod jwt;
+mod keys;
 mod login;
+mod oidc;
 mod password;
 mod queues;
+mod seen;
 mod throttle;
 mod token_text;
 mod tokens;
@@ -36,27 +42,30 @@ use serde_json::{Value, json};
 
 use self::journal::Journal;
 use self::password::Hashing;
-use self::throttle::{Rate, Throttle};
+use self::throttle::Throttle;
 use super::{Caller, Error, Service};
 use crate::clock::Clock;
 use crate::consensus;
 use crate::machine::Op;
 use crate::machine::command::AuditNote;
 use crate::machine::prepare::{Intent, prepare};
+use crate::machine::state::{FORMAT_OF_ACCESS, failures_of_address};
+use crate::model::limits::{LOGINS_PER_ADDRESS, LOGINS_PER_USER};
+use crate::model::rate::Rate;
 use crate::model::{Actor, Span, TraceParent};
 
 pub use self::audit::{AuditFilter, AuditVerdict};
+pub use self::export::AuditExport;
 pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key, random_id};
+pub use self::keys::{KeyView, Rotation};
 pub use self::login::Issued;
+pub use self::oidc::{Begun, GroupRole, Oidc, OidcOptions, Returned};
 pub use self::password::{generate_password, hash_password};
 pub use self::queues::QueueView;
+pub use self::seen::AccessSeen;
 pub use self::tokens::{NewToken, TokenCreated, TokenView};
 pub use self::users::{NewUser, UserView};
 
-/// Logins to one account: wrong ones in a row, and the time after which one more counts.
-const PER_USER: Rate = Rate { burst: 10, every: Span::from_secs(6) };
-/// Logins from one address.
-const PER_ADDRESS: Rate = Rate { burst: 30, every: Span::from_secs(2) };
 /// Denials of one address that are kept in the audit; the others are counted.
 const DENIALS: Rate = Rate { burst: 30, every: Span::from_secs(2) };
 
@@ -77,8 +86,9 @@ impl Origin {
         Actor { name: name.into(), from, request_id, trace: self.trace.clone() }
     }
 
-    fn address(&self) -> &str {
-        self.from.as_deref().unwrap_or("unknown")
+    /// The bucket of failures that the address counts in.
+    fn bucket(&self) -> String {
+        failures_of_address(self.from.as_deref().unwrap_or("unknown"))
     }
 }
 
@@ -95,8 +105,8 @@ impl Access {
     pub(super) fn start(consensus: consensus::Handle, clock: Arc<dyn Clock>) -> Self {
         Access {
             hashing: Hashing::new(),
-            by_user: Throttle::new(PER_USER),
-            by_address: Throttle::new(PER_ADDRESS),
+            by_user: Throttle::new(LOGINS_PER_USER),
+            by_address: Throttle::new(LOGINS_PER_ADDRESS),
             denials: Throttle::new(DENIALS),
             journal: Journal::start(consensus, clock),
         }
@@ -109,7 +119,7 @@ impl Service {
     pub fn denied(&self, from: &Origin, who: Option<&Caller>, action: &str, target: &str) {
         let now = self.now();
         let access = &self.0.access;
-        if access.denials.take(from.address(), now).is_err() {
+        if access.denials.take(&from.bucket(), now).is_err() {
             access.journal.skip();
             return;
         }
@@ -124,6 +134,18 @@ impl Service {
     /// Notes in the audit what a caller said about a write.
     pub fn remark(&self, c: &Caller, action: &str, target: &str, change: Value) {
         self.note(c.actor.clone(), action, target, change);
+    }
+
+    /// Refuses what a node of an older version could not read.
+    fn format_of_access(&self, what: &str) -> Result<(), Error> {
+        if self.consensus().state().format() >= FORMAT_OF_ACCESS {
+            return Ok(());
+        }
+        let detail = format!(
+            "some node of the cluster is of a version that does not know {what}: upgrade all nodes \
+             first; a second after the last one it can be done"
+        );
+        Err(Error::Conflict { code: "upgrade-needed", detail })
     }
 
     fn note(&self, actor: Actor, action: &str, target: &str, change: Value) {

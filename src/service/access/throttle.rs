@@ -3,19 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::model::rate::Rate;
 use crate::model::{Span, Timestamp};
 
 /// Buckets at a time. Past it, those who have none of their own share one.
 const BUCKETS_MAX: usize = 10_000;
-
-/// The shape of a bucket.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
-    /// Tries in a row.
-    pub burst: u32,
-    /// Time after which one more is allowed.
-    pub every: Span,
-}
 
 /// When a bucket will be full again says all about it (GCRA).
 pub(super) struct Throttle {
@@ -28,10 +20,6 @@ impl Throttle {
         Throttle { rate, full_at: Mutex::default() }
     }
 
-    fn depth(&self) -> Span {
-        Span::from_millis(self.rate.every.millis() * u64::from(self.rate.burst))
-    }
-
     /// Takes one try from the bucket of `key`.
     ///
     /// # Errors
@@ -39,13 +27,7 @@ impl Throttle {
     pub(super) fn take(&self, key: &str, now: Timestamp) -> Result<(), Span> {
         let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let key = room(&mut buckets, key, now);
-        // A clock that was set back must not lock anybody out.
-        let full_at = buckets.get(key).copied().unwrap_or(now).min(now.plus(self.depth()));
-        let then = full_at.max(now).plus(self.rate.every);
-        let over = then.since(now).millis().saturating_sub(self.depth().millis());
-        if over > 0 {
-            return Err(Span::from_secs(over.div_ceil(1_000)));
-        }
+        let then = self.rate.take(buckets.get(key).copied(), now)?;
         buckets.insert(key.to_owned(), then);
         Ok(())
     }

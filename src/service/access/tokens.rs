@@ -30,7 +30,7 @@ pub struct TokenView {
     /// The end; null: it does not end by itself.
     #[schema(required)]
     pub expires_at: Option<Timestamp>,
-    /// Last use, to the hour; null: never used.
+    /// Last use, to the minute; null: never used.
     #[schema(required)]
     pub last_used_at: Option<Timestamp>,
 }

@@ -1,11 +1,14 @@
 //! Accounts.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::Origin;
 use super::jwt::random_id;
 use super::password::check_new;
 use crate::machine::Op;
+use crate::machine::apply::LOGIN_FAILED;
 use crate::model::limits::NAME_LEN_MAX;
 use crate::model::{Invalid, Name, Role, Scope, Timestamp, User};
 use crate::service::caller::{Action, Target};
@@ -25,6 +28,10 @@ pub struct UserView {
     pub role: Role,
     /// The jobs its role counts for; empty: all.
     pub scope: Scope,
+    /// The login provider that knows it, and gives it its role at each login; null: it has a
+    /// password.
+    #[schema(required)]
+    pub provider: Option<String>,
     /// Creation.
     pub created_at: Timestamp,
     /// Last change.
@@ -38,6 +45,7 @@ impl From<&User> for UserView {
             uid: user.uid,
             role: user.role,
             scope: user.scope.clone(),
+            provider: user.external.as_ref().map(|external| external.issuer.clone()),
             created_at: user.created_at,
             updated_at: user.updated_at,
         }
@@ -130,6 +138,7 @@ impl Service {
             role: new.role,
             scope: new.scope,
             password: self.0.access.hashing.hash(&new.password).await?,
+            external: None,
             epoch: 0,
             created_at: now,
             updated_at: now,
@@ -179,8 +188,13 @@ impl Service {
         }
         check_new("password", new)?;
         let name = parse_name(name)?;
-        if !self.consensus().state().access.users.contains_key(&name) {
-            return Err(Error::NotFound { what: "user".into(), name: name.to_string() });
+        match self.account(name.as_str()) {
+            None => return Err(Error::NotFound { what: "user".into(), name: name.to_string() }),
+            Some(user) if user.external.is_some() => {
+                let detail = "has no place here: the login provider vouches for this user";
+                return Err(Error::Invalid(vec![Invalid::new("password", detail)]));
+            }
+            Some(_) => {}
         }
         let password = self.0.access.hashing.hash(new).await?;
         self.plain(&c.actor, Op::SetPassword { name, password }).await.map(|_| ())
@@ -193,15 +207,19 @@ impl Service {
         }
         let now = self.now();
         let key = c.user.as_str();
-        let throttled = |retry_after| Error::Throttled { retry_after };
-        self.0.access.by_user.take(key, now).map_err(throttled)?;
+        let actor = &c.actor;
+        let (from, request_id) = (actor.from.clone(), actor.request_id.clone());
+        let from = Origin { from, request_id, trace: actor.trace.clone() };
+        self.take_turn(key, &from, now)?;
         let state = self.consensus().state();
         let hash = state.access.users.get(&c.user).map(|user| user.password.clone());
         if !self.0.access.hashing.verify(old, hash).await? {
+            self.note(actor.clone(), LOGIN_FAILED, key, json!({ "at": "change of password" }));
             let detail = "is not the present password";
             return Err(Error::Invalid(vec![Invalid::new("old_password", detail)]));
         }
         self.0.access.by_user.give_back(key, now);
+        self.0.access.by_address.give_back(&from.bucket(), now);
         Ok(())
     }
 

@@ -91,11 +91,12 @@ impl World {
             role: Role::Admin,
             scope: Scope::default(),
             password: "hash".into(),
+            external: None,
             epoch: 0,
             created_at: noon,
             updated_at: noon,
         };
-        let signing_key = SigningKey { id: Uuid::from_u128(2), secret: [0; 32] };
+        let signing_key = SigningKey::new(Uuid::from_u128(2), [0; 32]);
         world.does(Op::Bootstrap { signing_key, admin: Box::new(admin) }).await.unwrap();
         let address = "127.0.0.1:8001".to_string();
         let (api, labels) = (String::new(), Default::default());

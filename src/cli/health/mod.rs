@@ -1,13 +1,21 @@
 //! Asks this machine's own node whether it can serve: for health checks in an image without curl.
 //!
-//! A check runs every few seconds, so it is one question over a plain socket, with no runtime.
+//! Owns: the question, over HTTP or HTTPS, and what the exit status says of the answer. Does not
+//! own: what makes a node able to serve (`service::ready`).
+//!
+//! A check runs every few seconds, so it is one question over a socket, with no runtime.
+//!
+//! To add a way to ask: an arm in [`ask`].
+
+mod tls;
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::exit::Code;
+use crate::api::CertificateFiles;
+use crate::cli::exit::Code;
 use crate::node::Config;
 
 /// For each of connecting, asking and listening.
@@ -18,8 +26,9 @@ const ANSWER_BYTES_MAX: u64 = 256;
 /// What `cronapi health` is given.
 #[derive(clap::Args)]
 pub(super) struct Options {
-    /// Address of the node [default: where a node with this environment listens]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Address of the node, `https://` before it if it speaks that [default: where a node with
+    /// this environment listens]
+    #[arg(long, value_name = "[https://]HOST:PORT")]
     address: Option<String>,
     /// Ask whether the process answers at all, not whether it can serve
     #[arg(long)]
@@ -27,29 +36,34 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
-    let address = match &options.address {
-        Some(address) => address.clone(),
-        None => match Config::listen(&|name| std::env::var(name).ok()) {
-            Ok(address) => dialled(address).to_string(),
-            Err(faults) => {
-                faults.iter().for_each(|fault| eprintln!("cronapi: {fault}"));
-                return ExitCode::from(super::config::EX_CONFIG);
-            }
-        },
+    let (listen, files) = match Config::rest(&|name| std::env::var(name).ok()) {
+        Ok(rest) => rest,
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("cronapi: {fault}"));
+            return ExitCode::from(crate::cli::config::EX_CONFIG);
+        }
+    };
+    let address = options.address.clone().unwrap_or_else(|| dialled(listen).to_string());
+    let (https, address) = match address.split_once("://") {
+        Some((scheme, address)) => (scheme == "https", address.to_owned()),
+        None => (files.is_some(), address),
     };
     let path = if options.live { "/livez" } else { "/readyz" };
-    match ask(&address, path) {
+    let scheme = if https { "https" } else { "http" };
+    match ask(&address, path, https.then_some(files.as_ref())) {
         Ok(200) => {
             // Nobody may be listening, and the node is well all the same.
             let _ = writeln!(io::stdout(), "ok");
             ExitCode::SUCCESS
         }
         Ok(status) => {
-            eprintln!("cronapi: http://{address}{path} answers {status}; the node's log says why");
+            eprintln!(
+                "cronapi: {scheme}://{address}{path} answers {status}; the node's log says why"
+            );
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("cronapi: http://{address}{path}: {error}");
+            eprintln!("cronapi: {scheme}://{address}{path}: {error}");
             ExitCode::from(Code::Unavailable as u8)
         }
     }
@@ -78,12 +92,21 @@ fn connect(address: &str) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// The status of the answer.
-fn ask(address: &str, path: &str) -> io::Result<u16> {
+/// The status of the answer; `https` has what the node itself has for that.
+fn ask(address: &str, path: &str, https: Option<Option<&CertificateFiles>>) -> io::Result<u16> {
     let mut stream = connect(address)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let answer = match https {
+        Some(files) => answer(rustls::Stream::new(&mut tls::client(files)?, &mut stream), &request),
+        None => answer(stream, &request),
+    };
+    status(&answer?).ok_or_else(|| io::Error::other("what answers there does not speak HTTP"))
+}
+
+/// The first line of the answer, at least, if there is one.
+fn answer(mut stream: impl Read + Write, request: &str) -> io::Result<Vec<u8>> {
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut stream = stream.take(ANSWER_BYTES_MAX);
@@ -94,7 +117,7 @@ fn ask(address: &str, path: &str) -> io::Result<u16> {
             bytes => answer.extend_from_slice(&part[..bytes]),
         }
     }
-    status(&answer).ok_or_else(|| io::Error::other("what answers there does not speak HTTP"))
+    Ok(answer)
 }
 
 /// Of an answer's first line.
@@ -136,7 +159,7 @@ mod tests {
             ("HTTP/1.1 503 Service Unavailable\r\n\r\n", 503),
         ] {
             let (address, asked) = server(text);
-            assert_eq!(ask(&address, "/readyz").unwrap(), status);
+            assert_eq!(ask(&address, "/readyz", None).unwrap(), status);
             let asked = asked.join().unwrap();
             assert!(asked.starts_with("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"), "{asked}");
         }
@@ -146,11 +169,11 @@ mod tests {
     fn what_does_not_speak_http_is_no_answer() {
         for text in ["SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1\r\n", ""] {
             let (address, _asked) = server(text);
-            assert!(ask(&address, "/readyz").is_err(), "{text:?}");
+            assert!(ask(&address, "/readyz", None).is_err(), "{text:?}");
         }
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         for nobody in [closed.to_string().as_str(), "no-such-name.invalid:80", "no port"] {
-            assert!(ask(nobody, "/readyz").is_err(), "{nobody}");
+            assert!(ask(nobody, "/readyz", None).is_err(), "{nobody}");
         }
     }
 

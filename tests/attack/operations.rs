@@ -1,0 +1,188 @@
+//! Every operation of the interface, and who may call it. A new operation needs a line here:
+//! `roles.rs` holds the table against the document.
+
+use serde_json::{Value, json};
+
+/// Who may call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Least {
+    /// Anybody, without a token.
+    Anybody,
+    /// Whoever is known.
+    Known,
+    Viewer,
+    Runner,
+    Operator,
+    Admin,
+}
+
+/// What becomes of a call about a job by somebody whose role does not count for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// There is no such job.
+    Hidden,
+    /// It may not be done.
+    Refused,
+    /// The answer is one to a list, and says of the job that it may not be done.
+    RefusedInList,
+    /// The answer says nothing about the job.
+    Left,
+    /// It is not about jobs.
+    Apart,
+}
+
+pub struct Operation {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub least: Least,
+    pub outside: Outside,
+    /// What a caller who may would send.
+    pub body: Option<Value>,
+}
+
+/// The path with its parameters filled in.
+pub fn filled(path: &str, run: &str) -> String {
+    let name = match path.split('/').nth(1) {
+        Some("users") => "ann",
+        Some("queues") => "q",
+        _ => "a",
+    };
+    // What the query must have.
+    let path = if path.ends_with("/explain") {
+        format!("{path}?at=2027-01-15T08:00:00Z")
+    } else {
+        path.to_owned()
+    };
+    let id = if path.starts_with("/cluster/") { "77" } else { run };
+    path.replace("{name}", name).replace("{version}", "1").replace("{id}", id)
+}
+
+fn get(path: &'static str, least: Least, outside: Outside) -> Operation {
+    Operation { method: "get", path, least, outside, body: None }
+}
+
+fn bare(method: &'static str, path: &'static str, least: Least, outside: Outside) -> Operation {
+    Operation { method, path, least, outside, body: None }
+}
+
+fn with(
+    method: &'static str,
+    path: &'static str,
+    least: Least,
+    outside: Outside,
+    body: Value,
+) -> Operation {
+    Operation { method, path, least, outside, body: Some(body) }
+}
+
+/// All of them. What ends sessions stands last: the callers are logged in once.
+pub fn operations() -> Vec<Operation> {
+    let mut all = reading();
+    all.extend(writing());
+    all.extend(governing());
+    all.extend(own());
+    all
+}
+
+fn reading() -> Vec<Operation> {
+    use Least::{Admin, Anybody, Known, Operator, Viewer};
+    use Outside::{Apart, Hidden, Left};
+    vec![
+        get("/", Anybody, Apart),
+        get("/health", Anybody, Apart),
+        get("/healthz", Anybody, Apart),
+        get("/livez", Anybody, Apart),
+        get("/readyz", Anybody, Apart),
+        get("/jobs", Viewer, Left),
+        get("/jobs/{name}", Viewer, Hidden),
+        get("/jobs/{name}/explain", Viewer, Hidden),
+        get("/jobs/{name}/ledger", Viewer, Hidden),
+        get("/jobs/{name}/logs", Viewer, Hidden),
+        get("/jobs/{name}/next", Viewer, Hidden),
+        get("/jobs/{name}/runs", Viewer, Hidden),
+        get("/jobs/{name}/versions", Viewer, Hidden),
+        get("/jobs/{name}/versions/{version}", Viewer, Hidden),
+        get("/runs", Viewer, Left),
+        get("/runs/{id}", Viewer, Hidden),
+        get("/runs/{id}/logs", Viewer, Hidden),
+        // A stream; what it leaves out is tested with streams.
+        get("/events", Viewer, Apart),
+        get("/cluster/nodes", Viewer, Apart),
+        get("/queues", Viewer, Apart),
+        get("/queues/{name}", Viewer, Apart),
+        get("/metrics", Viewer, Apart),
+        get("/system/leader", Viewer, Apart),
+        get("/system/status", Viewer, Apart),
+        get("/secrets", Operator, Apart),
+        get("/secrets/{name}", Operator, Apart),
+        get("/cluster/backup", Admin, Apart),
+        get("/audit", Admin, Apart),
+        get("/audit/export", Admin, Apart),
+        get("/audit/verify", Admin, Apart),
+        get("/auth/keys", Admin, Apart),
+        get("/auth/me", Known, Apart),
+        get("/auth/oidc/login", Anybody, Apart),
+        get("/auth/oidc/callback", Anybody, Apart),
+        get("/tokens", Known, Apart),
+        get("/users", Admin, Apart),
+        // Everybody may see oneself.
+        get("/users/{name}", Admin, Apart),
+    ]
+}
+
+fn writing() -> Vec<Operation> {
+    use Least::{Operator, Runner, Viewer};
+    use Outside::{Apart, Refused, RefusedInList};
+    let shell = json!({"type": "shell", "command": "true"});
+    vec![
+        with("post", "/apply", Operator, RefusedInList, json!([{"name": "a", "tags": ["new"]}])),
+        with("post", "/jobs", Operator, Refused, json!({"name": "a"})),
+        with("put", "/jobs/{name}", Operator, Refused, json!({"runner": shell})),
+        with("patch", "/jobs/{name}", Operator, Refused, json!({"priority": 1})),
+        bare("post", "/jobs/{name}/pause", Operator, Refused),
+        bare("post", "/jobs/{name}/resume", Operator, Refused),
+        bare("post", "/jobs/{name}/run", Runner, Refused),
+        bare("post", "/jobs/{name}/runs", Runner, Refused),
+        bare("post", "/runs/{id}/cancel", Operator, Refused),
+        bare("post", "/runs/{id}/retry", Operator, Refused),
+        with("post", "/schedules/preview", Viewer, Apart, json!({"expr": "@daily"})),
+        bare("delete", "/jobs/{name}", Operator, Refused),
+    ]
+}
+
+fn governing() -> Vec<Operation> {
+    use Least::Admin;
+    use Outside::Apart;
+    let eve = json!({"name": "eve", "password": "longer than 8", "role": "admin"});
+    vec![
+        with("put", "/queues/{name}", Admin, Apart, json!({"concurrency": 1})),
+        bare("delete", "/queues/{name}", Admin, Apart),
+        bare("delete", "/cluster/nodes/{id}", Admin, Apart),
+        with("post", "/cluster/transfer", Admin, Apart, json!({"to": 77})),
+        with("put", "/secrets/{name}", Admin, Apart, json!({"value": "hunter2", "scope": {}})),
+        bare("delete", "/secrets/{name}", Admin, Apart),
+        bare("post", "/secrets/rotate", Admin, Apart),
+        with("post", "/users", Admin, Apart, eve),
+        with("put", "/users/{name}/role", Admin, Apart, json!({"role": "admin"})),
+        with("put", "/users/{name}/password", Admin, Apart, json!({"password": "longer than 8"})),
+        bare("post", "/users/{name}/revoke", Admin, Apart),
+        bare("delete", "/users/{name}", Admin, Apart),
+        bare("post", "/auth/keys/rotate", Admin, Apart),
+    ]
+}
+
+fn own() -> Vec<Operation> {
+    use Least::{Anybody, Known};
+    use Outside::Apart;
+    let login = json!({"username": "nobody", "password": "x"});
+    let change = json!({"old_password": "wrong", "new_password": "longer than 8"});
+    vec![
+        with("post", "/auth/token", Anybody, Apart, login.clone()),
+        with("post", "/auth/login", Anybody, Apart, login),
+        with("post", "/auth/refresh", Anybody, Apart, json!({"refresh_token": "x"})),
+        with("post", "/tokens", Known, Apart, json!({"name": "t"})),
+        bare("delete", "/tokens/{id}", Known, Apart),
+        with("put", "/auth/password", Known, Apart, change),
+        bare("post", "/auth/logout", Known, Apart),
+    ]
+}
