@@ -18,11 +18,16 @@ pub struct Node {
 
 impl Node {
     pub fn start() -> Node {
+        Node::start_with(&[])
+    }
+
+    pub fn start_with(env: &[(&str, &str)]) -> Node {
         let data = tempfile::tempdir().unwrap();
         let mut process = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0", "--cluster-listen", "127.0.0.1:0", "--data"])
             .arg(data.path().join("data"))
             .env("CRONAPI_ADMIN_PASSWORD", PASSWORD)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -91,7 +96,11 @@ impl Place {
 
     /// A node, and the admin logged in.
     pub fn logged_in() -> Place {
-        let place = Place::new();
+        Place::logged_in_to(Node::start())
+    }
+
+    pub fn logged_in_to(node: Node) -> Place {
+        let place = Place { node: Some(node), ..Place::bare() };
         let url = place.url();
         let login = ["login", "--server", &url, "--user", "admin", "--password-stdin"];
         place.with_input(&login, PASSWORD).good();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use super::place::{Place, Said};
+use super::place::{Node, Place, Said};
 
 fn place(jobs: &str) -> Place {
     let place = Place::logged_in();
@@ -143,4 +143,22 @@ fn users_tokens_and_the_cluster() {
     place.run(&["cluster", "nodes"]).good();
     place.run(&["cluster", "remove", "99", "--yes"]).bad(3, "");
     place.run(&["describe", "node", "99"]).bad(3, "cronapi get nodes");
+}
+
+#[test]
+fn secrets_are_set_from_standard_input_and_never_shown() {
+    let key = [("CRONAPI_SECRETS_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")];
+    let place = Place::logged_in_to(Node::start_with(&key));
+    let set = ["secret", "set", "w", "--jobs", "etl-*", "--value-stdin"];
+    place.with_input(&set[..3], "").bad(2, "--all-jobs");
+    place.with_input(&set[..5], "").bad(2, "--value-stdin");
+    let said = place.with_input(&set, "s3cr3t-v4lue\n").good();
+    assert!(said.out.contains("etl-*") && !said.out.contains("s3cr3t"), "{said:?}");
+    let job = "name: etl-a\nrunner: {type: shell, command: 'echo $P', env: {P: {secret: w}}}\n";
+    place.with_input(&["apply", "-f", "-"], job).good();
+    assert_eq!(place.run(&["run", "etl-a", "-f"]).good().out, "***\n");
+    assert!(place.run(&["secret", "rotate"]).good().err.contains("1 secrets"));
+    assert_eq!(place.run(&["get", "secrets", "-o", "name"]).good().out, "w\n");
+    place.run(&["secret", "delete", "w"]).bad(2, "--yes");
+    place.run(&["secret", "delete", "w", "--yes"]).good();
 }

@@ -142,7 +142,11 @@ impl Role {
 }
 
 impl Scope {
-    fn json(&self) -> Value {
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.tags.is_empty()
+    }
+
+    pub(super) fn json(&self) -> Value {
         json!({ "jobs": self.jobs, "tags": self.tags })
     }
 }

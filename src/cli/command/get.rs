@@ -36,6 +36,9 @@ pub enum Get {
     /// Queues
     #[command(visible_alias = "queue")]
     Queues(Named),
+    /// Secrets, without their values
+    #[command(visible_alias = "secret")]
+    Secrets(Named),
 }
 
 /// Jobs, or one of them.
@@ -122,6 +125,7 @@ impl Get {
             Get::Users(named) => named.run(session, "/users", "name", &columns::USERS).await,
             Get::Tokens(named) => named.run(session, "/tokens", "id", &columns::TOKENS).await,
             Get::Queues(named) => named.run(session, "/queues", "name", &columns::QUEUES).await,
+            Get::Secrets(named) => named.run(session, "/secrets", "name", &columns::SECRETS).await,
         }
     }
 }

@@ -22,6 +22,7 @@ mod logs;
 mod records;
 mod run;
 mod runs;
+mod secret;
 mod times;
 mod top;
 mod watch;
@@ -46,7 +47,7 @@ pub enum Command {
     ///
     /// Example: cronapi diff -f jobs/
     Diff(diff::Diff),
-    /// List jobs, runs, nodes, users, tokens, queues
+    /// List jobs, runs, nodes, users, tokens, queues, secrets
     ///
     /// Examples:
     ///   cronapi get jobs
@@ -134,6 +135,9 @@ pub enum Command {
     /// List, create and delete API tokens
     #[command(subcommand)]
     Token(access::Token),
+    /// List, set and delete secrets, which jobs name and nobody reads
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Show and change the nodes of the cluster
     #[command(subcommand)]
     Cluster(cluster::Cluster),
@@ -198,6 +202,7 @@ impl Command {
             Command::Audit(audit) => audit.run(session).await,
             Command::User(user) => user.run(session).await,
             Command::Token(token) => token.run(session).await,
+            Command::Secret(secret) => secret.run(session).await,
             Command::Cluster(cluster) => cluster.run(session).await,
             Command::AuditFires(options) => options.run(session).await,
             Command::Backup(options) => options.run(session).await,

@@ -212,6 +212,19 @@ pub(in crate::cli) const QUEUES: Columns = Columns {
     name: |v| field(v, "/name"),
 };
 
+pub(in crate::cli) const SECRETS: Columns = Columns {
+    columns: &[
+        col("NAME", |v, _| cell(v, "/name")),
+        col("VERSION", |v, _| cell(v, "/version")),
+        col("JOBS", |v, _| cell(v, "/scope/jobs")),
+        col("TAGS", |v, _| cell(v, "/scope/tags")),
+        col("SET", |v, o| time(v, "/updated_at", o)),
+        col("BY", |v, _| cell(v, "/updated_by")),
+        wide("CREATED", |v, o| time(v, "/created_at", o)),
+    ],
+    name: |v| field(v, "/name"),
+};
+
 pub(in crate::cli) const PLAN: Columns = Columns {
     columns: &[
         col("JOB", |v, _| cell(v, "/name")),
