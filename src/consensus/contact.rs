@@ -37,7 +37,7 @@ pub(super) async fn run(handle: Handle, join: Vec<String>, mut stop: watch::Rece
         tokio::select! {
             () = sleep(pause) => {}
             // A new leader starts without having heard of anyone.
-            _ = leadership.changed(), if went_well => {}
+            _ = leadership.changed(), if went_well => contact.found = None,
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
@@ -46,7 +46,8 @@ pub(super) async fn run(handle: Handle, join: Vec<String>, mut stop: watch::Rece
 struct Contact {
     handle: Handle,
     join: Vec<String>,
-    /// The leader that others named, while this node does not know one by itself.
+    /// The leader that others named, since the one that this node knew did not answer. It comes
+    /// first: a node that was removed is told of no later leader.
     found: Option<NodeId>,
     /// Whether this process was ever told that it is a member.
     belongs: bool,
@@ -58,7 +59,7 @@ impl Contact {
     async fn speak(&mut self) -> bool {
         let own = self.handle.running.local.node;
         let leader = self.handle.running.leadership.borrow().leader;
-        let well = match leader.or(self.found) {
+        let well = match self.found.or(leader) {
             Some(leader) if leader == own => self.speak_to_self().await,
             Some(leader) => self.speak_to(leader).await,
             None => false,

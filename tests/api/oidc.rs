@@ -263,9 +263,8 @@ async fn an_id_token_that_is_not_right_is_refused() {
     let public = right.shown["n"].as_str().unwrap().as_bytes();
     let hmac = EncodingKey::from_secret(public);
     for (algorithm, signs) in [(Algorithm::ES256, stranger.signs), (Algorithm::HS256, hmac)] {
-        let mut key = world.provider.key.lock().unwrap();
-        (key.algorithm, key.signs) = (algorithm, signs);
-        drop(key);
+        let forger = super::provider::Key { algorithm, signs, ..right.clone() };
+        *world.provider.key.lock().unwrap() = forger;
         world.login().await.expect(401);
     }
     *world.provider.key.lock().unwrap() = right;

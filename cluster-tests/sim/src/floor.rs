@@ -59,7 +59,7 @@ fn acknowledged(history: &History<'_>, write: &Write) -> Option<Position> {
         Told::Done(index, _) if write.wish == Wish::Delete => {
             let of_name = |(name, at): &&(String, u64)| name == &write.job && at < index;
             let made = history.jobs.iter().filter(|(_, job)| of_name(job));
-            made.map(|(no, _)| (*no, GONE)).last()
+            made.map(|(no, _)| (*no, GONE)).next_back()
         }
         _ => None,
     }

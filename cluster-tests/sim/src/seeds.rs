@@ -80,7 +80,7 @@ impl Many {
     fn world(&self, seed: u64) -> (bool, String) {
         let (well, told) = child(seed);
         let one_in = self.check_one_in.filter(|one_in| *one_in > 0);
-        if !self.check && one_in.is_none_or(|one_in| seed % one_in != 0) {
+        if !self.check && one_in.is_none_or(|one_in| !seed.is_multiple_of(one_in)) {
             return (well, told);
         }
         let (_, again) = child(seed);
