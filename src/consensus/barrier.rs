@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::leadership::Leadership;
 use super::rpc::{Lane, Peers};
 use super::submit::SubmitError;
-use super::types::{NodeId, Raft};
+use super::types::{LogId, NodeId, Raft};
 use crate::wire::proto;
 
 /// Readers waiting; more are refused.
@@ -32,18 +32,22 @@ pub(super) struct Barrier {
     raft: Raft,
     peers: Peers,
     leadership: watch::Receiver<Leadership>,
+    /// The end of the log when this process began.
+    found: Option<LogId>,
     readers: mpsc::Receiver<Reader>,
 }
 
 impl Barrier {
     pub fn new(
         node: NodeId,
-        raft: Raft,
-        peers: Peers,
-        leadership: watch::Receiver<Leadership>,
+        raft: &Raft,
+        peers: &Peers,
+        leadership: &watch::Receiver<Leadership>,
+        found: Option<LogId>,
     ) -> (Self, mpsc::Sender<Reader>) {
         let (sender, readers) = mpsc::channel(QUEUE);
-        (Self { node, raft, peers, leadership, readers }, sender)
+        let (raft, peers, leadership) = (raft.clone(), peers.clone(), leadership.clone());
+        (Self { node, raft, peers, leadership, found, readers }, sender)
     }
 
     /// Runs until `stop` turns true.
@@ -69,9 +73,11 @@ impl Barrier {
     async fn ask(&self) -> Result<u64, SubmitError> {
         let began = Instant::now();
         loop {
-            let leader = self.leadership.borrow().leader;
+            let Leadership { term, leader, .. } = *self.leadership.borrow();
             let answer = match leader {
-                Some(leader) if leader == self.node => confirm(&self.raft).await,
+                Some(leader) if leader == self.node => {
+                    confirm(&self.raft).await.map(|index| index.max(self.resumed(term)))
+                }
                 Some(leader) => self.ask_leader(leader).await,
                 None => Err(SubmitError::NoLeader { leader: None }),
             };
@@ -82,6 +88,13 @@ impl Barrier {
                 other => return other,
             }
         }
+    }
+
+    /// Up to where a leader may have committed before it was started again. One that comes back
+    /// soon enough leads on in its term, without an entry of its own that would show what is
+    /// committed. What it found at the end of its log is of that term, its own, and stays.
+    fn resumed(&self, term: u64) -> u64 {
+        self.found.filter(|last| last.leader_id.term == term).map_or(0, |last| last.index)
     }
 
     async fn ask_leader(&self, leader: NodeId) -> Result<u64, SubmitError> {

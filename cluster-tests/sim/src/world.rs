@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::seat::{Phase, Seat, name};
 
 /// How far time goes in one step.
-const STEP: Duration = Duration::from_millis(2);
+pub const STEP: Duration = Duration::from_millis(2);
 /// From the mending of everything to work that is done in time: the lease of a node that died
 /// last and its grace, an election, and some attempts that take long.
 pub const CALM: Duration = Duration::from_secs(16);

@@ -337,7 +337,7 @@ impl<'a> Set<'a> {
         for row in &rows {
             assert_eq!(row["outcome"], "fired", "{row}");
         }
-        assert!(rows.len() > 5, "only {} fires", rows.len());
+        assert!(rows.len() > 2, "only {} fires", rows.len());
     }
 
     /// `cronapi audit-fires` finds nothing, asking all.

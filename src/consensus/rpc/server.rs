@@ -5,7 +5,7 @@ use std::time::Duration;
 use openraft::error::RaftError;
 use openraft::raft::AppendEntriesResponse;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -26,11 +26,15 @@ const CALLS_MAX: usize = 256;
 /// How often a silent connection is asked whether it still stands, and how long it may take.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
-/// Serves until `stop` turns true.
+/// How long calls that are under way at a stop may take; they are repeated elsewhere.
+const LAST_CALLS: Duration = Duration::from_millis(200);
+
+/// Serves until `stop` turns true. Others are told to close their connections then: one that
+/// stays open would go on to ask a node that has ended, and never its next life.
 pub(in crate::consensus) async fn serve(
     handle: Handle,
     incoming: impl Stream<Item = std::io::Result<Connection>> + Send + 'static,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let desk = ClusterServer::new(Desk { handle })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -42,14 +46,22 @@ pub(in crate::consensus) async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .add_service(desk)
-        .serve_with_incoming(incoming);
+        .serve_with_incoming_shutdown(incoming, asked(stop.clone()));
+    let late = async {
+        asked(stop).await;
+        sleep(LAST_CALLS).await;
+    };
     tokio::select! {
         served = server => if let Err(error) = served {
             tracing::error!(%error, "calls of other nodes are not answered any more");
         },
-        // At once: what is under way is repeated elsewhere.
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = late => {}
     }
+}
+
+async fn asked(mut stop: watch::Receiver<bool>) {
+    // Without a sender there is nobody left to serve for.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 struct Desk {

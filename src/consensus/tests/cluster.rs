@@ -15,6 +15,8 @@ use crate::storage::MemoryDisk;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Site {
+    /// Where it listens; port 0: at another address each time.
+    listen: String,
     disk: Arc<MemoryDisk>,
     transport: Arc<dyn Transport>,
     metrics: Arc<Metrics>,
@@ -26,15 +28,16 @@ impl Site {
     }
 
     fn holding(key: &str) -> Site {
-        Site::through(Arc::new(Tls::new(Arc::new(Tcp), key).unwrap()))
+        Site::through(keyed(key, None))
     }
 
     fn through(transport: Arc<dyn Transport>) -> Site {
-        Site { disk: disk(), transport, metrics: Arc::new(Metrics::new(0).unwrap()) }
+        let listen = "127.0.0.1:0".to_owned();
+        Site { listen, disk: disk(), transport, metrics: Arc::new(Metrics::new(0).unwrap()) }
     }
 
     async fn open(&self, join: &[&str]) -> Handle {
-        let (transport, listen) = (Arc::clone(&self.transport), "127.0.0.1:0".to_owned());
+        let (transport, listen) = (Arc::clone(&self.transport), self.listen.clone());
         let options = Options {
             in_memory: Some(Arc::clone(&self.disk)),
             reach: Some(Reach { transport, listen, advertise: None }),
@@ -45,6 +48,10 @@ impl Site {
         };
         open(options).await.unwrap()
     }
+}
+
+fn keyed(key: &str, old: Option<&str>) -> Arc<dyn Transport> {
+    Arc::new(Tls::rotating(Arc::new(Tcp), key, old).unwrap())
 }
 
 async fn three() -> [Handle; 3] {
@@ -275,5 +282,52 @@ async fn what_the_log_does_is_counted_by_one_node_whoever_leads() {
         assert_eq!(sites.iter().map(counted).sum::<u64>(), so_far);
     }
     assert_eq!(sites.each_ref().map(counted), [1, 1, 1], "each counted what it wrote");
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_replaced_node_by_node_and_nothing_stops() {
+    const OLD: &str = "the key that the cluster had";
+    const NEW: &str = "the key that the cluster gets";
+    let mut sites = [Site::holding(OLD), Site::holding(OLD), Site::holding(OLD)];
+    let first = sites[0].open(&[]).await;
+    let addr = first.addr().to_owned();
+    let mut nodes = vec![first, sites[1].open(&[&addr]).await, sites[2].open(&[&addr]).await];
+    for node in &nodes[1..] {
+        has_role(node, Role::Follower).await;
+    }
+    let mut n = 0;
+    for (key, old) in [(NEW, Some(OLD)), (NEW, None)] {
+        for (at, site) in sites.iter_mut().enumerate() {
+            let node = nodes.remove(at);
+            site.listen = node.addr().to_owned();
+            node.shutdown().await.unwrap();
+            site.transport = keyed(key, old);
+            let known = nodes[0].addr().to_owned();
+            nodes.insert(at, site.open(&[&known]).await);
+            // Every node takes a write, and every node shows it.
+            for by in 0..3 {
+                let written = async {
+                    while nodes[by].submit(numbered(n)).await.is_err() {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                timeout(PATIENCE, written).await.unwrap();
+                for node in &nodes {
+                    let read = async {
+                        while node.read_barrier().await.is_err() {
+                            tokio::task::yield_now().await;
+                        }
+                    };
+                    timeout(PATIENCE, read).await.unwrap();
+                    assert!(numbers(&node.state()).contains(&n), "step {key}, node {at}, {n}");
+                }
+                n += 1;
+            }
+        }
+    }
+    let late = Site::holding(OLD).open(&[nodes[0].addr()]).await;
+    assert!(hello(&late, nodes[0].addr()).await.is_none(), "the old key opens nothing now");
+    stop([late]).await;
     stop(nodes).await;
 }

@@ -8,13 +8,13 @@ use crate::machine::Rejection;
 use crate::model::RunStatus;
 use crate::service::{Error, JobView, PutMode, WriteOptions, Written};
 
-/// Runs `test` with a node whose answers come too late: something else always keeps its one
-/// thread busy for longer than it waits.
-fn with_a_deaf_node(test: impl AsyncFnOnce(World)) {
+/// Runs `test` with a node whose answers come too late for who waits so long: something else
+/// always keeps its one thread busy, and an answer takes several rounds of that.
+fn with_a_deaf_node(patience: Duration, test: impl AsyncFnOnce(World)) {
     // Timers are looked at between any two steps of tasks.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().event_interval(1).build().unwrap().block_on(async {
-        let world = World::bare(Duration::ZERO).await;
+        let world = World::bare(patience).await;
         tokio::spawn(async {
             loop {
                 std::thread::sleep(Duration::from_millis(3));
@@ -31,7 +31,7 @@ async fn create(world: &World, o: WriteOptions) -> Result<Written<JobView>, Erro
 
 #[test]
 fn without_an_answer_a_write_may_have_been_carried_out() {
-    with_a_deaf_node(async |world| {
+    with_a_deaf_node(Duration::ZERO, async |world| {
         let put = create(&world, WriteOptions::default()).await;
         let Err(Error::Unavailable { maybe_applied: true, detail, .. }) = put else {
             panic!("{put:?}")
@@ -42,7 +42,8 @@ fn without_an_answer_a_write_may_have_been_carried_out() {
 
 #[test]
 fn with_a_key_a_write_without_an_answer_is_sent_again_and_done_once() {
-    with_a_deaf_node(async |world| {
+    // Long enough for the write to be taken: what its caller gave up before is not carried out.
+    with_a_deaf_node(Duration::from_millis(5), async |world| {
         let put = create(&world, keyed(1, 1)).await.unwrap();
         assert!(put.created && put.meta.replayed);
         assert_eq!(put.value.live.version, 1);

@@ -113,7 +113,10 @@ fn job(
         dst_gap: DstGap::default(),
         dst_fold: None,
     };
-    Schedule::parse(&schedule).map_err(|fault| fault.to_string())?;
+    // From whenever: such a line has no year.
+    if !Schedule::parse(&schedule).map_err(|fault| fault.to_string())?.fires_after(0) {
+        return Err(format!("expr: {} never comes", entry.expr));
+    }
     let mut fields = Map::new();
     if !entry.comment.is_empty() {
         fields.insert("description".into(), json!(entry.comment));
