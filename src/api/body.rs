@@ -74,8 +74,6 @@ impl<T: DeserializeOwned + Default> FromBody for Optional<T> {
     fn read(value: Option<Value>) -> Result<Self, Problem> {
         match value {
             None => Ok(Optional(T::default())),
-            // A null stands for a body that is missing.
-            Some(Value::Null) => Ok(Optional(T::default())),
             Some(value) => Typed::read(Some(value)).map(|Typed(value)| Optional(value)),
         }
     }

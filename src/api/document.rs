@@ -174,19 +174,13 @@ fn finish_parameters(operation: &mut Value, path: &str, reads: bool) {
     }
 }
 
-/// A file is bytes; a stream is text to a client that reads it whole, and what it is made of
-/// stands beside.
+/// A file is bytes, a stream what `shapes` makes of it.
 fn finish_bodies(operation: &mut Value) {
     for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if let Some(file) = response.pointer_mut("/content/application~1octet-stream") {
             file["schema"] = json!({ "type": "string", "format": "binary" });
         }
         let Some(stream) = response.pointer_mut("/content/text~1event-stream") else { continue };
-        let event = stream["schema"].clone();
-        stream["schema"] = json!({
-            "type": "string",
-            "contentMediaType": "text/event-stream",
-            "contentSchema": event
-        });
+        stream["schema"] = reference("Stream");
     }
 }

@@ -50,6 +50,11 @@ pub(super) fn finish(schemas: &mut Value) {
     schemas["SentEvent"]["properties"]["data"]["contentMediaType"] = json!("application/json");
     schemas["SentEvent"]["properties"]["data"]["contentSchema"] =
         json!({ "anyOf": [reference("Event"), reference("LogLine"), { "type": "object" }] });
+    // Of each event, as OpenAPI before 3.2 has it; and of what a client has that reads it whole.
+    schemas["Stream"] = json!({
+        "description": "An event of a stream, or all of them as text.",
+        "anyOf": [reference("SentEvent"), { "type": "string" }]
+    });
     schemas["JobView"]["properties"]["warnings"] = json!({
         "type": "array",
         "items": { "type": "string" },

@@ -13,7 +13,7 @@ use super::handle::Handle;
 use super::membership::MemberError;
 use super::rpc::Lane;
 use super::start::ELECTION_MS_MAX;
-use super::types::{LogId, NodeId};
+use super::types::{LogId, NodeId, Raft};
 use crate::wire::proto;
 
 /// Until the other node has the whole log, or has become leader.
@@ -22,6 +22,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(ELECTION_MS_MAX + 20);
 /// Between two looks at what the library tells.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// No heartbeats are sent until it is dropped: also when nobody waits for the hand-over any more.
+struct Silence<'a>(&'a Raft);
+
+impl<'a> Silence<'a> {
+    fn begin(raft: &'a Raft) -> Self {
+        raft.runtime_config().heartbeat(false);
+        Self(raft)
+    }
+}
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        self.0.runtime_config().heartbeat(true);
+    }
+}
 
 impl Handle {
     /// Hands leadership over, to `to` or to the voter that is furthest; gives the new leader.
@@ -60,13 +76,7 @@ impl Handle {
         let Some(_pause) = running.pause.begin() else {
             return Err(MemberError::Refused("leadership is being handed over".to_owned()));
         };
-        let slow = voters.len() > 3;
-        if slow {
-            running.raft.runtime_config().heartbeat(false);
-        }
-        let handed = self.hand_to(to, metrics.current_term, slow).await;
-        running.raft.runtime_config().heartbeat(true);
-        handed?;
+        self.hand_to(to, metrics.current_term, voters.len() > 3).await?;
         Ok(to)
     }
 
@@ -86,6 +96,7 @@ impl Handle {
             }
             sleep(LOOK).await;
         };
+        let _silence = slow.then(|| Silence::begin(&running.raft));
         if slow {
             sleep(Duration::from_millis(ELECTION_MS_MAX)).await;
         }

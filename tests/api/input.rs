@@ -128,6 +128,9 @@ async fn bodies_that_are_not_plain_json_are_refused() {
     for body in ["[]", "1", "null", "\"x\""] {
         raw(&node, "POST", "/jobs", "application/json", body.to_owned()).await.expect(422);
         raw(&node, "PATCH", "/jobs/a", "application/json", body.to_owned()).await.expect(422);
+        // A body that may be left out is none of these either.
+        let rotate = raw(&node, "POST", "/auth/keys/rotate", "application/json", body.to_owned());
+        rotate.await.expect(422);
     }
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"] {
         let answer = raw(&node, "POST", "/jobs", kind, "{\"name\":\"a\"}").await;

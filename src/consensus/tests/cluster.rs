@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::super::contact::hello;
-use super::super::{Handle, MemberError, Options, Reach, Role, Tcp, Tls, Transport, open};
+use super::super::{
+    Handle, MemberError, Options, Reach, Role, SubmitError, Tcp, Tls, Transport, open,
+};
 use super::fixture::{NOW_MS, command, disk, numbered, numbers, row_of};
 use crate::machine::command::{Op, TriggerRun};
 use crate::metrics::{Gauges, Metrics};
@@ -37,12 +39,18 @@ impl Site {
     }
 
     async fn open(&self, join: &[&str]) -> Handle {
+        self.open_of(3, join).await
+    }
+
+    /// As one that wants this many voters.
+    async fn open_of(&self, voters: usize, join: &[&str]) -> Handle {
         let (transport, listen) = (Arc::clone(&self.transport), self.listen.clone());
         let options = Options {
             in_memory: Some(Arc::clone(&self.disk)),
             reach: Some(Reach { transport, listen, advertise: None }),
             join: join.iter().map(|addr| (*addr).to_owned()).collect(),
             checkpoint_entries: 30,
+            voters,
             metrics: Some(Arc::clone(&self.metrics)),
             ..Options::new("unused", NOW_MS)
         };
@@ -117,6 +125,36 @@ async fn the_others_go_on_when_the_leader_is_gone() {
     };
     timeout(PATIENCE, written).await.unwrap();
     stop([second, third]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_that_nobody_waits_for_leaves_the_leader_leading() {
+    let mut nodes: Vec<Handle> = Vec::new();
+    for _ in 0..5 {
+        let join: Vec<&str> = nodes.first().map(Handle::addr).into_iter().collect();
+        nodes.push(Site::new().open_of(5, &join).await);
+    }
+    eventually(|| nodes.iter().all(|node| node.status().role != Role::Learner), "five").await;
+    let (leads, to) = (nodes[0].node_id(), nodes[4].node_id());
+    let handed = timeout(Duration::from_millis(20), nodes[0].transfer(Some(to))).await;
+    assert!(handed.is_err(), "five voters have to miss their leader first: {handed:?}");
+    // A leader that is silent for a lease is replaced: it has to be heard for longer than that.
+    let silent = || nodes[2].running.heartbeat.silent_for();
+    let mut before = silent();
+    let heard = async {
+        for _ in 0..20 {
+            while silent() >= before {
+                before = silent();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            before = silent();
+        }
+    };
+    timeout(PATIENCE, heard).await.unwrap();
+    // On a machine that stood still it may have been handed over before it was given up.
+    let leader = nodes[1].leadership().borrow().leader;
+    assert!(leader == Some(leads) || leader == Some(to), "{leader:?} was elected");
+    stop(nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,7 +312,17 @@ async fn what_the_log_does_is_counted_by_one_node_whoever_leads() {
         let asked = &nodes[(leader + 1) % 3];
         let leads = nodes[leader].node_id();
         asked.leadership().wait_for(|now| now.leader == Some(leads)).await.unwrap();
-        asked.submit(command(Op::Trigger(Box::new(run)))).await.unwrap().answer.unwrap();
+        let trigger = command(Op::Trigger(Box::new(run)));
+        let started = async {
+            loop {
+                // Refused before it was written: it is asked again.
+                match asked.submit(trigger.clone()).await {
+                    Err(SubmitError::NoLeader { .. }) => tokio::task::yield_now().await,
+                    other => return other,
+                }
+            }
+        };
+        timeout(PATIENCE, started).await.unwrap().unwrap().answer.unwrap();
         let index = asked.status().applied;
         for node in &nodes {
             node.applied().wait_for(|applied| *applied >= index).await.unwrap();
