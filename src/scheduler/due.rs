@@ -7,8 +7,8 @@ use crate::machine::plan::{Around, Plan, plan};
 use crate::machine::prepare::timing::Compiled;
 use crate::model::Timestamp;
 
-use super::Term;
 use super::liveness::silent;
+use super::{Term, barrier};
 
 /// The longest sleep: a step of the wall clock is noticed within it.
 const SLEEP_MAX: Duration = Duration::from_millis(500);
@@ -46,10 +46,31 @@ pub(super) async fn run(duties: &Term) {
             Err(SubmitError::Stopping) => return,
             Err(error) => {
                 tracing::warn!(%error, "a step of the scheduler is planned again");
-                tokio::time::sleep(REFUSED_PAUSE).await;
+                if !settled(duties, &error).await {
+                    return;
+                }
             }
         }
     }
+}
+
+/// Waits until nothing of a step that failed can be applied any more; false: the term is over.
+/// Planned again beside the first, a skip of the second would count after the fires of the first.
+async fn settled(duties: &Term, failed: &SubmitError) -> bool {
+    tokio::time::sleep(REFUSED_PAUSE).await;
+    if !failed.ambiguous() {
+        return true;
+    }
+    // Entries keep their order: what stands before an empty one is applied before it.
+    while let Err(error) = barrier(duties).await {
+        match error {
+            SubmitError::TermMoved { .. } | SubmitError::NoLeader { .. } => return false,
+            SubmitError::Stopping => return false,
+            error => tracing::debug!(%error, "it is not known yet what became of a step"),
+        }
+        tokio::time::sleep(REFUSED_PAUSE).await;
+    }
+    true
 }
 
 fn until(wake_at: Option<Timestamp>, now: Timestamp) -> Duration {
