@@ -31,6 +31,44 @@ fn a_plan_comes_first_and_nothing_is_written_when_a_definition_is_refused() {
 }
 
 #[test]
+fn what_is_in_no_file_is_deleted_when_the_files_are_all_there_is() {
+    let place = Place::logged_in();
+    let job = |name: &str, tag: &str| format!("name: {name}\ntags: [{tag}]\nexpr: '@daily'\n");
+    place.file("all.yaml", &[job("a", "etl"), job("b", "etl"), job("c", "other")].join("---\n"));
+    place.run(&["apply", "-f", "all.yaml"]).good();
+    place.file("a.yaml", &job("a", "etl"));
+    let prune = ["apply", "-f", "a.yaml", "--prune", "-l", "etl"];
+    let plan = place.run(&[&prune[..], &["--dry-run", "-o", "json"]].concat()).good().json();
+    assert_eq!(plan["items"][1]["name"], "b");
+    assert_eq!((&plan["items"][1]["action"], &plan["deleted"]), (&"deleted".into(), &1.into()));
+    assert!(plan["items"][1]["next_before"].is_string(), "{plan}");
+    assert_eq!(place.run(&["get", "jobs", "-o", "name"]).good().out, "a\nb\nc\n");
+    let done = place.run(&prune).good();
+    assert!(done.err.contains("1 unchanged, 1 deleted"), "{done:?}");
+    assert_eq!(place.run(&["get", "jobs", "-o", "name"]).good().out, "a\nc\n");
+    assert!(place.run(&prune).good().err.contains("1 unchanged\n"));
+
+    place.run(&["apply", "-f", "a.yaml", "--prune"]).bad(2, "--tag");
+    place.run(&["apply", "-f", "all.yaml", "--prune", "-l", "etl"]).bad(2, "job c, all.yaml");
+}
+
+#[test]
+fn the_versions_of_a_job_are_listed() {
+    let place = Place::logged_in();
+    for hour in [1, 2] {
+        let job = format!("name: a\nexpr: '0 {hour} * * *'\n");
+        place.with_input(&["apply", "-f", "-"], &job).good();
+    }
+    let listed = place.run(&["get", "versions", "a"]).good();
+    let rows: Vec<&str> = listed.out.lines().skip(1).collect();
+    assert!(rows.len() == 2 && rows[0].starts_with('2'), "{listed:?}");
+    assert!(rows[1].contains("create") && rows[1].contains("0 1 * * *"), "{listed:?}");
+    let first = place.run(&["get", "versions", "a", "1", "-o", "json"]).good().json();
+    assert_eq!(first["definition"]["expr"], "0 1 * * *");
+    place.run(&["get", "versions", "b"]).bad(3, "there is no job b");
+}
+
+#[test]
 fn a_diff_says_whether_files_are_what_the_cluster_has() {
     let place = Place::logged_in();
     place.file("a.yaml", "name: a\nexpr: '0 1 * * *'\n");

@@ -111,3 +111,19 @@ fn nobody_to_ask_is_wrong_usage() {
     let help = place.run(&["login", "--help"]).good();
     assert!(!help.out.contains("--password "), "a password is no argument: {help:?}");
 }
+
+#[test]
+fn the_signing_key_is_replaced_and_the_audit_tells_it() {
+    let place = Place::logged_in();
+    place.run(&["key", "rotate"]).good();
+    place.run(&["whoami"]).good();
+    let keys = place.run(&["key", "list", "-o", "json"]).good().json();
+    assert_eq!(keys["items"].as_array().unwrap().len(), 2, "{keys}");
+    let exported = place.run(&["audit", "--export"]).good();
+    let records: Vec<serde_json::Value> =
+        exported.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(records.iter().any(|record| record["action"] == "access.rotate-key"), "{exported:?}");
+    place.run(&["key", "rotate", "--revoke", "--yes"]).good();
+    place.run(&["whoami"]).bad(4, "cronapi login");
+    place.run(&["audit", "--export", "--verify"]).bad(2, "--export");
+}

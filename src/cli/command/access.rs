@@ -1,4 +1,4 @@
-//! `user`, `token`: who may.
+//! `user`, `token`, `key`: who may.
 
 use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
@@ -129,6 +129,23 @@ pub enum Token {
     },
 }
 
+/// What to do with the keys that sign access tokens.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// List those whose tokens are taken, the one that signs last
+    #[command(visible_alias = "ls")]
+    List(Named),
+    /// Put a new one in the place of the one that signs
+    Rotate {
+        /// End every session, your own too: for a key that somebody else may know
+        #[arg(long)]
+        revoke: bool,
+        /// Don't ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
 impl Role {
     fn json(self) -> Value {
         let name = match self {
@@ -239,6 +256,30 @@ impl Token {
                 session.terminal.confirm(&question, yes)?;
                 client.send(Request::delete(format!("/tokens/{}", escaped(&id)))).await?;
                 session.say(format!("token {id} is deleted"));
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Key {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Key::List(named) => {
+                return named.run(session, "/auth/keys", "id", &columns::KEYS).await;
+            }
+            Key::Rotate { revoke, yes } => {
+                let client = session.client()?;
+                if revoke {
+                    let question = "End every session of everybody?";
+                    session.terminal.confirm(question, yes)?;
+                }
+                let body = json!({ "revoke": revoke });
+                client.send(Request::post("/auth/keys/rotate", &body)).await?;
+                session.say(match revoke {
+                    true => "a new key signs; every session has ended",
+                    false => "a new key signs; tokens of the one before are good until they end",
+                });
             }
         }
         Ok(0)

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::super::client::{Client, Request};
+use super::super::client::{Client, Request, escaped, with_query};
 use super::super::definitions::{self, Definition};
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output::columns::{self, field};
 use super::super::output::{As, Format};
 use super::super::session::Session;
+use super::get::all;
 
 /// Create and change jobs from files.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,12 @@ pub struct Apply {
     /// A file (YAML of several documents, JSON), a folder, or - for standard input
     #[arg(short, long = "filename", value_name = "FILE", required = true)]
     file: Vec<PathBuf>,
+    /// Delete the jobs with the tags of -l that are in no file
+    #[arg(long, requires = "tag")]
+    prune: bool,
+    /// With --prune: the files are all there is of the jobs with this tag; may be repeated
+    #[arg(short = 'l', long, value_name = "TAG", requires = "prune")]
+    tag: Vec<String>,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -30,14 +37,40 @@ pub struct Apply {
 impl Apply {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let definitions = definitions::read(&self.file)?;
-        plan_and_write(session, &definitions, self.dry_run, self.yes, self.output).await
+        let gone = match self.prune {
+            true => not_in(&session.client()?, &definitions, &self.tag).await?,
+            false => Vec::new(),
+        };
+        plan_and_write(session, &definitions, &gone, self.dry_run, self.yes, self.output).await
     }
 }
 
-/// Shows what would change, asks on a terminal, writes.
+/// The jobs with all of `tags` that no definition is of.
+async fn not_in(
+    client: &Client,
+    definitions: &[Definition],
+    tags: &[String],
+) -> Result<Vec<Value>, Failure> {
+    for definition in definitions {
+        let own = definition.fields.get("tags").and_then(Value::as_array);
+        let has = |tag: &String| own.is_some_and(|own| own.iter().any(|one| *one == **tag));
+        if let Some(tag) = tags.iter().find(|tag| !has(tag)) {
+            let (name, place) = (&definition.name, &definition.place);
+            return Err(Failure::usage(format!("job {name}, {place}: has not the tag {tag}"))
+                .advise("with --prune, every job of the files has the tags of -l"));
+        }
+    }
+    let query: Vec<_> = tags.iter().map(|tag| ("tag", Some(tag.clone()))).collect();
+    let known = all(client, &with_query("/jobs", &query), 0).await?;
+    let left = |job: &&Value| !definitions.iter().any(|one| job["name"] == *one.name);
+    Ok(known["items"].as_array().into_iter().flatten().filter(left).cloned().collect())
+}
+
+/// Shows what would change, asks on a terminal, writes; `gone` are jobs to delete.
 pub(super) async fn plan_and_write(
     session: &Session,
     definitions: &[Definition],
+    gone: &[Value],
     dry_run: bool,
     yes: bool,
     format: As,
@@ -45,10 +78,11 @@ pub(super) async fn plan_and_write(
     let client = session.client()?;
     let table = matches!(format.format, Format::Table | Format::Wide);
     let output = session.output(format);
-    let plan = send(&client, definitions, true).await?;
+    let mut plan = send(&client, definitions, true).await?;
     refused(&plan, definitions)?;
-    let changes = count(&plan, "created") + count(&plan, "updated");
-    if dry_run || changes == 0 {
+    add(&mut plan, gone);
+    let changed = ["created", "updated", "deleted"].iter().any(|what| count(&plan, what) > 0);
+    if dry_run || !changed {
         output.list(&plan, &columns::PLAN)?;
         warn(session, &plan);
         session.say(format!("{}{}", sum(&plan), if dry_run { " (dry run)" } else { "" }));
@@ -59,7 +93,11 @@ pub(super) async fn plan_and_write(
         session.table().list(&plan, &columns::PLAN)?;
         session.terminal.confirm(&format!("{}. Go ahead?", sum(&plan)), false)?;
     }
-    let done = send(&client, definitions, false).await?;
+    let mut done = send(&client, definitions, false).await?;
+    if refused(&done, definitions).is_ok() {
+        delete(&client, gone).await?;
+        add(&mut done, gone);
+    }
     if !(asked && table) {
         output.list(&done, &columns::PLAN)?;
     }
@@ -67,6 +105,30 @@ pub(super) async fn plan_and_write(
     warn(session, &done);
     session.say(format!("done: {}", sum(&done)));
     Ok(0)
+}
+
+/// Adds jobs to delete to a plan.
+fn add(plan: &mut Value, gone: &[Value]) {
+    plan["deleted"] = gone.len().into();
+    let row = |job: &Value| {
+        json!({ "name": job["name"], "action": "deleted", "version": job["version"],
+            "next_before": job["next_fire_at"], "next_after": null, "warnings": [] })
+    };
+    if let Some(items) = plan["items"].as_array_mut() {
+        items.extend(gone.iter().map(row));
+    }
+}
+
+/// Deletes jobs, each unless it was changed since the plan.
+async fn delete(client: &Client, gone: &[Value]) -> Result<(), Failure> {
+    for job in gone {
+        let name = field(job, "/name");
+        let request = Request::delete(format!("/jobs/{}", escaped(&name)));
+        let request = request.header("if-match", format!("\"{}\"", job["version"])).once()?;
+        let answer = client.send(request).await;
+        answer.map_err(|failure| failure.of(&format!("job {name} can't be deleted")))?;
+    }
+    Ok(())
 }
 
 /// What becomes, or would become, of the definitions.
@@ -118,7 +180,8 @@ fn count(plan: &Value, what: &str) -> u64 {
 }
 
 fn sum(plan: &Value) -> String {
-    let told =
-        ["created", "updated", "unchanged"].map(|what| format!("{} {what}", count(plan, what)));
-    told.join(", ")
+    let told = |what: &&str| *what != "deleted" || count(plan, what) > 0;
+    let all = ["created", "updated", "unchanged", "deleted"];
+    let told = all.iter().filter(|what| told(what));
+    told.map(|what| format!("{} {what}", count(plan, what))).collect::<Vec<_>>().join(", ")
 }

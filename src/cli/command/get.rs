@@ -9,6 +9,7 @@ use super::super::output::columns;
 use super::super::output::when;
 use super::super::output::{As, Columns, Format, Output};
 use super::super::session::Session;
+use super::jobs::found;
 use super::watch;
 
 /// What to show.
@@ -19,6 +20,11 @@ pub enum Get {
     /// Example: cronapi get jobs --tag billing --paused -o wide
     #[command(visible_aliases = ["job", "j"])]
     Jobs(Jobs),
+    /// The versions that a job went through, newest first
+    ///
+    /// Example: cronapi get versions backup -o yaml
+    #[command(visible_alias = "version")]
+    Versions(Versions),
     /// Runs, the open ones first, each newest first
     ///
     /// Example: cronapi get runs backup --status failed,lost --since 24h
@@ -77,6 +83,20 @@ pub struct Jobs {
     output: As,
 }
 
+/// Versions of a job, or one of them.
+#[derive(Debug, clap::Args)]
+pub struct Versions {
+    /// The job
+    name: String,
+    /// One version
+    version: Option<u64>,
+    /// At most so many; 0: all
+    #[arg(long, value_name = "N", default_value = "50")]
+    limit: usize,
+    #[command(flatten)]
+    output: As,
+}
+
 /// Runs, or one of them.
 #[derive(Debug, clap::Args)]
 pub struct Runs {
@@ -120,6 +140,7 @@ impl Get {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         match self {
             Get::Jobs(jobs) => jobs.run(session).await,
+            Get::Versions(versions) => versions.run(session).await,
             Get::Runs(runs) => runs.run(session).await,
             Get::Nodes(named) => named.run(session, "/cluster/nodes", "id", &columns::NODES).await,
             Get::Users(named) => named.run(session, "/users", "name", &columns::USERS).await,
@@ -157,6 +178,24 @@ impl Jobs {
             Some(watched) => watched.follow(&mut output, &columns::JOBS).await,
             None => Ok(0),
         }
+    }
+}
+
+impl Versions {
+    async fn run(self, session: &Session) -> Outcome {
+        let (client, output) = (session.client()?, session.output(self.output));
+        let path = format!("/jobs/{}/versions", escaped(&self.name));
+        match self.version {
+            Some(version) => {
+                let answer = client.fetch(Request::get(format!("{path}/{version}"))).await;
+                output.one(&found(&client, &self.name, answer).await?, &columns::VERSIONS)?;
+            }
+            None => {
+                let answer = all(&client, &path, self.limit).await;
+                output.list(&found(&client, &self.name, answer).await?, &columns::VERSIONS)?;
+            }
+        }
+        Ok(0)
     }
 }
 

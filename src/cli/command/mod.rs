@@ -41,13 +41,14 @@ pub enum Command {
     /// Examples:
     ///   cronapi apply -f jobs/
     ///   cronapi apply -f backup.yaml --dry-run
+    ///   cronapi apply -f jobs/ --prune -l billing
     #[command(verbatim_doc_comment)]
     Apply(apply::Apply),
     /// Show how files differ from what the cluster has; exits with 1 when they do
     ///
     /// Example: cronapi diff -f jobs/
     Diff(diff::Diff),
-    /// List jobs, runs, nodes, users, tokens, queues, secrets
+    /// List jobs, their versions, runs, nodes, users, tokens, queues, secrets
     ///
     /// Examples:
     ///   cronapi get jobs
@@ -135,6 +136,9 @@ pub enum Command {
     /// List, create and delete API tokens
     #[command(subcommand)]
     Token(access::Token),
+    /// List and replace the keys that sign access tokens
+    #[command(subcommand)]
+    Key(access::Key),
     /// List, set and delete secrets, which jobs name and nobody reads
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -202,6 +206,7 @@ impl Command {
             Command::Audit(audit) => audit.run(session).await,
             Command::User(user) => user.run(session).await,
             Command::Token(token) => token.run(session).await,
+            Command::Key(key) => key.run(session).await,
             Command::Secret(secret) => secret.run(session).await,
             Command::Cluster(cluster) => cluster.run(session).await,
             Command::AuditFires(options) => options.run(session).await,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::client::{Request, with_query};
+use super::super::client::{Request, reason, with_query};
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output::columns;
 use super::super::output::{self, As, Format, when};
@@ -50,6 +50,9 @@ pub struct Audit {
     /// Check the chain of records instead; exits with 1 when it is broken
     #[arg(long)]
     verify: bool,
+    /// Write all records instead, one JSON object a line, oldest first, with the chain of hashes
+    #[arg(long, conflicts_with = "verify")]
+    export: bool,
     #[command(flatten)]
     output: As,
 }
@@ -105,6 +108,19 @@ impl Audit {
                 let at = columns::field(&verdict, "/broken_at");
                 return Err(Failure::new(Code::Failed, format!("broken at record {at}: {detail}"))
                     .advise("somebody changed the audit: compare the nodes and a backup"));
+            }
+            return Ok(0);
+        }
+        if self.export {
+            let mut answer = client.open(&Request::get("/audit/export"), None).await?;
+            if !answer.status().is_success() {
+                let status = answer.status();
+                let body = answer.bytes().await.unwrap_or_default();
+                return Err(client.refusal(status, &body));
+            }
+            let broken = |error| Failure::failed(format!("it broke off: {}", reason(&error)));
+            while let Some(part) = answer.chunk().await.map_err(broken)? {
+                output::bytes(&part)?;
             }
             return Ok(0);
         }

@@ -203,6 +203,27 @@ pub(in crate::cli) const TOKENS: Columns = Columns {
     name: |v| field(v, "/id"),
 };
 
+pub(in crate::cli) const KEYS: Columns = Columns {
+    columns: &[
+        col("KEY", |v, _| cell(v, "/id")),
+        col("CREATED", |v, o| time(v, "/created_at", o)),
+        col("RETIRED", |v, o| time(v, "/retired_at", o)),
+        col("ENDS", |v, o| time(v, "/ends_at", o)),
+    ],
+    name: |v| field(v, "/id"),
+};
+
+pub(in crate::cli) const VERSIONS: Columns = Columns {
+    columns: &[
+        col("VERSION", |v, _| cell(v, "/version")),
+        col("SINCE", |v, o| time(v, "/at", o)),
+        col("BY", |v, _| cell(v, "/by")),
+        col("DID", |v, _| cell(v, "/verb")),
+        col("SCHEDULE", |v, _| schedule(&v["definition"]).into()),
+    ],
+    name: |v| field(v, "/version"),
+};
+
 pub(in crate::cli) const QUEUES: Columns = Columns {
     columns: &[
         col("NAME", |v, _| cell(v, "/name")),

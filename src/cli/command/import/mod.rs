@@ -111,7 +111,7 @@ impl Crontab {
         if jobs.is_empty() {
             return Err(Failure::failed("there is no job to import"));
         }
-        apply::plan_and_write(session, &jobs, false, self.yes, output::As::default()).await
+        apply::plan_and_write(session, &jobs, &[], false, self.yes, output::As::default()).await
     }
 
     fn texts(&self) -> Result<Vec<(String, String)>, Failure> {
