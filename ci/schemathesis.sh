@@ -65,7 +65,8 @@ PYTHON
 
 # A run that has ended, with output to read and to follow: ci/schemathesis.toml asks for it.
 export CRONAPI_SERVER=$url CRONAPI_TOKEN=$token CRONAPI_CLI_CONFIG=$work/config.toml
-echo '{"name": "seen", "runner": {"type": "shell", "command": "echo one; echo two >&2"}}' >"$work/seen.json"
+runner='{"type": "shell", "command": "echo one; echo two >&2"}'
+echo "{\"name\": \"seen\", \"runner\": $runner}" >"$work/seen.json"
 "$cronapi" apply -f "$work/seen.json" --yes >/dev/null
 RUN=$("$cronapi" run seen --wait --output name)
 export RUN

@@ -189,6 +189,9 @@ impl Decoder {
             let passphrase = self.passphrase.as_deref().ok_or(Error::PassphraseNeeded)?;
             self.cipher = Some(Cipher::new(sealed, passphrase)?);
         }
+        if header.sealed.is_none() && self.passphrase.is_some() {
+            return Err(Error::NotSealed);
+        }
         self.inside &= header.sealed.is_none() || self.cipher.is_some();
         self.header = json;
         Ok(header)

@@ -90,7 +90,13 @@ pub enum Error {
     /// It is encrypted.
     #[error("the backup is encrypted: give --passphrase-file or CRONAPI_BACKUP_PASSPHRASE")]
     PassphraseNeeded,
-    /// It is not encrypted.
+    /// It is not encrypted, and a passphrase was given.
+    #[error(
+        "a passphrase was given, but the backup is not encrypted: somebody may have put it in the \
+         place of one that was; read it without the passphrase if that is what you expect"
+    )]
+    NotSealed,
+    /// The passphrase is another, or what it covers was changed.
     #[error("the passphrase is not the one that the backup was taken with, or frame {0} is forged")]
     PassphraseWrong(u64),
     /// The system gave no random bytes, or too little memory.

@@ -77,6 +77,8 @@ fn a_sealed_file_shows_nothing_and_takes_its_passphrase_only() {
     assert!(!bytes.windows(10).any(|window| window == b"checkpoint"));
     assert!(matches!(read(&bytes, None, usize::MAX), Err(Error::PassphraseNeeded)));
     assert!(matches!(read(&bytes, Some("wrong"), usize::MAX), Err(Error::PassphraseWrong(0))));
+    let plain = file(None);
+    assert!(matches!(read(&plain, Some("right"), usize::MAX), Err(Error::NotSealed)), "put there");
     let mut outside = Decoder::new(None).outside_only();
     assert_eq!(outside.push(&bytes).unwrap().len(), 1, "its header, and nothing else");
     outside.finish().unwrap();

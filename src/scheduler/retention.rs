@@ -20,6 +20,8 @@ const ROUND_EVERY: Duration = Duration::from_secs(30);
 const JOB_PAUSE: Duration = Duration::from_millis(2);
 /// Rows in one command.
 const ROWS_MAX: usize = 200;
+/// Rows of output in one command; each takes up to 11 bytes of it.
+const OUTPUTS_MAX: usize = 10_000;
 /// Versions of a definition that are kept.
 const VERSIONS_MAX: u64 = 100;
 
@@ -46,11 +48,49 @@ async fn round(duties: &Term) -> Result<(), Error> {
     feed(duties, &state).await
 }
 
-async fn trim(duties: &Term, keys: Vec<TrimKey>) {
-    for part in keys.chunks(ROWS_MAX) {
-        let command = duties.command(Op::Trim { keys: part.to_vec() });
-        // What is not removed now is found again in the next round.
-        let _ = duties.consensus.submit(command).await;
+/// Whether all of them are removed. What is not is found again in the next round.
+async fn trim(duties: &Term, keys: Vec<TrimKey>) -> bool {
+    for part in parts(keys) {
+        let command = duties.command(Op::Trim { keys: part });
+        if let Err(error) = duties.consensus.submit(command).await {
+            tracing::debug!(%error, "history could not be let go");
+            return false;
+        }
+    }
+    true
+}
+
+/// Cuts keys into commands that fit the log.
+fn parts(keys: Vec<TrimKey>) -> Vec<Vec<TrimKey>> {
+    let mut parts: Vec<Vec<TrimKey>> = Vec::new();
+    let mut rows = 0;
+    for key in keys.into_iter().flat_map(pages) {
+        let own = match &key {
+            TrimKey::Run { outputs, .. } => 1 + outputs.len(),
+            _ => 1,
+        };
+        match parts.last_mut() {
+            Some(part) if part.len() < ROWS_MAX && rows + own <= OUTPUTS_MAX => {
+                rows += own;
+                part.push(key);
+            }
+            _ => {
+                rows = own;
+                parts.push(vec![key]);
+            }
+        }
+    }
+    parts
+}
+
+/// A run with more output than one command can name, in several.
+fn pages(key: TrimKey) -> Vec<TrimKey> {
+    match key {
+        TrimKey::Run { id, outputs, ledger } if outputs.len() > OUTPUTS_MAX => outputs
+            .chunks(OUTPUTS_MAX)
+            .map(|outputs| TrimKey::Run { id, outputs: outputs.to_vec(), ledger: ledger.clone() })
+            .collect(),
+        key => vec![key],
     }
 }
 
@@ -99,8 +139,20 @@ async fn runs(duties: &Term, no: JobNo, most: usize) -> Result<Vec<Run>, Error> 
 }
 
 async fn outputs(duties: &Term, id: RunId) -> Result<Vec<(u32, u32)>, Error> {
-    let rows = scan(duties, &history::output_prefix(id), 10_000).await?;
-    Ok(rows.iter().filter_map(|(key, _)| history::output_key_parts(key)).collect())
+    let prefix = history::output_prefix(id);
+    let (mut found, mut last): (Vec<_>, Option<Vec<u8>>) = (Vec::new(), None);
+    loop {
+        let mut asked = Scan::prefix(&prefix, Direction::Forward, OUTPUTS_MAX);
+        if let Some(last) = &last {
+            asked = asked.after(last);
+        }
+        let rows = duties.consensus.history().scan(asked).await?;
+        found.extend(rows.iter().filter_map(|(key, _)| history::output_key_parts(key)));
+        match rows.last() {
+            Some((key, _)) if rows.len() == OUTPUTS_MAX => last = Some(key.to_vec()),
+            _ => return Ok(found),
+        }
+    }
 }
 
 async fn ledger(duties: &Term, no: JobNo, horizon: Timestamp) -> Result<Vec<TrimKey>, Error> {
@@ -129,7 +181,9 @@ async fn gone(duties: &Term, no: JobNo) -> Result<(), Error> {
             trim(duties, vec![TrimKey::Gone { no }]).await;
             return Ok(());
         }
-        trim(duties, keys).await;
+        if !trim(duties, keys).await {
+            return Ok(());
+        }
         tokio::time::sleep(JOB_PAUSE).await;
     }
 }
@@ -159,4 +213,35 @@ async fn scan(
     let scan = Scan::prefix(prefix, Direction::Forward, limit);
     let rows = duties.consensus.history().scan(scan).await?;
     Ok(rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Command;
+
+    #[test]
+    fn what_is_let_go_fits_the_log_however_much_was_written() {
+        // 250 runs of an hour each that wrote all the time, and one of a day.
+        let run = |n: u64, rows: u32| TrimKey::Run {
+            id: RunId::new(Timestamp::from_secs(1), 7, n),
+            outputs: (0..rows).map(|row| (1, row * 20_000)).collect(),
+            ledger: None,
+        };
+        let mut keys: Vec<TrimKey> = (0..250).map(|n| run(n, 7_200)).collect();
+        keys.push(run(250, 172_800));
+        let all: usize = 250 * 7_200 + 172_800;
+        let mut seen = 0;
+        for part in parts(keys) {
+            for key in &part {
+                let TrimKey::Run { outputs, .. } = key else { panic!("{key:?}") };
+                seen += outputs.len();
+            }
+            let op = Op::Trim { keys: part };
+            let command = Command { at: Timestamp::from_secs(1), actor: None, request: None, op };
+            let bytes = rmp_serde::to_vec_named(&command).unwrap().len();
+            assert!(bytes <= 200 * 1024, "{bytes} bytes");
+        }
+        assert_eq!(seen, all);
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::check_scope;
 use super::{Action, Caller, Error, Service, Target};
 use crate::machine::{Op, State};
 use crate::model::limits::{SECRET_BYTES_MAX, SECRET_BYTES_MIN};
@@ -83,6 +84,7 @@ impl Service {
     ) -> Result<SecretView, Error> {
         c.permit(Action::ManageSecrets, Target::Cluster)?;
         check(&new.value)?;
+        check_scope("scope", &new.scope)?;
         let vault = self.vault()?;
         for _ in 0..ATTEMPTS_MAX {
             let state = self.consensus().state();
@@ -178,7 +180,9 @@ impl Service {
             Ok(_) => Ok(key),
             Err(error) if stale(&error) => {
                 let newest = self.consensus().state().secrets.keys.last().cloned();
-                newest.ok_or(error)
+                // Another one made one meanwhile; that there was none, or it is the old one still,
+                // is no new key.
+                newest.filter(|newest| Some(newest.id) != after).ok_or(error)
             }
             Err(error) => Err(error),
         }

@@ -133,3 +133,22 @@ async fn an_exported_audit_is_verified_elsewhere() {
     let ann = node.with_user("ann", Role::Operator).await;
     node.call_as(&ann, "GET", "/audit/export", None).await.expect(403);
 }
+
+#[tokio::test]
+async fn logins_that_cost_nothing_do_not_fill_the_audit() {
+    let node = Node::start().await;
+    let attempt = || node.post("/auth/token", json!({"username": "admin", "password": "wrong"}));
+    for _ in 0..10 {
+        attempt().await.expect(401);
+    }
+    for _ in 0..100 {
+        attempt().await.expect(429);
+    }
+    // What comes behind them in the same queue.
+    node.with_job("a").await;
+    node.call("POST", "/jobs/a/pause", Some(json!({"reason": "noise"}))).await.expect(200);
+    with(&node, "job.pause.reason").await;
+    let kept = node.get("/audit?action=login.throttled&limit=1000").await.expect(200).json();
+    let kept = kept["items"].as_array().unwrap().len();
+    assert!((1..=40).contains(&kept), "{kept} of 100");
+}

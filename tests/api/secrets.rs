@@ -53,6 +53,13 @@ async fn values_that_can_not_be_masked_or_kept_are_refused() {
     }
     let body = json!({"value": VALUE});
     node.call("PUT", "/secrets/db", Some(body)).await.expect(422);
+    let patterns: Vec<String> = (0..33).map(|n| format!("job-{n}")).collect();
+    for (jobs, word) in [(json!(patterns), "over 32"), (json!(["etl *"]), "")] {
+        let body = json!({"value": VALUE, "scope": {"jobs": jobs}});
+        let answer = node.call("PUT", "/secrets/db", Some(body)).await.expect(422);
+        let told = answer.json()["errors"].to_string();
+        assert!(told.contains("/scope/jobs") && told.contains(word), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

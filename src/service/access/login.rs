@@ -39,9 +39,15 @@ impl Service {
     pub async fn login(&self, user: &str, password: &str, from: &Origin) -> Result<Issued, Error> {
         let now = self.now();
         if let Err(refused) = self.take_turn(user, from, now) {
-            self.note(from.actor(cut(user)), "login.throttled", user, json!({}));
+            // It costs whoever tries nothing, so it must not fill the audit either.
+            let access = &self.0.access;
+            match access.denials.take(&from.bucket(), now) {
+                Ok(()) => self.note(from.actor(cut(user)), "login.throttled", user, json!({})),
+                Err(_) => access.journal.skip(),
+            }
             return Err(refused);
         }
+        self.try_to_catch_up().await;
         let known = self.account(user);
         // Without a password there is nothing to hold it against, as without an account.
         let hash = known.map(|user| user.password.clone()).filter(|hash| !hash.is_empty());
@@ -58,6 +64,14 @@ impl Service {
         let issued = self.issue(&present, None)?;
         self.note(from.actor(user), "login", user, json!({ "role": present.role }));
         Ok(issued)
+    }
+
+    /// A password that was set, and a session that was ended, on another node counts here. When
+    /// nobody leads, what this node knows has to do.
+    async fn try_to_catch_up(&self) {
+        if let Err(error) = self.catch_up_to_write().await {
+            tracing::debug!(%error, "a login is judged by what this node knows");
+        }
     }
 
     /// One try of this account and of this address. What failed on other nodes, or before
@@ -100,6 +114,7 @@ impl Service {
     /// # Errors
     /// `Unauthenticated` when it is over, revoked or not one of ours.
     pub async fn refresh(&self, token: &str, from: &Origin) -> Result<Issued, Error> {
+        self.try_to_catch_up().await;
         let (user, claims) = self.user_of(token, Kind::Refresh)?;
         let issued = self.issue(&user, claims.until.map(Timestamp::from_secs))?;
         let name = user.name.to_string();

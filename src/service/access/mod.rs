@@ -64,6 +64,7 @@ pub use self::password::{generate_password, hash_password};
 pub use self::queues::QueueView;
 pub use self::seen::AccessSeen;
 pub use self::tokens::{NewToken, TokenCreated, TokenView};
+pub(in crate::service) use self::users::check_scope;
 pub use self::users::{NewUser, UserView};
 
 /// Denials of one address that are kept in the audit; the others are counted.

@@ -70,7 +70,7 @@ pub struct NewUser {
 }
 
 /// Refuses scopes outside the limits.
-pub(super) fn check_scope(pointer: &str, scope: &Scope) -> Result<(), Error> {
+pub(in crate::service) fn check_scope(pointer: &str, scope: &Scope) -> Result<(), Error> {
     let mut faults = Vec::new();
     for (field, list) in [("jobs", &scope.jobs), ("tags", &scope.tags)] {
         if list.len() > SCOPE_ITEMS_MAX {
