@@ -168,10 +168,15 @@ async fn ledger(duties: &Term, no: JobNo, horizon: Timestamp) -> Result<Vec<Trim
 /// What a deleted job left.
 async fn gone(duties: &Term, no: JobNo) -> Result<(), Error> {
     loop {
-        let mut keys = Vec::new();
+        let (mut keys, mut rows) = (Vec::new(), 0);
         for run in runs(duties, no, ROWS_MAX).await? {
             let outputs = outputs(duties, run.id).await?;
+            rows += outputs.len();
             keys.push(TrimKey::Run { id: run.id, outputs, ledger: None });
+            // The others come in the next step: what is held at once stays small.
+            if rows > OUTPUTS_MAX {
+                break;
+            }
         }
         keys.extend(ledger(duties, no, Timestamp::MAX).await?);
         let versions = scan(duties, &history::versions_prefix(no), ROWS_MAX).await?;
