@@ -29,8 +29,14 @@ pub(super) async fn run(handle: Handle, join: Vec<String>, mut stop: watch::Rece
     let mut contact = Contact { handle, join, found: None, belongs: false, missed: 0 };
     let mut leadership = contact.handle.leadership();
     loop {
+        let known = leadership.borrow_and_update().leader;
         let went_well = tokio::select! {
             well = contact.speak() => well,
+            // One that is gone is not waited for when there is another.
+            Ok(_) = leadership.wait_for(|now| now.leader.is_some() && now.leader != known) => {
+                contact.found = None;
+                continue;
+            }
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let pause = if went_well { EVERY } else { AGAIN };
@@ -191,7 +197,8 @@ impl Contact {
                 continue;
             }
             running.peers.told(reply.node, &reply.addr);
-            if reply.leader != 0 {
+            // Of itself a node knows more than others do.
+            if reply.leader != 0 && reply.leader != running.local.node {
                 if !reply.leader_addr.is_empty() {
                     running.peers.member(reply.leader, &reply.leader_addr);
                 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::sleep;
 
 use super::leadership::Leadership;
+use super::proposer::ANSWERED_WITHIN;
 use super::rpc::{self, CallError, Lane, Peers};
 use super::submit::{Committed, SubmitError};
 use super::types::NodeId;
@@ -98,8 +100,9 @@ impl Forwarder {
                 continue;
             };
             let (peers, deadline) = (self.peers.clone(), self.deadline);
+            let gone = replaced(self.leadership.clone(), leader);
             tokio::spawn(async move {
-                send(&peers, leader, deadline, batch).await;
+                send(&peers, leader, deadline, gone, batch).await;
                 drop(permit);
             });
         }
@@ -132,7 +135,24 @@ impl Forwarder {
     }
 }
 
-async fn send(peers: &Peers, leader: NodeId, deadline: Duration, batch: Vec<Wished>) {
+/// Resolves a while after another node leads: one that is gone for good never answers, one that
+/// handed leadership over has answered by then.
+async fn replaced(mut leadership: watch::Receiver<Leadership>, leader: NodeId) {
+    let other = |now: &Leadership| now.leader.is_some_and(|now| now != leader);
+    if leadership.wait_for(other).await.is_err() {
+        // The node stops; the deadline of the call stands.
+        return std::future::pending().await;
+    }
+    sleep(ANSWERED_WITHIN).await;
+}
+
+async fn send(
+    peers: &Peers,
+    leader: NodeId,
+    deadline: Duration,
+    gone: impl Future<Output = ()>,
+    batch: Vec<Wished>,
+) {
     let (wishes, replies): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|wished| (wished.wish, wished.reply)).unzip();
     let count = wishes.len();
@@ -141,16 +161,20 @@ async fn send(peers: &Peers, leader: NodeId, deadline: Duration, batch: Vec<Wish
         peers.call(leader, Lane::Bulk, deadline, message, |mut client, request| async move {
             client.submit(request).await
         });
-    let error = match call.await {
-        Ok(reply) if reply.outcomes.len() == count => {
+    let answer = tokio::select! {
+        answer = call => Some(answer),
+        () = gone => None,
+    };
+    let error = match answer {
+        Some(Ok(reply)) if reply.outcomes.len() == count => {
             for (reply, outcome) in replies.into_iter().zip(reply.outcomes) {
                 // The caller may have given up.
                 let _ = reply.send(rpc::outcome_in(outcome));
             }
             return;
         }
-        Ok(_) => SubmitError::Unknown,
-        Err(error) => {
+        Some(Ok(_)) | None => SubmitError::Unknown,
+        Some(Err(error)) => {
             tracing::debug!(%error, "wishes did not reach the leader");
             not_carried_out(&error)
         }
@@ -170,4 +194,51 @@ fn not_carried_out(error: &CallError) -> SubmitError {
 
 fn refuse(batch: Vec<Wished>, error: &SubmitError) {
     batch.into_iter().for_each(|wished| drop(wished.reply.send(Err(error.clone()))));
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::super::rpc::deaf;
+    use super::*;
+    use crate::machine::Op;
+    use crate::model::Timestamp;
+
+    fn led_by(leader: Option<NodeId>) -> Leadership {
+        Leadership { term: 1, leader, is_leader: false }
+    }
+
+    /// How long a write on its way to node 2, which never answers, is waited for when the leader
+    /// is another one or none after 300 ms.
+    async fn waited(then: Option<NodeId>) -> Duration {
+        let (known, leadership) = watch::channel(led_by(Some(2)));
+        let deadline = Duration::from_secs(10);
+        let wish = Wish::Command(Command {
+            at: Timestamp::ZERO,
+            actor: None,
+            request: None,
+            op: Op::Trim { keys: Vec::new() },
+        });
+        let (wished, reply) = Wished::new(&wish).unwrap();
+        let gone = replaced(leadership, 2);
+        let began = Instant::now();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(300)).await;
+            known.send(led_by(then)).unwrap();
+            std::future::pending::<()>().await;
+        });
+        send(&deaf::peers(), 2, deadline, gone, vec![wished]).await;
+        assert!(matches!(reply.await.unwrap(), Err(SubmitError::Unknown)));
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_is_gone_is_not_waited_for_when_there_is_another() {
+        let took = waited(Some(3)).await;
+        let until = Duration::from_millis(300) + ANSWERED_WITHIN;
+        assert!(took >= until && took < until + Duration::from_millis(100), "{took:?}");
+        let took = waited(None).await;
+        assert!(took >= Duration::from_secs(10), "without another it may still answer: {took:?}");
+    }
 }

@@ -170,6 +170,12 @@ pub(super) async fn run(handle: Handle, wanted: usize, mut stop: watch::Receiver
     }
 }
 
+/// Since when a node is silent, for one that leads since `since`: what it heard when it led
+/// before says nothing of now.
+fn last_sign(heard: Option<Instant>, since: Instant) -> Instant {
+    heard.map_or(since, |at| at.max(since))
+}
+
 fn look(handle: &Handle, wanted: usize, since: Instant) -> View {
     let running = &handle.running;
     let metrics = running.raft.metrics().borrow().clone();
@@ -183,8 +189,8 @@ fn look(handle: &Handle, wanted: usize, since: Instant) -> View {
     view.voters = configs.last().cloned().unwrap_or_default();
     for (id, node) in membership.nodes() {
         view.nodes.insert(*id, node.addr.clone());
-        let at = heard.get(id).map(|heard| heard.at).unwrap_or(since);
-        view.silent.insert(*id, at.elapsed());
+        let sign = last_sign(heard.get(id).map(|heard| heard.at), since);
+        view.silent.insert(*id, sign.elapsed());
         if let Some(matched) = matched.get(id) {
             let matched = matched.map_or(0, |id| id.index);
             view.lacks.insert(*id, last.saturating_sub(matched));

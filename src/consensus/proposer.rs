@@ -34,7 +34,7 @@ const LEADER_QUEUE: usize = 256;
 
 /// An entry of a leader that was deposed is overwritten or committed by the next one, mostly
 /// within this.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A command that waits for its answer.
 pub(super) struct Single {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::consensus::SubmitError;
+use crate::machine::Command;
 use crate::machine::plan::{Around, Plan, plan};
 use crate::machine::prepare::timing::Compiled;
 use crate::model::Timestamp;
@@ -35,7 +36,9 @@ pub(super) async fn run(duties: &Term) {
             }
             continue;
         }
-        let batch = ops.into_iter().map(|op| duties.command(op)).collect();
+        // By the clock of the plan: read anew, one that was set back meanwhile would date a
+        // fire before times that the plan has passed.
+        let batch = ops.into_iter().map(|op| Command { at: now, ..duties.command(op) }).collect();
         match duties.consensus.propose(duties.term, batch).await {
             Ok(answers) if answers.iter().all(Result::is_err) => {
                 tracing::debug!(refused = answers.len(), first = ?answers.first(), "refused");

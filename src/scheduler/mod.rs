@@ -99,11 +99,14 @@ async fn serve(duties: Term) {
         return;
     }
     tracing::info!(term = duties.term, "leading: fires are decided here");
+    // A task of its own, which ends with this one: what it reads holds up no fire.
+    let mut beside = tokio::task::JoinSet::new();
+    let own = duties.clone();
+    beside.spawn(async move { retention::run(&own).await });
     tokio::select! {
         () = due::run(&duties) => {}
         () = liveness::run(&duties) => {}
         () = clock_watch::run(&duties) => {}
-        () = retention::run(&duties) => {}
         () = format::run(&duties) => {}
     }
 }

@@ -185,3 +185,22 @@ fn a_silent_node_gets_nothing_and_keeps_what_it_has() {
     world.settle();
     assert_eq!(on(&world), [2, 3]);
 }
+
+#[test]
+fn many_runs_without_a_place_do_not_hide_one_that_has_one_after_a_restart() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.node(1, 1);
+    for job in ["a", "b", "c"] {
+        let placement = json!({"require": {"region": "none"}});
+        world.work(json!({"name": job, "overlap": "allow", "placement": placement}));
+        world.triggers(job, 900);
+    }
+    world.work(json!({"name": "behind"}));
+    world.script("behind", &[(Succeeded, 10)]);
+    let behind = world.trigger("behind");
+    // What a checkpoint holds has lost that these runs are of the same definition.
+    let bytes = rmp_serde::to_vec_named(&world.state).unwrap();
+    world.state = rmp_serde::from_slice(&bytes).unwrap();
+    world.settle();
+    assert_eq!(world.status(behind), Running);
+}

@@ -107,3 +107,13 @@ fn what_a_leader_left_half_done_is_finished_first() {
     joint.joint = true;
     assert_eq!(next_change(&joint), Some(Change::Finish));
 }
+
+#[test]
+fn a_silence_of_an_earlier_reign_does_not_count() {
+    let before = Instant::now();
+    let since = before + Duration::from_secs(60);
+    let after = since + Duration::from_secs(1);
+    assert_eq!(last_sign(Some(before), since), since);
+    assert_eq!(last_sign(Some(after), since), after);
+    assert_eq!(last_sign(None, since), since);
+}

@@ -16,7 +16,7 @@ use tonic::{ConnectError, Request, Response, Status};
 use super::super::local::Local;
 use super::super::transport::{Connector, Transport};
 use super::super::types::NodeId;
-use super::{CLUSTER, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
+use super::{CLUSTER, KEEPALIVE, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
 use crate::wire::proto::cluster_client::ClusterClient;
 
 /// Calls in a row that may go unanswered before their line is replaced.
@@ -274,8 +274,31 @@ fn client(transport: Arc<dyn Transport>, addr: String) -> ClusterClient<Channel>
     let channel = Endpoint::from_static("http://node.cronapi.internal")
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(2 * WINDOW_BYTES)
+        .http2_keep_alive_interval(KEEPALIVE.0)
+        .keep_alive_timeout(KEEPALIVE.1)
         .connect_with_connector_lazy(connector);
     ClusterClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::super::{KEEPALIVE, deaf};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_nothing_comes_over_is_given_up() {
+        let began = Instant::now();
+        let hour = Duration::from_secs(3600);
+        let (peers, parts) = (deaf::peers(), tokio_stream::pending());
+        let sent = peers.send(2, hour, parts, |mut client, request| async move {
+            client.install(request).await
+        });
+        assert!(matches!(sent.await, Err(CallError::Lost { .. })));
+        let took = began.elapsed();
+        assert!(took <= KEEPALIVE.0 + KEEPALIVE.1 + Duration::from_secs(1), "after {took:?}");
+    }
 }

@@ -15,7 +15,7 @@ use super::super::roll::{Heard, members_out};
 use super::super::transport::Connection;
 use super::super::types::NodeId;
 use super::super::{convert, format, submit::SubmitError, transfer};
-use super::{CLUSTER, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
+use super::{CLUSTER, KEEPALIVE, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
 use crate::wire::proto;
 use crate::wire::proto::cluster_server::{Cluster, ClusterServer};
 
@@ -23,9 +23,6 @@ use crate::wire::proto::cluster_server::{Cluster, ClusterServer};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Calls of one connection at a time.
 const CALLS_MAX: usize = 256;
-/// How often a silent connection is asked whether it still stands, and how long it may take.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
-
 /// How long calls that are under way at a stop may take; they are repeated elsewhere.
 const LAST_CALLS: Duration = Duration::from_millis(200);
 

@@ -8,7 +8,7 @@ use crate::machine::command::{Op, Place};
 use crate::machine::prepare::parameters;
 use crate::machine::state::{Job, Node, OpenRun, State};
 use crate::model::placement::Labels;
-use crate::model::{JobSpec, Name, NodeId, limits};
+use crate::model::{JobNo, JobSpec, Name, NodeId, limits};
 
 use super::{OPS_MAX, Plan};
 
@@ -119,14 +119,14 @@ impl Slots {
 /// Gives queued runs to nodes, first in order first. A run that fits nowhere does not hold
 /// up the ones behind it: the runs of a definition that found no place are passed over.
 pub(super) fn assign(state: &State, slots: &mut Slots, plan: &mut Plan) {
-    let mut without_place: BTreeSet<*const JobSpec> = BTreeSet::new();
+    let mut without_place: BTreeSet<(JobNo, u64)> = BTreeSet::new();
     let mut looked_at = 0;
     for (_, _, id) in state.ready.iter().take(PASSED_MAX) {
         if plan.ops.len() >= OPS_MAX || looked_at >= LOOKED_AT_MAX {
             return;
         }
         let Some(open) = state.runs.get(id) else { continue };
-        let kind = Arc::as_ptr(&open.spec);
+        let kind = (open.run.id.job_no(), open.run.version);
         if without_place.contains(&kind) {
             continue;
         }
