@@ -333,7 +333,7 @@ fn schedule(expr: &str, zone: &str, gap: DstGap, fold: Option<DstFold>) -> Sched
         dst_gap: gap,
         dst_fold: fold,
     };
-    Schedule::parse(&definition).unwrap_or_else(|fault| panic!("{expr}: {fault}"))
+    Schedule::parse(&definition).unwrap_or_else(|faults| panic!("{expr}: {faults:?}"))
 }
 
 const ZONES: [&str; 34] = [

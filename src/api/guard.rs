@@ -1,5 +1,7 @@
 //! Who asks: `Authorization: Bearer …` becomes a [`Caller`], and denials are noted.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -61,6 +63,25 @@ async fn known(api: &Api, token: &str, origin: &Origin) -> Result<Caller, Error>
         }
         done => done,
     }
+}
+
+/// Node-local knowledge of who may do what is taken for fresh for this long.
+const FRESH: Duration = Duration::from_millis(50);
+
+/// Asks again once a body has come, `waited` after its head: it may come late, and what was
+/// revoked meanwhile opens nothing.
+pub(super) async fn again(api: &Api, parts: &Parts, waited: Duration) -> Result<Caller, Problem> {
+    let origin = parts.extensions.get::<Origin>().cloned().unwrap_or_default();
+    let Bearer(token) = parts.extensions.get::<Bearer>().ok_or_else(Problem::internal)?;
+    if waited > FRESH {
+        api.service.catch_up_to_write().await?;
+    }
+    let known = known(api, token, &origin).await;
+    if known.is_err() {
+        let what = format!("{} {}", parts.method, parts.uri.path());
+        api.service.denied(&origin, None, "unauthenticated", &what);
+    }
+    Ok(known?)
 }
 
 /// Whether a request waits for what was committed before it.

@@ -1,13 +1,18 @@
 //! A write: the caller, the body, and the headers that make it safe to repeat.
 
+use std::pin::pin;
+use std::time::Instant;
+
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
+use futures_util::future::poll_immediate;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Api;
 use super::body::{self, FromBody};
 use super::conditional::Condition;
+use super::guard;
 use super::problem::Problem;
 use super::strict;
 use crate::model::limits::IDEMPOTENCY_KEY_LEN_MAX;
@@ -55,12 +60,21 @@ impl<B: FromBody> FromRequest<Api> for Write<B> {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(Problem::internal)?;
+        let mut caller = parts.extensions.get::<Caller>().cloned().ok_or_else(Problem::internal)?;
         let if_match = Condition::if_match(&parts.headers)?;
         let if_none_match = Condition::if_none_match(&parts.headers)?;
         let key = idempotency_key(&parts)?;
         let patience = api.options.body_timeout;
-        let bytes = body::collect(&parts.headers, body, B::MAX, patience).await?;
+        let began = Instant::now();
+        let mut coming = pin!(body::collect(&parts.headers, body, B::MAX, patience));
+        let bytes = match poll_immediate(&mut coming).await {
+            Some(there) => there?,
+            None => {
+                let bytes = coming.await?;
+                caller = guard::again(api, &parts, began.elapsed()).await?;
+                bytes
+            }
+        };
         let request = key.map(|key| request_key(&caller, &parts, key, &bytes));
         let value = if bytes.is_empty() {
             None

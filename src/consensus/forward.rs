@@ -228,7 +228,7 @@ mod tests {
             known.send(led_by(then)).unwrap();
             std::future::pending::<()>().await;
         });
-        send(&deaf::peers(), 2, deadline, gone, vec![wished]).await;
+        send(&deaf::peers().unwrap(), 2, deadline, gone, vec![wished]).await;
         assert!(matches!(reply.await.unwrap(), Err(SubmitError::Unknown)));
         began.elapsed()
     }

@@ -207,14 +207,24 @@ pub enum Op {
     ExternalLogin { user: Box<User> },
     /// Changes role and scope.
     SetRole { name: Name, role: Role, scope: Scope },
-    /// Changes the password hash; every token issued so far is refused from here on.
-    SetPassword { name: Name, password: String },
+    /// Changes the password hash; every token issued so far is refused from here on. Refused
+    /// itself unless the user's epoch is the one given, if one is.
+    SetPassword {
+        name: Name,
+        password: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
+    },
     /// Refuses every token issued to the user so far.
     RevokeUser { name: Name },
     /// Removes a user and its tokens.
     DeleteUser { name: Name },
-    /// Creates an API token.
-    CreateToken { token: Box<ApiToken> },
+    /// Creates an API token. Refused unless the owner's epoch is the one given, if one is.
+    CreateToken {
+        token: Box<ApiToken>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
+    },
     /// Removes an API token.
     DeleteToken { id: Uuid },
     /// Notes the use of an API token; of earlier builds, see `TokensUsed`.
@@ -240,8 +250,15 @@ pub enum Op {
     DropSecretKey { id: Uuid },
     /// A new value of a secret, and the jobs that may use it.
     PutSecret { name: Name, jobs: Scope, sealed: Sealed },
-    /// The same value, sealed with another key.
-    ResealSecret { name: Name, version: u64, sealed: Sealed },
+    /// The same value, sealed with another key: refused unless it was sealed with the nonce
+    /// `replaced`, if one is given. Versions begin anew with the name, nonces never come again.
+    ResealSecret {
+        name: Name,
+        version: u64,
+        sealed: Sealed,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced: Option<[u8; 24]>,
+    },
     /// Removes a secret.
     DeleteSecret { name: Name },
     /// Every member reads this format: from here on it is written.

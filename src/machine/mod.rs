@@ -18,6 +18,7 @@
 //! To add a command: `docs/checklists/command.md`.
 
 pub mod apply;
+pub mod chain;
 pub mod command;
 pub mod history;
 pub mod invariants;

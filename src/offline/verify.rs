@@ -7,7 +7,9 @@ use std::path::Path;
 use super::{Error, file};
 use crate::backup::{Amount, Decoder, Header, Part, Piece};
 use crate::consensus::offline::{Gathering, Picture};
+use crate::machine::chain::Walk;
 use crate::machine::{history, invariants};
+use crate::model::AuditRecord;
 use crate::wire::proto::HistoryRow;
 
 /// Bytes read at a time.
@@ -21,7 +23,8 @@ pub struct Verified {
     pub amount: Amount,
 }
 
-/// Checks everything: checksums, the digest, that all of it can be read and fits together.
+/// Checks everything: checksums, the digest, that all of it can be read and fits together, and
+/// that no record of the audit is missing or changed.
 /// `progress` is told how many bytes were read.
 ///
 /// # Errors
@@ -32,11 +35,11 @@ pub fn verify(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verified, Error> {
     let inside = |what: String| Error::Inside { path: path.to_owned(), what };
-    let mut audit = Audit::default();
+    let mut walk = Walk::default();
     let mut rows = |rows: Vec<HistoryRow>| {
         for row in &rows {
             history::check_row(&row.key, &row.value).map_err(inside)?;
-            audit.see(row).map_err(inside)?;
+            walk_on(&mut walk, row).map_err(inside)?;
         }
         Ok(())
     };
@@ -48,40 +51,22 @@ pub fn verify(
     if let Some(broken) = invariants::check(&picture.state).into_iter().next() {
         return Err(inside(format!("its state is not in order: {broken}")));
     }
-    audit.ends(picture.state.counters.audit).map_err(inside)?;
+    let (last, head) = (picture.state.counters.audit, picture.state.audit_hash);
+    walk.ends(last, &head).map_err(|what| inside(in_the_audit(what)))?;
     Ok(Verified { header, amount })
 }
 
-/// The audit has no hole and ends where the state says.
-#[derive(Default)]
-struct Audit {
-    next: Option<u64>,
+/// Takes the audit's records, if the row is of them.
+fn walk_on(walk: &mut Walk, row: &HistoryRow) -> Result<(), String> {
+    if row.key.first() != Some(&b'a') {
+        return Ok(());
+    }
+    let block: Vec<AuditRecord> = history::unpack(&row.value).map_err(|e| e.to_string())?;
+    block.iter().try_for_each(|record| walk.step(record)).map_err(in_the_audit)
 }
 
-impl Audit {
-    fn see(&mut self, row: &HistoryRow) -> Result<(), String> {
-        if row.key.first() != Some(&b'a') {
-            return Ok(());
-        }
-        let block: Vec<crate::model::AuditRecord> =
-            history::unpack(&row.value).map_err(|e| e.to_string())?;
-        for record in block {
-            if self.next.is_some_and(|next| next != record.seq) {
-                return Err(format!("its audit has a hole before record {}", record.seq));
-            }
-            self.next = Some(record.seq + 1);
-        }
-        Ok(())
-    }
-
-    fn ends(&self, last: u64) -> Result<(), String> {
-        match self.next {
-            Some(next) if next != last + 1 => {
-                Err(format!("its audit ends at record {}, and there were {last}", next - 1))
-            }
-            _ => Ok(()),
-        }
-    }
+fn in_the_audit(what: String) -> String {
+    format!("its audit is not in order: {what}")
 }
 
 /// Checks what can be without the passphrase: checksums and the digest.

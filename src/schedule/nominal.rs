@@ -43,20 +43,30 @@ enum Rhythm {
 impl Schedule {
     /// Checks and compiles a definition. It may still name no time at all: ask
     /// [`fires_after`](Self::fires_after).
-    pub fn parse(d: &Definition<'_>) -> Result<Schedule, Fault> {
-        let expr = expr::parse(d.expr, d.name)?;
-        let zone = Zone::parse(d.timezone)?;
+    ///
+    /// # Errors
+    /// Everything that is wrong, at least one fault.
+    pub fn parse(d: &Definition<'_>) -> Result<Schedule, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let expr = expr::parse(d.expr, d.name).map_err(|fault| faults.push(fault));
+        let zone = Zone::parse(d.timezone).map_err(|fault| faults.push(fault));
         if d.start_at.is_some_and(|start| start >= HORIZON_S) {
-            return Err(Fault::new("start_at", "is after the year 2099, where schedules end"));
+            faults.push(Fault::new("start_at", "is after the year 2099, where schedules end"));
         }
         if let (Some(start), Some(end)) = (d.start_at, d.end_at)
             && start >= end
         {
-            return Err(Fault::new("end_at", "must be later than start_at"));
+            faults.push(Fault::new("end_at", "must be later than start_at"));
         }
+        let (Ok(expr), Ok(zone), true) = (expr, zone, faults.is_empty()) else {
+            return Err(faults);
+        };
         let sentence = describe::sentence(&expr, d.anchor, zone.name()).into_boxed_str();
         let (rhythm, wildcard) = match expr {
-            Expr::Cron(cron) => (Rhythm::Cron(Box::new(Walls::of(&cron)?)), cron.is_wildcard()),
+            Expr::Cron(cron) => {
+                let walls = Walls::of(&cron).map_err(|fault| vec![fault])?;
+                (Rhythm::Cron(Box::new(walls)), cron.is_wildcard())
+            }
             Expr::Every(period) => (Rhythm::Every { anchor: d.anchor, period }, false),
             Expr::At(t) => (Rhythm::At(t), false),
         };

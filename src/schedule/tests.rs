@@ -18,11 +18,11 @@ fn definition<'a>(expr: &'a str, timezone: &'a str) -> Definition<'a> {
 }
 
 fn parse(expr: &str, timezone: &str) -> Schedule {
-    Schedule::parse(&definition(expr, timezone)).unwrap_or_else(|e| panic!("{expr}: {e}"))
+    Schedule::parse(&definition(expr, timezone)).unwrap_or_else(|e| panic!("{expr}: {e:?}"))
 }
 
 fn fault(expr: &str) -> Fault {
-    Schedule::parse(&definition(expr, "")).map(|_| ()).expect_err(expr)
+    Schedule::parse(&definition(expr, "")).map(|_| ()).expect_err(expr).remove(0)
 }
 
 fn at(text: &str) -> i64 {
@@ -209,8 +209,8 @@ fn start_and_end_are_inclusive() {
     assert_eq!(schedule.upcoming(0).collect::<Vec<_>>(), [180, 240]);
     let schedule = bounded("@at 1970-01-01T00:02:00Z", Some(121), None).unwrap();
     assert_eq!(schedule.next_after(0), None);
-    assert_eq!(bounded("@daily", Some(5), Some(5)).unwrap_err().field, "end_at");
-    assert_eq!(bounded("@daily", Some(super::HORIZON_S), None).unwrap_err().field, "start_at");
+    assert_eq!(bounded("@daily", Some(5), Some(5)).unwrap_err()[0].field, "end_at");
+    assert_eq!(bounded("@daily", Some(super::HORIZON_S), None).unwrap_err()[0].field, "start_at");
 }
 
 #[test]
@@ -455,6 +455,15 @@ fn refusals_say_what_to_do() {
 }
 
 #[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let (start_at, end_at) = (Some(5), Some(5));
+    let wrong = Definition { start_at, end_at, ..definition("61 * * * *", "Mars/Olympus") };
+    let faults = Schedule::parse(&wrong).unwrap_err();
+    let fields: Vec<_> = faults.iter().map(|fault| fault.field).collect();
+    assert_eq!(fields, ["expr", "timezone", "end_at"]);
+}
+
+#[test]
 fn unknown_zones_get_a_suggestion() {
     for (zone, better) in [
         ("London", "Europe/London"),
@@ -465,12 +474,12 @@ fn unknown_zones_get_a_suggestion() {
         ("Asia/Calcuta", "Asia/Calcutta"),
         ("+00:00", "UTC"),
     ] {
-        let fault = Schedule::parse(&definition("@daily", zone)).unwrap_err();
+        let fault = Schedule::parse(&definition("@daily", zone)).unwrap_err().remove(0);
         assert_eq!(fault.field, "timezone");
         assert!(fault.detail.contains(&format!("did you mean `{better}`?")), "{}", fault.detail);
     }
     for zone in ["Mars/Olympus", "?", &"x".repeat(5_000), "Ωmega/Zone"] {
-        let fault = Schedule::parse(&definition("@daily", zone)).unwrap_err();
+        let fault = Schedule::parse(&definition("@daily", zone)).unwrap_err().remove(0);
         assert!(fault.detail.contains("write a name such as"), "{}", fault.detail);
         assert!(fault.detail.len() < 400);
     }

@@ -24,6 +24,8 @@ pub struct Caller {
     pub expires_at: Option<Timestamp>,
     /// The API token it came with.
     pub via_token: Option<Uuid>,
+    /// The epoch of the account that its session belongs to; none: it is no session.
+    pub(super) epoch: Option<u64>,
     _made: Made,
 }
 
@@ -141,7 +143,12 @@ impl Caller {
         expires_at: Option<Timestamp>,
         via_token: Option<Uuid>,
     ) -> Self {
-        Caller { actor, user, role, scope, expires_at, via_token, _made: Made }
+        Caller { actor, user, role, scope, expires_at, via_token, epoch: None, _made: Made }
+    }
+
+    /// The same, in a session of that epoch.
+    pub(super) fn in_epoch(self, epoch: u64) -> Self {
+        Caller { epoch: Some(epoch), ..self }
     }
 
     /// Whether the caller may do `action` to `target`.

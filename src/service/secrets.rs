@@ -118,7 +118,8 @@ impl Service {
     }
 
     /// Seals every secret with a new data key, which is itself sealed with the first key that
-    /// this node was started with. Repeated after a failure, it goes on where it was.
+    /// this node was started with. Repeated after a failure, it begins anew, with another key;
+    /// those that nothing is sealed with by then go first.
     ///
     /// # Errors
     /// `Forbidden`, `Conflict`, or as any write.
@@ -127,6 +128,11 @@ impl Service {
         let vault = self.vault()?;
         let state = self.consensus().state();
         gate(&state)?;
+        // What can't be opened here is told before there is a key that nothing needs.
+        for secret in state.secrets.items.values() {
+            open(vault, &state, secret).map_err(unsealed)?;
+        }
+        self.drop_unused_keys(c, &state).await?;
         let new = self.new_data_key(c, vault, &state).await?;
         let mut resealed = 0;
         for _ in 0..ATTEMPTS_MAX {
@@ -136,9 +142,11 @@ impl Service {
             for secret in old {
                 left += 1;
                 let (name, version) = (secret.name.clone(), secret.version);
+                let replaced = Some(secret.sealed.nonce);
                 let value = open(vault, &state, secret).map_err(unsealed)?;
                 let sealed = vault.seal(&new, &name, &value).map_err(unsealed)?;
-                match self.plain(&c.actor, Op::ResealSecret { name, version, sealed }).await {
+                let op = Op::ResealSecret { name, version, sealed, replaced };
+                match self.plain(&c.actor, op).await {
                     Ok(_) => resealed += 1,
                     // Given anew or taken away meanwhile.
                     Err(error) if stale(&error) => {}
@@ -146,12 +154,7 @@ impl Service {
                 }
             }
             if left == 0 {
-                for key in state.secrets.keys.iter().filter(|key| key.id != new.id) {
-                    match self.plain(&c.actor, Op::DropSecretKey { id: key.id }).await {
-                        Err(error) if !stale(&error) => return Err(error),
-                        _ => {}
-                    }
-                }
+                self.drop_unused_keys(c, &state).await?;
                 return Ok(Rotated { resealed });
             }
         }
@@ -164,6 +167,21 @@ impl Service {
                       makes, and start them again";
         let missing = || Error::Conflict { code: "secrets-key-missing", detail: detail.into() };
         self.0.deps.vault.as_deref().ok_or_else(missing)
+    }
+
+    /// Lets the keys go that nothing is sealed with, but for the newest.
+    async fn drop_unused_keys(&self, c: &Caller, state: &State) -> Result<(), Error> {
+        let secrets = &state.secrets;
+        let used = |id| secrets.items.values().any(|secret| secret.sealed.key == id);
+        let older = secrets.keys.iter().rev().skip(1);
+        for key in older.filter(|key| !used(key.id)) {
+            match self.plain(&c.actor, Op::DropSecretKey { id: key.id }).await {
+                // It is in use again, or gone.
+                Err(error) if stale(&error) => {}
+                done => done.map(drop)?,
+            }
+        }
+        Ok(())
     }
 
     async fn new_data_key(

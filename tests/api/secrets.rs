@@ -1,7 +1,9 @@
 //! `/secrets`: given and never shown; who may use them.
 
-use cronapi::model::Role;
+use cronapi::machine::Op;
+use cronapi::model::{DataKey, Name, Role, Scope, Sealed, Timestamp};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::fixture::Node;
 
@@ -114,4 +116,31 @@ async fn a_rotation_seals_everything_anew() {
         assert_eq!(secret.version, 1);
         assert_ne!(secret.sealed, before.secrets.items[name].sealed);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_can_not_open_everything_changes_nothing() {
+    let node = node().await;
+    put(&node, "a", json!({})).await;
+    // Sealed with a key that this node was not started with.
+    let id = Uuid::from_u128(7);
+    let sealed = Sealed { key: id, nonce: [1; 24], bytes: vec![0; 48] };
+    let key =
+        DataKey { id, under: "0".repeat(8), sealed: sealed.clone(), created_at: Timestamp::ZERO };
+    let after = node.consensus.state().secrets.keys.last().map(|key| key.id);
+    node.submit(Op::PutSecretKey { key, after }).await;
+    let name = Name::parse("z").unwrap();
+    node.submit(Op::PutSecret { name, jobs: Scope::default(), sealed }).await;
+    for _ in 0..10 {
+        let refused = node.call("POST", "/secrets/rotate", None).await.expect(409);
+        assert_eq!(refused.code(), "secrets-key-missing");
+    }
+    let state = node.consensus.state();
+    assert_eq!(state.secrets.keys.len(), 2, "no key is left behind");
+    assert_eq!(state.secrets.items.values().filter(|secret| secret.sealed.key == id).count(), 1);
+    node.call("DELETE", "/secrets/z", None).await.expect(204);
+    node.call("POST", "/secrets/rotate", None).await.expect(200);
+    let state = node.consensus.state();
+    assert_eq!(state.secrets.keys.len(), 1);
+    assert_ne!(state.secrets.keys[0].id, id);
 }

@@ -1,11 +1,17 @@
 //! Tokens that were made up, changed, stolen or should be over. That other keys and algorithms
 //! are refused is tested with the interface; here is what surrounds that.
 
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
+use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cronapi::model::Role;
+use futures_util::{StreamExt, stream};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::fixture::{Node, PASSWORD};
 
@@ -119,4 +125,32 @@ async fn the_secret_of_one_api_token_does_not_open_another() {
     for cut in 5..texts[1].len() {
         node.call_as(&texts[1][..cut], "GET", "/jobs?consistency=local", None).await.expect(401);
     }
+}
+
+#[tokio::test]
+async fn what_is_revoked_while_a_body_comes_opens_nothing() {
+    let node = Node::start().await;
+    let token = node.with_user("ann", Role::Operator).await;
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(1);
+    let coming = stream::poll_fn(move |cx| receiver.poll_recv(cx));
+    let body = Body::from_stream(coming.map(Ok::<_, Infallible>));
+    let request = Request::builder()
+        .method("POST")
+        .uri("/tokens")
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .body(body)
+        .unwrap();
+    let revoked = async {
+        sender.send(Bytes::from_static(br#"{"name":"#)).await.unwrap();
+        // There is room again: the first part was taken, so whoever asks has been let in.
+        let room = sender.reserve().await.unwrap();
+        node.call("POST", "/users/ann/revoke", None).await.expect(204);
+        room.send(Bytes::from_static(br#""kept"}"#));
+        drop(sender);
+    };
+    let (answer, ()) = tokio::join!(node.send(request), revoked);
+    answer.expect(401);
+    let kept = node.get("/tokens").await.expect(200).json();
+    assert_eq!(kept["items"], json!([]), "an API token outlives what made it");
 }

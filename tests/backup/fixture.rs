@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cronapi::backup::Encoder;
+use cronapi::backup::{Encoder, Part};
 use cronapi::consensus::{self, Handle, Options};
 use cronapi::machine::command::{AuditNote, SigningKey, TriggerRun};
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
@@ -98,13 +98,23 @@ pub fn busy(node: &Handle) -> (Arc<AtomicBool>, tokio::task::JoinHandle<u64>) {
 
 /// Takes a backup of a node into a file; gives its index.
 pub async fn take(node: &Handle, file: &Path, passphrase: Option<&str>) -> u64 {
+    take_changed(node, file, passphrase, |part| part).await
+}
+
+/// The same of a node whose history is not what it was.
+pub async fn take_changed(
+    node: &Handle,
+    file: &Path,
+    passphrase: Option<&str>,
+    change: impl Fn(Part) -> Part,
+) -> u64 {
     let least = node.read_barrier().await.unwrap();
     let mut backup = node.backup(least).await.unwrap();
     assert!(backup.header().index >= least);
     let (mut encoder, first) = Encoder::begin(backup.header(), passphrase).unwrap();
     let mut bytes = first.to_vec();
     while let Some(part) = backup.next().await.unwrap() {
-        bytes.extend(encoder.part(part).unwrap());
+        bytes.extend(encoder.part(change(part)).unwrap());
     }
     bytes.extend(encoder.end().unwrap());
     std::fs::write(file, bytes).unwrap();

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use cronapi::backup::Part;
 use cronapi::machine::history;
 use cronapi::model::{AuditRecord, RunId};
 use cronapi::offline::{verify, verify_outside};
 
-use crate::fixture::{busy, furnished, open, restore, restoring, rows, take};
+use crate::fixture::{busy, furnished, open, restore, restoring, rows, take, take_changed};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_of_a_busy_node_has_every_row_up_to_its_index_and_none_after() {
@@ -89,4 +90,41 @@ async fn a_sealed_backup_needs_its_passphrase() {
     assert!(verify(&file, None, &mut |_| {}).is_err());
     assert!(verify(&file, Some("another one"), &mut |_| {}).is_err());
     verify(&file, Some("a long passphrase"), &mut |_| {}).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_that_is_not_as_it_was_written_is_no_sound_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("file"));
+    let node = furnished(&data).await;
+    take(&node, &file, None).await;
+    verify(&file, None, &mut |_| {}).unwrap();
+    let of_audit = |key: &[u8]| key.first() == Some(&b'a');
+    let forged = |part| match part {
+        Part::Rows(mut rows) => {
+            for row in rows.iter_mut().filter(|row| of_audit(&row.key)) {
+                let mut block: Vec<AuditRecord> = history::unpack(&row.value).unwrap();
+                for record in block.iter_mut().filter(|record| record.seq == 3) {
+                    record.target = "another".into();
+                }
+                row.value = rmp_serde::to_vec_named(&block).unwrap().into();
+            }
+            Part::Rows(rows)
+        }
+        other => other,
+    };
+    take_changed(&node, &file, None, forged).await;
+    let told = verify(&file, None, &mut |_| {}).err().unwrap().to_string();
+    assert!(told.contains("record 3 is not as it was written"), "{told}");
+    let without = |part| match part {
+        Part::Rows(mut rows) => {
+            rows.retain(|row| !of_audit(&row.key));
+            Part::Rows(rows)
+        }
+        other => other,
+    };
+    take_changed(&node, &file, None, without).await;
+    let told = verify(&file, None, &mut |_| {}).err().unwrap().to_string();
+    assert!(told.contains("record 1 is missing"), "{told}");
+    node.shutdown().await.unwrap();
 }

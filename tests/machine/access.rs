@@ -1,7 +1,7 @@
 //! Contract sections 7 and 8 as far as the log decides them: idempotency keys, users, tokens,
 //! keys, and the audit chain.
 
-use cronapi::machine::apply::chain_hash;
+use cronapi::machine::chain::chain_hash;
 use cronapi::machine::command::{AuditNote, Op, RequestKey, SigningKey};
 use cronapi::machine::history::unpack;
 use cronapi::machine::prepare::{Intent, PutMode};
@@ -162,7 +162,7 @@ fn tokens_go_with_their_user_and_do_not_come_back_with_the_name() {
     let mut world = set_up();
     let ann = user("ann", Role::Operator);
     let make = |world: &mut World, token: ApiToken| {
-        plain(world, Op::CreateToken { token: Box::new(token) })
+        plain(world, Op::CreateToken { token: Box::new(token), epoch: None })
     };
     assert!(matches!(make(&mut world, token(&ann, 1)), Err(Rejection::NotFound { .. })));
     plain(&mut world, Op::CreateUser { user: Box::new(ann.clone()) }).unwrap();
@@ -183,10 +183,23 @@ fn a_new_password_and_a_revocation_raise_the_epoch() {
     let mut world = set_up();
     let root = || name("root");
     let epoch = |world: &World| world.state.access.users[&root()].epoch;
-    plain(&mut world, Op::SetPassword { name: root(), password: "$argon2id$y".into() }).unwrap();
+    let password = |epoch| {
+        let password = "$argon2id$y".into();
+        Op::SetPassword { name: name("root"), password, epoch }
+    };
+    plain(&mut world, password(None)).unwrap();
     plain(&mut world, Op::RevokeUser { name: root() }).unwrap();
     assert_eq!(epoch(&world), 2);
     assert!(plain(&mut world, Op::RevokeUser { name: name("nobody") }).is_err());
+    plain(&mut world, password(Some(1))).unwrap();
+    assert_eq!(epoch(&world), 3, "as older nodes do it, until all read more");
+    newest(&mut world);
+    assert_eq!(world.op(password(Some(2))), Err(Rejection::Stale), "it is over");
+    let root_user = world.state.access.users[&root()].clone();
+    let make = |epoch| Op::CreateToken { token: Box::new(token(&root_user, 5)), epoch };
+    assert_eq!(world.op(make(Some(2))), Err(Rejection::Stale));
+    plain(&mut world, make(Some(3))).unwrap();
+    plain(&mut world, password(Some(3))).unwrap();
 }
 
 /// From here on the cluster keeps ages of keys, and failed logins.

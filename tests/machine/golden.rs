@@ -224,6 +224,7 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         change: json!({"why": "password"}),
     };
     let ann = || name("ann");
+    let password = |epoch| Op::SetPassword { name: ann(), password: "$argon2id$x".into(), epoch };
     vec![
         ("bootstrap", Op::Bootstrap { signing_key: key.clone(), admin: Box::new(user()) }),
         ("node_up", up(String::new())),
@@ -234,10 +235,12 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("create_user", Op::CreateUser { user: Box::new(user()) }),
         ("external_login", Op::ExternalLogin { user: Box::new(outside()) }),
         ("set_role", Op::SetRole { name: ann(), role: Role::Admin, scope: Scope::default() }),
-        ("set_password", Op::SetPassword { name: ann(), password: "$argon2id$x".into() }),
+        ("set_password", password(None)),
+        ("set_password_2", password(Some(3))),
         ("revoke_user", Op::RevokeUser { name: ann() }),
         ("delete_user", Op::DeleteUser { name: ann() }),
-        ("create_token", Op::CreateToken { token: Box::new(token()) }),
+        ("create_token", Op::CreateToken { token: Box::new(token()), epoch: None }),
+        ("create_token_2", Op::CreateToken { token: Box::new(token()), epoch: Some(3) }),
         ("delete_token", Op::DeleteToken { id: id(2) }),
         ("token_used", Op::TokenUsed { id: id(2) }),
         ("tokens_used", Op::TokensUsed { ids: vec![id(2), id(3)] }),
@@ -260,11 +263,16 @@ fn sealed(key: Uuid) -> Sealed {
 fn secret_ops() -> Vec<(&'static str, Op)> {
     let (jobs, name) = (Scope { jobs: vec!["etl-*".into()], tags: Vec::new() }, name("db"));
     let sealed = sealed(id(8));
+    let reseal = |replaced| {
+        let (name, sealed) = (name.clone(), sealed.clone());
+        Op::ResealSecret { name, version: 3, sealed, replaced }
+    };
     vec![
         ("put_secret_key", Op::PutSecretKey { key: data_key(), after: Some(id(7)) }),
         ("drop_secret_key", Op::DropSecretKey { id: id(7) }),
         ("put_secret", Op::PutSecret { name: name.clone(), jobs, sealed: sealed.clone() }),
-        ("reseal_secret", Op::ResealSecret { name: name.clone(), version: 3, sealed }),
+        ("reseal_secret", reseal(None)),
+        ("reseal_secret_2", reseal(Some([6; 24]))),
         ("delete_secret", Op::DeleteSecret { name }),
     ]
 }
@@ -358,7 +366,8 @@ fn busy_state() -> State {
     let key = SigningKey::new(id(4), [9; 32]);
     let admin = User { role: Role::Admin, scope: Scope::default(), ..user() };
     world.op(Op::Bootstrap { signing_key: key, admin: Box::new(admin) }).unwrap();
-    world.submit(Intent::Plain(Box::new(Op::CreateToken { token: Box::new(token()) }))).unwrap();
+    let op = Op::CreateToken { token: Box::new(token()), epoch: None };
+    world.submit(Intent::Plain(Box::new(op))).unwrap();
     world.op(Op::SetQueue { name: name("q"), concurrency: Some(4) }).unwrap();
     world.labelled(1, 3, &[("zone", "a")]);
     world.labelled(1, 3, &[("zone", "a")]);

@@ -3,6 +3,7 @@
 use cronapi::machine::command::Op;
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::reply::Rejection;
+use cronapi::machine::state::FORMAT;
 use cronapi::model::{DataKey, Scope, Sealed, Timestamp};
 use uuid::Uuid;
 
@@ -52,7 +53,8 @@ fn a_key_takes_the_place_of_the_newest_only_and_goes_when_nothing_needs_it() {
     does(&mut world, op(2, Some(1))).unwrap();
     let drop_one = Op::DropSecretKey { id: Uuid::from_u128(1) };
     assert_eq!(world.op(drop_one.clone()), Err(Rejection::Stale), "a secret needs it");
-    let reseal = |version| Op::ResealSecret { name: name("db"), version, sealed: sealed(2) };
+    let reseal =
+        |version| Op::ResealSecret { name: name("db"), version, sealed: sealed(2), replaced: None };
     assert_eq!(world.op(reseal(7)), Err(Rejection::Stale), "it was given anew meanwhile");
     does(&mut world, reseal(1)).unwrap();
     assert_eq!(world.state.secrets.items[&name("db")].version, 1, "the value is the same");
@@ -60,4 +62,22 @@ fn a_key_takes_the_place_of_the_newest_only_and_goes_when_nothing_needs_it() {
     let newest = Op::DropSecretKey { id: Uuid::from_u128(2) };
     assert_eq!(world.op(newest), Err(Rejection::Stale), "the newest stays");
     assert_eq!(world.op(put("db", 1)), Err(Rejection::Stale), "sealed with a key that is gone");
+}
+
+#[test]
+fn a_value_that_was_given_anew_is_not_sealed_over() {
+    let mut world = World::new();
+    world.op(Op::RaiseFormat { to: FORMAT }).unwrap();
+    does(&mut world, Op::PutSecretKey { key: key(1), after: None }).unwrap();
+    does(&mut world, put("db", 1)).unwrap();
+    does(&mut world, Op::DeleteSecret { name: name("db") }).unwrap();
+    does(&mut world, put("db", 1)).unwrap();
+    let reseal = |nonce| Op::ResealSecret {
+        name: name("db"),
+        version: 1,
+        sealed: sealed(1),
+        replaced: Some(nonce),
+    };
+    assert_eq!(world.op(reseal([9; 24])), Err(Rejection::Stale), "sealed from what is gone");
+    does(&mut world, reseal(sealed(1).nonce)).unwrap();
 }

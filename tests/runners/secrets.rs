@@ -47,3 +47,16 @@ async fn output_that_is_cut_is_masked_at_the_cut() {
     assert!(!format!("{}{}", ran.out(), ran.notes()).contains(VALUE));
     assert!(ran.out().contains("Bearer *** 400"), "{}", ran.out());
 }
+
+#[tokio::test]
+async fn a_secret_where_an_error_is_cut_is_masked_before() {
+    if !has_python() {
+        return;
+    }
+    let code = "import os\ndef job():\n    raise ValueError('x' * 1978 + os.environ['TOKEN'])";
+    let ran = attempt(filled(python(code, json!({})))).await;
+    assert!(ran.error().chars().count() <= 2_001 && ran.error().ends_with("Bearer ***"));
+    let code = "import os\ndef job():\n    raise ValueError('x' * 1979 + os.environ['TOKEN'])";
+    let ran = attempt(filled(python(code, json!({})))).await;
+    assert!(ran.error().ends_with("Bearer **…"), "{}", ran.error());
+}

@@ -151,5 +151,7 @@ fn compiled(job: &Job, version: &Version) -> Result<Option<Schedule>, String> {
         dst_gap: of.dst_gap.unwrap_or_default(),
         dst_fold: of.dst_fold,
     };
-    Schedule::parse(&definition).map(Some).map_err(|fault| fault.detail)
+    Schedule::parse(&definition).map(Some).map_err(|faults| {
+        faults.into_iter().map(|fault| fault.detail).collect::<Vec<_>>().join("; ")
+    })
 }

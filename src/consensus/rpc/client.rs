@@ -293,7 +293,7 @@ mod tests {
     async fn a_connection_that_nothing_comes_over_is_given_up() {
         let began = Instant::now();
         let hour = Duration::from_secs(3600);
-        let (peers, parts) = (deaf::peers(), tokio_stream::pending());
+        let (peers, parts) = (deaf::peers().unwrap(), tokio_stream::pending());
         let sent = peers.send(2, hour, parts, |mut client, request| async move {
             client.install(request).await
         });

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use super::Peers;
 use crate::consensus::local::Local;
 use crate::consensus::transport::{Connection, Listener, Transport};
-use crate::storage::{Identities, Identity};
+use crate::storage::{DirectoryError, Identities, Identity};
 
 /// The other ends, read by nobody but [`hear`].
 struct Deaf;
@@ -34,10 +34,10 @@ async fn hear(mut far: DuplexStream) {
 }
 
 /// Node 2 is one.
-pub(in crate::consensus) fn peers() -> Peers {
-    let identity = Arc::new(Mutex::new(Identity::generate(0).unwrap()));
+pub(in crate::consensus) fn peers() -> Result<Peers, DirectoryError> {
+    let identity = Arc::new(Mutex::new(Identity::generate(0)?));
     let local = Local::new(Identities::in_memory(identity), "near:1".to_owned());
     let peers = Peers::new(Arc::new(local), Some(Arc::new(Deaf)));
     peers.told(2, "far:1");
-    peers
+    Ok(peers)
 }

@@ -44,6 +44,7 @@ pub use self::capture::{Chunk, Stream};
 pub use self::check::{SyntaxFault, check_python};
 pub use self::leftovers::reap_leftovers;
 pub use self::node::RunnerEnv;
+use self::outcome::shorten;
 pub use self::outcome::{Ended, Outcome};
 pub use self::spec::{CancelToken, Context, Filled, HttpSign, ShellCommand, Spec, What};
 pub use self::start::Start;
@@ -86,7 +87,8 @@ pub async fn run(
     };
     let mut outcome = done.unwrap_or_else(Outcome::failed);
     (outcome.output_bytes, outcome.output_cut) = pump.finish().await;
-    outcome.error = outcome.error.map(|error| masker.text(&error));
+    // Cut last: the beginning of a secret alone is not known for one.
+    outcome.error = outcome.error.map(|error| shorten(masker.text(&error)));
     outcome.result = outcome.result.map(|result| masker.json(result));
     outcome
 }

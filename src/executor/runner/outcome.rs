@@ -48,7 +48,7 @@ impl Outcome {
             exit_code: None,
             signal: None,
             http_status: None,
-            error: error.map(shorten),
+            error,
             result: None,
             cpu_ms: None,
             peak_rss_bytes: None,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Attempt;
 use super::environment::Environment;
-use super::outcome::{Ended, Outcome, shorten};
+use super::outcome::{Ended, Outcome};
 use super::process::{Deadlines, Launch, drive, stdin_file};
 use super::pump::Pump;
 use super::start::Start;
@@ -88,7 +88,7 @@ fn add(outcome: &mut Outcome, answer: &[u8], result_max: usize, pump: &mut Pump)
     let about: About = serde_json::from_slice(about).unwrap_or_default();
     outcome.peak_rss_bytes = outcome.peak_rss_bytes.max(about.peak_rss_bytes);
     match outcome.ended {
-        Ended::Failed if about.error.is_some() => outcome.error = about.error.map(shorten),
+        Ended::Failed if about.error.is_some() => outcome.error = about.error,
         // The first byte is the line's end.
         Ended::Succeeded if result.len() > 1 && result.len() <= result_max.saturating_add(1) => {
             match serde_json::from_slice(&result[1..]) {

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use crate::machine::command::{AuditNote, SigningKey};
 use crate::machine::reply::{Answer, Rejection, Reply};
-use crate::machine::state::{FORMAT_OF_ACCESS, failures_of_address, failures_of_user};
+use crate::machine::state::{
+    FORMAT_OF_ACCESS, FORMAT_OF_GUARDS, failures_of_address, failures_of_user,
+};
 use crate::model::{ApiToken, Name, Role, Scope, User, limits};
 
 use super::Cx;
@@ -78,7 +80,23 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    pub(super) fn set_password(&mut self, name: &Name, password: &str) -> Answer {
+    /// Refuses what was asked in another epoch of a user: with a token that is over since.
+    fn check_epoch(&self, name: &Name, epoch: Option<u64>) -> Result<(), Rejection> {
+        let asked = epoch.filter(|_| self.s.format() >= FORMAT_OF_GUARDS);
+        let user = self.s.access.users.get(name);
+        match asked.zip(user) {
+            Some((asked, user)) if user.epoch != asked => Err(Rejection::Stale),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn set_password(
+        &mut self,
+        name: &Name,
+        password: &str,
+        epoch: Option<u64>,
+    ) -> Answer {
+        self.check_epoch(name, epoch)?;
         self.edit_user(name, |user| {
             user.password = password.to_string();
             user.epoch += 1;
@@ -115,7 +133,8 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    pub(super) fn create_token(&mut self, token: &ApiToken) -> Answer {
+    pub(super) fn create_token(&mut self, token: &ApiToken, epoch: Option<u64>) -> Answer {
+        self.check_epoch(&token.owner, epoch)?;
         let owner = self.s.access.users.get(&token.owner);
         if owner.is_none_or(|user| user.uid != token.owner_uid) {
             return Err(Rejection::no_user(&token.owner));

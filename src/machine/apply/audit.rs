@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::machine::chain::{chain_hash, hex};
 use crate::machine::command::AuditNote;
 use crate::machine::reply::{Answer, Reply};
 use crate::machine::state::FORMAT_OF_ACCESS;
@@ -67,27 +68,6 @@ impl Cx<'_> {
         record.hash = hex(&self.s.audit_hash);
         self.out.audit.push(record);
     }
-}
-
-/// The hash of `record` (its own hash left out) after `before`: SHA-256 over the hash
-/// before and the record as JSON.
-pub fn chain_hash(before: &[u8; 32], record: &AuditRecord) -> [u8; 32] {
-    let json = if record.hash.is_empty() {
-        serde_json::to_vec(record)
-    } else {
-        serde_json::to_vec(&AuditRecord { hash: String::new(), ..record.clone() })
-    };
-    let mut hasher = Sha256::new();
-    hasher.update(before);
-    hasher.update(json.unwrap_or_default());
-    hasher.finalize().into()
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// `{field: {before, after}}` of what differs between two definitions. What a secret may

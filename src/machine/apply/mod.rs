@@ -38,7 +38,7 @@ use super::history::Output;
 use super::reply::{Answer, Rejection, Reply};
 use super::state::{Job, OpenRun, Remembered, State};
 
-pub use self::audit::{LOGIN_FAILED, chain_hash};
+pub use self::audit::LOGIN_FAILED;
 
 /// Applies the commands of one log entry, in order. Each is answered on its own.
 pub fn apply_entry(
@@ -152,10 +152,10 @@ impl Cx<'_> {
             Op::CreateUser { user } => self.create_user(user),
             Op::ExternalLogin { user } => self.external_login(user),
             Op::SetRole { name, role, scope } => self.set_role(name, *role, scope),
-            Op::SetPassword { name, password } => self.set_password(name, password),
+            Op::SetPassword { name, password, epoch } => self.set_password(name, password, *epoch),
             Op::RevokeUser { name } => self.revoke_user(name),
             Op::DeleteUser { name } => self.delete_user(name),
-            Op::CreateToken { token } => self.create_token(token),
+            Op::CreateToken { token, epoch } => self.create_token(token, *epoch),
             Op::DeleteToken { id } => self.delete_token(*id),
             Op::TokenUsed { id } => self.tokens_used(&[*id]),
             Op::TokensUsed { ids } => self.tokens_used(ids),
@@ -166,8 +166,8 @@ impl Cx<'_> {
             Op::PutSecretKey { key, after } => self.put_secret_key(key, *after),
             Op::DropSecretKey { id } => self.drop_secret_key(*id),
             Op::PutSecret { name, jobs, sealed } => self.put_secret(name, jobs, sealed),
-            Op::ResealSecret { name, version, sealed } => {
-                self.reseal_secret(name, *version, sealed)
+            Op::ResealSecret { name, version, sealed, replaced } => {
+                self.reseal_secret(name, *version, sealed, *replaced)
             }
             Op::DeleteSecret { name } => self.delete_secret(name),
             Op::RaiseFormat { to } => self.raise_format(*to),

@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::machine::reply::{Answer, Rejection, Reply};
+use crate::machine::state::FORMAT_OF_GUARDS;
 use crate::model::{DataKey, Name, Scope, Sealed, Secret, limits};
 
 use super::Cx;
@@ -63,10 +64,18 @@ impl Cx<'_> {
     }
 
     /// The same value under another key.
-    pub(super) fn reseal_secret(&mut self, name: &Name, version: u64, sealed: &Sealed) -> Answer {
+    pub(super) fn reseal_secret(
+        &mut self,
+        name: &Name,
+        version: u64,
+        sealed: &Sealed,
+        replaced: Option<[u8; 24]>,
+    ) -> Answer {
+        let replaced = replaced.filter(|_| self.s.format() >= FORMAT_OF_GUARDS);
         let known = self.s.secrets.key(sealed.key).is_some();
         let secret = self.s.secrets.items.get_mut(name).ok_or(Rejection::Stale)?;
-        if !known || secret.version != version {
+        let another = replaced.is_some_and(|nonce| secret.sealed.nonce != nonce);
+        if !known || secret.version != version || another {
             return Err(Rejection::Stale);
         }
         Arc::make_mut(secret).sealed = sealed.clone();

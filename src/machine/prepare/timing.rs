@@ -38,8 +38,9 @@ impl Timing {
                 Ok(Some(Timing { schedule, share, excluded, included }))
             }
             Ok(_) => Err(faults),
-            Err(fault) => {
-                faults.insert(0, Invalid::new(fault.field, fault.detail));
+            Err(found) => {
+                let found = found.into_iter().map(|fault| Invalid::new(fault.field, fault.detail));
+                faults.splice(0..0, found);
                 Err(faults)
             }
         }

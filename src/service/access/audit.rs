@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::machine::apply::chain_hash;
+use crate::machine::chain::{Walk, hex};
 use crate::machine::history::{audit_key, block_first, unpack};
 use crate::model::{AuditRecord, Timestamp};
 use crate::service::caller::{Action, Target};
@@ -68,39 +68,14 @@ pub struct AuditVerdict {
     pub head: String,
 }
 
-/// A walk along the chain.
-struct Walk {
-    expected: u64,
-    hash: [u8; 32],
-}
-
-impl Walk {
-    /// Takes the next record; the error says what is wrong with it.
-    fn step(&mut self, record: &AuditRecord) -> Result<(), String> {
-        if record.seq != self.expected {
-            return Err(format!("record {} is missing", self.expected));
-        }
-        let hash = chain_hash(&self.hash, record);
-        if record.hash != hex(&hash) {
-            return Err(format!("record {} is not as it was written", record.seq));
-        }
-        (self.expected, self.hash) = (self.expected + 1, hash);
-        Ok(())
+fn verdict(walk: &Walk, fault: Option<String>) -> AuditVerdict {
+    AuditVerdict {
+        intact: fault.is_none(),
+        records: walk.expected - 1,
+        broken_at: fault.is_some().then_some(walk.expected),
+        detail: fault,
+        head: hex(&walk.hash),
     }
-
-    fn verdict(self, fault: Option<String>) -> AuditVerdict {
-        AuditVerdict {
-            intact: fault.is_none(),
-            records: self.expected - 1,
-            broken_at: fault.is_some().then_some(self.expected),
-            detail: fault,
-            head: hex(&self.hash),
-        }
-    }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn records_of(block: &Pair) -> Result<Vec<AuditRecord>, Error> {
@@ -167,7 +142,7 @@ impl Service {
         let state = self.consensus().state();
         let (last, head) = (state.counters.audit, state.audit_hash);
         drop(state);
-        let mut walk = Walk { expected: 1, hash: [0; 32] };
+        let mut walk = Walk::default();
         let mut scan = Scan::prefix(PREFIX, Direction::Forward, BLOCKS);
         'walk: loop {
             let blocks = self.consensus().history().scan(scan.clone()).await?;
@@ -178,54 +153,12 @@ impl Service {
                         break 'walk;
                     }
                     if let Err(fault) = walk.step(&record) {
-                        return Ok(walk.verdict(Some(fault)));
+                        return Ok(verdict(&walk, Some(fault)));
                     }
                 }
             }
             scan = scan.after(&end);
         }
-        let fault = if walk.expected <= last {
-            Some(format!("record {} is missing", walk.expected))
-        } else if walk.hash != head {
-            Some("the records do not lead to the hash in the replicated state".to_string())
-        } else {
-            None
-        };
-        Ok(walk.verdict(fault))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-
-    fn record(seq: u64, before: &[u8; 32], target: &str) -> (AuditRecord, [u8; 32]) {
-        let mut record = AuditRecord {
-            seq,
-            at: Timestamp::from_secs(1_800_000_000),
-            actor: "ann".into(),
-            action: "job.update".into(),
-            target: target.into(),
-            from: None,
-            request_id: None,
-            change: Value::Null,
-            hash: String::new(),
-        };
-        let hash = chain_hash(before, &record);
-        record.hash = hex(&hash);
-        (record, hash)
-    }
-
-    #[test]
-    fn a_changed_or_missing_record_shows() {
-        let (one, hash) = record(1, &[0; 32], "a");
-        let (two, _) = record(2, &hash, "b");
-        let mut walk = Walk { expected: 1, hash: [0; 32] };
-        assert!(walk.step(&one).is_ok() && walk.step(&two).is_ok());
-        let mut walk = Walk { expected: 1, hash: [0; 32] };
-        let forged = AuditRecord { target: "c".into(), ..one.clone() };
-        assert!(walk.step(&forged).is_err());
-        assert!(walk.step(&two).unwrap_err().contains("1 is missing"));
+        Ok(verdict(&walk, walk.ends(last, &head).err()))
     }
 }

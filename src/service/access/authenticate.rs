@@ -21,7 +21,8 @@ impl Service {
         let (user, claims) = self.user_of(bearer, Kind::Access)?;
         let (name, role, scope) = (user.name.clone(), user.role, user.scope.clone());
         let expires_at = Some(Timestamp::from_secs(claims.exp));
-        Ok(Caller::new(from.actor(name.to_string()), name, role, scope, expires_at, None))
+        let actor = from.actor(name.to_string());
+        Ok(Caller::new(actor, name, role, scope, expires_at, None).in_epoch(claims.epoch))
     }
 
     /// The user of a JWT, as the state has it now.

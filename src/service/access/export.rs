@@ -1,6 +1,7 @@
 //! The audit as a file: every record in order, with the chain, to be verified elsewhere.
 
-use super::audit::{BLOCKS, PREFIX, hex, records_of};
+use super::audit::{BLOCKS, PREFIX, records_of};
+use crate::machine::chain::hex;
 use crate::machine::history::audit_key;
 use crate::model::AuditRecord;
 use crate::service::caller::{Action, Target};

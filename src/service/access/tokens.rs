@@ -153,7 +153,7 @@ impl Service {
             scope: token.scope.clone(),
             expires_at: token.expires_at,
         };
-        self.plain(&c.actor, Op::CreateToken { token: Box::new(token) }).await?;
+        self.plain(&c.actor, Op::CreateToken { token: Box::new(token), epoch: c.epoch }).await?;
         Ok(created)
     }
 

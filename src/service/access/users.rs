@@ -197,7 +197,8 @@ impl Service {
             Some(_) => {}
         }
         let password = self.0.access.hashing.hash(new).await?;
-        self.plain(&c.actor, Op::SetPassword { name, password }).await.map(|_| ())
+        let epoch = c.epoch.filter(|_| c.user == name);
+        self.plain(&c.actor, Op::SetPassword { name, password, epoch }).await.map(|_| ())
     }
 
     async fn check_old(&self, c: &Caller, old: &str) -> Result<(), Error> {

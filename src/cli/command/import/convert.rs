@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::crontab::{Entry, Line, lines};
 use crate::model::{DstGap, Name};
-use crate::schedule::{Definition, Schedule};
+use crate::schedule::{Definition, Fault, Schedule};
 
 /// How lines are read.
 pub(super) struct Wanted<'a> {
@@ -114,7 +114,9 @@ fn job(
         dst_fold: None,
     };
     // From whenever: such a line has no year.
-    if !Schedule::parse(&schedule).map_err(|fault| fault.to_string())?.fires_after(0) {
+    let told =
+        |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if !Schedule::parse(&schedule).map_err(told)?.fires_after(0) {
         return Err(format!("expr: {} never comes", entry.expr));
     }
     let mut fields = Map::new();
