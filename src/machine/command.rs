@@ -318,6 +318,8 @@ pub enum TrimKey {
     Feed { first: u64 },
     /// Nothing is left of a deleted job.
     Gone { no: JobNo },
+    /// Output of a closed run, which goes later: as in `Run`.
+    Output { id: RunId, rows: Vec<(u32, u32)> },
 }
 
 /// A key that access tokens are signed with.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::machine::command::TrimKey;
 use crate::machine::history::{self, unpack};
-use crate::machine::state::Job;
+use crate::machine::state::{FORMAT_OF_GUARDS, Job};
 use crate::machine::{Op, State};
 use crate::model::{JobNo, LedgerRow, Run, RunId, Timestamp};
 use crate::storage::{Direction, Error, Scan};
@@ -40,17 +40,25 @@ async fn round(duties: &Term) -> Result<(), Error> {
     for no in state.deleted.iter() {
         gone(duties, *no).await?;
     }
-    for job in state.jobs.values() {
-        let keys = excess(duties, job).await?;
-        trim(duties, keys).await;
-        tokio::time::sleep(JOB_PAUSE).await;
+    for no in state.jobs.keys() {
+        // The others come in the next step: what is held at once stays small.
+        while let Some(job) = duties.consensus.state().jobs.get(no).cloned() {
+            let keys = excess(duties, &job).await?;
+            let more = keys.iter().map(rows_of).sum::<usize>() > OUTPUTS_MAX;
+            let done = trim(duties, keys).await;
+            tokio::time::sleep(JOB_PAUSE).await;
+            if !done || !more {
+                break;
+            }
+        }
     }
     feed(duties, &state).await
 }
 
 /// Whether all of them are removed. What is not is found again in the next round.
 async fn trim(duties: &Term, keys: Vec<TrimKey>) -> bool {
-    for part in parts(keys) {
+    let format = duties.consensus.state().format();
+    for part in parts(keys, format) {
         let command = duties.command(Op::Trim { keys: part });
         if let Err(error) = duties.consensus.submit(command).await {
             tracing::debug!(%error, "history could not be let go");
@@ -60,15 +68,20 @@ async fn trim(duties: &Term, keys: Vec<TrimKey>) -> bool {
     true
 }
 
+/// Rows that a key removes.
+fn rows_of(key: &TrimKey) -> usize {
+    match key {
+        TrimKey::Run { outputs: rows, .. } | TrimKey::Output { rows, .. } => 1 + rows.len(),
+        _ => 1,
+    }
+}
+
 /// Cuts keys into commands that fit the log.
-fn parts(keys: Vec<TrimKey>) -> Vec<Vec<TrimKey>> {
+fn parts(keys: Vec<TrimKey>, format: u32) -> Vec<Vec<TrimKey>> {
     let mut parts: Vec<Vec<TrimKey>> = Vec::new();
     let mut rows = 0;
-    for key in keys.into_iter().flat_map(pages) {
-        let own = match &key {
-            TrimKey::Run { outputs, .. } => 1 + outputs.len(),
-            _ => 1,
-        };
+    for key in keys.into_iter().flat_map(|key| pages(key, format)) {
+        let own = rows_of(&key);
         match parts.last_mut() {
             Some(part) if part.len() < ROWS_MAX && rows + own <= OUTPUTS_MAX => {
                 rows += own;
@@ -83,15 +96,23 @@ fn parts(keys: Vec<TrimKey>) -> Vec<Vec<TrimKey>> {
     parts
 }
 
-/// A run with more output than one command can name, in several.
-fn pages(key: TrimKey) -> Vec<TrimKey> {
-    match key {
-        TrimKey::Run { id, outputs, ledger } if outputs.len() > OUTPUTS_MAX => outputs
-            .chunks(OUTPUTS_MAX)
-            .map(|outputs| TrimKey::Run { id, outputs: outputs.to_vec(), ledger: ledger.clone() })
-            .collect(),
-        key => vec![key],
+/// A run with more output than one command can name, in several. The run goes with the last:
+/// what a leader leaves undone is found by it.
+fn pages(key: TrimKey, format: u32) -> Vec<TrimKey> {
+    let (id, outputs, ledger) = match key {
+        TrimKey::Run { id, outputs, ledger } if outputs.len() > OUTPUTS_MAX => {
+            (id, outputs, ledger)
+        }
+        key => return vec![key],
+    };
+    let mut pages: Vec<Vec<_>> = outputs.chunks(OUTPUTS_MAX).map(<[_]>::to_vec).collect();
+    if format < FORMAT_OF_GUARDS {
+        let page = |outputs| TrimKey::Run { id, outputs, ledger: ledger.clone() };
+        return pages.into_iter().map(page).collect();
     }
+    let last = pages.pop().unwrap_or_default();
+    let before = pages.into_iter().map(|rows| TrimKey::Output { id, rows });
+    before.chain([TrimKey::Run { id, outputs: last, ledger }]).collect()
 }
 
 /// Rows of a job that its retention no longer wants.
@@ -99,17 +120,18 @@ async fn excess(duties: &Term, job: &Arc<Job>) -> Result<Vec<TrimKey>, Error> {
     let retention = job.spec.retention();
     let horizon = duties.clock.now().minus(retention.age);
     let surplus = job.live.kept.saturating_sub(u64::from(retention.count)) as usize;
-    let mut keys = Vec::new();
+    let (mut keys, mut rows) = (Vec::new(), 0);
     let oldest = runs(duties, job.no, surplus.clamp(ROWS_MAX, 2_000)).await?;
     let mut bytes_over = bytes_over(duties, job, retention.bytes).await?;
     for (at, run) in oldest.iter().enumerate() {
         let old = run.finished_at.is_some_and(|finished| finished < horizon);
-        if at >= surplus && !old && bytes_over == 0 {
+        if (at >= surplus && !old && bytes_over == 0) || rows > OUTPUTS_MAX {
             break;
         }
         bytes_over = bytes_over.saturating_sub(run.log_bytes);
         let ledger = history::ledger_of(run).map(Box::new);
         let outputs = outputs(duties, run.id).await?;
+        rows += outputs.len();
         keys.push(TrimKey::Run { id: run.id, outputs, ledger });
     }
     keys.extend(ledger(duties, job.no, horizon).await?);
@@ -236,17 +258,21 @@ mod tests {
         let mut keys: Vec<TrimKey> = (0..250).map(|n| run(n, 7_200)).collect();
         keys.push(run(250, 172_800));
         let all: usize = 250 * 7_200 + 172_800;
-        let mut seen = 0;
-        for part in parts(keys) {
+        let (mut seen, mut runs) = (0, 0);
+        for part in parts(keys, FORMAT_OF_GUARDS) {
             for key in &part {
-                let TrimKey::Run { outputs, .. } = key else { panic!("{key:?}") };
-                seen += outputs.len();
+                match key {
+                    TrimKey::Run { .. } => runs += 1,
+                    TrimKey::Output { .. } => assert_eq!(runs, 250, "the run goes last"),
+                    other => panic!("{other:?}"),
+                }
+                seen += rows_of(key) - 1;
             }
             let op = Op::Trim { keys: part };
             let command = Command { at: Timestamp::from_secs(1), actor: None, request: None, op };
             let bytes = rmp_serde::to_vec_named(&command).unwrap().len();
             assert!(bytes <= 200 * 1024, "{bytes} bytes");
         }
-        assert_eq!(seen, all);
+        assert_eq!((seen, runs), (all, 251));
     }
 }

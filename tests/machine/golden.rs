@@ -205,6 +205,7 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("output", Op::Output { run, attempt, fence, chunks: vec![chunk] }),
         ("cancel", Op::Cancel { run }),
         ("trim", Op::Trim { keys }),
+        ("trim_2", Op::Trim { keys: vec![TrimKey::Output { id: run, rows: vec![(1, 0)] }] }),
     ]
 }
 

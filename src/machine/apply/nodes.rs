@@ -165,10 +165,9 @@ impl Cx<'_> {
                         self.out.put(ledger_key(job, row.nominal_time), row);
                     }
                     self.edit_job(job, |job| job.live.kept = job.live.kept.saturating_sub(1));
-                    for (attempt, first) in outputs {
-                        self.out.remove(output_key(*id, *attempt, *first));
-                    }
+                    self.trim_output(*id, outputs);
                 }
+                TrimKey::Output { id, rows } => self.trim_output(*id, rows),
                 TrimKey::Ledger { no, nominal } => self.out.remove(ledger_key(*no, *nominal)),
                 TrimKey::Version { no, version } => self.out.remove(version_key(*no, *version)),
                 TrimKey::Feed { first } => self.out.remove(feed_key(*first)),
@@ -178,5 +177,11 @@ impl Cx<'_> {
             }
         }
         Ok(Reply::Done)
+    }
+
+    fn trim_output(&mut self, id: RunId, rows: &[(u32, u32)]) {
+        for (attempt, first) in rows {
+            self.out.remove(output_key(id, *attempt, *first));
+        }
     }
 }
