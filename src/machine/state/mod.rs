@@ -128,7 +128,7 @@ pub struct State {
 /// | 1 | what there was before formats were counted |
 /// | 2 | restored clusters (skipped: restored), secrets |
 /// | 3 | accounts of login providers, signing keys with an age, failed logins that are counted |
-/// | 4 | passwords, tokens and resealed secrets that say what they were made from; output that goes before its run |
+/// | 4 | what new passwords, tokens and resealed secrets were made from; output before its run |
 pub const FORMAT: u32 = 4;
 /// What accounts of login providers, ages of signing keys and counted logins need.
 pub const FORMAT_OF_ACCESS: u32 = 3;
