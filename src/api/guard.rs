@@ -66,14 +66,18 @@ async fn known(api: &Api, token: &str, origin: &Origin) -> Result<Caller, Error>
 }
 
 /// Node-local knowledge of who may do what is taken for fresh for this long.
-const FRESH: Duration = Duration::from_millis(50);
+const KNOWN_FRESH_FOR: Duration = Duration::from_millis(50);
 
 /// Asks again once a body has come, `waited` after its head: it may come late, and what was
 /// revoked meanwhile opens nothing.
-pub(super) async fn again(api: &Api, parts: &Parts, waited: Duration) -> Result<Caller, Problem> {
+pub(super) async fn judge_again(
+    api: &Api,
+    parts: &Parts,
+    waited: Duration,
+) -> Result<Caller, Problem> {
     let origin = parts.extensions.get::<Origin>().cloned().unwrap_or_default();
     let Bearer(token) = parts.extensions.get::<Bearer>().ok_or_else(Problem::internal)?;
-    if waited > FRESH {
+    if waited > KNOWN_FRESH_FOR {
         api.service.catch_up_to_write().await?;
     }
     let known = known(api, token, &origin).await;

@@ -71,7 +71,7 @@ impl<B: FromBody> FromRequest<Api> for Write<B> {
             Some(there) => there?,
             None => {
                 let bytes = coming.await?;
-                caller = guard::again(api, &parts, began.elapsed()).await?;
+                caller = guard::judge_again(api, &parts, began.elapsed()).await?;
                 bytes
             }
         };

@@ -162,6 +162,8 @@ async fn send(
             client.submit(request).await
         });
     let answer = tokio::select! {
+        // An answer that is there counts, whoever leads now.
+        biased;
         answer = call => Some(answer),
         () = gone => None,
     };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::model::access::{Actor, ApiToken, Role, Scope, User};
+use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
     BootId, DataKey, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Outcome, Parameters, RunId,
@@ -200,30 +200,33 @@ pub enum Op {
     NodeLost { node: NodeId, boot: BootId },
     /// A node is no longer a member: what it has is lost, and it is forgotten.
     NodeRemoved { node: NodeId },
-    /// Creates a user.
-    CreateUser { user: Box<User> },
+    /// Creates a user. Refused when the session that asked for it is over, as are the two below.
+    CreateUser {
+        user: Box<User>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Session>,
+    },
     /// Somebody whom a login provider knows has logged in: the account is there from here on,
     /// with that role.
     ExternalLogin { user: Box<User> },
     /// Changes role and scope.
     SetRole { name: Name, role: Role, scope: Scope },
-    /// Changes the password hash; every token issued so far is refused from here on. Refused
-    /// itself unless the user's epoch is the one given, if one is.
+    /// Changes the password hash; every token issued so far is refused from here on.
     SetPassword {
         name: Name,
         password: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        epoch: Option<u64>,
+        session: Option<Session>,
     },
     /// Refuses every token issued to the user so far.
     RevokeUser { name: Name },
     /// Removes a user and its tokens.
     DeleteUser { name: Name },
-    /// Creates an API token. Refused unless the owner's epoch is the one given, if one is.
+    /// Creates an API token.
     CreateToken {
         token: Box<ApiToken>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        epoch: Option<u64>,
+        session: Option<Session>,
     },
     /// Removes an API token.
     DeleteToken { id: Uuid },

@@ -79,6 +79,9 @@ pub enum Rejection {
     /// The run is closed.
     #[error("the run has ended already: {}", status.as_str())]
     Ended { status: RunStatus },
+    /// The session that asked for it has ended since.
+    #[error("the session was ended while the request was on its way; log in again")]
+    SessionOver,
     /// The `Idempotency-Key` was used for another request.
     #[error("this Idempotency-Key was used for a different request")]
     KeyReused,

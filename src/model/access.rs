@@ -110,6 +110,17 @@ pub struct User {
     pub updated_at: Timestamp,
 }
 
+/// Who was logged in when something was asked for: the identity and epoch of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The account.
+    pub user: Name,
+    /// Its identity.
+    pub uid: Uuid,
+    /// Its epoch; the session is over when that is raised.
+    pub epoch: u64,
+}
+
 /// A long-lived token of a program; only a hash of its secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiToken {

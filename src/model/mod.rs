@@ -36,7 +36,7 @@ pub mod span;
 pub mod time;
 pub mod trace;
 
-pub use access::{Actor, ApiToken, External, Role, Scope, User};
+pub use access::{Actor, ApiToken, External, Role, Scope, Session, User};
 pub use audit::AuditRecord;
 pub use event::Event;
 pub use fact::Fact;

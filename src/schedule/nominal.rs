@@ -45,7 +45,7 @@ impl Schedule {
     /// [`fires_after`](Self::fires_after).
     ///
     /// # Errors
-    /// Everything that is wrong, at least one fault.
+    /// What is wrong, as far as it can be told at once; at least one fault.
     pub fn parse(d: &Definition<'_>) -> Result<Schedule, Vec<Fault>> {
         let mut faults = Vec::new();
         let expr = expr::parse(d.expr, d.name).map_err(|fault| faults.push(fault));

@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::error::Error;
-use crate::model::{Actor, JobSpec, Name, Role, Scope, Timestamp};
+use crate::model::{Actor, JobSpec, Name, Role, Scope, Session, Timestamp};
 
 /// An authenticated caller. Only `service::access` makes one.
 #[allow(clippy::manual_non_exhaustive, reason = "not even this crate may write one down")]
@@ -24,8 +24,8 @@ pub struct Caller {
     pub expires_at: Option<Timestamp>,
     /// The API token it came with.
     pub via_token: Option<Uuid>,
-    /// The epoch of the account that its session belongs to; none: it is no session.
-    pub(super) epoch: Option<u64>,
+    /// Where it is logged in; none: it came with an API token.
+    pub(super) session: Option<Session>,
     _made: Made,
 }
 
@@ -143,12 +143,12 @@ impl Caller {
         expires_at: Option<Timestamp>,
         via_token: Option<Uuid>,
     ) -> Self {
-        Caller { actor, user, role, scope, expires_at, via_token, epoch: None, _made: Made }
+        Caller { actor, user, role, scope, expires_at, via_token, session: None, _made: Made }
     }
 
-    /// The same, in a session of that epoch.
-    pub(super) fn in_epoch(self, epoch: u64) -> Self {
-        Caller { epoch: Some(epoch), ..self }
+    /// The same, in that session.
+    pub(super) fn in_session(self, session: Session) -> Self {
+        Caller { session: Some(session), ..self }
     }
 
     /// Whether the caller may do `action` to `target`.

@@ -142,6 +142,7 @@ impl From<Rejection> for Error {
             Rejection::Limit { what, most } => Error::Limit { what, most },
             Rejection::LastAdmin { .. } => Error::Conflict { code: "last-admin", detail },
             Rejection::Ended { .. } => Error::Conflict { code: "run-ended", detail },
+            Rejection::SessionOver => Error::Unauthenticated(detail),
             Rejection::KeyReused => Error::KeyReused,
             Rejection::Bootstrapped => Error::Conflict { code: "bootstrapped", detail },
             Rejection::Invalid(faults) => Error::Invalid(faults),

@@ -150,7 +150,7 @@ impl Node {
 
     /// A user of that name, and its access token.
     pub async fn with_user(&self, name: &str, role: Role) -> String {
-        self.submit(Op::CreateUser { user: Box::new(user(name, role)) }).await;
+        self.submit(Op::CreateUser { user: Box::new(user(name, role)), session: None }).await;
         self.login(name).await
     }
 

@@ -52,7 +52,8 @@ impl World {
         node.with_job("a").await;
         node.with_job("other-1").await;
         let run = node.call("POST", "/jobs/a/run", None).await.expect(202).json();
-        node.submit(Op::CreateUser { user: Box::new(user("ann", Role::Viewer)) }).await;
+        node.submit(Op::CreateUser { user: Box::new(user("ann", Role::Viewer)), session: None })
+            .await;
         let queue = cronapi::model::Name::parse("q").unwrap();
         node.submit(Op::SetQueue { name: queue, concurrency: Some(2) }).await;
         World { node, run: run["id"].as_str().unwrap().to_owned() }
@@ -163,7 +164,7 @@ async fn a_role_for_other_jobs_opens_nothing_of_this_one() {
         ] {
             let world = World::new().await;
             let caller = User { scope: scope.clone(), ..user("caller", role) };
-            world.node.submit(Op::CreateUser { user: Box::new(caller) }).await;
+            world.node.submit(Op::CreateUser { user: Box::new(caller), session: None }).await;
             let caller = world.node.login("caller").await;
             for operation in operations() {
                 check_outside(&world, &caller, role, &operation).await;

@@ -7,7 +7,7 @@ use cronapi::machine::history::unpack;
 use cronapi::machine::prepare::{Intent, PutMode};
 use cronapi::machine::reply::{Rejection, Reply};
 use cronapi::machine::state::{FORMAT, failures_of_address, failures_of_user};
-use cronapi::model::{Actor, ApiToken, AuditRecord, Role, Scope, User, limits};
+use cronapi::model::{Actor, ApiToken, AuditRecord, Role, Scope, Session, User, limits};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -127,14 +127,19 @@ fn the_last_admin_stays_whatever_is_tried() {
         Op::DeleteUser { name: name("root") },
     ];
     // One whose admin rights end at some jobs does not count as an admin.
-    plain(&mut world, Op::CreateUser { user: Box::new(user("half", Role::Operator)) }).unwrap();
+    plain(
+        &mut world,
+        Op::CreateUser { user: Box::new(user("half", Role::Operator)), session: None },
+    )
+    .unwrap();
     let half = Op::SetRole { name: name("half"), role: Role::Admin, scope: some.clone() };
     plain(&mut world, half).unwrap();
     for op in tries.clone() {
         let refused = plain(&mut world, op);
         assert_eq!(refused, Err(Rejection::LastAdmin { name: name("root") }));
     }
-    plain(&mut world, Op::CreateUser { user: Box::new(user("ann", Role::Admin)) }).unwrap();
+    plain(&mut world, Op::CreateUser { user: Box::new(user("ann", Role::Admin)), session: None })
+        .unwrap();
     for op in tries {
         plain(&mut world, op).unwrap();
     }
@@ -162,10 +167,10 @@ fn tokens_go_with_their_user_and_do_not_come_back_with_the_name() {
     let mut world = set_up();
     let ann = user("ann", Role::Operator);
     let make = |world: &mut World, token: ApiToken| {
-        plain(world, Op::CreateToken { token: Box::new(token), epoch: None })
+        plain(world, Op::CreateToken { token: Box::new(token), session: None })
     };
     assert!(matches!(make(&mut world, token(&ann, 1)), Err(Rejection::NotFound { .. })));
-    plain(&mut world, Op::CreateUser { user: Box::new(ann.clone()) }).unwrap();
+    plain(&mut world, Op::CreateUser { user: Box::new(ann.clone()), session: None }).unwrap();
     make(&mut world, token(&ann, 1)).unwrap();
     make(&mut world, token(&ann, 2)).unwrap();
     world.op(Op::TokensUsed { ids: vec![Uuid::from_u128(7), Uuid::from_u128(1)] }).unwrap();
@@ -174,32 +179,59 @@ fn tokens_go_with_their_user_and_do_not_come_back_with_the_name() {
     plain(&mut world, Op::DeleteUser { name: name("ann") }).unwrap();
     assert!(world.state.access.tokens.is_empty());
     let another = User { uid: Uuid::from_u128(99), ..ann.clone() };
-    plain(&mut world, Op::CreateUser { user: Box::new(another) }).unwrap();
+    plain(&mut world, Op::CreateUser { user: Box::new(another), session: None }).unwrap();
     assert!(make(&mut world, token(&ann, 3)).is_err(), "made for the one who is gone");
 }
 
 #[test]
 fn a_new_password_and_a_revocation_raise_the_epoch() {
     let mut world = set_up();
-    let root = || name("root");
-    let epoch = |world: &World| world.state.access.users[&root()].epoch;
-    let password = |epoch| {
-        let password = "$argon2id$y".into();
-        Op::SetPassword { name: name("root"), password, epoch }
-    };
-    plain(&mut world, password(None)).unwrap();
-    plain(&mut world, Op::RevokeUser { name: root() }).unwrap();
+    let epoch = |world: &World| world.state.access.users[&name("root")].epoch;
+    plain(&mut world, password_in(None)).unwrap();
+    plain(&mut world, Op::RevokeUser { name: name("root") }).unwrap();
     assert_eq!(epoch(&world), 2);
     assert!(plain(&mut world, Op::RevokeUser { name: name("nobody") }).is_err());
-    plain(&mut world, password(Some(1))).unwrap();
+    let over = in_session(&world, "root", 1);
+    plain(&mut world, password_in(Some(over))).unwrap();
     assert_eq!(epoch(&world), 3, "as older nodes do it, until all read more");
+}
+
+fn password_in(session: Option<Session>) -> Op {
+    Op::SetPassword { name: name("root"), password: "$argon2id$y".into(), session }
+}
+
+fn in_session(world: &World, user: &str, epoch: u64) -> Session {
+    let uid = world.state.access.users[&name(user)].uid;
+    Session { user: name(user), uid, epoch }
+}
+
+#[test]
+fn what_a_session_asked_for_that_is_over_is_refused() {
+    let mut world = set_up();
     newest(&mut world);
-    assert_eq!(world.op(password(Some(2))), Err(Rejection::Stale), "it is over");
-    let root_user = world.state.access.users[&root()].clone();
-    let make = |epoch| Op::CreateToken { token: Box::new(token(&root_user, 5)), epoch };
-    assert_eq!(world.op(make(Some(2))), Err(Rejection::Stale));
-    plain(&mut world, make(Some(3))).unwrap();
-    plain(&mut world, password(Some(3))).unwrap();
+    let root = world.state.access.users[&name("root")].clone();
+    plain(&mut world, Op::RevokeUser { name: name("root") }).unwrap();
+    let (over, good) = (in_session(&world, "root", 0), in_session(&world, "root", 1));
+    let ann = user("ann", Role::Admin);
+    let asked = |session: Session| {
+        let session = Some(session);
+        let (ann, token) = (Box::new(ann.clone()), Box::new(token(&root, 5)));
+        let made = [
+            Op::CreateUser { user: ann, session: session.clone() },
+            Op::CreateToken { token, session: session.clone() },
+        ];
+        made.into_iter().chain([password_in(session)])
+    };
+    let stranger = Session { uid: Uuid::from_u128(98), ..good.clone() };
+    let nobody = Session { user: name("nobody"), ..good.clone() };
+    for session in [over, stranger, nobody] {
+        for op in asked(session.clone()) {
+            assert_eq!(world.op(op.clone()), Err(Rejection::SessionOver), "{session:?} {op:?}");
+        }
+    }
+    for op in asked(good) {
+        plain(&mut world, op).unwrap();
+    }
 }
 
 /// From here on the cluster keeps ages of keys, and failed logins.

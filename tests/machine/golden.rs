@@ -15,7 +15,7 @@ use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
     ApiToken, DataKey, External, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus,
-    Scope, Sealed, SkipReason, Timestamp, TraceParent, Usage, User,
+    Scope, Sealed, Session, SkipReason, Timestamp, TraceParent, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -225,7 +225,11 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         change: json!({"why": "password"}),
     };
     let ann = || name("ann");
-    let password = |epoch| Op::SetPassword { name: ann(), password: "$argon2id$x".into(), epoch };
+    let password = |session| {
+        let password = "$argon2id$x".into();
+        Op::SetPassword { name: ann(), password, session }
+    };
+    let session = || Some(Session { user: ann(), uid: id(1), epoch: 3 });
     vec![
         ("bootstrap", Op::Bootstrap { signing_key: key.clone(), admin: Box::new(user()) }),
         ("node_up", up(String::new())),
@@ -233,15 +237,16 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("node_draining", Op::NodeDraining { node: 2, boot: id(3) }),
         ("node_lost", Op::NodeLost { node: 2, boot: id(3) }),
         ("node_removed", Op::NodeRemoved { node: 2 }),
-        ("create_user", Op::CreateUser { user: Box::new(user()) }),
+        ("create_user", Op::CreateUser { user: Box::new(user()), session: None }),
+        ("create_user_2", Op::CreateUser { user: Box::new(user()), session: session() }),
         ("external_login", Op::ExternalLogin { user: Box::new(outside()) }),
         ("set_role", Op::SetRole { name: ann(), role: Role::Admin, scope: Scope::default() }),
         ("set_password", password(None)),
-        ("set_password_2", password(Some(3))),
+        ("set_password_2", password(session())),
         ("revoke_user", Op::RevokeUser { name: ann() }),
         ("delete_user", Op::DeleteUser { name: ann() }),
-        ("create_token", Op::CreateToken { token: Box::new(token()), epoch: None }),
-        ("create_token_2", Op::CreateToken { token: Box::new(token()), epoch: Some(3) }),
+        ("create_token", Op::CreateToken { token: Box::new(token()), session: None }),
+        ("create_token_2", Op::CreateToken { token: Box::new(token()), session: session() }),
         ("delete_token", Op::DeleteToken { id: id(2) }),
         ("token_used", Op::TokenUsed { id: id(2) }),
         ("tokens_used", Op::TokensUsed { ids: vec![id(2), id(3)] }),
@@ -367,7 +372,7 @@ fn busy_state() -> State {
     let key = SigningKey::new(id(4), [9; 32]);
     let admin = User { role: Role::Admin, scope: Scope::default(), ..user() };
     world.op(Op::Bootstrap { signing_key: key, admin: Box::new(admin) }).unwrap();
-    let op = Op::CreateToken { token: Box::new(token()), epoch: None };
+    let op = Op::CreateToken { token: Box::new(token()), session: None };
     world.submit(Intent::Plain(Box::new(op))).unwrap();
     world.op(Op::SetQueue { name: name("q"), concurrency: Some(4) }).unwrap();
     world.labelled(1, 3, &[("zone", "a")]);

@@ -38,7 +38,8 @@ const TO: &str = "cronapi-to";
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// HTTP/2 flow control: room for several messages on their way.
 const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// How long nothing may come over a connection with calls under way before the other end is
-/// asked whether it still stands, and how long its answer may take: what waits on the way
-/// before the question is one window, so a link may be as slow as 0.4 MB/s.
+/// How long nothing may come over a connection before the other end is asked whether it still
+/// stands, and how long its answer may take: a client asks while calls are under way, a server
+/// always. What may be on its way before the answer is the window of two streams, 8 MiB, so a
+/// link has to carry 0.8 MB/s.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));

@@ -10,7 +10,7 @@ use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{
     FORMAT_OF_ACCESS, FORMAT_OF_GUARDS, failures_of_address, failures_of_user,
 };
-use crate::model::{ApiToken, Name, Role, Scope, User, limits};
+use crate::model::{ApiToken, Name, Role, Scope, Session, User, limits};
 
 use super::Cx;
 
@@ -29,7 +29,8 @@ impl Cx<'_> {
         self.s.access.users.insert(user.name.clone(), Arc::new(user));
     }
 
-    pub(super) fn create_user(&mut self, user: &User) -> Answer {
+    pub(super) fn create_user(&mut self, user: &User, session: Option<&Session>) -> Answer {
+        self.check_session(session)?;
         let name = user.name.to_string();
         if self.s.access.users.contains_key(&user.name) {
             return Err(Rejection::Exists { what: "user".into(), name });
@@ -44,7 +45,7 @@ impl Cx<'_> {
 
     pub(super) fn external_login(&mut self, user: &User) -> Answer {
         let Some(known) = self.s.access.users.get(&user.name).cloned() else {
-            return self.create_user(user);
+            return self.create_user(user, None);
         };
         if known.external.is_none() || known.external != user.external {
             let name = user.name.to_string();
@@ -80,13 +81,14 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    /// Refuses what was asked in another epoch of a user: with a token that is over since.
-    fn check_epoch(&self, name: &Name, epoch: Option<u64>) -> Result<(), Rejection> {
-        let asked = epoch.filter(|_| self.s.format() >= FORMAT_OF_GUARDS);
-        let user = self.s.access.users.get(name);
-        match asked.zip(user) {
-            Some((asked, user)) if user.epoch != asked => Err(Rejection::Stale),
-            _ => Ok(()),
+    /// Refuses what was asked for in a session that is over by now.
+    fn check_session(&self, session: Option<&Session>) -> Result<(), Rejection> {
+        let Some(asked) = session.filter(|_| self.s.format() >= FORMAT_OF_GUARDS) else {
+            return Ok(());
+        };
+        match self.s.access.users.get(&asked.user) {
+            Some(user) if (user.uid, user.epoch) == (asked.uid, asked.epoch) => Ok(()),
+            _ => Err(Rejection::SessionOver),
         }
     }
 
@@ -94,9 +96,9 @@ impl Cx<'_> {
         &mut self,
         name: &Name,
         password: &str,
-        epoch: Option<u64>,
+        session: Option<&Session>,
     ) -> Answer {
-        self.check_epoch(name, epoch)?;
+        self.check_session(session)?;
         self.edit_user(name, |user| {
             user.password = password.to_string();
             user.epoch += 1;
@@ -133,8 +135,8 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    pub(super) fn create_token(&mut self, token: &ApiToken, epoch: Option<u64>) -> Answer {
-        self.check_epoch(&token.owner, epoch)?;
+    pub(super) fn create_token(&mut self, token: &ApiToken, session: Option<&Session>) -> Answer {
+        self.check_session(session)?;
         let owner = self.s.access.users.get(&token.owner);
         if owner.is_none_or(|user| user.uid != token.owner_uid) {
             return Err(Rejection::no_user(&token.owner));

@@ -149,13 +149,15 @@ impl Cx<'_> {
             Op::NodeDraining { node, boot } => self.node_draining(*node, *boot),
             Op::NodeLost { node, boot } => self.node_lost(*node, *boot),
             Op::NodeRemoved { node } => self.node_removed(*node),
-            Op::CreateUser { user } => self.create_user(user),
+            Op::CreateUser { user, session } => self.create_user(user, session.as_ref()),
             Op::ExternalLogin { user } => self.external_login(user),
             Op::SetRole { name, role, scope } => self.set_role(name, *role, scope),
-            Op::SetPassword { name, password, epoch } => self.set_password(name, password, *epoch),
+            Op::SetPassword { name, password, session } => {
+                self.set_password(name, password, session.as_ref())
+            }
             Op::RevokeUser { name } => self.revoke_user(name),
             Op::DeleteUser { name } => self.delete_user(name),
-            Op::CreateToken { token, epoch } => self.create_token(token, *epoch),
+            Op::CreateToken { token, session } => self.create_token(token, session.as_ref()),
             Op::DeleteToken { id } => self.delete_token(*id),
             Op::TokenUsed { id } => self.tokens_used(&[*id]),
             Op::TokensUsed { ids } => self.tokens_used(ids),

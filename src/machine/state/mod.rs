@@ -128,11 +128,12 @@ pub struct State {
 /// | 1 | what there was before formats were counted |
 /// | 2 | restored clusters (skipped: restored), secrets |
 /// | 3 | accounts of login providers, signing keys with an age, failed logins that are counted |
-/// | 4 | what new passwords, tokens and resealed secrets were made from; output before its run |
+/// | 4 | what new credentials and resealed secrets were made from; output before its run |
 pub const FORMAT: u32 = 4;
 /// What accounts of login providers, ages of signing keys and counted logins need.
 pub const FORMAT_OF_ACCESS: u32 = 3;
-/// What commands need that are refused when what they were made from has changed.
+/// What commands need that are refused when what they were made from has changed, and output
+/// that goes before its run.
 pub const FORMAT_OF_GUARDS: u32 = 4;
 
 fn is_zero(format: &u32) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::journal::USE_NOTED_EVERY;
 use super::jwt::{self, Claims, Kind};
 use super::{Origin, token_text};
-use crate::model::{ApiToken, Scope, Timestamp, User};
+use crate::model::{ApiToken, Scope, Session, Timestamp, User};
 use crate::service::{Caller, Error, Service};
 
 impl Service {
@@ -22,7 +22,8 @@ impl Service {
         let (name, role, scope) = (user.name.clone(), user.role, user.scope.clone());
         let expires_at = Some(Timestamp::from_secs(claims.exp));
         let actor = from.actor(name.to_string());
-        Ok(Caller::new(actor, name, role, scope, expires_at, None).in_epoch(claims.epoch))
+        let session = Session { user: name.clone(), uid: claims.uid, epoch: claims.epoch };
+        Ok(Caller::new(actor, name, role, scope, expires_at, None).in_session(session))
     }
 
     /// The user of a JWT, as the state has it now.

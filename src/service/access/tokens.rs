@@ -153,7 +153,8 @@ impl Service {
             scope: token.scope.clone(),
             expires_at: token.expires_at,
         };
-        self.plain(&c.actor, Op::CreateToken { token: Box::new(token), epoch: c.epoch }).await?;
+        let session = c.session.clone();
+        self.plain(&c.actor, Op::CreateToken { token: Box::new(token), session }).await?;
         Ok(created)
     }
 

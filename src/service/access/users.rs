@@ -144,7 +144,8 @@ impl Service {
             updated_at: now,
         };
         let view = UserView::from(&user);
-        self.plain(&c.actor, Op::CreateUser { user: Box::new(user) }).await?;
+        let session = c.session.clone();
+        self.plain(&c.actor, Op::CreateUser { user: Box::new(user), session }).await?;
         // The log may have dated it otherwise; somebody may have removed it already.
         Ok(self.user(c, new.name.as_str()).await.unwrap_or(view))
     }
@@ -197,8 +198,8 @@ impl Service {
             Some(_) => {}
         }
         let password = self.0.access.hashing.hash(new).await?;
-        let epoch = c.epoch.filter(|_| c.user == name);
-        self.plain(&c.actor, Op::SetPassword { name, password, epoch }).await.map(|_| ())
+        let session = c.session.clone();
+        self.plain(&c.actor, Op::SetPassword { name, password, session }).await.map(|_| ())
     }
 
     async fn check_old(&self, c: &Caller, old: &str) -> Result<(), Error> {
