@@ -8,6 +8,7 @@ use super::handle::Handle;
 use super::proposer::{BATCH_BYTES_MAX, COMMAND_BYTES_MAX, COMMANDS_MAX, Decided, Single};
 use super::submit::{Committed, SubmitError};
 use crate::machine::command::RequestKey;
+use crate::machine::needs;
 use crate::machine::prepare::{Intent, prepare};
 use crate::machine::{Answer, Command};
 use crate::model::Actor;
@@ -104,7 +105,13 @@ impl Handle {
         }
         let now = self.running.clock.now();
         let command = match wish {
-            Wish::Command(command) => Command { at: now, ..command.clone() },
+            Wish::Command(command) => {
+                if let Err(rejection) = needs::gate(&self.state(), &command.op) {
+                    let index = *self.running.published.applied.borrow();
+                    return Ok(Taken::Refused(Committed { answer: Err(rejection), index }));
+                }
+                Command { at: now, ..command.clone() }
+            }
             Wish::Intent(Asked { intent, actor, request }) => {
                 let index = *self.running.published.applied.borrow();
                 let state = self.state();

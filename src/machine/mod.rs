@@ -22,6 +22,7 @@ pub mod chain;
 pub mod command;
 pub mod history;
 pub mod invariants;
+pub mod needs;
 pub mod plan;
 pub mod prepare;
 pub mod reply;

@@ -88,6 +88,12 @@ pub enum Rejection {
     /// The cluster was set up before.
     #[error("the cluster is set up already")]
     Bootstrapped,
+    /// Some member is of a version that could not read it.
+    #[error(
+        "{what} needs format {needs}, and the cluster has format {has} as long as some node runs \
+         an older version: upgrade all nodes; a second after the last one it is taken"
+    )]
+    UpgradeNeeded { what: String, needs: u32, has: u32 },
     /// What was sent is faulty.
     #[error("{} faults", .0.len())]
     Invalid(Vec<Invalid>),

@@ -2,6 +2,7 @@
 //! docs/jobs.md explains them.
 
 mod check;
+mod needs;
 mod shape;
 mod spelling;
 
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use needs::Need;
 
 use super::invalid::Invalid;
 use super::name::Name;
@@ -79,7 +82,7 @@ pub struct CalendarSpec {
 /// Declares the definition once: the struct, the parser that reports every faulty field
 /// at once, and the list of names for "did you mean".
 macro_rules! spec {
-    ($( $(#[$meta:meta])* $field:ident : $type:ty, )*) => {
+    ($( $(#[$meta:meta])* $field:ident : $type:ty, since $since:literal; )*) => {
         /// A job's definition. Unknown fields are refused with their path.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(deny_unknown_fields)]
@@ -97,6 +100,13 @@ macro_rules! spec {
                 JobSpec { name, $( $field: Default::default(), )* }
             }
 
+            /// The fields that are given, each with the format that reads it.
+            fn given(&self) -> Vec<(&'static str, u32)> {
+                let empty = JobSpec::new(self.name.clone());
+                let all = [$( (self.$field != empty.$field, stringify!($field), $since), )*];
+                all.into_iter().filter(|all| all.0).map(|(_, name, since)| (name, since)).collect()
+            }
+
             fn fill(&mut self, map: &mut Map<String, Value>, faults: &mut Vec<Invalid>) {
                 $( take(map, stringify!($field), &mut self.$field, faults); )*
             }
@@ -108,135 +118,135 @@ spec! {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 4096)]
-    description: Option<Box<str>>,
+    description: Option<Box<str>>, since 1;
     /// Labels to find it by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 32, value_type = Vec<Name>)]
-    tags: Vec<String>,
+    tags: Vec<String>, since 1;
     /// False: paused. Its schedule, its joins and its chains rest; a person may still run it.
     #[serde(default, skip_serializing_if = "Enabled::is_default")]
     #[schema(value_type = bool, default = true)]
-    enabled: Enabled,
+    enabled: Enabled, since 1;
     /// When it fires; none: only by hand, chain or dependency. docs/schedules.md.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 512, value_type = String)]
-    expr: Option<Arc<str>>,
+    expr: Option<Arc<str>>, since 1;
     /// IANA name of the zone that `expr` is read in; UTC unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 64, value_type = String)]
-    timezone: Option<Arc<str>>,
+    timezone: Option<Arc<str>>, since 1;
     /// No nominal time before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    start_at: Option<Timestamp>,
+    start_at: Option<Timestamp>, since 1;
     /// No nominal time after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    end_at: Option<Timestamp>,
+    end_at: Option<Timestamp>, since 1;
     /// Starts are spread over this much after the nominal time, by a hash of the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    jitter: Option<Span>,
+    jitter: Option<Span>, since 1;
     /// Days off, or the only days on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 8)]
-    calendars: Vec<CalendarSpec>,
+    calendars: Vec<CalendarSpec>, since 1;
     /// Scheduled runs after which the schedule ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
-    max_runs: Option<u64>,
+    max_runs: Option<u64>, since 1;
     /// A wall-clock time that a change of clocks leaves out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    dst_gap: Option<DstGap>,
+    dst_gap: Option<DstGap>, since 1;
     /// A wall-clock time that a change of clocks repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    dst_fold: Option<DstFold>,
+    dst_fold: Option<DstFold>, since 1;
     /// Python source: short for a `python` runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 65536, value_type = String)]
-    code: Option<Arc<str>>,
+    code: Option<Arc<str>>, since 1;
     /// Accepted; coroutines are detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    is_async: Option<bool>,
+    is_async: Option<bool>, since 1;
     /// What carries out an attempt; with neither this nor `code` a run succeeds at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    runner: Option<Box<Runner>>,
+    runner: Option<Box<Runner>>, since 1;
     /// Parameters of a run that is given no others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    parameters: Option<Parameters>,
+    parameters: Option<Parameters>, since 1;
     /// JSON Schema that a run's parameters must fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Object)]
-    parameters_schema: Option<Arc<Value>>,
+    parameters_schema: Option<Arc<Value>>, since 1;
     /// An attempt that lasts longer is stopped; none: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    timeout: Option<Span>,
+    timeout: Option<Span>, since 1;
     /// From SIGTERM to SIGKILL; 10s unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    kill_grace: Option<Span>,
+    kill_grace: Option<Span>, since 1;
     /// When a run is attempted again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    retry: Option<Box<Retry>>,
+    retry: Option<Box<Retry>>, since 1;
     /// What becomes of an attempt whose node is cut off from the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    on_lease_lost: Option<OnLeaseLost>,
+    on_lease_lost: Option<OnLeaseLost>, since 1;
     /// What a fire does while an earlier run is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    overlap: Option<Overlap>,
+    overlap: Option<Overlap>, since 1;
     /// Runs at a time; 1 unless told, without bound under `allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 1000)]
-    max_concurrent: Option<u32>,
+    max_concurrent: Option<u32>, since 1;
     /// Catch-up after a time without a leader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    misfire: Option<Box<Misfire>>,
+    misfire: Option<Box<Misfire>>, since 1;
     /// Jobs that must have newly succeeded. On a job without `expr` they trigger it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
-    dependencies: Vec<Name>,
+    dependencies: Vec<Name>, since 1;
     /// How long a fire waits for them; until the next nominal time unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    dependency_timeout: Option<Span>,
+    dependency_timeout: Option<Span>, since 1;
     /// Jobs started when a run has succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
-    on_success: Vec<Target>,
+    on_success: Vec<Target>, since 1;
     /// Jobs started when a run has failed, timed out or was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
-    on_failure: Vec<Target>,
+    on_failure: Vec<Target>, since 1;
     /// Jobs started when a run has ended, however it did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
-    on_finish: Vec<Target>,
+    on_finish: Vec<Target>, since 1;
     /// The queue its runs wait in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    queue: Option<Name>,
+    queue: Option<Name>, since 1;
     /// −100 to 100; the higher starts first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = -100, maximum = 100)]
-    priority: Option<i32>,
+    priority: Option<i32>, since 1;
     /// Where its runs may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    placement: Option<Box<Placement>>,
+    placement: Option<Box<Placement>>, since 1;
     /// How much history is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    retention: Option<Box<Retention>>,
+    retention: Option<Box<Retention>>, since 1;
 }
 
 /// `enabled`: true unless told.

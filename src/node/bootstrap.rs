@@ -59,9 +59,9 @@ pub async fn first_admin(
         updated_at: Timestamp::ZERO,
     };
     let signing_key = access::new_signing_key().map_err(|e| Error::Crypto(e.to_string()))?;
+    raise_format(consensus).await;
     let op = Op::Bootstrap { signing_key, admin: Box::new(admin) };
-    let command = Command { at: clock::now(), actor: None, request: None, op };
-    match consensus.submit(command).await {
+    match consensus.submit(command(op)).await {
         Ok(done) => match done.answer {
             Ok(_) => Ok(Some(password).filter(|_| generated)),
             Err(Rejection::Bootstrapped) => Ok(None),
@@ -69,6 +69,20 @@ pub async fn first_admin(
         },
         Err(error) => Err(Error::Log(error.to_string())),
     }
+}
+
+/// Nobody can log in yet: so nobody meets a new cluster that does not take what is new. Where it
+/// can't be raised at once, the leader does it as in every cluster.
+async fn raise_format(consensus: &Handle) {
+    let has = consensus.state().format();
+    let Some(to) = consensus.format_read_by_all().filter(|to| *to > has) else { return };
+    if let Err(error) = consensus.submit(command(Op::RaiseFormat { to })).await {
+        tracing::debug!(%error, "the format is raised later");
+    }
+}
+
+fn command(op: Op) -> Command {
+    Command { at: clock::now(), actor: None, request: None, op }
 }
 
 /// Sets the cluster up as soon as this node leads it, if nobody has yet; shows a password that

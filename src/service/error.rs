@@ -144,6 +144,7 @@ impl From<Rejection> for Error {
             Rejection::Ended { .. } => Error::Conflict { code: "run-ended", detail },
             Rejection::SessionOver => Error::Unauthenticated(detail),
             Rejection::KeyReused => Error::KeyReused,
+            Rejection::UpgradeNeeded { .. } => Error::Conflict { code: "upgrade-needed", detail },
             Rejection::Bootstrapped => Error::Conflict { code: "bootstrapped", detail },
             Rejection::Invalid(faults) => Error::Invalid(faults),
         }

@@ -16,7 +16,7 @@ use super::sled::sync_directory;
 use crate::chance::{self, NoChance};
 
 /// The newest format of a cluster whose directory can be read. One of a newer one is refused.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 /// What a directory begins with; it is raised with the format of its cluster.
 const FORMAT_FIRST: u32 = 1;
 const FORMAT_FILE: &str = "FORMAT";

@@ -101,7 +101,8 @@ fn next_rejection(after: Option<&Rejection>) -> Option<Rejection> {
         Some(Ended { .. }) => SessionOver,
         Some(SessionOver) => KeyReused,
         Some(KeyReused) => Bootstrapped,
-        Some(Bootstrapped) => Invalid(vec![self::Invalid::new("retry/on", "no"), faulty()]),
+        Some(Bootstrapped) => UpgradeNeeded { what, needs: 5, has: 4 },
+        Some(UpgradeNeeded { .. }) => Invalid(vec![self::Invalid::new("retry/on", "no"), faulty()]),
         Some(Invalid(_)) => return None,
     })
 }

@@ -14,6 +14,7 @@ mod forwarded;
 mod gates;
 mod golden;
 mod manual;
+mod needs;
 mod nodes;
 mod oracle;
 mod overlap;

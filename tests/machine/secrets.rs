@@ -29,6 +29,7 @@ fn does(world: &mut World, op: Op) -> Result<(), Rejection> {
 #[test]
 fn a_secret_has_versions_and_goes() {
     let mut world = World::new();
+    world.op(Op::RaiseFormat { to: FORMAT }).unwrap();
     does(&mut world, Op::PutSecretKey { key: key(1), after: None }).unwrap();
     does(&mut world, put("db", 1)).unwrap();
     does(&mut world, put("db", 1)).unwrap();
@@ -43,6 +44,7 @@ fn a_secret_has_versions_and_goes() {
 #[test]
 fn a_key_takes_the_place_of_the_newest_only_and_goes_when_nothing_needs_it() {
     let mut world = World::new();
+    world.op(Op::RaiseFormat { to: FORMAT }).unwrap();
     let op = |n, after: Option<u128>| Op::PutSecretKey {
         key: key(n),
         after: after.map(Uuid::from_u128),

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Actor, Invalid, JobSpec, Name, Parameters, RunId, Timestamp};
 
 use super::command::{Command, Op, RequestKey};
+use super::needs;
 use super::reply::Rejection;
 use super::state::State;
 
@@ -55,7 +56,8 @@ pub enum Intent {
 /// was set back, log time stands still for a while, but new schedules follow the clock.
 ///
 /// # Errors
-/// What can be told without the log: faulty fields, missing jobs, wrong versions.
+/// What can be told without the log: faulty fields, missing jobs, wrong versions, a format that
+/// some member may not read.
 pub fn prepare(
     state: &State,
     intent: Intent,
@@ -74,6 +76,7 @@ pub fn prepare(
         }
         Intent::Plain(op) => *op,
     };
+    needs::gate(state, &op)?;
     Ok(Command { at: now, actor, request, op })
 }
 

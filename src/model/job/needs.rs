@@ -1,0 +1,75 @@
+//! Which format of the cluster a definition needs.
+//!
+//! `deny_unknown_fields` holds for definitions in the log too: a node that does not know a field
+//! can't read the entry that has it. So every field says `since` when it can be read. One of a
+//! definition itself says so in `spec!`; what stands inside another is taken apart here without
+//! `..`, so that a new field does not build before its format is said.
+
+use super::{CalendarSpec, JobSpec, Target};
+use crate::model::placement::Placement;
+use crate::model::policy::{Misfire, Retention, Retry};
+use crate::model::runner::Runner;
+
+/// A part of something that is to be written, and the first format that reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// JSON pointer without the first slash, or the name of a kind of command.
+    pub what: String,
+    /// The format.
+    pub format: u32,
+}
+
+impl JobSpec {
+    /// What needs the newest format; none: the first format reads all of it.
+    pub fn need(&self) -> Option<Need> {
+        let own = self.given().into_iter().map(|(field, format)| (field.to_owned(), format));
+        let newest = own.chain(self.inner()).max_by_key(|(_, format)| *format);
+        newest.filter(|(_, format)| *format > 1).map(|(what, format)| Need { what, format })
+    }
+
+    fn inner(&self) -> Vec<(String, u32)> {
+        let mut found = Vec::new();
+        if let Some(runner) = self.runner.as_deref() {
+            of_runner(runner, &mut found);
+        }
+        if let Some(retry) = self.retry.as_deref() {
+            let Retry { max_attempts: _, delay: _, multiplier: _, max_delay: _, jitter: _, on: _ } =
+                retry;
+        }
+        if let Some(misfire) = self.misfire.as_deref() {
+            let Misfire { policy: _, window: _, max: _ } = misfire;
+        }
+        if let Some(placement) = self.placement.as_deref() {
+            let Placement { require: _, prefer: _ } = placement;
+        }
+        if let Some(retention) = self.retention.as_deref() {
+            let Retention { count: _, age: _, bytes: _ } = retention;
+        }
+        for calendar in &self.calendars {
+            let CalendarSpec { exclude: _, include: _ } = calendar;
+        }
+        for target in self.on_success.iter().chain(&self.on_failure).chain(&self.on_finish) {
+            match target {
+                Target::Name(_) | Target::With(_) => {}
+            }
+        }
+        found
+    }
+}
+
+/// To add a field to a runner: name it here; `found.push(("runner/field".into(), N))` when it is
+/// given and format N is the first that reads it.
+fn of_runner(runner: &Runner, _found: &mut Vec<(String, u32)>) {
+    match runner {
+        Runner::Python { code: _, env: _ } => {}
+        Runner::Shell { command: _, argv: _, env: _, cwd: _, user: _ } => {}
+        Runner::Http {
+            method: _,
+            url: _,
+            headers: _,
+            body: _,
+            expect_status: _,
+            hmac_secret: _,
+        } => {}
+    }
+}
