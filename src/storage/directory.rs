@@ -11,8 +11,8 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::sled::sync_directory;
+use super::{Error, ours};
 use crate::chance::{self, NoChance};
 
 /// The newest format of a cluster whose directory can be read. One of a newer one is refused.
@@ -87,6 +87,30 @@ pub enum DirectoryError {
         /// How many it has.
         seats: usize,
     },
+    /// It is in use for something else.
+    #[error(
+        "{path} is no data directory, and {found} is in it: a data directory is not made among \
+         other files. Give one that does not exist yet or is empty, such as {path}/state",
+        path = path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Something in it.
+        found: String,
+    },
+    /// Somebody else may change it at will.
+    #[error(
+        "the data directory {path} belongs to another account (uid {owner}) and everybody may \
+         write to it: `chown` it to this account, or give a directory inside it",
+        path = path.display()
+    )]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
     /// It was to be new, and holds something.
     #[error(
         "{path} is not empty ({found} is there), and nothing is written over data: give a \
@@ -158,7 +182,12 @@ impl DataDirectory {
     /// See [`DirectoryError`]; nothing is changed in a directory that is refused.
     pub fn open(path: &Path, new: &Identity) -> Result<Self, DirectoryError> {
         create(path)?;
+        if read_identity(path)?.is_none() {
+            ours::may_become_ours(path)?;
+        }
+        ours::not_open_to_all(path)?;
         let lock = Arc::new(take_lock(path)?);
+        ours::tighten(path)?;
         let identity = match read_identity(path)? {
             Some(identity) => identity,
             None => {
@@ -262,9 +291,6 @@ pub struct NewDirectory {
     lock: Arc<File>,
 }
 
-/// What may lie in a directory that counts as empty: the root of a file system has it.
-const LOST_AND_FOUND: &str = "lost+found";
-
 impl NewDirectory {
     /// Takes a directory that does not exist, or is empty.
     ///
@@ -273,14 +299,13 @@ impl NewDirectory {
     pub fn begin(path: &Path) -> Result<Self, DirectoryError> {
         let failed = |source| DirectoryError::Unwritable { path: path.to_owned(), source };
         create(path)?;
-        for entry in fs::read_dir(path).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            if name != LOST_AND_FOUND {
-                let found = name.to_string_lossy().into_owned();
-                return Err(DirectoryError::NotEmpty { path: path.to_owned(), found });
-            }
+        if let Some(found) = ours::foreign(path).map_err(failed)? {
+            return Err(DirectoryError::NotEmpty { path: path.to_owned(), found });
         }
-        Ok(Self { path: path.to_owned(), lock: Arc::new(take_lock(path)?) })
+        ours::not_open_to_all(path)?;
+        let lock = Arc::new(take_lock(path)?);
+        ours::tighten(path)?;
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// A place inside it.

@@ -42,6 +42,7 @@ mod log;
 mod log_writer;
 mod memory;
 mod off_thread;
+mod ours;
 mod overlay;
 mod pool;
 mod rows;

@@ -23,10 +23,11 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 
 use super::directory::{self, DirectoryError};
+use super::ours;
 use crate::model::limits::POOL_SEATS_MAX;
 
 /// Who looks for a seat looks alone, for milliseconds.
-const CHOOSING_FILE: &str = "CHOOSING";
+pub(super) const CHOOSING_FILE: &str = "CHOOSING";
 const CHOOSING_TRIES: u32 = 200;
 const CHOOSING_PAUSE: Duration = Duration::from_millis(50);
 
@@ -49,6 +50,7 @@ impl Seat {
     /// The pool can't be written, or all of its seats are taken.
     pub fn take(pool: &Path, host: &str) -> Result<Self, DirectoryError> {
         directory::create(pool)?;
+        ours::may_be_a_pool(pool)?;
         let _alone = alone(pool)?;
         let mut chosen: Option<(usize, File)> = None;
         for number in 1..=POOL_SEATS_MAX {

@@ -6,6 +6,7 @@ mod history;
 mod image;
 mod kv;
 mod log;
+mod ours;
 mod pool;
 
 use std::sync::Arc;
