@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
 use super::body::Items;
+use super::guard::PartlyRefused;
 use super::jobs::DryRun;
 use super::problem::Problem;
 use super::query::Query;
@@ -55,17 +57,23 @@ async fn apply_jobs(
     State(api): State<Api>,
     Query(asked): Query<DryRun>,
     write: Write<Items>,
-) -> Result<Json<Applied>, Problem> {
+) -> Result<Response, Problem> {
     write.refuse_key("is not taken here: applying the same set again changes nothing")?;
     let Items(items) = write.body;
     let items = api.service.apply(&write.caller, items, asked.dry_run).await?;
     let count = |action| items.iter().filter(|item| item.action == action).count();
-    Ok(Json(Applied {
+    let refused = count(ApplyAction::Refused);
+    let applied = Applied {
         dry_run: asked.dry_run,
         created: count(ApplyAction::Created),
         updated: count(ApplyAction::Updated),
         unchanged: count(ApplyAction::Unchanged),
-        refused: count(ApplyAction::Refused),
+        refused,
         items,
-    }))
+    };
+    let mut response = Json(applied).into_response();
+    if refused > 0 {
+        response.extensions_mut().insert(PartlyRefused);
+    }
+    Ok(response)
 }

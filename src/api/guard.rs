@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::Api;
 use super::problem::Problem;
 use crate::service::access::Origin;
-use crate::service::{Caller, Error};
+use crate::service::{Caller, Error, Ground};
 
 /// The token a request came with, for streams, which outlive one check of it.
 #[derive(Clone)]
@@ -23,14 +23,16 @@ pub(super) struct Bearer(pub String);
 pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
     let what = format!("{} {}", request.method(), request.uri().path());
-    let fresh = match freshness(&request) {
-        Fresh::Read => api.service.catch_up().await,
-        Fresh::Write => api.service.catch_up_to_write().await,
-        Fresh::No => Ok(()),
+    let ground = match freshness(&request) {
+        Fresh::Read => api.service.catch_up().await.map(|()| Ground::Confirmed),
+        Fresh::Write => api.service.ground().await,
+        // It is about this node, or says itself what it does not know.
+        Fresh::No => Ok(Ground::Confirmed),
     };
-    if let Err(late) = fresh {
-        return Problem::from(late).into_response();
-    }
+    let ground = match ground {
+        Ok(ground) => ground,
+        Err(late) => return Problem::from(late).into_response(),
+    };
     let known = match bearer(request.headers()) {
         Ok(token) => known(&api, token, &origin).await.map(|c| (c, token.to_owned())),
         Err(refused) => Err(refused),
@@ -48,17 +50,35 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
     request.extensions_mut().insert(caller.clone());
     request.extensions_mut().insert(Bearer(token));
     let response = next.run(request).await;
+    if rests_on_state(&response)
+        && let Err(late) = api.service.stands(ground).await
+    {
+        return Problem::from(late).into_response();
+    }
     if response.status() == StatusCode::FORBIDDEN {
         api.service.denied(&origin, Some(&caller), "forbidden", &what);
     }
     response
 }
 
+/// A part of the answer was refused by what this node knew, though its status does not say so.
+#[derive(Clone, Copy)]
+pub(super) struct PartlyRefused;
+
+/// Whether an answer refuses by what this node knows, so that a leader that was cut off may be
+/// wrong. Every handler's answer comes by here: none has to think of it.
+fn rests_on_state(response: &Response) -> bool {
+    let extensions = response.extensions();
+    let refused = extensions.get::<Problem>().is_some_and(Problem::rests_on_state);
+    refused || extensions.get::<PartlyRefused>().is_some()
+}
+
 /// The caller that a token stands for. It is refused only by a node that has caught up: what was
 /// given out on one node is good at once on every other.
 async fn known(api: &Api, token: &str, origin: &Origin) -> Result<Caller, Error> {
     match api.service.authenticate(token, origin).await {
-        Err(Error::Unauthenticated(_)) if api.service.catch_up().await.is_ok() => {
+        Err(Error::Unauthenticated(_)) => {
+            api.service.catch_up().await?;
             api.service.authenticate(token, origin).await
         }
         done => done,
@@ -78,7 +98,7 @@ pub(super) async fn judge_again(
     let origin = parts.extensions.get::<Origin>().cloned().unwrap_or_default();
     let Bearer(token) = parts.extensions.get::<Bearer>().ok_or_else(Problem::internal)?;
     if waited > KNOWN_FRESH_FOR {
-        api.service.catch_up_to_write().await?;
+        api.service.ground().await?;
     }
     let known = known(api, token, &origin).await;
     if known.is_err() {
@@ -90,7 +110,7 @@ pub(super) async fn judge_again(
 
 /// Whether a request waits for what was committed before it.
 enum Fresh {
-    /// It shows it.
+    /// It shows it, or what would be.
     Read,
     /// It is judged by it: who may do what.
     Write,
@@ -100,13 +120,14 @@ enum Fresh {
 
 fn freshness(request: &Request) -> Fresh {
     let uri = request.uri();
-    let local = uri.query().unwrap_or_default().split('&').any(|p| p == "consistency=local");
+    let has = |part| uri.query().unwrap_or_default().split('&').any(|p| p == part);
     let path = uri.path().strip_prefix("/v1").unwrap_or(uri.path());
     let own = ["/system/", "/cluster/", "/metrics"].iter().any(|own| path.starts_with(own));
-    match request.method().is_safe() {
-        true if local || own => Fresh::No,
-        true => Fresh::Read,
-        false => Fresh::Write,
+    let writes = !request.method().is_safe() && !path.ends_with("/preview") && !has("dry_run=true");
+    match writes {
+        true => Fresh::Write,
+        false if request.method().is_safe() && (has("consistency=local") || own) => Fresh::No,
+        false => Fresh::Read,
     }
 }
 

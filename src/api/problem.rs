@@ -45,6 +45,21 @@ pub const TABLE: &[(&str, u16, &str)] = &[
     ("not-ready", 503, "This node can't serve now"),
 ];
 
+/// The kinds that say nothing of the cluster's state: what is asked can't be read, wherever it is
+/// asked. Every other refusal may be wrong by a node that was cut off.
+const OF_THE_REQUEST: &[&str] = &[
+    "malformed-request",
+    "malformed-json",
+    "invalid-parameter",
+    "invalid-header",
+    "no-route",
+    "method-not-allowed",
+    "slow-request",
+    "too-large",
+    "unsupported-media-type",
+    "throttled",
+];
+
 /// Something is wrong with this part of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Fault {
@@ -168,6 +183,11 @@ impl Problem {
         let row = TABLE.iter().find(|row| row.0 == self.code);
         row.and_then(|row| StatusCode::from_u16(row.1).ok())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Whether it refuses by what this node knows of the cluster.
+    pub fn rests_on_state(&self) -> bool {
+        self.status().is_client_error() && !OF_THE_REQUEST.contains(&self.code)
     }
 
     fn retry_after(mut self, span: Span) -> Self {

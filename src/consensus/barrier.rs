@@ -76,7 +76,7 @@ impl Barrier {
             let Leadership { term, leader, .. } = *self.leadership.borrow();
             let answer = match leader {
                 Some(leader) if leader == self.node => {
-                    confirm(&self.raft).await.map(|index| index.max(self.resumed(term)))
+                    confirm(&self.raft).await.map(|index| index.max(resumed(self.found, term)))
                 }
                 Some(leader) => self.ask_leader(leader).await,
                 None => Err(SubmitError::NoLeader { leader: None }),
@@ -90,13 +90,6 @@ impl Barrier {
         }
     }
 
-    /// Up to where a leader may have committed before it was started again. One that comes back
-    /// soon enough leads on in its term, without an entry of its own that would show what is
-    /// committed. What it found at the end of its log is of that term, its own, and stays.
-    fn resumed(&self, term: u64) -> u64 {
-        self.found.filter(|last| last.leader_id.term == term).map_or(0, |last| last.index)
-    }
-
     async fn ask_leader(&self, leader: NodeId) -> Result<u64, SubmitError> {
         let message = proto::ReadIndexRequest {};
         let call = |mut client: proto::cluster_client::ClusterClient<_>, request| async move {
@@ -107,6 +100,13 @@ impl Barrier {
             Err(_) => Err(SubmitError::NoLeader { leader: None }),
         }
     }
+}
+
+/// Up to where a leader may have committed before it was started again. One that comes back soon
+/// enough leads on in its term, without an entry of its own that would show what is committed. What
+/// it found at the end of its log is of that term, its own, and stays.
+pub(super) fn resumed(found: Option<LogId>, term: u64) -> u64 {
+    found.filter(|last| last.leader_id.term == term).map_or(0, |last| last.index)
 }
 
 /// Asks a majority whether this node leads; gives the index of what was committed before.

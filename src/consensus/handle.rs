@@ -22,7 +22,7 @@ use super::state_machine::Published;
 use super::status::{Role, Status};
 use super::stop::Tasks;
 use super::transfer::Transfers;
-use super::types::{NodeId, Raft};
+use super::types::{LogId, NodeId, Raft};
 use crate::clock::Clock;
 use crate::machine::{Event, State};
 use crate::model::{BootId, Timestamp};
@@ -50,6 +50,8 @@ pub(super) struct Running {
     pub history: History,
     pub transfers: Transfers,
     pub log: LogStore,
+    /// The end of the log when this process began.
+    pub found: Option<LogId>,
     pub leadership: watch::Receiver<Leadership>,
     pub fatal: Fatal,
     pub space: Space,
@@ -179,7 +181,7 @@ impl Handle {
     pub fn status(&self) -> Status {
         let running = &self.running;
         let metrics = running.raft.metrics().borrow().clone();
-        let index = |id: Option<super::types::LogId>| id.map_or(0, |id| id.index);
+        let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
         Status {
             node_id: running.local.node,
             cluster_id: running.local.cluster(),

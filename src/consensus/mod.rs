@@ -44,6 +44,7 @@ mod events;
 mod form;
 mod format;
 mod forward;
+mod ground;
 mod handle;
 mod handover;
 mod leadership;
@@ -77,6 +78,7 @@ mod tests;
 
 pub use backup::{Backup, BackupError};
 pub use events::TooOld;
+pub use ground::Ground;
 pub use handle::Handle;
 pub use leadership::Leadership;
 pub use membership::MemberError;

@@ -65,7 +65,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let (proposer, queues) = Proposer::new(raft.clone(), leadership.clone(), &pause);
     let (forwarder, forward) =
         Forwarder::new(node_id, peers.clone(), leadership.clone(), options.submit_timeout);
-    let (barrier, readers) = Barrier::new(node_id, &raft, &peers, &leadership, log.last());
+    let found = log.last();
+    let (barrier, readers) = Barrier::new(node_id, &raft, &peers, &leadership, found);
     let checkpointer =
         Checkpointer::new(&raft, &log, &published, &transfers, &space, options.checkpoint_entries);
     let (stop_proposer, proposer_stopped) = watch::channel(false);
@@ -103,6 +104,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         history,
         transfers,
         log,
+        found,
         leadership,
         fatal,
         space,

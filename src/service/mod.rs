@@ -67,7 +67,7 @@ use crate::model::Timestamp;
 use crate::model::placement::Labels;
 use crate::vault::Vault;
 
-pub use crate::consensus::TooOld;
+pub use crate::consensus::{Ground, TooOld};
 pub use crate::machine::command::RequestKey;
 pub use crate::machine::prepare::PutMode;
 pub use crate::machine::state::LastRun;

@@ -106,11 +106,32 @@ impl Node {
 
     /// One whose cluster has this format.
     pub async fn start_as(format: u32, tune: impl FnOnce(&mut api::Options)) -> Node {
+        let mut node = Node::open(|_| {}, tune).await;
+        node.bootstrap(format).await;
+        node
+    }
+
+    /// Begins the cluster.
+    pub async fn bootstrap(&mut self, format: u32) {
+        let admin = Box::new(user("admin", Role::Admin));
+        self.submit(Op::Bootstrap { signing_key: new_signing_key().unwrap(), admin }).await;
+        if format > self.consensus.state().format() {
+            self.submit(Op::RaiseFormat { to: format }).await;
+        }
+        self.admin = self.login("admin").await;
+    }
+
+    /// One as it is when it is new, or has joined others.
+    pub async fn open(
+        place: impl FnOnce(&mut consensus::Options),
+        tune: impl FnOnce(&mut api::Options),
+    ) -> Node {
         let clock = Arc::new(Manual::at(Timestamp::from_secs(NOW)));
         let mut options = consensus::Options::new("unused", clock.now().millis());
         options.clock = clock.clone();
         let identity = Identity::generate(clock.now().millis()).unwrap();
         options.in_memory = Some(MemoryDisk::new(identity));
+        place(&mut options);
         let metrics = Arc::new(Metrics::new(2).unwrap());
         options.metrics = Some(Arc::clone(&metrics));
         let consensus = consensus::open(options).await.unwrap();
@@ -133,14 +154,7 @@ impl Node {
         let mut options = api::Options::new(stopped);
         tune(&mut options);
         let router = api::router(service.clone(), options);
-        let mut node = Node { router, service, consensus, clock, stop, admin: String::new() };
-        let admin = Box::new(user("admin", Role::Admin));
-        node.submit(Op::Bootstrap { signing_key: new_signing_key().unwrap(), admin }).await;
-        if format > node.consensus.state().format() {
-            node.submit(Op::RaiseFormat { to: format }).await;
-        }
-        node.admin = node.login("admin").await;
-        node
+        Node { router, service, consensus, clock, stop, admin: String::new() }
     }
 
     pub async fn submit(&self, op: Op) {

@@ -5,6 +5,7 @@
 mod fixture;
 
 mod bodies;
+mod cut_off;
 mod injection;
 mod operations;
 mod roles;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::journal::USE_NOTED_EVERY;
 use super::jwt::{self, Claims, Kind};
 use super::{Origin, token_text};
+use crate::consensus::Ground;
 use crate::model::{ApiToken, Scope, Session, Timestamp, User};
 use crate::service::{Caller, Error, Service};
 
@@ -48,15 +49,20 @@ impl Service {
     }
 
     /// The same before a write. A leader needs no question: if it leads no more, the write
-    /// itself fails.
+    /// itself fails. What it refuses needs [`Service::stands`].
     ///
     /// # Errors
     /// `Unavailable`: nobody leads.
-    pub async fn catch_up_to_write(&self) -> Result<(), Error> {
-        if self.consensus().leadership().borrow().is_leader {
-            return Ok(());
-        }
-        self.catch_up().await
+    pub async fn ground(&self) -> Result<Ground, Error> {
+        self.consensus().ground().await.map_err(Error::from)
+    }
+
+    /// Returns once a majority has confirmed the state that a refusal rests on.
+    ///
+    /// # Errors
+    /// `Unavailable`: nobody leads, or who leads changed.
+    pub async fn stands(&self, ground: Ground) -> Result<(), Error> {
+        self.consensus().stands(ground).await.map_err(Error::from)
     }
 
     fn by_api_token(&self, text: &str, from: &Origin) -> Result<Caller, Error> {

@@ -32,7 +32,9 @@ pub struct Issued {
 }
 
 impl Service {
-    /// Tokens for a name and a password.
+    /// Tokens for a name and a password. A password that was set, and a session that was ended,
+    /// on another node counts here. When nobody leads, what this node knows lets in, but does not
+    /// refuse.
     ///
     /// # Errors
     /// `Unauthenticated` when they do not fit, without saying which of the two; `Throttled`.
@@ -47,7 +49,7 @@ impl Service {
             }
             return Err(refused);
         }
-        self.try_to_catch_up().await;
+        let ground = self.ground().await;
         let known = self.account(user);
         // Without a password there is nothing to hold it against, as without an account.
         let hash = known.map(|user| user.password.clone()).filter(|hash| !hash.is_empty());
@@ -57,6 +59,7 @@ impl Service {
         let present = self.account(user).filter(|user| Some(&user.password) == hash.as_ref());
         let Some(present) = present.filter(|_| fits) else {
             self.note(from.actor(cut(user)), LOGIN_FAILED, user, json!({}));
+            self.stands(ground?).await?;
             return Err(Error::Unauthenticated("user name or password is wrong".into()));
         };
         self.0.access.by_user.give_back(&cut(user), now);
@@ -64,14 +67,6 @@ impl Service {
         let issued = self.issue(&present, None)?;
         self.note(from.actor(user), "login", user, json!({ "role": present.role }));
         Ok(issued)
-    }
-
-    /// A password that was set, and a session that was ended, on another node counts here. When
-    /// nobody leads, what this node knows has to do.
-    async fn try_to_catch_up(&self) {
-        if let Err(error) = self.catch_up_to_write().await {
-            tracing::debug!(%error, "a login is judged by what this node knows");
-        }
     }
 
     /// One try of this account and of this address. What failed on other nodes, or before
@@ -114,8 +109,14 @@ impl Service {
     /// # Errors
     /// `Unauthenticated` when it is over, revoked or not one of ours.
     pub async fn refresh(&self, token: &str, from: &Origin) -> Result<Issued, Error> {
-        self.try_to_catch_up().await;
-        let (user, claims) = self.user_of(token, Kind::Refresh)?;
+        let ground = self.ground().await;
+        let (user, claims) = match self.user_of(token, Kind::Refresh) {
+            Ok(known) => known,
+            Err(refused) => {
+                self.stands(ground?).await?;
+                return Err(refused);
+            }
+        };
         let issued = self.issue(&user, claims.until.map(Timestamp::from_secs))?;
         let name = user.name.to_string();
         self.note(from.actor(&name), "login.refresh", &name, json!({ "role": user.role }));
