@@ -38,6 +38,9 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates python3 tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/apt /var/log/dpkg.log \
     && groupadd --gid 65532 cronapi \
+    && groupadd --gid 65533 cronapi-job \
+    && useradd --uid 65533 --gid 65533 --home-dir /tmp --no-create-home \
+       --shell /usr/sbin/nologin cronapi-job \
     && useradd --uid 65532 --gid 65532 --home-dir /var/lib/cronapi --no-create-home \
        --shell /usr/sbin/nologin cronapi \
     && install -d -o 65532 -g 65532 -m 0700 /var/lib/cronapi /run/cronapi
@@ -58,7 +61,8 @@ ENV CRONAPI_LISTEN=0.0.0.0:8000 \
     CRONAPI_ALLOW_HTTP=true \
     DATABASE_PATH=/var/lib/cronapi/state
 USER 65532:65532
-WORKDIR /var/lib/cronapi
+# Where jobs begin: they make no files beside the state.
+WORKDIR /tmp
 VOLUME /var/lib/cronapi
 EXPOSE 8000/tcp 8001/tcp
 STOPSIGNAL SIGTERM

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::machine::state::OpenRun;
 use crate::model::{Runner, Setting, Timestamp, TraceParent, limits};
 
-use super::runner::{Context, Filled, HttpSign, ShellCommand, Spec, What};
+use super::runner::{Context, Filled, HttpSign, Limits, ShellCommand, Spec, What};
 
 /// Where the attempt runs.
 pub(super) struct Here<'a> {
@@ -41,6 +41,7 @@ pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
         kill_grace: kill_grace(open),
         output_max: limits::OUTPUT_BYTES_MAX,
         result_max: limits::RESULT_BYTES_MAX,
+        limits: bounds(open),
     })
 }
 
@@ -62,6 +63,17 @@ fn python_env(open: &OpenRun) -> BTreeMap<String, String> {
 
 fn kill_grace(open: &OpenRun) -> Duration {
     open.spec.kill_grace.unwrap_or(limits::KILL_GRACE_DEFAULT).std()
+}
+
+fn bounds(open: &OpenRun) -> Limits {
+    let Some(bounds) = open.spec.limits.as_deref() else { return Limits::default() };
+    Limits {
+        memory: bounds.memory,
+        processes: bounds.processes,
+        open_files: bounds.open_files.map(u64::from),
+        file_size: bounds.file_size,
+        cpu: bounds.cpu.map(|span| span.std()),
+    }
 }
 
 fn what(open: &OpenRun) -> Option<What> {

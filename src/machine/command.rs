@@ -234,6 +234,13 @@ pub enum Op {
     TokenUsed { id: Uuid },
     /// Notes the use of API tokens, to the minute.
     TokensUsed { ids: Vec<Uuid> },
+    /// The secret of a signing key is kept sealed from here on, or under another key.
+    SealKey {
+        /// The signing key.
+        id: Uuid,
+        /// Its secret.
+        sealed: Box<DataKey>,
+    },
     /// Replaces the signing key; tokens of those before stay good until they expire, or are
     /// refused from here on.
     RotateKey {
@@ -338,12 +345,21 @@ pub struct SigningKey {
     /// When another took its place; none: it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Timestamp>,
+    /// The secret, sealed with the key that nodes are started with; then `secret` is all zeros.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Box<DataKey>>,
 }
 
 impl SigningKey {
     /// A key that signs from when it is put in force.
     pub fn new(id: Uuid, secret: [u8; 32]) -> Self {
-        SigningKey { id, secret, created_at: None, retired_at: None }
+        SigningKey { id, secret, created_at: None, retired_at: None, sealed: None }
+    }
+
+    /// The same key, its secret sealed.
+    #[must_use]
+    pub fn sealed(self, sealed: DataKey) -> Self {
+        SigningKey { secret: [0; 32], sealed: Some(Box::new(sealed)), ..self }
     }
 }
 

@@ -60,6 +60,7 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::DeleteSecret { name: _ } => ("a secret", 2),
         Op::Restored(_) => ("a restored cluster", 2),
         Op::ExternalLogin { user: _ } => ("a login by a provider", 3),
+        Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),
         Op::TokensUsed { ids: _ } => ("the use of API tokens", 3),
     };
     Some(Need { what: what.to_owned(), format })

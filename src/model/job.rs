@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 pub use needs::Need;
 
+use super::bounds::Bounds;
 use super::invalid::Invalid;
 use super::name::Name;
 use super::parameters::Parameters;
@@ -247,6 +248,10 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retention: Option<Box<Retention>>, since 1;
+    /// What the processes of an attempt may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    limits: Option<Box<Bounds>>, since 5;
 }
 
 /// `enabled`: true unless told.

@@ -108,3 +108,11 @@ pub const COUNTED_MAX: u32 = 10_000;
 pub const METRICS_JOBS_MAX: usize = 10_000;
 /// Nodes that find their data directories in one pool.
 pub const POOL_SEATS_MAX: usize = 64;
+/// Memory of an attempt, in bytes: at least.
+pub const MEMORY_BYTES_MIN: u64 = 4 * 1024 * 1024;
+/// Processes of an attempt at a time, at most.
+pub const PROCESSES_MAX: u32 = 1_000_000;
+/// Open files of a process of an attempt: at least.
+pub const OPEN_FILES_MIN: u32 = 16;
+/// Open files of a process of an attempt: at most.
+pub const OPEN_FILES_MAX: u32 = 1_000_000;

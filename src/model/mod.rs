@@ -17,6 +17,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod bounds;
 pub mod event;
 pub mod fact;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! The first command of a cluster: a signing key, and an admin to log in with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
@@ -8,6 +9,7 @@ use crate::machine::{Command, Op, Rejection};
 use crate::model::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
 use crate::model::{Name, Role, Scope, Timestamp, User};
 use crate::service::access;
+use crate::vault::Vault;
 
 use super::banner;
 use super::config::Secret;
@@ -34,6 +36,7 @@ pub enum Error {
 pub async fn first_admin(
     consensus: &Handle,
     given: Option<&Secret>,
+    vault: Option<&Vault>,
 ) -> Result<Option<String>, Error> {
     if !consensus.state().access.keys.is_empty() {
         return Ok(None);
@@ -58,8 +61,9 @@ pub async fn first_admin(
         created_at: Timestamp::ZERO,
         updated_at: Timestamp::ZERO,
     };
-    let signing_key = access::new_signing_key().map_err(|e| Error::Crypto(e.to_string()))?;
     raise_format(consensus).await;
+    let made = access::made_signing_key(vault, &consensus.state(), clock::now());
+    let signing_key = made.map_err(|e| Error::Crypto(e.to_string()))?;
     let op = Op::Bootstrap { signing_key, admin: Box::new(admin) };
     match consensus.submit(command(op)).await {
         Ok(done) => match done.answer {
@@ -87,12 +91,12 @@ fn command(op: Op) -> Command {
 
 /// Sets the cluster up as soon as this node leads it, if nobody has yet; shows a password that
 /// was made up.
-pub async fn when_leading(consensus: Handle, given: Option<Secret>) {
+pub async fn when_leading(consensus: Handle, given: Option<Secret>, vault: Option<Arc<Vault>>) {
     let mut leadership = consensus.leadership();
     while leadership.wait_for(|now| now.is_leader).await.is_ok() {
         // What earlier leaders did must be seen first.
         if consensus.read_barrier().await.is_ok() {
-            match first_admin(&consensus, given.as_ref()).await {
+            match first_admin(&consensus, given.as_ref(), vault.as_deref()).await {
                 Ok(generated) => {
                     return generated.iter().for_each(|p| banner::show(&banner::password(p)));
                 }
@@ -100,5 +104,28 @@ pub async fn when_leading(consensus: Handle, given: Option<Secret>) {
             }
         }
         tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// How often it is looked for signing keys that are not sealed.
+const SEAL_EVERY: Duration = Duration::from_secs(5);
+
+/// While this node leads, keeps the signing keys sealed: those of before nodes had a key for it,
+/// or knew how, too.
+pub async fn keep_sealed(consensus: Handle, vault: Arc<Vault>) {
+    loop {
+        tokio::time::sleep(SEAL_EVERY).await;
+        if !consensus.leadership().borrow().is_leader {
+            continue;
+        }
+        match access::seal_next(&vault, &consensus.state(), clock::now()) {
+            Ok(None) => {}
+            Ok(Some(op)) => {
+                if let Err(error) = consensus.submit(command(op)).await {
+                    tracing::debug!(%error, "signing keys are sealed later");
+                }
+            }
+            Err(error) => tracing::error!(%error, "signing keys can't be sealed"),
+        }
     }
 }

@@ -15,6 +15,7 @@ mod banner;
 mod bootstrap;
 mod certificates;
 pub mod config;
+mod job_space;
 mod notify;
 mod presence;
 mod reload;

@@ -20,6 +20,7 @@ use crate::service::access::Oidc;
 use crate::service::{Deps, NodeLocal, Service};
 
 use super::config::Config;
+use super::job_space;
 use super::presence::Presence;
 use super::serve::Failure;
 
@@ -88,7 +89,7 @@ impl Node {
         if reaped > 0 {
             tracing::warn!(processes = reaped, "ended what an earlier boot left running");
         }
-        let runners = runners(config)?;
+        let runners = runners(config, &tag)?;
         let presence = Presence {
             consensus: consensus.clone(),
             clock: clock.clone(),
@@ -215,14 +216,24 @@ fn local(config: &Config, clock: &Arc<dyn Clock>) -> NodeLocal {
 }
 
 /// What runners find on this machine.
-fn runners(config: &Config) -> Result<Arc<RunnerEnv>, Failure> {
+fn runners(config: &Config, tag: &str) -> Result<Arc<RunnerEnv>, Failure> {
+    let results = job_space::results(config, tag);
     let mut runners = RunnerEnv::detect()
-        .with_results_dir(&config.data.join("results"))
+        .with_results_dir(&results)
         .map_err(|source| Failure::System { what: "the folder of results", source })?;
+    runners = runners.isolated(&job_space::isolation(config)).map_err(Failure::Isolation)?;
+    runners.limits = config.jobs.limits;
+    runners.umask = job_space::umask();
+    job_space::tell(runners.isolation());
     // Who may ask for another account is decided by the service.
     runners.allow_user = true;
     if runners.python.is_none() {
-        tracing::warn!("no python3 on PATH: python jobs fail, their syntax is unchecked");
+        let account = &runners.isolation().in_force().account;
+        tracing::warn!(
+            account,
+            "no python3 on PATH that this account may run: python jobs fail, their syntax is \
+             unchecked"
+        );
     }
     Ok(Arc::new(runners))
 }

@@ -16,7 +16,7 @@ use crate::storage::Seat;
 use super::config::{self, Config};
 use super::reload::Reload;
 use super::running::{Listeners, Node};
-use super::{banner, bootstrap, certificates, notify, signals, telemetry};
+use super::{banner, bootstrap, certificates, job_space, notify, signals, telemetry};
 
 /// Why a node could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum Failure {
     /// The cluster's key can't be used.
     #[error("CRONAPI_CLUSTER_KEY: {0}")]
     Key(String),
+    /// What is to keep jobs apart can't be had.
+    #[error("CRONAPI_ISOLATION, CRONAPI_JOB_USER: {0}")]
+    Isolation(String),
     /// The login provider can't be used.
     #[error("oidc in the configuration file: {0}")]
     Oidc(String),
@@ -73,6 +76,7 @@ pub enum Failure {
 /// # Errors
 /// See [`Failure`].
 pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
+    job_space::close_new_files();
     let tls = match &config.tls {
         Some(files) => Some(Certificates::load(files.clone()).await?),
         None => None,
@@ -111,15 +115,13 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
     let complete = consensus.leadership().borrow().is_leader;
     let mut generated = None;
     if complete {
-        generated = bootstrap::first_admin(&consensus, config.admin_password.as_ref()).await?;
+        let (password, vault) = (config.admin_password.as_ref(), config.vault.as_deref());
+        generated = bootstrap::first_admin(&consensus, password, vault).await?;
     }
     let node = Node::start(&config, consensus, boot, listeners, metrics).await?;
     let base = format!("{scheme}://{address}");
     banner::show(&banner::text(&base, &config.data, generated.as_deref()));
-    if !complete {
-        let password = config.admin_password.clone();
-        tokio::spawn(bootstrap::when_leading(node.consensus().clone(), password));
-    }
+    look_after_access(node.consensus(), &config, complete);
     tokio::spawn(reload.run());
     tokio::spawn(notify::keep_told(node.consensus().clone(), node.service().clone()));
     let (alive, stopped) = watch::channel(false);
@@ -142,6 +144,17 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
     // A stop is not cut short: until its end, the watchdog is told that it goes on.
     alive.send_replace(true);
     stopped
+}
+
+/// A cluster that is not complete yet gets its first admin later; signing keys are kept sealed.
+fn look_after_access(consensus: &Handle, config: &Config, complete: bool) {
+    if !complete {
+        let (password, vault) = (config.admin_password.clone(), config.vault.clone());
+        tokio::spawn(bootstrap::when_leading(consensus.clone(), password, vault));
+    }
+    if let Some(vault) = config.vault.clone() {
+        tokio::spawn(bootstrap::keep_sealed(consensus.clone(), vault));
+    }
 }
 
 /// Keeps the log told where this node stands.

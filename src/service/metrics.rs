@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::cluster::LIVE;
 use super::{Action, Caller, Error, Service, Target};
 use crate::consensus::{Role, Status};
+use crate::executor::runner::isolation::Files;
 use crate::machine::State;
 use crate::metrics::{self, Gauges};
 use crate::model::{RunStatus, Timestamp};
@@ -67,7 +68,25 @@ impl Page<'_> {
         Ok(self.now)
     }
 
+    fn isolation(&self) -> Result<(), metrics::Error> {
+        let found = self.service.0.deps.runners.isolation().in_force();
+        let value = |held: bool| if held { 1.0 } else { 0.0 };
+        let all = [
+            ("account", found.own_account),
+            ("files", found.files != Files::Open),
+            ("memory", found.memory),
+            ("signals", found.signals),
+        ];
+        self.now.many(
+            "cronapi_isolation",
+            "Whether jobs of this node are kept from it and from each other in this regard.",
+            ["what"],
+            all.map(|(what, held)| ([what.to_string()], value(held))),
+        )
+    }
+
     fn node(&self) -> Result<(), metrics::Error> {
+        self.isolation()?;
         let (now, local) = (&self.now, &self.service.0.deps.local);
         let own = self.service.consensus().node_id();
         now.many(

@@ -132,6 +132,7 @@ impl Service {
         for secret in state.secrets.items.values() {
             open(vault, &state, secret).map_err(unsealed)?;
         }
+        self.reseal_signing_keys(c).await?;
         self.drop_unused_keys(c, &state).await?;
         let new = self.new_data_key(c, vault, &state).await?;
         let mut resealed = 0;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Action, Caller, Error, Service, Target};
 use crate::consensus;
+use crate::executor::runner::isolation::InForce;
 use crate::machine::state::Totals;
 use crate::model::{NodeId, Timestamp};
 
@@ -72,12 +73,51 @@ pub struct SystemStatus {
     pub nodes: u64,
     /// Bytes on disk.
     pub storage: StorageView,
+    /// What keeps jobs on this node from it and from each other.
+    pub isolation: IsolationView,
     /// Of the program.
     pub version: String,
     /// Start of the process.
     pub started_at: Timestamp,
     /// Seconds since.
     pub uptime_seconds: u64,
+}
+
+/// What keeps jobs from the node that runs them, and from each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct IsolationView {
+    /// What was asked for: `require`, `best-effort` or `off`.
+    pub mode: String,
+    /// The account of jobs that name none.
+    pub account: String,
+    /// Whether it is another than the node's.
+    pub own_account: bool,
+    /// What keeps the data directory and key files from jobs: `hidden` (a mount namespace),
+    /// `account`, `landlock`, or `open` (nothing does).
+    pub files: String,
+    /// Version of Landlock in use; 0: none.
+    pub landlock: u32,
+    /// Whether memory and environment of the node and of other jobs are out of reach.
+    pub memory: bool,
+    /// Whether the node and other jobs are safe from signals.
+    pub signals: bool,
+    /// What is missing, a sentence each.
+    pub missing: Vec<String>,
+}
+
+impl From<&InForce> for IsolationView {
+    fn from(found: &InForce) -> Self {
+        IsolationView {
+            mode: found.mode.as_str().into(),
+            account: found.account.clone(),
+            own_account: found.own_account,
+            files: found.files.as_str().into(),
+            landlock: found.landlock,
+            memory: found.memory,
+            signals: found.signals,
+            missing: found.missing.clone(),
+        }
+    }
 }
 
 /// Totals since the cluster began.
@@ -142,6 +182,7 @@ impl Service {
                 history_bytes: status.history_bytes,
                 history_waiting_bytes: status.history_waiting_bytes,
             },
+            isolation: self.0.deps.runners.isolation().in_force().into(),
             version: local.version.clone(),
             started_at: local.started_at,
             uptime_seconds: self.now().since(local.started_at).secs(),

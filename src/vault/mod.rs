@@ -129,11 +129,39 @@ impl Vault {
     /// # Errors
     /// [`Error::OtherKey`], [`Error::Forged`].
     pub fn unwrap_key(&self, key: &DataKey) -> Result<SecretKey, Error> {
-        let own = self.0.iter().find(|own| own.name() == key.under);
-        let own = own.ok_or_else(|| Error::OtherKey(key.under.clone()))?;
         let of = data_key(key.id);
-        let bytes = own.open(&of, &key.sealed)?;
+        let bytes = self.own(key)?.open(&of, &key.sealed)?;
         bytes.try_into().map(SecretKey).map_err(|_| Error::Forged(of))
+    }
+
+    /// Seals the secret of a signing key.
+    ///
+    /// # Errors
+    /// [`Error::Random`].
+    pub fn seal_signing(&self, secret: &[u8], id: Uuid, now: Timestamp) -> Result<DataKey, Error> {
+        let first = self.0.first().ok_or(Error::NotAKey)?;
+        let sealed = first.seal(id, &signing_key(id), secret)?;
+        Ok(DataKey { id, under: first.name(), sealed, created_at: now })
+    }
+
+    /// Opens the secret of a signing key.
+    ///
+    /// # Errors
+    /// [`Error::OtherKey`], [`Error::Forged`].
+    pub fn open_signing(&self, key: &DataKey) -> Result<[u8; KEY_BYTES], Error> {
+        let of = signing_key(key.id);
+        let bytes = self.own(key)?.open(&of, &key.sealed)?;
+        bytes.try_into().map_err(|_| Error::Forged(of))
+    }
+
+    /// Whether something is sealed with the key that wraps what is new.
+    pub fn is_first(&self, key: &DataKey) -> bool {
+        self.0.first().is_some_and(|first| first.name() == key.under)
+    }
+
+    fn own(&self, key: &DataKey) -> Result<&SecretKey, Error> {
+        let own = self.0.iter().find(|own| own.name() == key.under);
+        own.ok_or_else(|| Error::OtherKey(key.under.clone()))
     }
 
     /// Seals the value of a secret with a data key.
@@ -157,6 +185,10 @@ impl Vault {
 
 fn data_key(id: Uuid) -> String {
     format!("data key {id}")
+}
+
+fn signing_key(id: Uuid) -> String {
+    format!("signing key {id}")
 }
 
 fn secret(name: &Name) -> String {
@@ -211,6 +243,18 @@ mod tests {
         let plain = both.unwrap_key(&key).unwrap();
         let rewrapped = both.wrap(&plain, key.id, Timestamp::ZERO).unwrap();
         assert_eq!(two.unwrap_key(&rewrapped).unwrap().0, plain.0);
+    }
+
+    #[test]
+    fn the_secret_of_a_signing_key_opens_as_that_and_as_nothing_else() {
+        let (one, two) = (Vault::parse(&text(1)).unwrap(), Vault::parse(&text(2)).unwrap());
+        let sealed = one.seal_signing(&[7; 32], Uuid::from_u128(9), Timestamp::ZERO).unwrap();
+        assert_eq!(one.open_signing(&sealed).unwrap(), [7; 32]);
+        assert!(matches!(two.open_signing(&sealed), Err(Error::OtherKey(_))));
+        assert!(matches!(one.unwrap_key(&sealed), Err(Error::Forged(_))), "it is no data key");
+        assert!(matches!(one.open_signing(&data(&one)), Err(Error::Forged(_))));
+        let other = DataKey { id: Uuid::from_u128(8), ..sealed };
+        assert!(matches!(one.open_signing(&other), Err(Error::Forged(_))), "of another key");
     }
 
     #[test]

@@ -4,9 +4,14 @@
 #[path = "../api/fixture.rs"]
 mod fixture;
 
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../node/process.rs"]
+mod process;
+
 mod bodies;
 mod cut_off;
 mod injection;
+mod isolation;
 mod operations;
 mod roles;
 mod tokens;

@@ -7,7 +7,9 @@ use cronapi::machine::history::unpack;
 use cronapi::machine::prepare::{Intent, PutMode};
 use cronapi::machine::reply::{Rejection, Reply};
 use cronapi::machine::state::{FORMAT, failures_of_address, failures_of_user};
-use cronapi::model::{Actor, ApiToken, AuditRecord, Role, Scope, Session, User, limits};
+use cronapi::model::{
+    Actor, ApiToken, AuditRecord, DataKey, Role, Scope, Sealed, Session, Timestamp, User, limits,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -293,6 +295,27 @@ fn a_retired_key_stays_while_something_it_signed_is_good() {
     assert!(matches!(rotate(&mut world, 11, false), Err(Rejection::Limit { .. })));
     rotate(&mut world, 12, true).unwrap();
     assert_eq!(keys(&world), [12]);
+}
+
+#[test]
+fn a_sealed_key_has_no_secret_in_the_state_and_old_nodes_never_see_one() {
+    let mut world = set_up();
+    let (id, sealed) = (world.state.access.keys[0].id, sealed_key());
+    let seal = |id| Op::SealKey { id, sealed: Box::new(sealed.clone()) };
+    let refused = plain(&mut world, seal(id));
+    assert!(matches!(refused, Err(Rejection::UpgradeNeeded { needs: 5, .. })), "{refused:?}");
+    newest(&mut world);
+    plain(&mut world, seal(id)).unwrap();
+    let key = &world.state.access.keys[0];
+    assert_eq!((key.secret, key.sealed.as_deref()), ([0; 32], Some(&sealed)));
+    let unknown = plain(&mut world, seal(Uuid::from_u128(404)));
+    assert!(matches!(unknown, Err(Rejection::NotFound { .. })), "{unknown:?}");
+}
+
+fn sealed_key() -> DataKey {
+    let key = Uuid::from_u128(1);
+    let sealed = Sealed { key, nonce: [5; 24], bytes: vec![1, 2, 3] };
+    DataKey { id: key, under: "0a1b2c3d".into(), sealed, created_at: Timestamp::ZERO }
 }
 
 #[test]

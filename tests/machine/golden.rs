@@ -251,7 +251,9 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("token_used", Op::TokenUsed { id: id(2) }),
         ("tokens_used", Op::TokensUsed { ids: vec![id(2), id(3)] }),
         ("rotate_key", Op::RotateKey { signing_key: key.clone(), revoke: false }),
-        ("rotate_key_2", Op::RotateKey { signing_key: key, revoke: true }),
+        ("rotate_key_2", Op::RotateKey { signing_key: key.clone(), revoke: true }),
+        ("rotate_key_3", Op::RotateKey { signing_key: key.sealed(data_key()), revoke: false }),
+        ("seal_key", Op::SealKey { id: id(4), sealed: Box::new(data_key()) }),
         ("note", Op::Note { entries: vec![note] }),
         ("raise_format", Op::RaiseFormat { to: 2 }),
         ("restored", restored()),
@@ -336,6 +338,7 @@ fn file_of(op: &Op) -> &'static str {
         Op::TokenUsed { .. } => "token_used",
         Op::TokensUsed { .. } => "tokens_used",
         Op::RotateKey { .. } => "rotate_key",
+        Op::SealKey { .. } => "seal_key",
         Op::Note { .. } => "note",
         Op::SetQueue { .. } => "set_queue",
         Op::Trim { .. } => "trim",
@@ -355,15 +358,15 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
     let mut kinds = std::collections::BTreeSet::new();
     let mut files = std::collections::BTreeSet::new();
     for (file, op) in all {
-        // `_2` is the kind with the fields that came later.
-        assert_eq!(file_of(&op), file.trim_end_matches("_2"));
+        // `_2` and so on are the kind with the fields that came later.
+        assert_eq!(file_of(&op), file.trim_end_matches("_2").trim_end_matches("_3"));
         assert!(files.insert(file));
         kinds.insert(file_of(&op));
         let request = RequestKey { key: id(5), fingerprint: id(6) };
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 40, "one file for every kind of step");
+    assert_eq!(kinds.len(), 41, "one file for every kind of step");
 }
 
 /// A state with something in every table.

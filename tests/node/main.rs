@@ -5,5 +5,6 @@ mod https;
 mod notify;
 mod process;
 mod running;
+mod sealed;
 #[cfg(feature = "otel")]
 mod traces;

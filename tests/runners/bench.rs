@@ -48,6 +48,7 @@ pub fn spec(what: What, params: Value) -> Spec {
         kill_grace: Duration::from_secs(10),
         output_max: limits::OUTPUT_BYTES_MAX_DEFAULT,
         result_max: limits::RESULT_BYTES_MAX_DEFAULT,
+        limits: Default::default(),
     }
 }
 

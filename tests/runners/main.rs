@@ -3,6 +3,7 @@
 
 mod bench;
 mod http;
+mod isolation;
 mod leftovers;
 mod output;
 mod processes;

@@ -41,6 +41,11 @@ pub struct Exit {
 impl Launch {
     /// A node with its data in `data` of the sandbox, at a free port.
     pub fn new(sandbox: &Sandbox, data: &str) -> Launch {
+        let mut env = vec![("TMPDIR".into(), sandbox.tmp().display().to_string())];
+        if rustix::process::geteuid().is_root() {
+            // Attempts are witnessed by files in the sandbox, which is root's.
+            env.push(("CRONAPI_JOB_USER".into(), "root".into()));
+        }
         let data_path = sandbox.path().join(data).display().to_string();
         Launch {
             binary: binary::path(),
@@ -49,7 +54,7 @@ impl Launch {
                 .chain(["--cluster-listen", "127.0.0.1:0"])
                 .map(String::from)
                 .collect(),
-            env: vec![("TMPDIR".into(), sandbox.tmp().display().to_string())],
+            env,
             namespace: None,
             hosts: None,
             log: sandbox.path().join(format!("{data}.stderr")),

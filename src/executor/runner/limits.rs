@@ -61,3 +61,12 @@ pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Processes looked at for one memory sample of an attempt.
 pub(super) const SAMPLED_PROCESSES_MAX: usize = 64;
+
+/// How often memory and processes of an attempt are looked at where they are bounded.
+pub(super) const WATCH_PAUSE: Duration = Duration::from_millis(100);
+
+/// Processes of an attempt unless the node says otherwise.
+pub const PROCESSES_MAX_DEFAULT: u32 = 1_024;
+
+/// Written to `oom_score_adj` of every child: when memory runs out, it goes before the daemon.
+pub(super) const OOM_SCORE: &str = "500";

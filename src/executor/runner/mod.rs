@@ -23,6 +23,7 @@ mod capture;
 mod check;
 mod environment;
 mod http;
+pub mod isolation;
 mod leftovers;
 pub mod limits;
 mod mask;
@@ -46,7 +47,7 @@ pub use self::leftovers::reap_leftovers;
 pub use self::node::RunnerEnv;
 use self::outcome::shorten;
 pub use self::outcome::{Ended, Outcome};
-pub use self::spec::{CancelToken, Context, Filled, HttpSign, ShellCommand, Spec, What};
+pub use self::spec::{CancelToken, Context, Filled, HttpSign, Limits, ShellCommand, Spec, What};
 pub use self::start::Start;
 
 use self::capture::Capture;

@@ -12,8 +12,10 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::environment;
 use super::http::{self, Client};
+use super::isolation::{self, Isolation};
 use super::process::raw::keep_open_files_from_children;
 use super::shell_result;
+use super::spec::Limits;
 
 /// Found once when the node starts, shared by all attempts.
 pub struct RunnerEnv {
@@ -24,6 +26,11 @@ pub struct RunnerEnv {
     /// Addresses that HTTP attempts never connect to, whatever a name resolves to. Read at
     /// the first HTTP attempt; later changes have no effect.
     pub http_deny: Vec<IpNet>,
+    /// What attempts may use at most, and do unless they ask for less.
+    pub limits: Limits,
+    /// Rights that new files of jobs lack; none: as the daemon's.
+    pub umask: Option<u32>,
+    pub(super) isolation: Isolation,
     pub(super) inherited: Vec<(OsString, OsString)>,
     pub(super) results_dir: Option<PathBuf>,
     pub(super) client: OnceLock<Result<Client, String>>,
@@ -42,13 +49,38 @@ impl RunnerEnv {
         keep_open_files_from_children();
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
         Self {
-            python: find_python(),
+            python: find_python(|_| true),
             allow_user: false,
             http_deny: http::default_deny(),
+            limits: Limits::default(),
+            umask: None,
+            isolation: Isolation::off(),
             inherited: environment::inherited(),
             results_dir: None,
             client: OnceLock::new(),
         }
+    }
+
+    /// Keeps jobs from the daemon, from its files and from each other. Call it last: what jobs
+    /// need of what is kept has to be known.
+    ///
+    /// # Errors
+    /// A sentence, when what is required is not to be had.
+    pub fn isolated(mut self, options: &isolation::Options) -> Result<Self, String> {
+        let allow = self.results_dir.iter().cloned().collect();
+        self.isolation = Isolation::prepare(options, allow)?;
+        if let Some(account) = self.isolation.account() {
+            let theirs = |file: &Path| account.may_run(file);
+            if !self.python.as_deref().is_some_and(theirs) {
+                self.python = find_python(theirs);
+            }
+        }
+        Ok(self)
+    }
+
+    /// What keeps jobs apart.
+    pub fn isolation(&self) -> &Isolation {
+        &self.isolation
     }
 
     /// Lets shell jobs hand back a result through a file in this folder, which belongs to
@@ -65,14 +97,17 @@ impl RunnerEnv {
 
 /// The interpreter itself: what `python3` in the path may be is a script that looks for it,
 /// and costs several times its start.
-fn find_python() -> Option<PathBuf> {
+fn find_python(may: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     const ASK: &str = "import sys; sys.version_info >= (3, 8) and print(sys.executable)";
     let path = var_os("PATH")?;
     let mut candidates = split_paths(&path).map(|folder| folder.join("python3"));
     candidates.find_map(|file| {
+        if !may(&file) {
+            return None;
+        }
         let asked =
             Command::new(&file).args(["-I", "-c", ASK]).stdin(Stdio::null()).output().ok()?;
         let found = PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim_end());
-        (asked.status.success() && found.is_absolute()).then_some(found)
+        (asked.status.success() && found.is_absolute() && may(&found)).then_some(found)
     })
 }

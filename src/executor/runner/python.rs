@@ -4,7 +4,7 @@
 //! job's source and its parameters (any size, invisible in the process list), and takes the
 //! answer back. The harness puts the parameters in its place before the job's code runs.
 
-use std::process::Command;
+use std::ffi::OsString;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Attempt;
 use super::environment::Environment;
 use super::outcome::{Ended, Outcome};
-use super::process::{Deadlines, Launch, drive, stdin_file};
+use super::process::{Deadlines, Launch, Program, bounds, drive, stdin_file};
 use super::pump::Pump;
 use super::start::Start;
 
@@ -50,15 +50,18 @@ pub(super) async fn run(
     let Some(python) = &node.python else {
         return Err("there is no python3 (3.8 or newer) on this node".to_owned());
     };
+    let account = node.isolation.account().cloned();
+    let own = &spec.filled.env;
     let environment =
-        Environment::build(&node.inherited, &spec.context, params, &spec.filled.env, None)?;
+        Environment::build(&node.inherited, &spec.context, params, own, account.as_ref())?;
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }
-    let mut command = Command::new(python);
     // The job's name is there for people who look at the process list.
-    command.args(FLAGS).arg("-c").arg(BOOTSTRAP).arg(&spec.context.job);
-    command.env_clear().envs(&environment.vars);
+    let last = ["-c", BOOTSTRAP, &spec.context.job];
+    let words = FLAGS.iter().copied().chain(last).map(OsString::from);
+    let argv = std::iter::once(python.as_os_str().to_owned()).chain(words).collect();
+    let program = Program { file: python.clone(), argv, env: environment.vars, cwd: None };
     let request = json!({
         "harness": HARNESS,
         "code": code,
@@ -71,13 +74,19 @@ pub(super) async fn run(
     // Not a plain dup, which other children that start at this moment would inherit.
     let stdin = channel.try_clone();
     let stdin = stdin.map_err(|e| format!("can't prepare standard input: {e}"))?;
-    let launch = Launch { command, stdin, account: None };
+    let limits = spec.limits.within(&node.limits);
+    let launch = Launch { program, stdin, account, limits, node };
     let deadlines = Deadlines { timeout: spec.timeout, kill_grace: spec.kill_grace, cancel };
     let exit = drive(launch, deadlines, pump, started).await?;
     let mut outcome = exit.outcome(spec.timeout);
     let max = ABOUT_BYTES_MAX.saturating_add(spec.result_max);
     let answer = stdin_file::read_back(channel, request.len() as u64, max);
     add(&mut outcome, &answer, spec.result_max, pump);
+    let error = outcome.error.take();
+    outcome.error = error.map(|error| match bounds::blame_text(&limits, &error) {
+        Some(why) => format!("{error} ({why})"),
+        None => error,
+    });
     Ok(outcome)
 }
 

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::env::split_paths;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::Attempt;
 use super::environment::Environment;
@@ -14,7 +13,7 @@ use super::limits::ARGUMENT_BYTES_MAX;
 use super::node::RunnerEnv;
 use super::outcome::{Ended, Outcome};
 use super::process::account::Account;
-use super::process::{Deadlines, Launch, drive, stdin_file};
+use super::process::{Deadlines, Launch, Program, drive, stdin_file};
 use super::shell_result::ResultFile;
 use super::spec::ShellCommand;
 use super::start::Start;
@@ -35,7 +34,10 @@ pub(super) async fn run(
     started: impl Start,
 ) -> Result<Outcome, String> {
     let Attempt { spec, params, cancel, pump, node, .. } = attempt;
-    let account = call.user.map(|name| node.account(name)).transpose()?;
+    let account = match call.user {
+        Some(name) => Some(node.account(name)?),
+        None => node.isolation.account().cloned(),
+    };
     let mut env = call.env.clone();
     env.extend(spec.filled.env.clone());
     let environment =
@@ -43,13 +45,13 @@ pub(super) async fn run(
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }
-    let mut command = command(&call, &environment)?;
-    command.env_clear().envs(&environment.vars);
+    let mut program = program(&call, environment)?;
     let result = ResultFile::name(node.results_dir.as_deref(), account.as_ref())?;
     if let Some(result) = &result {
-        command.env("CRONAPI_RESULT", result.path());
+        program.env.insert("CRONAPI_RESULT".into(), result.path().into());
     }
-    let launch = Launch { command, stdin: stdin_file::with(params.as_bytes())?, account };
+    let (stdin, limits) = (stdin_file::with(params.as_bytes())?, spec.limits.within(&node.limits));
+    let launch = Launch { program, stdin, account, limits, node };
     let deadlines = Deadlines { timeout: spec.timeout, kill_grace: spec.kill_grace, cancel };
     let exit = drive(launch, deadlines, pump, started).await?;
     let mut outcome = exit.outcome(spec.timeout);
@@ -61,7 +63,7 @@ pub(super) async fn run(
     Ok(outcome)
 }
 
-fn command(call: &Call<'_>, environment: &Environment) -> Result<Command, String> {
+fn program(call: &Call<'_>, environment: Environment) -> Result<Program, String> {
     let cwd = call.cwd.map(Path::new);
     if let Some(cwd) = cwd {
         match fs::metadata(cwd) {
@@ -73,27 +75,21 @@ fn command(call: &Call<'_>, environment: &Environment) -> Result<Command, String
             Err(e) => return Err(format!("working directory {}: {e}", cwd.display())),
         }
     }
-    let mut command = match call.command {
+    let (file, argv) = match call.command {
         ShellCommand::Line(line) => {
             argument(line)?;
-            let mut command = Command::new("/bin/sh");
-            command.arg("-c").arg(line);
-            command
+            ("/bin/sh".into(), vec!["/bin/sh".into(), "-c".into(), line.into()])
         }
         ShellCommand::Argv(argv) => {
-            let Some((program, arguments)) = argv.split_first() else {
+            let Some(program) = argv.first() else {
                 return Err("the list of arguments is empty: it must name a program".to_owned());
             };
             argv.iter().try_for_each(|text| argument(text))?;
-            let mut command = Command::new(find(program, cwd, environment)?);
-            command.arg0(program).args(arguments);
-            command
+            let file = find(program, cwd, &environment)?;
+            (file, argv.iter().map(OsString::from).collect())
         }
     };
-    if let Some(cwd) = cwd {
-        command.current_dir(cwd);
-    }
-    Ok(command)
+    Ok(Program { file, argv, env: environment.vars, cwd: cwd.map(Path::to_owned) })
 }
 
 fn argument(text: &str) -> Result<(), String> {

@@ -5,9 +5,8 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::OFlags;
 
@@ -23,6 +22,10 @@ pub(super) fn prepare_folder(folder: &Path) -> io::Result<()> {
         _ => {}
     }
     fs::DirBuilder::new().recursive(true).mode(0o711).create(folder)?;
+    let made = fs::symlink_metadata(folder)?;
+    if !made.is_dir() || made.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other(format!("{} is somebody else's", folder.display())));
+    }
     fs::set_permissions(folder, fs::Permissions::from_mode(0o711))
 }
 
@@ -35,12 +38,13 @@ impl ResultFile {
         folder: Option<&Path>,
         account: Option<&Account>,
     ) -> Result<Option<Self>, String> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let Some(folder) = folder else {
             return Ok(None);
         };
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let file = Self(folder.join(format!("{number}.json")));
+        // Not to be guessed by another attempt.
+        let mut name = [0; 16];
+        getrandom::fill(&mut name).map_err(|e| format!("no name for the result's file: {e}"))?;
+        let file = Self(folder.join(format!("{:032x}.json", u128::from_be_bytes(name))));
         if let Some(account) = account {
             // The folder is not writable for others: their file must be there already.
             let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file.0);

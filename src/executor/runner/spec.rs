@@ -27,6 +27,43 @@ pub struct Spec {
     pub output_max: usize,
     /// Bytes of the JSON result; a larger one is dropped with a note.
     pub result_max: usize,
+    /// What its processes may use; see [`Limits::within`].
+    pub limits: Limits,
+}
+
+/// Bounds on the processes of an attempt; none: no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes, of each process and of all together.
+    pub memory: Option<u64>,
+    /// Processes at a time.
+    pub processes: Option<u32>,
+    /// Open files of each process.
+    pub open_files: Option<u64>,
+    /// Bytes of a file that it writes.
+    pub file_size: Option<u64>,
+    /// Processor time of each process.
+    pub cpu: Option<Duration>,
+}
+
+impl Limits {
+    /// The smaller of each.
+    #[must_use]
+    pub fn within(self, most: &Limits) -> Limits {
+        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            match (one, other) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            }
+        }
+        Limits {
+            memory: least(self.memory, most.memory),
+            processes: least(self.processes, most.processes),
+            open_files: least(self.open_files, most.open_files),
+            file_size: least(self.file_size, most.file_size),
+            cpu: least(self.cpu, most.cpu),
+        }
+    }
 }
 
 /// What a job names and this node knows. No `Debug` text shows it.

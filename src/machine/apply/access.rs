@@ -10,7 +10,7 @@ use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{
     FORMAT_OF_ACCESS, FORMAT_OF_GUARDS, failures_of_address, failures_of_user,
 };
-use crate::model::{ApiToken, Name, Role, Scope, Session, User, limits};
+use crate::model::{ApiToken, DataKey, Name, Role, Scope, Session, User, limits};
 
 use super::Cx;
 
@@ -193,6 +193,17 @@ impl Cx<'_> {
         }
         keys.push(SigningKey { created_at: Some(at), retired_at: None, ..key.clone() });
         self.audit("access.rotate-key", "signing key", json!({"kid": key.id, "revoke": revoke}));
+        Ok(Reply::Done)
+    }
+
+    /// The secret itself is in nothing that is written from here on.
+    pub(super) fn seal_key(&mut self, id: Uuid, sealed: &DataKey) -> Answer {
+        let key = self.s.access.keys.iter_mut().find(|key| key.id == id);
+        let (what, name) = ("signing key".into(), id.to_string());
+        let key = key.ok_or(Rejection::NotFound { what, name })?;
+        *key = key.clone().sealed(sealed.clone());
+        let change = json!({"kid": id, "under": sealed.under});
+        self.audit("access.seal-key", "signing key", change);
         Ok(Reply::Done)
     }
 

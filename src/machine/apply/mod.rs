@@ -161,6 +161,7 @@ impl Cx<'_> {
             Op::DeleteToken { id } => self.delete_token(*id),
             Op::TokenUsed { id } => self.tokens_used(&[*id]),
             Op::TokensUsed { ids } => self.tokens_used(ids),
+            Op::SealKey { id, sealed } => self.seal_key(*id, sealed),
             Op::RotateKey { signing_key, revoke } => self.rotate_key(signing_key, *revoke),
             Op::Note { entries } => self.note(entries),
             Op::SetQueue { name, concurrency } => self.set_queue(name, *concurrency),

@@ -39,6 +39,9 @@ impl JobSpec {
         if let Some(placement) = &self.placement {
             placement.check(faults);
         }
+        if let Some(bounds) = &self.limits {
+            bounds.check(faults);
+        }
         if let Some(parameters) = &self.parameters
             && let Err(detail) = Parameters::new(parameters.map().clone())
         {

@@ -6,6 +6,7 @@
 //! `..`, so that a new field does not build before its format is said.
 
 use super::{CalendarSpec, JobSpec, Target};
+use crate::model::bounds::Bounds;
 use crate::model::placement::Placement;
 use crate::model::policy::{Misfire, Retention, Retry};
 use crate::model::runner::Runner;
@@ -44,6 +45,9 @@ impl JobSpec {
         }
         if let Some(retention) = self.retention.as_deref() {
             let Retention { count: _, age: _, bytes: _ } = retention;
+        }
+        if let Some(limits) = self.limits.as_deref() {
+            let Bounds { memory: _, processes: _, open_files: _, file_size: _, cpu: _ } = limits;
         }
         for calendar in &self.calendars {
             let CalendarSpec { exclude: _, include: _ } = calendar;

@@ -13,6 +13,20 @@ fn pointers(value: Value) -> Vec<String> {
 }
 
 #[test]
+fn limits_are_read_go_round_and_are_told_where_they_are_wrong() {
+    let given = json!({"name": "a", "limits": {"memory": 8_388_608, "processes": 2, "cpu": "90s"}});
+    let spec = read(given).unwrap();
+    assert_eq!(spec.to_map()["limits"]["cpu"], "1m30s");
+    let packed = rmp_serde::to_vec_named(&spec).unwrap();
+    assert_eq!(rmp_serde::from_slice::<JobSpec>(&packed).unwrap(), spec);
+    assert_eq!(spec.need().map(|need| (need.what, need.format)), Some(("limits".into(), 5)));
+    let bad = json!({"name": "a", "limits":
+        {"memory": 1, "processes": 0, "open_files": 3, "cpu": "10ms"}});
+    let at = pointers(bad);
+    assert_eq!(at, ["/limits/memory", "/limits/processes", "/limits/open_files", "/limits/cpu"]);
+}
+
+#[test]
 fn the_first_example_of_the_readme_reads_and_goes_round() {
     let given = json!({
         "name": "example-job", "expr": "*/5 * * * *", "tags": ["example"], "is_async": true,

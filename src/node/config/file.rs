@@ -37,6 +37,9 @@ pub(super) struct File {
     pub(super) plan_ahead: Option<bool>,
     pub(super) log_format: Option<String>,
     pub(super) log: Option<String>,
+    pub(super) isolation: Option<String>,
+    pub(super) job_user: Option<String>,
+    pub(super) limits: Option<String>,
     pub(super) admin_password_file: Option<String>,
     pub(super) oidc: Option<toml::Table>,
 }
@@ -64,6 +67,9 @@ const FILE_KEYS: &[&str] = &[
     "plan_ahead",
     "log_format",
     "log",
+    "isolation",
+    "job_user",
+    "limits",
     "admin_password_file",
     "oidc",
 ];
@@ -71,6 +77,7 @@ const FILE_KEYS: &[&str] = &[
 impl Sources<'_> {
     pub(super) fn read_file(&mut self, path: &Path, at: &str) {
         let shown = path.display().to_string();
+        self.kept.push(path.to_owned());
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => return self.fault(at, format!("{shown}: {error}")),

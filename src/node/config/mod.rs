@@ -14,6 +14,7 @@
 
 mod cluster;
 mod file;
+mod jobs;
 mod oidc;
 mod print;
 mod rest;
@@ -36,6 +37,7 @@ use crate::vault::Vault;
 
 pub use cluster::ClusterFlags;
 pub(crate) use cluster::host_name;
+pub use jobs::JobSettings;
 pub use print::Setting;
 pub use rest::RestFlags;
 use sources::Sources;
@@ -133,6 +135,8 @@ pub struct Config {
     pub log: String,
     /// Login by a provider.
     pub oidc: Option<OidcSettings>,
+    /// What jobs run in.
+    pub jobs: JobSettings,
     /// Password of the first admin.
     pub admin_password: Option<Secret>,
     /// Start empty when the data is damaged.
@@ -280,6 +284,10 @@ impl Sources<'_> {
         let labels = self.text("--labels", &flags.labels, "CRONAPI_LABELS", labels);
         let password = file.admin_password_file;
         let password = self.secret("CRONAPI_ADMIN_PASSWORD", "admin_password_file", password);
+        let vault = self.vault(file.secrets_key_file.take());
+        let oidc = self.oidc(file.oidc.take()).map(OidcSettings);
+        // Last: by now it is known which files have keys in them.
+        let jobs = self.jobs([file.isolation, file.job_user, file.limits]);
         Config {
             listen,
             tls,
@@ -295,7 +303,8 @@ impl Sources<'_> {
             join: cluster.join,
             voters: cluster.voters,
             cluster_key: cluster.key,
-            vault: self.vault(file.secrets_key_file),
+            vault,
+            jobs,
             cluster_key_old: cluster.key_old,
             data: PathBuf::from(data.map_or("cron_state.db".into(), |(path, _)| path)),
             data_pool: pool.map(|(path, _)| PathBuf::from(path)),
@@ -308,7 +317,7 @@ impl Sources<'_> {
             }),
             drain: self.parse(drain, "25s", Span::parse),
             plan_ahead: self.parse(plan_ahead, "on", on_or_off),
-            oidc: self.oidc(file.oidc).map(OidcSettings),
+            oidc,
             log_json: self.log_json(format),
             log: log.map_or("info".into(), |(text, _)| text),
             admin_password: password.map(|(password, _)| password),

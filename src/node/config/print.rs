@@ -26,6 +26,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("drain", "25s"),
     ("plan_ahead", "on"),
     ("log", "info"),
+    ("isolation", "best-effort"),
 ];
 /// Keys that are true or false in a file, and `on` or `off` elsewhere.
 const SWITCHES: &[&str] = &["plan_ahead", "allow_http"];

@@ -48,6 +48,7 @@ impl Sources<'_> {
         );
         let allowed = self.allow_http(flags.allow_http, file.allow_http);
         let listen = self.address(listen, super::LISTEN);
+        self.kept.extend(key.iter().map(|(path, _)| path.into()));
         let tls = match (cert, key) {
             (Some((cert, _)), Some((key, _))) => Some(CertificateFiles {
                 cert: cert.into(),

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file::File;
 use super::{Env, Fault, Secret, Setting};
 
 /// Where the service manager puts secrets (systemd's `LoadCredential=`).
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// The permission of everybody to read.
 const READ_BY_ALL: u32 = 0o004;
 
 /// What settings are read from.
 pub(super) struct Sources<'a> {
-    env: Env<'a>,
+    pub(super) env: Env<'a>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
     pub(super) file: File,
@@ -25,6 +25,8 @@ pub(super) struct Sources<'a> {
     pub(super) settings: Vec<Setting>,
     /// The variables that were asked for.
     pub(super) variables: Vec<String>,
+    /// Files with keys or settings in them, which no job may read.
+    pub(super) kept: Vec<PathBuf>,
 }
 
 impl<'a> Sources<'a> {
@@ -37,6 +39,7 @@ impl<'a> Sources<'a> {
             places: BTreeMap::new(),
             settings: Vec::new(),
             variables: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -137,6 +140,7 @@ impl<'a> Sources<'a> {
         };
         match std::fs::read_to_string(&path) {
             Ok(text) => {
+                self.kept.push(path.clone().into());
                 self.look_at_mode(&path, &at);
                 Some((Secret(text.trim_end_matches(['\r', '\n']).to_string()), at))
             }

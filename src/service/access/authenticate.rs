@@ -30,7 +30,7 @@ impl Service {
     /// The user of a JWT, as the state has it now.
     pub(super) fn user_of(&self, token: &str, kind: Kind) -> Result<(Arc<User>, Claims), Error> {
         let state = self.consensus().state();
-        let claims = jwt::check(&state.access.keys, token, kind, self.now())?;
+        let claims = jwt::check(&self.opened_keys(&state)?, token, kind, self.now())?;
         match state.access.users.get(claims.sub.as_str()) {
             Some(user) if user.uid == claims.uid && user.epoch == claims.epoch => {
                 Ok((Arc::clone(user), claims))

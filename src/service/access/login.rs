@@ -93,7 +93,7 @@ impl Service {
         let now = self.now();
         let left = |ttl: Span| until.map_or(ttl, |until| ttl.min(until.since(now))).secs();
         let state = self.consensus().state();
-        let keys = &state.access.keys;
+        let keys = &self.opened_keys(&state)?;
         Ok(Issued {
             access_token: jwt::issue(keys, user, Kind::Access, now, until)?,
             token_type: "bearer",

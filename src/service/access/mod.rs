@@ -58,6 +58,7 @@ pub use self::audit::{AuditFilter, AuditVerdict};
 pub use self::export::AuditExport;
 pub use self::jwt::{ACCESS_TTL, REFRESH_TTL, new_signing_key, random_id};
 pub use self::keys::{KeyView, Rotation};
+pub use self::keys::{made_signing_key, seal_next};
 pub use self::login::Issued;
 pub use self::oidc::{Begun, GroupRole, Oidc, OidcOptions, Returned};
 pub use self::password::{generate_password, hash_password};

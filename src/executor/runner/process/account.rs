@@ -3,12 +3,15 @@
 //! Read plainly, without the C library's name services: an account that exists only in a
 //! directory service is not found.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::fs::{Gid, Uid, fchown};
 
 /// Who a process runs as.
+#[derive(Clone)]
 pub(in super::super) struct Account {
     pub(in super::super) name: String,
     pub(in super::super) uid: Uid,
@@ -27,6 +30,16 @@ impl Account {
         let group = read("/etc/group").unwrap_or_default();
         Self::parse(name, &String::from_utf8_lossy(&passwd), &String::from_utf8_lossy(&group))
             .ok_or_else(|| format!("user {name:?} does not exist on this node"))
+    }
+
+    /// The name of a user; none: it has none here.
+    pub(in super::super) fn name_of(uid: Uid) -> Option<String> {
+        let passwd = fs::read("/etc/passwd").ok()?;
+        let passwd = String::from_utf8_lossy(&passwd);
+        let number = uid.as_raw().to_string();
+        let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let fields = lines.find(|fields| fields.len() >= 6 && fields[2] == number)?;
+        Some(fields[0].to_owned())
     }
 
     fn parse(name: &str, passwd: &str, group: &str) -> Option<Self> {
@@ -52,6 +65,27 @@ impl Account {
             groups,
             home: fields[5].to_owned(),
         })
+    }
+
+    /// Whether it has a right to a file by the file's mode: 4 is to read, 1 to run or to enter.
+    pub(in super::super) fn has(&self, found: &Metadata, right: u32) -> bool {
+        let mode = found.mode();
+        let own = if self.uid.is_root() {
+            return true;
+        } else if self.uid.as_raw() == found.uid() {
+            mode >> 6
+        } else if self.groups.iter().any(|gid| gid.as_raw() == found.gid()) {
+            mode >> 3
+        } else {
+            mode
+        };
+        own & right == right
+    }
+
+    /// Whether it may run a program: the file, and every folder on the way to it.
+    pub(in super::super) fn may_run(&self, file: &Path) -> bool {
+        let Ok(file) = file.canonicalize() else { return false };
+        file.ancestors().all(|place| fs::metadata(place).is_ok_and(|found| self.has(&found, 1)))
     }
 
     /// Makes the account the owner of a file or pipe, so that it can open it by its path

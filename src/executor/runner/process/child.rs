@@ -1,44 +1,53 @@
 //! A started process that is always reaped, and only after its group was cleared.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
 
-use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit,
-};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use wait4::{ResUse, Wait4};
+
+use super::spawn::{self, Cage, Fault, Program, Step};
 
 /// The leader of a process group of its own. Until [`Child::reap`] its number can't be
 /// given to another process, so signals can't go astray.
 pub(super) struct Child {
-    inner: Option<std::process::Child>,
     pid: Pid,
+    reaped: bool,
     pidfd: AsyncFd<OwnedFd>,
+}
+
+/// What is known of a process that has ended.
+pub(super) struct Reaped {
+    pub(super) status: ExitStatus,
+    /// User and system.
+    pub(super) cpu: Duration,
+    /// In bytes; see `memory`.
+    pub(super) peak_rss: u64,
 }
 
 impl Child {
     /// # Errors
     /// A sentence that names the program and what was wrong.
-    pub(super) fn start(command: &mut Command) -> Result<Self, String> {
-        command.process_group(0);
-        let mut inner = command.spawn().map_err(|e| refusal(command, &e))?;
-        match watch(&inner) {
-            Ok((pid, pidfd)) => {
-                // Best effort: a crash in its first microseconds may still leave a core.
-                let none = Rlimit { current: Some(0), maximum: Some(0) };
-                let _ = prlimit(Some(pid), Resource::Core, none);
-                Ok(Self { inner: Some(inner), pid, pidfd })
-            }
+    pub(super) fn start(
+        program: &Program,
+        stdio: [BorrowedFd<'_>; 3],
+        cage: &Cage<'_>,
+    ) -> Result<Self, String> {
+        let pid = spawn::spawn(program, stdio, cage).map_err(|fault| refusal(program, &fault))?;
+        if let Some(score) = cage.oom_score {
+            // A daemon that is not root may not do it from within; from here it may.
+            let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), score);
+        }
+        match watch(pid) {
+            Ok(pidfd) => Ok(Self { pid, reaped: false, pidfd }),
             Err(e) => {
                 // Its leader is not reaped yet, so the group is still ours.
-                if let Some(pid) = pid_of(&inner) {
-                    let _ = kill_process_group(pid, Signal::KILL);
-                }
-                let _ = inner.wait();
+                let _ = kill_process_group(pid, Signal::KILL);
+                std::thread::spawn(move || spawn::wait(pid));
                 Err(format!("can't watch the process that was just started: {e}"))
             }
         }
@@ -62,55 +71,68 @@ impl Child {
     }
 
     /// Takes the exit status and the resource use of a process that has ended.
-    pub(super) fn reap(mut self) -> Result<ResUse, String> {
+    pub(super) fn reap(mut self) -> Result<Reaped, String> {
         let lost = |why: String| format!("lost track of the process: {why}");
-        let Some(mut inner) = self.inner.take() else {
-            return Err(lost("reaped".to_owned()));
-        };
-        match inner.try_wait4() {
-            Ok(Some(usage)) => Ok(usage),
-            Ok(None) => {
-                self.inner = Some(inner);
-                Err(lost("it has not ended".to_owned()))
+        let (status, usage) = match spawn::try_wait(self.pid) {
+            Ok(Some(ended)) => ended,
+            Ok(None) => return Err(lost("it has not ended".to_owned())),
+            Err(e) => {
+                self.reaped = true;
+                return Err(lost(e.to_string()));
             }
-            Err(e) => Err(lost(e.to_string())),
-        }
+        };
+        self.reaped = true;
+        let time = |time: libc::timeval| {
+            let (secs, micros) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec));
+            Duration::from_secs(secs.unwrap_or(0)) + Duration::from_micros(micros.unwrap_or(0))
+        };
+        Ok(Reaped {
+            status: ExitStatus::from_raw(status),
+            cpu: time(usage.ru_utime) + time(usage.ru_stime),
+            peak_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024),
+        })
     }
 }
 
 /// An attempt whose future is dropped does not live on.
 impl Drop for Child {
     fn drop(&mut self) {
-        if let Some(mut inner) = self.inner.take() {
-            let _ = kill_process_group(self.pid, Signal::KILL);
+        if !self.reaped {
+            let pid = self.pid;
+            let _ = kill_process_group(pid, Signal::KILL);
             // It may take a while to die (in the middle of I/O), and this must not block.
-            std::thread::spawn(move || inner.wait());
+            std::thread::spawn(move || spawn::wait(pid));
         }
     }
 }
 
-fn pid_of(child: &std::process::Child) -> Option<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
-}
-
-fn watch(child: &std::process::Child) -> io::Result<(Pid, AsyncFd<OwnedFd>)> {
-    let pid = pid_of(child).ok_or_else(|| io::Error::other("no process number"))?;
+fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
     let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
     // Deprecated because some other type might close its descriptor early; an OwnedFd
     // can't, and the replacement is an unsafe function.
     #[allow(deprecated)]
-    let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
-    Ok((pid, pidfd))
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
-fn refusal(command: &Command, error: &io::Error) -> String {
-    let program = command.get_program().to_string_lossy();
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("can't start {program}: not found"),
-        io::ErrorKind::PermissionDenied => format!("can't start {program}: not permitted"),
-        io::ErrorKind::ArgumentListTooLong => {
-            format!("can't start {program}: its arguments and environment are too large")
+fn refusal(program: &Program, fault: &Fault) -> String {
+    let (file, error) = (program.file.display(), &fault.error);
+    match (fault.step, error.kind()) {
+        (Step::Exec, io::ErrorKind::NotFound) => format!("can't start {file}: not found"),
+        (Step::Exec, io::ErrorKind::PermissionDenied) => {
+            format!("can't start {file}: not permitted")
         }
-        _ => format!("can't start {program}: {error}"),
+        (Step::Exec, io::ErrorKind::ArgumentListTooLong) => {
+            format!("can't start {file}: its arguments and environment are too large")
+        }
+        (Step::Folder, _) => {
+            let cwd = program.cwd.as_deref().unwrap_or(std::path::Path::new("/"));
+            format!("working directory {}: {error}", cwd.display())
+        }
+        (Step::Mounts | Step::Ruleset, _) => {
+            format!("can't start {file}: its isolation can't be set up: {error}")
+        }
+        (Step::Account, _) => format!("can't start {file} as another account: {error}"),
+        (Step::Limits, _) => format!("can't start {file} with its limits: {error}"),
+        (Step::Exec | Step::Files, _) => format!("can't start {file}: {error}"),
     }
 }

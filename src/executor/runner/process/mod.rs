@@ -14,15 +14,17 @@
 //! To add a step: its file here, its place in `drive`, its rule in `tests/runners`.
 
 pub(super) mod account;
+pub(super) mod bounds;
 mod child;
 pub(super) mod group;
 pub(super) mod memory;
 pub(super) mod raw;
+mod spawn;
 pub(super) mod stdin_file;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -31,20 +33,27 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use self::account::Account;
 use self::child::Child;
 use self::memory::MemorySampler;
-use super::limits::{GROUP_POLL, LAST_WORDS, STRAY_MAX, STRAY_QUIET};
+pub(super) use self::spawn::Program;
+use self::spawn::{Cage, Ids};
+use super::limits::{GROUP_POLL, LAST_WORDS, OOM_SCORE, STRAY_MAX, STRAY_QUIET};
+use super::node::RunnerEnv;
 use super::outcome::{Ended, Outcome};
 use super::pump::Pump;
-use super::spec::CancelToken;
+use super::spec::{CancelToken, Limits};
 use super::start::{Start, ask};
 use super::stop::{Stop, StopSignal};
 
 /// What to start.
-pub(super) struct Launch {
-    pub(super) command: Command,
+pub(super) struct Launch<'a> {
+    pub(super) program: Program,
     /// Becomes standard input.
     pub(super) stdin: OwnedFd,
-    /// Run as somebody else.
+    /// Run as somebody else than the daemon.
     pub(super) account: Option<Account>,
+    /// What it may use.
+    pub(super) limits: Limits,
+    /// Where: its isolation.
+    pub(super) node: &'a RunnerEnv,
 }
 
 /// How a process ended.
@@ -53,6 +62,9 @@ pub(super) struct Exit {
     pub(super) stop: Option<Stop>,
     pub(super) cpu_ms: u64,
     pub(super) peak_rss_bytes: Option<u64>,
+    limits: Limits,
+    /// The bound of the whole attempt that was passed.
+    breach: Option<String>,
 }
 
 /// When to stop it.
@@ -67,15 +79,17 @@ pub(super) struct Deadlines<'a> {
 /// # Errors
 /// A sentence, when it could not be started.
 pub(super) async fn drive(
-    launch: Launch,
+    launch: Launch<'_>,
     deadlines: Deadlines<'_>,
     pump: &mut Pump,
     started: impl Start,
 ) -> Result<Exit, String> {
     ask(&started)?;
+    let limits = launch.limits;
     let child = start(launch, pump)?;
     started.begun(Some(child.id()));
-    let mut memory = MemorySampler::new(child.id());
+    let mut memory = MemorySampler::new(child.id(), limits);
+    let mut breach = None;
     let mut stop = StopSignal::new(deadlines.timeout, deadlines.cancel);
     let mut stopped: Option<Stop> = None;
     let mut kill_at: Option<Instant> = None;
@@ -86,7 +100,11 @@ pub(super) async fn drive(
             biased;
             () = child.exited() => break,
             // Before the time-out: the nearest timer first wakes the runtime's clock once.
-            () = sleep_until(sample_at) => memory.sample(),
+            () = sleep_until(sample_at) => if let Some(found) = memory.sample() {
+                child.signal_group(Signal::KILL);
+                found.kill();
+                breach.get_or_insert(found.why);
+            },
             reason = stop.wait(), if stopped.is_none() => {
                 stopped = Some(reason);
                 kill_at = Instant::now().checked_add(grace);
@@ -106,28 +124,41 @@ pub(super) async fn drive(
     pump.drain_now();
     clear(&child, stopped.is_some(), kill_at, pump).await;
     let usage = child.reap()?;
-    let cpu = usage.rusage.utime + usage.rusage.stime;
     Ok(Exit {
         status: usage.status,
         stop: stopped,
-        cpu_ms: u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX),
-        peak_rss_bytes: memory.peak(usage.rusage.maxrss),
+        cpu_ms: u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX),
+        peak_rss_bytes: memory.peak(usage.peak_rss),
+        limits,
+        breach,
     })
 }
 
-fn start(launch: Launch, pump: &mut Pump) -> Result<Child, String> {
-    let Launch { mut command, stdin, account } = launch;
+fn start(launch: Launch<'_>, pump: &mut Pump) -> Result<Child, String> {
+    let Launch { program, stdin, account, limits, node } = launch;
     let pipes = || -> std::io::Result<_> { Ok((std::io::pipe()?, std::io::pipe()?)) };
     let ((out, out_writer), (err, err_writer)) =
         pipes().map_err(|e| format!("no pipes for the output: {e}"))?;
-    if let Some(account) = account {
+    if let Some(account) = &account {
         account.give(&out_writer).and_then(|()| account.give(&err_writer))?;
-        raw::run_as(&mut command, account);
+        account.give(&stdin)?;
     }
-    command.stdin(Stdio::from(stdin)).stdout(out_writer).stderr(err_writer);
-    let child = Child::start(&mut command)?;
-    // The command still holds the writing ends; without this the pipes would never end.
-    drop(command);
+    let isolated = node.isolation.is_on();
+    let doors = node.isolation.doors()?;
+    let ids = account.as_ref().map(Ids::of);
+    let cage = Cage {
+        mounts: doors.mounts(),
+        ruleset: doors.ruleset(),
+        no_new_privileges: isolated,
+        limits: bounds::of(&limits, ids.as_ref()),
+        ids,
+        umask: node.umask,
+        oom_score: Some(OOM_SCORE),
+    };
+    let stdio = [stdin.as_fd(), out_writer.as_fd(), err_writer.as_fd()];
+    let child = Child::start(&program, stdio, &cage)?;
+    // Without this the pipes would never end.
+    drop((out_writer, err_writer));
     pump.attach(out.into(), err.into()).map_err(|e| format!("can't read the output: {e}"))?;
     Ok(child)
 }
@@ -186,11 +217,18 @@ impl Exit {
             }
             (None, None, None) => (Ended::Failed, Some(format!("ended: {}", self.status))),
         };
+        let (ended, error) = match (&self.breach, self.stop) {
+            (Some(why), None) => (Ended::Failed, Some(format!("killed: {why}"))),
+            _ => (ended, error),
+        };
         let mut outcome = Outcome::ended(ended, error);
         outcome.exit_code = self.status.code();
         outcome.signal = self.status.signal();
         outcome.cpu_ms = Some(self.cpu_ms);
         outcome.peak_rss_bytes = self.peak_rss_bytes;
+        if let Some(why) = bounds::blame(&self.limits, &outcome) {
+            outcome.error = outcome.error.map(|error| format!("{error}: {why}"));
+        }
         outcome
     }
 }

@@ -1,35 +1,32 @@
-//! The two things that safe Rust has no call for. The only unsafe code of the runners.
+//! What safe Rust has no call for, beside the start of a process (`spawn`).
 
 use std::fs;
+use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use super::account::Account;
-
-/// Makes the command run with the account's user, group and supplementary groups.
-///
-/// The standard library can set user and group, but then drops all supplementary groups.
+/// The version of Landlock that the kernel has; 0: none, or it is switched off.
 #[allow(unsafe_code)]
-pub(super) fn run_as(command: &mut Command, account: Account) {
-    let Account { uid, gid, groups, .. } = account;
-    let switch = move || {
-        // Groups first: after the user has changed there is no right left to change them.
-        set_thread_groups(&groups)?;
-        set_thread_res_gid(gid, gid, gid)?;
-        set_thread_res_uid(uid, uid, uid)?;
-        Ok(())
-    };
-    // SAFETY: between fork and exec only async-signal-safe operations are allowed. The
-    // closure makes three plain system calls through rustix (no C library, no locks) on
-    // values it owns, allocates nothing, and the conversion of an errno into io::Error does
-    // not allocate. The forked child has one thread, so per-thread calls cover the process.
-    unsafe {
-        command.pre_exec(switch);
-    }
+pub(in super::super) fn landlock_version() -> u32 {
+    const VERSION: u32 = 1;
+    let call = libc::SYS_landlock_create_ruleset;
+    // SAFETY: with this flag the call reads no memory and makes nothing.
+    let version = unsafe { libc::syscall(call, std::ptr::null::<u8>(), 0_usize, VERSION) };
+    u32::try_from(version).unwrap_or(0)
+}
+
+/// Gives the calling thread mounts of its own. It must end before long: its working directory
+/// is its own as well.
+///
+/// # Errors
+/// The system does not allow it.
+#[allow(unsafe_code)]
+pub(in super::super) fn leave_mounts_of_others() -> io::Result<()> {
+    // SAFETY: only leaving a shared table of open files is unsafe, and that is not left.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS)? };
+    Ok(())
 }
 
 /// Keeps every file this process has open now, except the first three, from its children.

@@ -163,7 +163,7 @@ impl Service {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         let location = oidc.0.provider.login_page(&state, &nonce, &challenge).await?;
         let pending = Pending { kind: KIND.into(), state, nonce, verifier, exp };
-        let cookie = jwt::sign(&self.consensus().state().access.keys, &pending)?;
+        let cookie = jwt::sign(&self.opened_keys(&self.consensus().state())?, &pending)?;
         Ok(Begun { location, cookie, lasts: PATIENCE })
     }
 
@@ -243,7 +243,7 @@ impl Service {
     /// What the cookie says, if it is ours and the state fits.
     fn pending(&self, cookie: Option<&str>, returned: &Returned) -> Result<Pending, Error> {
         let again = || refuse("this login was not begun here, or took too long; begin again");
-        let (keys, now) = (&self.consensus().state().access.keys, self.now());
+        let (keys, now) = (&self.opened_keys(&self.consensus().state())?, self.now());
         let pending: Pending =
             jwt::signed(keys, cookie.ok_or_else(again)?, now).map_err(|_| again())?;
         let state = returned.state.as_deref().unwrap_or_default();
