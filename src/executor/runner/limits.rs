@@ -62,7 +62,7 @@ pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Processes looked at for one memory sample of an attempt.
 pub(super) const SAMPLED_PROCESSES_MAX: usize = 64;
 
-/// How often memory and processes of an attempt are looked at where they are bounded.
+/// How often memory and processes of an attempt are looked at whose job bounds them.
 pub(super) const WATCH_PAUSE: Duration = Duration::from_millis(100);
 
 /// Processes of an attempt unless the node says otherwise.

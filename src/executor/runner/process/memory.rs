@@ -27,6 +27,8 @@ pub(super) struct MemorySampler {
     due: Instant,
     pause: Duration,
     limits: Limits,
+    /// Between two looks, once it runs for a while.
+    pause_most: Duration,
 }
 
 /// What all processes of an attempt together had too much of.
@@ -52,22 +54,21 @@ impl Breach {
 }
 
 impl MemorySampler {
-    pub(super) fn new(pid: u32, limits: Limits) -> Self {
+    /// `close`: its job has bounds of its own, which are tighter than the node's.
+    pub(super) fn new(pid: u32, limits: Limits, close: bool) -> Self {
         let pause = Duration::from_millis(10);
-        Self { pid, peak: None, due: Instant::now() + pause, pause, limits }
+        let pause_most = if close { WATCH_PAUSE } else { Duration::from_secs(1) };
+        Self { pid, peak: None, due: Instant::now() + pause, pause, limits, pause_most }
     }
 
-    /// Soon at first, since most attempts are short; then every second, or more often where
-    /// there is something to watch over.
+    /// Soon at first, since most attempts are short; then every second, or more often.
     pub(super) fn due(&self) -> Instant {
         self.due
     }
 
     pub(super) fn sample(&mut self) -> Option<Breach> {
         let Limits { memory, processes, .. } = self.limits;
-        let bounded = memory.is_some() || processes.is_some();
-        let most = if bounded { WATCH_PAUSE } else { Duration::from_secs(1) };
-        self.pause = (self.pause * 4).min(most);
+        self.pause = (self.pause * 4).min(self.pause_most);
         self.due = Instant::now() + self.pause;
         let looked_at = processes.map_or(SAMPLED_PROCESSES_MAX, |most| most as usize + 1);
         let (mut family, mut next, mut used) = (vec![self.pid], 0, 0_u64);

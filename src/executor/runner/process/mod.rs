@@ -85,10 +85,10 @@ pub(super) async fn drive(
     started: impl Start,
 ) -> Result<Exit, String> {
     ask(&started)?;
-    let limits = launch.limits;
+    let (limits, close) = (launch.limits, launch.limits != launch.node.limits);
     let child = start(launch, pump)?;
     started.begun(Some(child.id()));
-    let mut memory = MemorySampler::new(child.id(), limits);
+    let mut memory = MemorySampler::new(child.id(), limits, close);
     let mut breach = None;
     let mut stop = StopSignal::new(deadlines.timeout, deadlines.cancel);
     let mut stopped: Option<Stop> = None;
