@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -48,11 +49,17 @@ struct Applied {
 
 /// Apply a set of definitions
 ///
-/// Creates or replaces each, up to 10,000. The answer is 200 even when some are refused:
-/// `action` says it of each. Applying the same set again changes nothing.
+/// Creates or replaces each on its own, up to 10,000. When one or more are refused the answer is
+/// 207: `refused` counts them, `items` says of each what became of it, and those that are not
+/// refused are written. A plan (`dry_run`) has the status that the write would have. Applying the
+/// same set again changes nothing.
 #[utoipa::path(post, path = "/apply", tag = "jobs", params(DryRun),
     request_body(content = Definitions, description = "The definitions, or a bare list of them."),
-    responses((status = 200, description = "What became of each.", body = Applied)))]
+    responses(
+        (status = 200, description = "What became of each; none is refused.", body = Applied),
+        (status = 207, description = "What became of each; some or all are refused.",
+            body = Applied)
+    ))]
 async fn apply_jobs(
     State(api): State<Api>,
     Query(asked): Query<DryRun>,
@@ -63,6 +70,7 @@ async fn apply_jobs(
     let items = api.service.apply(&write.caller, items, asked.dry_run).await?;
     let count = |action| items.iter().filter(|item| item.action == action).count();
     let refused = count(ApplyAction::Refused);
+    let status = if refused == 0 { StatusCode::OK } else { StatusCode::MULTI_STATUS };
     let applied = Applied {
         dry_run: asked.dry_run,
         created: count(ApplyAction::Created),
@@ -71,7 +79,7 @@ async fn apply_jobs(
         refused,
         items,
     };
-    let mut response = Json(applied).into_response();
+    let mut response = (status, Json(applied)).into_response();
     if refused > 0 {
         response.extensions_mut().insert(PartlyRefused);
     }

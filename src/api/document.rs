@@ -7,6 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::Api;
 use super::choices::{JobOrder, RunnerKind};
+use super::examples;
 use super::problem::ProblemBody;
 use super::shapes::{self, reference};
 use crate::model::Event;
@@ -118,6 +119,7 @@ fn finish_operation(operation: &mut Value, path: &str, method: &str, guarded: bo
     }
     finish_parameters(operation, path, guarded && method == "get");
     finish_bodies(operation);
+    examples::finish(operation, method, path);
     let has_body = operation.get("requestBody").is_some();
     let writes = method != "get";
     let login = path.starts_with("/auth/") && !guarded;

@@ -163,7 +163,9 @@ pub(super) struct Bare {}
 /// Create or replace a job
 ///
 /// The name may be left out of the body. `If-None-Match: *` only creates, `If-Match` only
-/// replaces the version it names.
+/// replaces the version it names. What `GET` answered may be sent back: fields that the cluster
+/// sets (`uid`, `version`, `next_fire_at` and so on) are ignored if they are as they are, and
+/// refused by name if not.
 #[utoipa::path(put, path = "/jobs/{name}", tag = "jobs",
     params(JobPath, DryRun, KeyHeader, MatchHeader,
         ("If-None-Match" = Option<String>, Header, description = "`*`: only create.")),

@@ -31,6 +31,7 @@ mod choices;
 mod conditional;
 mod document;
 mod events;
+mod examples;
 mod explain;
 mod guard;
 mod health;

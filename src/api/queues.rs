@@ -14,6 +14,7 @@ use super::path::{Path, QueuePath};
 use super::problem::Problem;
 use super::query::Query;
 use super::write::Write;
+use crate::model::{Invalid, Name};
 use crate::service::access::QueueView;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -39,6 +40,15 @@ struct QueueLimits {
     #[schema(minimum = 1, maximum = 1000)]
     #[serde(default)]
     concurrency: Option<u32>,
+    /// As it was shown.
+    #[serde(default)]
+    #[schema(ignore)]
+    name: Option<Name>,
+    /// As it was shown; it changes by itself.
+    #[serde(default)]
+    #[schema(ignore)]
+    #[allow(dead_code, reason = "what was read may be sent back")]
+    busy: Option<u32>,
 }
 
 /// List the queues that have a limit or runs in them
@@ -65,6 +75,8 @@ async fn get_queue(
 }
 
 /// Set the limits of a queue
+///
+/// What `GET` answered may be sent back: `busy` is ignored.
 #[utoipa::path(put, path = "/queues/{name}", tag = "cluster", params(QueuePath),
     request_body(content = QueueLimits, description = "The limits."),
     responses((status = 200, description = "The queue.", body = QueueView)))]
@@ -75,6 +87,10 @@ async fn set_queue(
     write: Write<Typed<QueueLimits>>,
 ) -> Result<Json<QueueView>, Problem> {
     let Typed(limits) = &write.body;
+    if limits.name.as_ref().is_some_and(|name| *name != path.name) {
+        let detail = format!("is not {}, the name in the path; leave it out", path.name);
+        return Err(Problem::invalid(vec![Invalid::new("name", detail)]));
+    }
     Ok(Json(api.service.set_queue(&write.caller, path.name, limits.concurrency).await?))
 }
 

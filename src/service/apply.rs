@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::check::{may_put, unresolved_warnings};
 use super::jobs::unexpected;
+use super::readonly::ReadOnly;
 use super::{Action, Caller, Error, PutMode, Service, Target};
 use crate::machine::prepare::Intent;
 use crate::machine::{Output, Reply, State};
@@ -76,7 +77,7 @@ impl Service {
             return Err(Error::Limit { what, most: APPLY_ITEMS_MAX as u64 });
         }
         let start = self.consensus().state();
-        let drafts = self.drafts(&start, items).await;
+        let drafts = self.drafts(c, &start, items).await;
         let (judged, end) = if dry_run {
             self.judge_all(c, &start, drafts).await?
         } else {
@@ -89,7 +90,12 @@ impl Service {
 
     /// Reads the definitions: the faults that need no log. A name that comes twice is a
     /// fault of the later one.
-    async fn drafts(&self, state: &State, items: Vec<Map<String, Value>>) -> Vec<Draft> {
+    async fn drafts(
+        &self,
+        c: &Caller,
+        state: &State,
+        items: Vec<Map<String, Value>>,
+    ) -> Vec<Draft> {
         let mut names = HashSet::new();
         let named = items.into_iter().map(|map| {
             let name = map.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
@@ -97,26 +103,35 @@ impl Service {
             (name, twice, map)
         });
         let named: Vec<_> = named.collect();
-        let read = stream::iter(named).map(|(name, twice, map)| async move {
+        let read = stream::iter(named).map(|(name, twice, mut map)| async move {
             let before = state.job(&name).map(|job| &*job.spec);
+            let given = ReadOnly::take(&mut map);
             let mut read = self.read_definition(map, before).await;
+            if let Err(faults) = &mut read {
+                faults.extend(given.faults(c, state, &name, self.now()));
+            }
             if twice {
                 let detail = "stands twice in this set; the first one counts";
                 let fault = Invalid::new("name", detail);
                 read = Err(read.err().into_iter().flatten().chain([fault]).collect());
             }
-            Draft { name, read }
+            Draft { name, read, given }
         });
         read.buffered(CONCURRENT).collect().await
     }
 
     async fn write_one(&self, c: &Caller, draft: Draft) -> Result<Judged, Error> {
-        let Draft { name, read } = draft;
+        let Draft { name, read, given } = draft;
         let spec = match read {
             Ok(spec) => spec,
             Err(faults) => return Ok(Judged { name, outcome: Err(faults) }),
         };
-        let done = self.submit(c, None, |state| intent(c, state, &spec)).await;
+        let intend = |state: &State| {
+            let intent = intent(c, state, &spec)?;
+            self.judge_read_only(c, state, &given, &spec)?;
+            Ok(intent)
+        };
+        let done = self.submit(c, None, intend).await;
         Judged::of(name, done.map(|done| done.reply))
     }
 
@@ -129,14 +144,16 @@ impl Service {
     ) -> Result<(Vec<Judged>, Arc<State>), Error> {
         let mut copy = start.clone();
         let mut judged = Vec::with_capacity(drafts.len());
-        for (at, Draft { name, read }) in drafts.into_iter().enumerate() {
+        for (at, Draft { name, read, given }) in drafts.into_iter().enumerate() {
             if at % CONCURRENT == CONCURRENT - 1 {
                 tokio::task::yield_now().await;
             }
             let outcome = match read {
                 Err(faults) => Judged { name, outcome: Err(faults) },
                 Ok(spec) => {
-                    let intent = intent(c, &copy, &spec);
+                    let intent = intent(c, &copy, &spec).and_then(|intent| {
+                        self.judge_read_only(c, &copy, &given, &spec).map(|()| intent)
+                    });
                     let output = &mut Output::default();
                     let reply =
                         intent.and_then(|intent| self.judge_on(c, &mut copy, intent, output));
@@ -160,6 +177,7 @@ fn intent(c: &Caller, state: &State, spec: &JobSpec) -> Result<Intent, Error> {
 struct Draft {
     name: String,
     read: Result<JobSpec, Vec<Invalid>>,
+    given: ReadOnly,
 }
 
 /// What became of a definition: version, created, changed; or its faults.

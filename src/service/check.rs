@@ -47,7 +47,7 @@ impl Service {
     }
 
     /// What the machine would find in a definition that is refused anyway.
-    fn machine_faults(&self, spec: JobSpec) -> Vec<Invalid> {
+    pub(super) fn machine_faults(&self, spec: JobSpec) -> Vec<Invalid> {
         let (mode, expected) = (PutMode::Upsert, None);
         let intent = Intent::PutJob { spec: Box::new(spec), mode, expected };
         match prepare(&self.consensus().state(), intent, self.now(), None, None) {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::check::{may_put, unresolved_warnings};
 use super::lookup::job_for;
+use super::readonly::ReadOnly;
 use super::submit::{Done, Judged};
 use super::views::JobView;
 use super::{Action, Caller, Error, Meta, PutMode, Service, Target, WriteOptions, Written};
@@ -22,18 +23,24 @@ impl Service {
     pub async fn put_job(
         &self,
         c: &Caller,
-        map: Map<String, Value>,
+        mut map: Map<String, Value>,
         mode: PutMode,
         o: WriteOptions,
     ) -> Result<Written<JobView>, Error> {
         c.permit(Action::ManageJobs, Target::Cluster)?;
-        let before = map.get("name").and_then(Value::as_str);
-        let before = before.and_then(|name| self.consensus().state().job(name).cloned());
+        let given = ReadOnly::take(&mut map);
+        let name = map.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let before = self.consensus().state().job(&name).cloned();
         let before = before.as_ref().map(|job| &*job.spec);
-        let spec = self.read_definition(map, before).await.map_err(Error::Invalid)?;
+        let read = self.read_definition(map, before).await;
+        let spec = read.map_err(|mut faults| {
+            faults.extend(given.faults(c, &self.consensus().state(), &name, self.now()));
+            Error::Invalid(faults)
+        })?;
         self.write(c, o, |state| {
             let before = state.job(spec.name.as_str()).map(|job| &*job.spec);
             may_put(c, state, before, &spec)?;
+            self.judge_read_only(c, state, &given, &spec)?;
             Ok(Intent::PutJob { spec: Box::new(spec.clone()), mode, expected: o.expected })
         })
         .await
@@ -51,20 +58,25 @@ impl Service {
         o: WriteOptions,
     ) -> Result<Written<JobView>, Error> {
         c.permit(Action::ManageJobs, Target::Cluster)?;
-        let Value::Object(patch) = patch else {
+        let Value::Object(mut patch) = patch else {
             return Err(Error::fault("", "must be a JSON object with the fields to change"));
         };
         if patch.get("name").is_some_and(|given| given.as_str() != Some(name)) {
             return Err(Error::fault("name", "can't be changed; create a job of that name"));
         }
+        let given = ReadOnly::take(&mut patch);
         let job = job_for(c, Action::ManageJobs, &self.consensus().state(), name)?;
         let map = patched(&job.spec, &patch);
-        self.read_definition(map, Some(&job.spec)).await.map_err(Error::Invalid)?;
+        self.read_definition(map, Some(&job.spec)).await.map_err(|mut faults| {
+            faults.extend(given.faults(c, &self.consensus().state(), name, self.now()));
+            Error::Invalid(faults)
+        })?;
         self.write(c, o, |state| {
             let job = job_for(c, Action::ManageJobs, state, name)?;
             // Read again: the definition may be another than the one checked above.
             let spec = JobSpec::from_map(patched(&job.spec, &patch)).map_err(Error::Invalid)?;
             may_put(c, state, Some(&job.spec), &spec)?;
+            self.judge_read_only(c, state, &given, &spec)?;
             let (mode, expected) = (PutMode::Update, o.expected);
             Ok(Intent::PutJob { spec: Box::new(spec), mode, expected })
         })

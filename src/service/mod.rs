@@ -41,6 +41,7 @@ mod nearest;
 mod output;
 mod paging;
 mod preview;
+mod readonly;
 mod ready;
 mod run_list;
 mod runs;

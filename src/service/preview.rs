@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::lookup::job_for;
+use super::readonly::ReadOnly;
 use super::{Action, Caller, Error, Service, Target};
 use crate::machine::command::Next;
 use crate::machine::prepare::timing::Timing;
@@ -61,6 +62,8 @@ impl Service {
     ) -> Result<Preview, Error> {
         c.permit(Action::ReadJobs, Target::Cluster)?;
         let count = checked(count)?;
+        // Nothing is written: what was read may be previewed whatever it holds.
+        ReadOnly::take(&mut map);
         map.entry("name").or_insert_with(|| Value::String("unnamed".into()));
         let spec = JobSpec::from_map(map).map_err(Error::Invalid)?;
         let (state, now) = (self.consensus().state(), self.now());

@@ -52,7 +52,15 @@ pub struct JobLive {
 impl JobView {
     /// The view of `job` for `caller`.
     pub(super) fn of(caller: &Caller, state: &State, job: &Job, compiled: &Compiled) -> Self {
-        let live = JobLive {
+        let live = JobLive::of(state, job, compiled);
+        JobView { spec: shown(caller, &job.spec), live }
+    }
+}
+
+impl JobLive {
+    /// What is live about `job`.
+    pub(super) fn of(state: &State, job: &Job, compiled: &Compiled) -> Self {
+        JobLive {
             uid: job.uid,
             version: job.version,
             created_at: job.created_at,
@@ -62,8 +70,7 @@ impl JobView {
             open_runs: job.live.open,
             unresolved: unresolved(state, &job.spec),
             schedule_text: compiled.of(job).map(|timing| timing.schedule().describe()),
-        };
-        JobView { spec: shown(caller, &job.spec), live }
+        }
     }
 }
 

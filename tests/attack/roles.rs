@@ -198,7 +198,7 @@ async fn check_outside(world: &World, caller: &str, role: Role, operation: &Oper
             let answer: Value = serde_json::from_str(&text).expect(&place);
             assert_eq!(
                 (status, &answer["items"][0]["action"]),
-                (200, &"refused".into()),
+                (207, &"refused".into()),
                 "{place}"
             );
             assert_eq!(answer["refused"], 1, "{place}: {text}");
