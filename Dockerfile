@@ -2,8 +2,10 @@
 #
 # Dependencies are a layer of their own, which is built again only when a manifest changes.
 # PROFILE=dev makes an image for trying things out, in less time.
-ARG RUST=1-bookworm
-ARG DEBIAN=bookworm-slim
+# Exact versions: what is built tomorrow is what was built today. Raise RUST together with
+# rust-toolchain.toml. A digest is stricter still: --build-arg DEBIAN=12.15-slim@sha256:…
+ARG RUST=1.95.0-bookworm
+ARG DEBIAN=12.15-slim
 
 FROM rust:${RUST} AS build
 ARG PROFILE=release

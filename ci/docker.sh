@@ -81,7 +81,8 @@ beside() {
     local context=$state/context stage=$state/stage container
     rm -rf "$context" "$stage"
     mkdir -p "$context" "$stage"
-    printf 'FROM debian:bookworm-slim\nWORKDIR /context\nCOPY . .\n' >"$stage/Context"
+    printf 'FROM debian:%s\nWORKDIR /context\nCOPY . .\n' \
+        "$(sed -n 's/^ARG DEBIAN=//p' Dockerfile)" >"$stage/Context"
     "${builder[@]}" -q -t cronapi:context -f "$stage/Context" . >/dev/null
     container=$(docker create cronapi:context)
     docker cp -q "$container:/context/." "$context" 2>/dev/null ||

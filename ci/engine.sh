@@ -4,10 +4,15 @@
 #   ci/engine.sh install           the engine from Debian; needs root
 #   ci/engine.sh up DIR            starts one that keeps its data in DIR; prints its DOCKER_HOST
 #   ci/engine.sh down DIR          stops it
-#   ci/engine.sh base debian rust  makes debian:bookworm-slim and rust:1-bookworm of what this
+#   ci/engine.sh base debian rust  makes the images that the Dockerfile begins with of what this
 #                                  machine has, for when no registry of images can be reached;
-#                                  so redis, which is redis:7-bookworm
+#                                  so redis, which is that of docker-compose.yml
 set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+debian_tag=debian:$(sed -n 's/^ARG DEBIAN=//p' "$top/Dockerfile")
+rust_tag=rust:$(sed -n 's/^ARG RUST=//p' "$top/Dockerfile")
+redis_tag=$(sed -n 's/^ *image: \(redis:.*\)$/\1/p' "$top/docker-compose.yml")
 
 say() { printf 'engine: %s\n' "$*" >&2; }
 
@@ -71,7 +76,7 @@ debian() {
     find "$root/usr/share/doc" -mindepth 2 ! -name copyright -delete 2>/dev/null || true
     tar -C "$root" --numeric-owner -c . |
         docker import -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
-            -c 'CMD ["bash"]' - debian:bookworm-slim >/dev/null
+            -c 'CMD ["bash"]' - "$debian_tag" >/dev/null
     rm -rf "$root"
 }
 
@@ -82,37 +87,37 @@ rust() {
     cp -a "$chain/bin" "$chain/lib" "$chain/libexec" "$work/context/rust/"
     # What this machine trusts, for the downloads of the build; no part of what is built.
     cp /usr/local/share/ca-certificates/*.crt "$work/context/ca/" 2>/dev/null || true
-    cat >"$work/context/Dockerfile" <<'END'
-FROM debian:bookworm-slim
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends gcc libc6-dev ca-certificates \
+    cat >"$work/context/Dockerfile" <<END
+FROM $debian_tag
+RUN apt-get update \\
+    && apt-get install -y --no-install-recommends gcc libc6-dev ca-certificates \\
     && rm -rf /var/lib/apt/lists/*
 COPY ca/ /usr/local/share/ca-certificates/
 RUN update-ca-certificates
 COPY rust/ /usr/local/
 ENV CARGO_HOME=/usr/local/cargo
 END
-    DOCKER_BUILDKIT=0 docker build -q -t rust:1-bookworm "$work/context" >/dev/null 2>"$work/log" ||
+    DOCKER_BUILDKIT=0 docker build -q -t "$rust_tag" "$work/context" >/dev/null 2>"$work/log" ||
         { tail -n 20 "$work/log" >&2; return 1; }
 }
 
 redis() {
     mkdir -p "$work/context"
-    cat >"$work/context/Dockerfile" <<'END'
-FROM debian:bookworm-slim
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends redis-server \
+    cat >"$work/context/Dockerfile" <<END
+FROM $debian_tag
+RUN apt-get update \\
+    && apt-get install -y --no-install-recommends redis-server \\
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /data
 END
-    DOCKER_BUILDKIT=0 docker build -q -t redis:7-bookworm "$work/context" \
+    DOCKER_BUILDKIT=0 docker build -q -t "$redis_tag" "$work/context" \
         >/dev/null 2>"$work/log" ||
         { tail -n 20 "$work/log" >&2; return 1; }
 }
 
 # Makes the images that are neither here nor to be had from a registry.
 base() {
-    declare -A tags=([debian]=debian:bookworm-slim [rust]=rust:1-bookworm [redis]=redis:7-bookworm)
+    declare -A tags=([debian]=$debian_tag [rust]=$rust_tag [redis]=$redis_tag)
     for name in "$@"; do
         local tag=${tags[$name]}
         if docker image inspect "$tag" >/dev/null 2>&1; then continue; fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks charts/cronapi without Helm and without a cluster: lint, the schema of values, what is
+"""Checks docker-compose.yml, and charts/cronapi without Helm and without a cluster: lint, the schema of values, what is
 rendered from several sets of values, and that against the OpenAPI schemas of Kubernetes.
 `ci/helm.py --write` only writes what cluster-tests/tests/stateful_set.rs starts its pods with.
 
@@ -7,6 +7,7 @@ Each check is a line; the last line counts them."""
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,8 @@ REFUSED = [
     ({"antiAffinity": "maybe"}, "antiAffinity"),
     ({"ingress": {"hosts": [{"host": "cron.example"}]}}, "hosts"),
     ({"nodeLabels": {"rack": 7}}, "nodeLabels"),
+    ({"tmpSize": "a lot"}, "tmpSize"),
+    ({"networkPolicy": {"to": ["everybody"]}}, "to"),
     ({"metrics": {"serviceMonitor": {"enabled": "yes"}}}, "enabled"),
 ]
 
@@ -180,12 +183,19 @@ def hardened(name, objects):
         wants(pod, "no account token", spec.get("automountServiceAccountToken") is False)
         for volume in spec.get("volumes", []):
             wants(pod, "no hostPath", "hostPath" not in volume)
+            bounded = "emptyDir" not in volume or "sizeLimit" in volume["emptyDir"]
+            wants(pod, f"a size limit of {volume['name']}", bounded or volume["name"] == "more")
+            chosen = "secret" not in volume or volume["secret"].get("items")
+            wants(pod, f"keys of {volume['name']} by name, not the whole Secret", chosen)
         for container in spec["containers"]:
             own = container.get("securityContext", {})
             wants(pod, "readOnlyRootFilesystem", own.get("readOnlyRootFilesystem") is True)
             wants(pod, "no escalation", own.get("allowPrivilegeEscalation") is False)
             wants(pod, "drops ALL", own.get("capabilities", {}).get("drop") == ["ALL"])
-            wants(pod, "resources", container.get("resources"))
+            resources = container.get("resources", {})
+            for what in ("memory", "ephemeral-storage"):
+                wants(pod, f"a limit of {what}", what in resources.get("limits", {}))
+                wants(pod, f"a request of {what}", what in resources.get("requests", {}))
             for variable in container.get("env", []):
                 secret = any(w in variable["name"] for w in ("KEY", "PASSWORD", "TOKEN", "SECRET"))
                 # A path is where a secret is, not the secret.
@@ -289,6 +299,59 @@ def optional(objects, notes):
         check(f"{file} and its {kind}", None if there == bool(one(objects, kind)) else "only one")
 
 
+def outward(chart):
+    """Whom pods may reach."""
+
+    def policy(values):
+        objects, notes = render(chart, values)
+        return one(objects, "NetworkPolicy")["spec"], notes
+
+    told, _ = policy({})
+    both = sorted(told["policyTypes"]) == ["Egress", "Ingress"]
+    check("the policy has both directions", None if both else str(told["policyTypes"]))
+    rules = [peer["ipBlock"] for rule in told["egress"] for peer in rule.get("to", [])
+             if "ipBlock" in peer]
+    bare = [block["cidr"] for block in rules if "169.254.0.0/16" not in block.get("except", [])
+            and ":" not in block["cidr"]]
+    check("credentials of the machine are out of reach", None if rules and not bare else str(rules))
+    open_rules = [rule for rule in told["egress"] if not rule.get("to") and rule.get("ports") is None]
+    check("no rule lets everything out", str(open_rules) if open_rules else None)
+    for rule in told["egress"]:
+        if not rule.get("to"):
+            dns = all(port["port"] == 53 for port in rule["ports"])
+            check("to everybody, DNS only", None if dns else str(rule))
+    closed, notes = policy({"networkPolicy": {"to": []}})
+    left = closed["egress"]
+    ports = sorted({str(port["port"]) for rule in left for port in rule["ports"]})
+    check("closed: DNS and nodes", None if len(left) == 2 and ports == ["53", "cluster"] else str(left))
+    check("closed: the notes say so", None if "networkPolicy.to is empty" in notes else notes)
+    listed, _ = policy({"networkPolicy": {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}]}})
+    last = listed["egress"][-1]["to"]
+    check("what is listed is let out", None if last == [{"ipBlock": {"cidr": "192.0.2.7/32"}}] else str(last))
+
+
+def compose():
+    """What every service of docker-compose.yml has to have, and every base image."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    faults = []
+    for name, service in services.items():
+        wanted = {
+            "read_only": service.get("read_only") is True,
+            "mem_limit": "mem_limit" in service,
+            "pids_limit": "pids_limit" in service,
+            "cap_drop ALL": service.get("cap_drop") == ["ALL"],
+            "no-new-privileges": "no-new-privileges" in service.get("security_opt", []),
+            "bounded tmpfs": all("size=" in one for one in service.get("tmpfs", [])),
+            "bounded log": "logging" in service or service.get("network_mode") == "none",
+        }
+        faults += [f"{name}: {what}" for what, holds in wanted.items() if not holds]
+    check("compose: every service is bounded", "; ".join(faults))
+    tags = re.findall(r"^ARG (?:RUST|DEBIAN)=(.*)$", (ROOT / "Dockerfile").read_text(), re.M)
+    tags += [s["image"].split(":")[1] for s in services.values() if not s["image"].startswith("$")]
+    exact = [tag for tag in tags if not re.match(r"\d+\.\d+", tag)]
+    check("base images have exact versions", "; ".join(exact) if len(tags) == 3 else str(tags))
+
+
 def https(name, objects, notes, values):
     """Whoever speaks to a node speaks what it speaks."""
     on = "tls" in values
@@ -352,6 +415,8 @@ def main():
         https(name, objects, notes, values)
         if "all optional" in name:
             optional(objects, notes)
+    outward(chart)
+    compose()
     same = PODS.exists() and PODS.read_text() == tested(chart)
     check("tests start pods as the chart does", None if same else "run ci/helm.py --write")
     small, large = ({"replicas": n} for n in (3, 5))
