@@ -1,6 +1,7 @@
 //! What the service manager is told (systemd's `Type=notify`): that the node is ready, what it
 //! does, that it lives, that it stops. Nothing, where there is no `NOTIFY_SOCKET`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -15,6 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The manager is told that a node has started which is not ready by then: what it lacks are
 /// other nodes, which may be started after it.
 const READY_PATIENCE: Duration = Duration::from_secs(20);
+/// How often the log is told what a node lacks that is not ready.
+const LACK_EVERY: Duration = Duration::from_secs(5);
 /// How long a watchdog that is not asked for sleeps.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -42,6 +45,20 @@ pub(super) async fn keep_told(consensus: Handle, service: Service) {
         let now = *leadership.borrow_and_update();
         tell(&[NotifyState::Status(&status(consensus.node_id(), now))]);
     }
+}
+
+/// Logs that the node is ready, once it is: when `/readyz` answers 200. Until then, now and again,
+/// what it lacks.
+pub(super) async fn log_ready(node: u64, service: Service, address: SocketAddr) {
+    let mut told = Instant::now();
+    while let Err(lacking) = service.ready() {
+        if told.elapsed() >= LACK_EVERY {
+            tracing::info!(%address, node, lacking = lacking.join("; "), "can't serve yet");
+            told = Instant::now();
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    tracing::info!(%address, node, "ready");
 }
 
 fn status(node: u64, now: Leadership) -> String {

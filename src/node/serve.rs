@@ -127,7 +127,7 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
     let (alive, stopped) = watch::channel(false);
     tokio::spawn(notify::keep_alive(node.consensus().clone(), stopped));
     tokio::spawn(tell_log(node.consensus().clone()));
-    tracing::info!(%address, node = node.consensus().node_id(), "ready");
+    tokio::spawn(notify::log_ready(node.consensus().node_id(), node.service().clone(), address));
     let mut fatal = node.consensus().fatal();
     let reason = tokio::select! {
         asked = signals::stop_asked() => {

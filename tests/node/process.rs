@@ -81,6 +81,11 @@ impl Node {
         }
     }
 
+    /// What was logged up to here.
+    pub fn logged(&self) -> String {
+        self.seen.join("\n")
+    }
+
     /// Everything that was logged up to the end.
     pub fn rest(mut self) -> String {
         let _ = self.child.wait();

@@ -12,6 +12,29 @@ fn started(prepare: impl FnOnce(&mut std::process::Command)) -> (tempfile::TempD
 }
 
 #[test]
+fn a_normal_start_says_that_it_is_ready_when_it_is_and_warns_of_nothing() {
+    let (_folder, mut node) = started(|_| {});
+    assert!(node.ask("GET /readyz HTTP/1.1", "").starts_with("HTTP/1.1 200"));
+    node.signal(Signal::TERM);
+    let log = node.rest();
+    assert!(!log.contains("\"WARN\"") && !log.contains("\"ERROR\""), "{log}");
+}
+
+#[test]
+fn a_node_that_can_not_serve_yet_does_not_say_that_it_is_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = Node::start(&folder.path().join("data"), "", |command| {
+        command.args(["--join", &format!("{},{}", free(), free())]);
+        command.env("CRONAPI_CLUSTER_KEY", "the key of a whole cluster");
+    });
+    let waits = node.line("can't serve yet");
+    assert!(waits["lacking"].as_str().unwrap().contains("no leader"), "{waits}");
+    assert!(node.ask("GET /readyz HTTP/1.1", "").starts_with("HTTP/1.1 503"));
+    let log = node.logged();
+    assert!(!log.contains("\"ready\""), "{log}");
+}
+
+#[test]
 fn a_line_of_the_log_names_request_run_node_and_term_and_no_secret() {
     let (_folder, mut node) = started(|command| {
         command.args(["--log", "cronapi=debug"]);
