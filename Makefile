@@ -1,10 +1,13 @@
 # What a person runs; .ci/run runs the same. `check` never writes to the tree, `fix` does.
 
-.PHONY: run test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak \
-	sim sim-one sim-build
+.PHONY: run install test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak \
+	sim sim-one sim-build fuzz release supply
 
 run: ## A node on 127.0.0.1:8000
 	cargo run -- serve
+
+install: ## Puts cronapi into ~/.cargo/bin; ARGS="--root /usr/local" for another place
+	cargo install --locked --path . --bin cronapi $(ARGS)
 
 test: ## Every test
 	cargo test --workspace --no-fail-fast
@@ -30,6 +33,16 @@ bench: ## What a node does in a second; PART="writes fires" for some of it
 bench-cluster: ## What three nodes do, beside etcd; PART="writes failover" for some, FULL=1 for figures
 	cargo build --release
 	cargo bench -p cluster-tests --bench cluster -- $(if $(FULL),--full) $(PART)
+
+fuzz: ## Bent bytes for every parser of foreign ones; SECONDS=600 TARGET=backup SEED=7
+	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),20261128) \
+		cargo test --test fuzz -- --nocapture $(TARGET)
+
+supply: ## Licences, bans and sources of dependencies; spelling
+	ci/supply.sh
+
+release: ## A tarball, a Debian package, checksums and a bill of materials; CLEAN_ROOT=dir tries them there
+	packaging/release.sh
 
 schemathesis: ## Requests made from the OpenAPI document, against a running node
 	ci/schemathesis.sh

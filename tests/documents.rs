@@ -86,3 +86,47 @@ fn the_example_of_a_configuration_file_is_accepted() {
         assert!(whole || provider, "line {line}");
     }
 }
+
+/// Every definition in a text of YAML documents.
+fn definitions(place: &str, text: &str) -> Vec<JobSpec> {
+    let maps: Vec<Map<String, Value>> =
+        serde_saphyr::from_multiple(text).unwrap_or_else(|e| panic!("{place}: {e}"));
+    assert!(!maps.is_empty(), "{place}: no definition in it");
+    let read = |map: Map<String, Value>| {
+        let spec = JobSpec::from_map(map).unwrap_or_else(|faults| panic!("{place}: {faults:?}"));
+        check(&State::default(), &spec, now()).unwrap_or_else(|f| panic!("{place}: {f:?}"));
+        spec
+    };
+    maps.into_iter().map(read).collect()
+}
+
+#[test]
+fn the_examples_are_accepted_and_listed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let page = std::fs::read_to_string(folder.join("README.md")).expect("the page");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if file == "README.md" {
+            continue;
+        }
+        assert!(page.contains(&format!("]({file})")), "examples/README.md does not list {file}");
+        let text = std::fs::read_to_string(&path).expect("an example");
+        names.extend(definitions(&file, &text).iter().map(|spec| spec.name.to_string()));
+    }
+    assert!(names.len() >= 10, "{names:?}");
+    names.sort();
+    names.dedup_by(|a, b| a == b && panic!("{a} stands twice"));
+}
+
+#[test]
+fn definitions_in_yaml_in_the_manual_and_the_readme_are_accepted() {
+    let mut found = 0;
+    for page in ["recipes.md", "tour.md", "cli.md", "../README.md"] {
+        for (line, text) in blocks(page, "yaml") {
+            found += definitions(&format!("{page}, line {line}"), &text).len();
+        }
+    }
+    assert!(found >= 16, "{found} definitions");
+}

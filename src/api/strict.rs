@@ -146,4 +146,17 @@ mod tests {
         let value = parse(&Bytes::from(text)).unwrap();
         assert_eq!(value.to_string(), text);
     }
+
+    proptest::proptest! {
+        /// Whatever is taken, another reader takes for the same.
+        #[test]
+        fn texts_at_random_are_refused_or_read_as_others_read_them(
+            text in r#"[\[\]{}":,0-9eE+.\-a-c\\u tfnrl]{0,40}"#
+        ) {
+            if let Ok(value) = parse(&Bytes::from(text.clone())) {
+                let other: Value = serde_json::from_str(&text).unwrap();
+                proptest::prop_assert_eq!(value, other);
+            }
+        }
+    }
 }

@@ -134,3 +134,50 @@ impl<R: Read> Read for FrameReader<R> {
 fn damaged(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    fn whole(payload: &[u8]) -> Vec<u8> {
+        let mut writer = FrameWriter::begin(Vec::new()).unwrap();
+        writer.write_all(payload).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut reader = FrameReader::begin(bytes)?;
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all)?;
+        reader.finish()?;
+        Ok(all)
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_that_was_bent_is_refused(
+            payload in prop::collection::vec(any::<u8>(), 0..3_000),
+            at: Index,
+            flip in 1_u8..,
+            cut: bool,
+        ) {
+            let right = whole(&payload);
+            prop_assert_eq!(read(&right).unwrap(), payload.clone());
+            let mut bent = right.clone();
+            let at = at.index(bent.len());
+            if cut { bent.truncate(at) } else { bent[at] ^= flip }
+            prop_assert!(read(&bent).is_err());
+        }
+
+        #[test]
+        fn bytes_at_random_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut begun = MAGIC.to_vec();
+            begun.extend_from_slice(&bytes);
+            prop_assert!(read(&bytes).is_err() || bytes.starts_with(MAGIC));
+            let _ = read(&begun);
+        }
+    }
+}

@@ -13,7 +13,7 @@ fn started(prepare: impl FnOnce(&mut std::process::Command)) -> (tempfile::TempD
 
 #[test]
 fn a_normal_start_says_that_it_is_ready_when_it_is_and_warns_of_nothing() {
-    let (_folder, mut node) = started(|_| {});
+    let (_folder, node) = started(|_| {});
     assert!(node.ask("GET /readyz HTTP/1.1", "").starts_with("HTTP/1.1 200"));
     node.signal(Signal::TERM);
     let log = node.rest();

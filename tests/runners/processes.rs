@@ -197,11 +197,11 @@ async fn processor_time_is_counted_with_children() {
 }
 
 #[test]
-fn memory_is_the_childs_not_the_daemons() {
+fn memory_is_that_of_the_child_not_of_the_daemon() {
     alone("processes::in_a_large_daemon", &[]);
 }
 
-/// Run by `memory_is_the_childs_not_the_daemons` in a process of its own.
+/// Run by `memory_is_that_of_the_child_not_of_the_daemon` in a process of its own.
 #[tokio::test]
 async fn in_a_large_daemon() {
     if !is_alone() {
