@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{ConnectError, Request, Response, Status};
@@ -72,6 +72,19 @@ impl Drop for Watched {
     }
 }
 
+/// How long a node takes no entries until that is worth a warning.
+const GONE_AFTER: Duration = Duration::from_secs(2);
+
+/// Whether a node takes no entries.
+#[derive(Clone, Copy, Debug, Default)]
+enum Silent {
+    #[default]
+    No,
+    Since(Instant),
+    /// The log was told.
+    Told,
+}
+
 #[derive(Default)]
 struct Known {
     /// As the node itself said, in this process's life.
@@ -80,7 +93,7 @@ struct Known {
     member: Option<String>,
     lines: BTreeMap<Lane, Line>,
     /// The last entries that were sent to it were not answered.
-    silent: bool,
+    silent: Silent,
 }
 
 /// The other nodes. Cheap to clone.
@@ -123,13 +136,22 @@ impl Peers {
         known.iter().filter_map(|(node, known)| Some((*node, addr(known)?))).collect()
     }
 
-    /// Logs that a node has gone, or is back: once, where the library tells of each try.
+    /// Logs that a node has gone, or is back: once, where the library tells of each try. What is
+    /// over soon (a cluster that forms, a node that stops) is no reason to warn.
     pub fn tell(&self, node: NodeId, error: Option<&CallError>) {
-        let silent = error.is_some();
-        let before = std::mem::replace(&mut self.known().entry(node).or_default().silent, silent);
-        match error {
-            Some(error) if !before => tracing::warn!(node, %error, "a node takes no entries"),
-            None if before => tracing::info!(node, "a node takes entries again"),
+        let mut known = self.known();
+        let silent = &mut known.entry(node).or_default().silent;
+        match (error, *silent) {
+            (Some(_), Silent::No) => *silent = Silent::Since(Instant::now()),
+            (Some(error), Silent::Since(since)) if since.elapsed() >= GONE_AFTER => {
+                *silent = Silent::Told;
+                tracing::warn!(node, %error, "a node takes no entries");
+            }
+            (None, Silent::Told) => {
+                *silent = Silent::No;
+                tracing::info!(node, "a node takes entries again");
+            }
+            (None, _) => *silent = Silent::No,
             _ => {}
         }
     }
