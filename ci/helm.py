@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Checks docker-compose.yml, and charts/cronapi without Helm and without a cluster: lint, the schema of values, what is
-rendered from several sets of values, and that against the OpenAPI schemas of Kubernetes.
+"""Checks docker-compose.yml, and charts/cronapi without Helm and without a cluster: lint, the
+schema of values, what is rendered from several sets of values, and that against the OpenAPI
+schemas of Kubernetes.
 `ci/helm.py --write` only writes what cluster-tests/tests/stateful_set.rs starts its pods with.
 
 Each check is a line; the last line counts them."""
@@ -314,7 +315,7 @@ def outward(chart):
     bare = [block["cidr"] for block in rules if "169.254.0.0/16" not in block.get("except", [])
             and ":" not in block["cidr"]]
     check("credentials of the machine are out of reach", None if rules and not bare else str(rules))
-    open_rules = [rule for rule in told["egress"] if not rule.get("to") and rule.get("ports") is None]
+    open_rules = [rule for rule in told["egress"] if not rule.get("to") and not rule.get("ports")]
     check("no rule lets everything out", str(open_rules) if open_rules else None)
     for rule in told["egress"]:
         if not rule.get("to"):
@@ -323,11 +324,13 @@ def outward(chart):
     closed, notes = policy({"networkPolicy": {"to": []}})
     left = closed["egress"]
     ports = sorted({str(port["port"]) for rule in left for port in rule["ports"]})
-    check("closed: DNS and nodes", None if len(left) == 2 and ports == ["53", "cluster"] else str(left))
+    only = len(left) == 2 and ports == ["53", "cluster"]
+    check("closed: DNS and nodes", None if only else str(left))
     check("closed: the notes say so", None if "networkPolicy.to is empty" in notes else notes)
-    listed, _ = policy({"networkPolicy": {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}]}})
+    asked = [{"ipBlock": {"cidr": "192.0.2.7/32"}}]
+    listed, _ = policy({"networkPolicy": {"to": asked}})
     last = listed["egress"][-1]["to"]
-    check("what is listed is let out", None if last == [{"ipBlock": {"cidr": "192.0.2.7/32"}}] else str(last))
+    check("what is listed is let out", None if last == asked else str(last))
 
 
 def compose():

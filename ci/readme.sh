@@ -48,8 +48,8 @@ fi
 export PATH=$work/bin:$PATH HOME=$work/home XDG_CONFIG_HOME=$work/home/.config
 unset CRONAPI_SERVER CRONAPI_TOKEN CRONAPI_CONTEXT CRONAPI_ADMIN_PASSWORD CRONAPI_CLI_CONFIG
 sed -n '/^```yaml$/,/^```$/{/^```/!p}' "$page" >"$work/session/jobs.yaml"
-cronapi --version | grep -q "^cronapi $(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" ||
-    fail "cronapi --version"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+[ "$(cronapi --version)" = "cronapi $version" ] || fail "cronapi --version"
 cd "$work/session"
 
 # An address of its own, as long as that of the page, so that other nodes are in nobody's way.
@@ -95,7 +95,8 @@ while IFS= read -r line <&3; do
     *--context*) CRONAPI_PASSWORD=$(shown a.log b.log c.log) ;;
     'cronapi login'*) CRONAPI_PASSWORD=$(shown "$work/out"); line+=" --server http://$HOST:8000" ;;
     # Three nodes that started as they should have nothing to warn of either.
-    'kill -9 "$(cat a/LOCK)"'*) if grep -hE 'WARN|ERROR' ./*.log; then fail "a normal start warns"; fi ;;
+    'kill -9 "$(cat a/LOCK)"'*)
+        if grep -hE 'WARN|ERROR' ./*.log; then fail "a normal start warns"; fi ;;
     *explain*)
         missed=$(awk '/skipped +misfire/ { print $1; exit }' "$answer")
         line="cronapi explain tick --at $missed | head -n 1" ;;

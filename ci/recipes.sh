@@ -53,7 +53,8 @@ for _ in $(seq 300); do
     CRONAPI_LISTEN=$address:8000 cronapi health >/dev/null 2>&1 && break
     sleep 0.1
 done
-cronapi login --user admin --server http://$address:8000 >/dev/null 2>&1 || { cat "$work/log"; fail login; }
+cronapi login --user admin --server http://$address:8000 >/dev/null 2>&1 ||
+    { cat "$work/log"; fail login; }
 
 passed=0
 # A secret that a definition names may come later; everything else has to be right.

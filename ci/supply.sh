@@ -30,7 +30,8 @@ if ! command -v typos >/dev/null; then
     if [ ! -x "$venv/bin/typos" ]; then
         rm -rf "$venv"
         python3 -m venv "$venv" &&
-            "$venv/bin/pip" install --quiet --disable-pip-version-check typos==1.52.0 || rm -rf "$venv"
+            "$venv/bin/pip" install --quiet --disable-pip-version-check typos==1.52.0 ||
+            rm -rf "$venv"
     fi
     typos=$venv/bin/typos
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a release of what is checked out, for this machine's architecture, in target/release-VERSION:
-# the binary without debug information, as a tarball and as a Debian package, a bill of materials,
-# and checksums of them all. `make release` calls it. Then everything is tried: the tarball is
+# Makes a release of what is checked out, for this machine's architecture, under
+# target/release-VERSION: the binary without debug information, as a tarball and as a Debian
+# package, a bill of materials, and checksums of them all. `make release` calls it. Then everything is tried: the tarball is
 # unpacked and its binary asked, the package's files are listed; with CLEAN_ROOT=DIR (a root of
 # Debian) the package is installed there, and a node is started and asked.
 #
@@ -104,8 +104,8 @@ if [ "$1" = remove ] && [ -d /run/systemd/system ]; then systemctl stop cronapi 
 END
     chmod 0755 "$package/DEBIAN/postinst" "$package/DEBIAN/prerm"
     find "$package" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
-    dpkg-deb --root-owner-group -Zxz --build "$package" "$out/cronapi_${version}_$architecture.deb" \
-        >/dev/null
+    dpkg-deb --root-owner-group -Zxz --build "$package" \
+        "$out/cronapi_${version}_$architecture.deb" >/dev/null
 else
     echo "SKIPPED release: no dpkg-deb, so no Debian package"
 fi
