@@ -98,6 +98,12 @@ impl View {
         })
     }
 
+    /// Whether another living node says that it is at this address.
+    fn told_by_another(&self, node: NodeId, addr: &str) -> bool {
+        let mut told = self.told.iter();
+        told.any(|(other, at)| *other != node && at == addr && self.alive(*other))
+    }
+
     /// A living node that has taken over the address of `node`.
     fn successor(&self, node: NodeId) -> Option<NodeId> {
         let addr = self.nodes.get(&node)?;
@@ -112,7 +118,8 @@ pub(super) fn next_change(view: &View) -> Option<Change> {
         return Some(Change::Finish);
     }
     for (node, addr) in &view.told {
-        if view.nodes.get(node).is_some_and(|at| at != addr) && view.alive(*node) {
+        let moved = view.nodes.get(node).is_some_and(|at| at != addr) && view.alive(*node);
+        if moved && !view.told_by_another(*node, addr) {
             return Some(Change::Moved { node: *node, addr: addr.clone() });
         }
     }
@@ -296,10 +303,27 @@ impl Handle {
         }
     }
 
+    /// The member that says it is at this address and is alive, as this node, which leads, knows.
+    fn living_at(&self, addr: &str) -> Option<NodeId> {
+        let local = &self.running.local;
+        if local.addr == addr {
+            return Some(local.node);
+        }
+        let heard = self.running.roll.heard();
+        let mut living = heard.iter().filter(|(_, heard)| heard.at.elapsed() < ALIVE);
+        living.find(|(_, heard)| heard.addr == addr).map(|(node, _)| *node)
+    }
+
     /// Takes a node in, or notes where it is now, when this node leads.
     pub(super) async fn admit(&self, node: NodeId, addr: String) -> Result<(), MemberError> {
         let metrics = self.running.raft.metrics().borrow().clone();
         let membership = metrics.membership_config.membership().clone();
+        if let Some(other) = self.living_at(&addr).filter(|other| *other != node) {
+            return Err(MemberError::Refused(format!(
+                "node {other} is at {addr}, and was heard of just now: two members can't have one \
+                 address; if it is gone, ask again"
+            )));
+        }
         self.running.peers.told(node, &addr);
         match membership.get_node(&node) {
             Some(known) if known.addr == addr => Ok(()),

@@ -117,3 +117,14 @@ fn a_silence_of_an_earlier_reign_does_not_count() {
     assert_eq!(last_sign(Some(after), since), after);
     assert_eq!(last_sign(None, since), since);
 }
+
+#[test]
+fn no_node_moves_to_where_another_one_is() {
+    let mut both = view(&[1, 2, 3], &[1, 2, 3]);
+    both.told.insert(2, "n3:1".to_owned());
+    assert_eq!(next_change(&both), None);
+    // Two that swap their addresses do, one after the other.
+    both.told.insert(3, "n2:1".to_owned());
+    let moved = Change::Moved { node: 2, addr: "n3:1".to_owned() };
+    assert_eq!(next_change(&both), Some(moved));
+}
