@@ -28,6 +28,11 @@ pub(super) fn open_log_id(record: Bytes) -> Result<LogId, Error> {
     wire::open::<proto::LogId>(record).map(|id| log_id_in(&id))
 }
 
+/// The index in what [`seal_log_id`] wrote.
+pub(super) fn index_of(record: Bytes) -> Result<u64, String> {
+    open_log_id(record).map(|id| id.index).map_err(|error| error.to_string())
+}
+
 /// Encodes a vote.
 pub(super) fn seal_vote(vote: &Vote) -> Bytes {
     let LeaderId { term, node_id } = vote.leader_id;

@@ -53,14 +53,14 @@ impl LogStore {
         let vote = vote.map_err(|e| damaged("the vote", e))?;
         let last = match log.last_index()? {
             Some(index) if Some(index) > purged.map(|id| id.index) => {
-                let found = log.entries(index, index.saturating_add(1), usize::MAX)?;
+                let found = log.read(index, index.saturating_add(1), usize::MAX)?;
                 let entry = found.into_iter().next().map(|(_, record)| open_entry(index, record));
                 entry.transpose()?.map(|entry| entry.log_id)
             }
             _ => purged,
         };
         let sweep = purged.map(|id| id.index);
-        let writer = LogWriter::start(Arc::clone(log.kv()), sweep, fatal.clone());
+        let writer = LogWriter::start(Arc::clone(&log), sweep, fatal.clone());
         let writer = writer.map_err(|source| storage::Error::Engine {
             op: "start the log's writer",
             reason: source.to_string(),
@@ -94,12 +94,12 @@ impl LogStore {
 
     /// Bytes the log takes on disk.
     pub fn bytes_on_disk(&self) -> u64 {
-        self.shared.log.kv().bytes_on_disk()
+        self.shared.log.bytes_on_disk()
     }
 
     /// Checks that everything written can be made durable.
     pub fn health(&self) -> Result<(), storage::Error> {
-        self.shared.log.kv().health()
+        self.shared.log.health()
     }
 
     /// Makes everything durable and ends the writer.
@@ -166,12 +166,12 @@ impl LogStore {
         to: u64,
         bytes_max: usize,
     ) -> Result<Vec<Entry>, StorageError> {
-        let log = self.shared.log.clone();
+        let log = Arc::clone(&self.shared.log);
         let read = move || -> Result<Vec<Entry>, storage::Error> {
-            let found = log.entries(from, to, bytes_max)?;
+            let found = log.read(from, to, bytes_max)?;
             found.into_iter().map(|(index, record)| open_entry(index, record)).collect()
         };
-        let outcome = off_thread(self.shared.log.kv().blocks(), "read the log", read).await;
+        let outcome = off_thread(self.shared.log.blocks(), "read the log", read).await;
         outcome.map_err(|e| {
             // An entry that can't be read must stop the node: skipping it would part the states.
             self.shared.fatal.raise(e.to_string());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::convert;
 use super::cover::Cover;
 use super::handle::Handle;
 use super::log_store::LogStore;
@@ -11,7 +12,7 @@ use super::start;
 use super::transfer::Transfers;
 use crate::storage::{
     self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, History, Identities,
-    Identity, Kv, Log, Profile, SledKv, Space,
+    Identity, KvLog, Log, Space,
 };
 
 /// Why a node can't be opened.
@@ -75,18 +76,18 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     if let Some(disk) = &options.in_memory {
         let generations = Arc::clone(&disk.generations);
         let transfers = Transfers::new(Arc::clone(&disk.checkpoints), generations);
-        let log = Arc::clone(&disk.log);
+        let log = KvLog::over(Arc::clone(&disk.log) as _);
         let identities = Identities::in_memory(Arc::clone(&disk.identity));
         let opened = assemble(identities, log, transfers, disk.space.clone(), fatal).await;
         return opened.map_err(consensus);
     }
     let new = Identity::generate(options.now_ms)?;
-    let directory = DataDirectory::open(&options.data_dir, &new)?;
+    let mut directory = DataDirectory::open(&options.data_dir, &new)?;
+    let log = storage::open_log(&mut directory, convert::index_of, &|_| ());
     let damaged = |error: storage::Error| match error {
         storage::Error::Damaged { .. } => OpenError::Directory(directory.damaged(error)),
         other => OpenError::Storage(other),
     };
-    let log = SledKv::open(&directory.join("log"), Profile::Log, directory.lock());
     let log = log.map_err(damaged)?;
     let checkpoints = Checkpoints::open(&directory.join("checkpoints"))?;
     let generations = Generations::on_disk(&directory.join(""), directory.lock())?;
@@ -94,7 +95,7 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
     let identity = directory.identity().clone();
     let identities = Identities::in_directory(directory.identity_file(), identity);
     let space = Space::of(directory.join(""))?;
-    let opened = assemble(identities, Arc::new(log), transfers, space, fatal).await;
+    let opened = assemble(identities, log, transfers, space, fatal).await;
     opened.map_err(|error| match error {
         RecoveryError::Storage(error) => damaged(error),
         other => OpenError::Directory(directory.damaged(other)),
@@ -103,13 +104,13 @@ async fn open_storage(options: &Options) -> Result<Opened, OpenError> {
 
 async fn assemble(
     identities: Identities,
-    log: Arc<dyn Kv>,
+    log: Log,
     transfers: Transfers,
     space: Space,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
     let cover = Cover::upto(0);
-    let log = LogStore::open(Log::new(log), cover.clone(), fatal.clone())?;
+    let log = LogStore::open(log, cover.clone(), fatal.clone())?;
     let (checkpoints, generations) = (transfers.checkpoints(), transfers.generations());
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone());
     let (recovered, history) = recovered.await?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::format_file::{read_identity, write_identity};
 use super::sled::sync_directory;
 use super::{Error, ours};
 use crate::chance::{self, NoChance};
@@ -19,7 +20,6 @@ use crate::chance::{self, NoChance};
 pub const FORMAT: u32 = 5;
 /// What a directory begins with; it is raised with the format of its cluster.
 const FORMAT_FIRST: u32 = 1;
-const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 /// A process that is just ending may hold the lock a moment longer.
 const LOCK_TRIES: u32 = 20;
@@ -70,7 +70,8 @@ pub enum DirectoryError {
     #[error(
         "the data directory {path} is damaged: {reason}. Nothing was changed. Either restore a \
          backup, or start with --move-aside-damaged: that renames the directory to \
-         {path}.damaged-<time> and starts empty, as a new node of a new cluster",
+         {path}.damaged-<time> and starts empty, as a new node: with --join the cluster's other \
+         nodes send it everything, without it a new cluster begins",
         path = path.display()
     )]
     Damaged {
@@ -143,6 +144,9 @@ pub struct Identity {
     pub node_id: u64,
     /// When the directory was made, in milliseconds since 1970.
     pub created_ms: u64,
+    /// Whether its log is in `wal/`, and so must be there; else in `log/`, as before format 5.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wal: bool,
 }
 
 impl Identity {
@@ -153,8 +157,8 @@ impl Identity {
     pub fn generate(created_ms: u64) -> Result<Self, DirectoryError> {
         let node_id = (chance::number()? >> (u64::BITS - NODE_ID_BITS)).max(1);
         let (cluster_id, founding) = (String::new(), Some(false));
-        let format = FORMAT_FIRST;
-        Ok(Self { format, cluster_id, founding, node_id, created_ms })
+        let (format, wal) = (FORMAT_FIRST, false);
+        Ok(Self { format, cluster_id, founding, node_id, created_ms, wal })
     }
 
     /// The name of a new cluster.
@@ -245,6 +249,18 @@ impl DataDirectory {
     /// Whose directory it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Changes whose directory it is, or where its log is. On return that is durable.
+    ///
+    /// # Errors
+    /// It can't be written; nothing has changed.
+    pub fn change(&mut self, change: impl FnOnce(&mut Identity)) -> Result<(), DirectoryError> {
+        let mut identity = self.identity.clone();
+        change(&mut identity);
+        write_identity(&self.path, &identity)?;
+        self.identity = identity;
+        Ok(())
     }
 
     /// Where the identity is kept, to change it.
@@ -371,53 +387,7 @@ fn take_lock(path: &Path) -> Result<File, DirectoryError> {
     Ok(file)
 }
 
-pub(super) fn read_identity(path: &Path) -> Result<Option<Identity>, DirectoryError> {
-    let damaged = |reason: String| DirectoryError::Damaged { path: path.to_owned(), reason };
-    let text = match fs::read(path.join(FORMAT_FILE)) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            // Without the file the directory must be new, or we would claim someone else's.
-            let known = ["log", "state", "checkpoints"].map(|name| path.join(name));
-            return match known.iter().find(|place| place.exists()) {
-                Some(place) => Err(damaged(format!(
-                    "its {FORMAT_FILE} file is missing, but {} exists",
-                    place.display()
-                ))),
-                None => Ok(None),
-            };
-        }
-        Err(source) => {
-            return Err(DirectoryError::Unwritable { path: path.to_owned(), source });
-        }
-    };
-    // The version alone is read first: the rest may mean something else in a newer one.
-    #[derive(Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    let unreadable = |e: serde_json::Error| damaged(format!("its {FORMAT_FILE} file: {e}"));
-    let found = serde_json::from_slice::<Version>(&text).map_err(unreadable)?.format;
-    if found > FORMAT {
-        let path = path.to_owned();
-        return Err(DirectoryError::Newer { path, found, newest: FORMAT });
-    }
-    serde_json::from_slice(&text).map(Some).map_err(unreadable)
-}
-
-pub(super) fn write_identity(path: &Path, identity: &Identity) -> Result<(), DirectoryError> {
-    let failed = |source| DirectoryError::Unwritable { path: path.to_owned(), source };
-    let unfinished = path.join("FORMAT.unfinished");
-    let write = || {
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&serde_json::to_vec_pretty(identity)?)?;
-        file.sync_data()?;
-        fs::rename(&unfinished, path.join(FORMAT_FILE))
-    };
-    write().map_err(failed)?;
-    sync_directory(path).map_err(|e| unwritable(path, e))
-}
-
-fn unwritable(path: &Path, error: Error) -> DirectoryError {
+pub(super) fn unwritable(path: &Path, error: Error) -> DirectoryError {
     let source = match error {
         Error::File { source, .. } => source,
         other => io::Error::other(other),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory::{DirectoryError, Identity, write_identity};
+use super::directory::{DirectoryError, Identity};
+use super::format_file::write_identity;
 
 /// Where it is kept: in a data directory, or in memory.
 #[derive(Clone)]

@@ -1,26 +1,19 @@
-//! Layout of the log Kv: entries in parts under their index, and a few named marks.
+//! The log of a node, whatever holds its bytes: entries under consecutive indexes, and a few
+//! named marks.
 //!
-//! `e` + index (8 bytes, big-endian) + part (2 bytes) -> a part; the first one begins with the
-//! entry's length in 4 bytes. `m` + name -> a mark. One batch writes all parts of an entry, so an
-//! entry is there whole or not at all.
+//! [`LogDisk`] is all that a holder of the bytes has to do. There are three: the write-ahead log
+//! (`wal`), a Kv in memory that loses what was not flushed, for simulation, and the Kv on disk of
+//! directories that older versions made (`log_kv`), until they are moved (`log_home`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::Error;
-use super::kv::{Direction, Kv, Writes};
-
-/// Bytes of an entry in one part; with the length it stays below the Kv's bound on values.
-const PART_BYTES: usize = 65_000;
-/// Parts read at a time.
-const PAGE: usize = 256;
-
-const ENTRY: u8 = b'e';
-const MARK: u8 = b'm';
 
 /// A named mark beside the entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
     /// The last vote.
     Vote,
@@ -31,181 +24,105 @@ pub enum Mark {
 }
 
 impl Mark {
-    pub(super) fn key(self) -> Vec<u8> {
-        let name: &[u8] = match self {
-            Self::Vote => b"vote",
-            Self::Purged => b"purged",
-            Self::Committed => b"committed",
-        };
-        [&[MARK], name].concat()
-    }
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Vote, Self::Purged, Self::Committed];
 }
 
-/// Reads the log. Cheap to clone.
-#[derive(Clone)]
-pub struct Log {
-    kv: Arc<dyn Kv>,
+/// One write to the log.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Adds entries at the end.
+    Append {
+        /// Index and record of each, ascending.
+        entries: Vec<(u64, Bytes)>,
+    },
+    /// Sets a mark.
+    Mark(Mark, Bytes),
+    /// Removes the entries from this index on.
+    Truncate {
+        /// The first to go.
+        since: u64,
+    },
+    /// Forgets the entries up to this index; their bytes are removed later, bit by bit.
+    Purge {
+        /// The last to go.
+        upto: u64,
+        /// The purge mark.
+        mark: Bytes,
+    },
+    /// Makes durable what came before, and ends the writer.
+    Stop,
 }
 
-impl Log {
-    /// Over the Kv that holds it.
-    pub fn new(kv: Arc<dyn Kv>) -> Self {
-        Self { kv }
-    }
-
-    /// The Kv that holds it.
-    pub fn kv(&self) -> &Arc<dyn Kv> {
-        &self.kv
-    }
-
-    /// A mark, or `None` when it was never set.
+/// Holds the bytes of a log. One writer calls what changes it, in order; anyone reads meanwhile.
+/// All calls may block on the disk.
+pub trait LogDisk: Send + Sync + 'static {
+    /// Makes a group of writes visible, in their order. They are durable after the next
+    /// [`LogDisk::sync`]; a crash before it keeps all of a prefix of the groups.
     ///
     /// # Errors
-    /// The engine failed.
-    pub fn mark(&self, mark: Mark) -> Result<Option<Bytes>, Error> {
-        self.kv.get(&mark.key())
-    }
+    /// The disk failed. The log takes no more writes then.
+    fn write(&self, group: Vec<Write>) -> Result<(), Error>;
 
-    /// Adds a mark to a batch, for a log that no writer has.
-    pub fn put_mark(writes: &mut Writes, mark: Mark, record: Bytes) {
-        writes.put(mark.key(), record);
-    }
+    /// Returns once everything written before the call survives a power loss.
+    ///
+    /// # Errors
+    /// The disk failed. It must not be tried again: the system may have dropped the pages it
+    /// could not write, and would then report success.
+    fn sync(&self) -> Result<(), Error>;
 
     /// The entries with `from <= index < to`, in order. Stops early once `bytes_max` is passed,
     /// but never before the first.
     ///
     /// # Errors
-    /// The engine failed, or an entry is not whole.
-    pub fn entries(
-        &self,
-        from: u64,
-        to: u64,
-        bytes_max: usize,
-    ) -> Result<Vec<(u64, Bytes)>, Error> {
-        let mut found: Vec<(u64, Bytes)> = Vec::new();
-        let mut bytes = 0;
-        let mut next = key(from, 0);
-        let end = key(to, 0);
-        let mut open: Option<Partial> = None;
-        loop {
-            let page = self.kv.scan(&next, &end, Direction::Forward, PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            next = [last.as_slice(), &[0]].concat();
-            let whole = page.len() < PAGE;
-            for (key, part) in page {
-                let (index, number) = parse(&key)?;
-                if number == 0 {
-                    finish(&mut found, open.take())?;
-                    if bytes >= bytes_max && !found.is_empty() {
-                        return Ok(found);
-                    }
-                    open = Some(Partial::begin(index, part)?);
-                } else if let Some(open) = &mut open {
-                    open.push(index, number, &part)?;
-                } else {
-                    return Err(damaged(index, "its first part is missing"));
-                }
-                bytes += open.as_ref().map_or(0, |o| o.last);
-            }
-            if whole {
-                break;
-            }
-        }
-        finish(&mut found, open)?;
-        Ok(found)
-    }
+    /// The disk failed, or an entry is not what was written.
+    fn read(&self, from: u64, to: u64, bytes_max: usize) -> Result<Vec<(u64, Bytes)>, Error>;
+
+    /// A mark, or `None` when it was never set.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn mark(&self, mark: Mark) -> Result<Option<Bytes>, Error>;
 
     /// The index of the last entry, or `None` when there is no entry.
     ///
     /// # Errors
-    /// The engine failed.
-    pub fn last_index(&self) -> Result<Option<u64>, Error> {
-        let last = self.kv.scan(&[ENTRY], &[ENTRY + 1], Direction::Backward, 1)?;
-        last.first().map(|(key, _)| parse(key).map(|(index, _)| index)).transpose()
+    /// The disk failed.
+    fn last_index(&self) -> Result<Option<u64>, Error>;
+
+    /// The entries up to this index were purged before the start: their bytes may go.
+    fn purged_before(&self, upto: u64);
+
+    /// Removes some of what was purged, between writes; says whether there is more.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn tidy(&self) -> Result<bool, Error>;
+
+    /// Nothing was written for a while, or nothing will be: notes how far the log is durable, so
+    /// that damage there can't be taken for an end that was cut off.
+    ///
+    /// # Errors
+    /// The disk failed, as in [`LogDisk::sync`].
+    fn settle(&self) -> Result<(), Error>;
+
+    /// Bytes it takes on disk.
+    fn bytes_on_disk(&self) -> u64;
+
+    /// Checks that everything written is where it can be made durable.
+    ///
+    /// # Errors
+    /// Something is in files that are never synced.
+    fn health(&self) -> Result<(), Error>;
+
+    /// Whether calls reach a disk, and so belong on a thread that may block.
+    fn blocks(&self) -> bool;
+
+    /// How long the next sync is made to take, where a simulation plays the disk.
+    fn delay(&self) -> Option<Duration> {
+        None
     }
 }
 
-/// An entry whose parts are being read.
-struct Partial {
-    index: u64,
-    parts: u16,
-    last: usize,
-    total: usize,
-    bytes: BytesMut,
-    single: Option<Bytes>,
-}
-
-impl Partial {
-    fn begin(index: u64, part: Bytes) -> Result<Self, Error> {
-        let Some((head, body)) = part.split_first_chunk::<4>() else {
-            return Err(damaged(index, "its length is missing"));
-        };
-        let total = u32::from_be_bytes(*head) as usize;
-        let last = body.len();
-        let single = (last == total).then(|| part.slice(4..));
-        let bytes = if single.is_some() { BytesMut::new() } else { BytesMut::from(body) };
-        Ok(Self { index, parts: 1, last, total, bytes, single })
-    }
-
-    fn push(&mut self, index: u64, number: u16, part: &[u8]) -> Result<(), Error> {
-        if index != self.index || number != self.parts {
-            return Err(damaged(index, "a part is missing"));
-        }
-        self.parts += 1;
-        self.last = part.len();
-        self.bytes.put(part);
-        Ok(())
-    }
-}
-
-fn finish(found: &mut Vec<(u64, Bytes)>, open: Option<Partial>) -> Result<(), Error> {
-    let Some(open) = open else { return Ok(()) };
-    let bytes = open.single.unwrap_or_else(|| open.bytes.freeze());
-    if bytes.len() != open.total {
-        return Err(damaged(open.index, "its length is wrong"));
-    }
-    found.push((open.index, bytes));
-    Ok(())
-}
-
-/// Adds an entry to a batch, in as many parts as it needs.
-pub(super) fn put_entry(writes: &mut Writes, index: u64, record: &[u8]) {
-    let mut parts = record.chunks(PART_BYTES);
-    let mut first = BytesMut::with_capacity(4 + record.len().min(PART_BYTES));
-    first.put_u32(record.len() as u32);
-    first.put(parts.next().unwrap_or_default());
-    writes.put(key(index, 0), first.freeze());
-    for (number, part) in (1..).zip(parts) {
-        writes.put(key(index, number), Bytes::copy_from_slice(part));
-    }
-}
-
-/// The key of a part of an entry.
-pub(super) fn key(index: u64, part: u16) -> Vec<u8> {
-    [&[ENTRY], &index.to_be_bytes()[..], &part.to_be_bytes()[..]].concat()
-}
-
-/// Whether two keys are parts of one entry.
-pub(super) fn same_entry(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.get(..9) == b.get(..9)
-}
-
-/// Above every entry.
-pub(super) fn end() -> Vec<u8> {
-    vec![ENTRY + 1]
-}
-
-fn parse(key: &[u8]) -> Result<(u64, u16), Error> {
-    let parts = key.split_first().and_then(|(_, rest)| rest.split_first_chunk::<8>());
-    match parts.and_then(|(index, part)| Some((index, <[u8; 2]>::try_from(part).ok()?))) {
-        Some((index, part)) => Ok((u64::from_be_bytes(*index), u16::from_be_bytes(part))),
-        None => Err(Error::Damaged {
-            what: "the log".to_owned(),
-            reason: format!("a key of {} bytes", key.len()),
-        }),
-    }
-}
-
-fn damaged(index: u64, reason: &str) -> Error {
-    Error::Damaged { what: format!("log entry {index}"), reason: reason.to_owned() }
-}
+/// A log that is shared by its writer and its readers. Cheap to clone.
+pub type Log = Arc<dyn LogDisk>;

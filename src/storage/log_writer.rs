@@ -2,49 +2,24 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::kv::{Kv, Writes};
-use super::log::{self, Mark};
+use super::log::{Log, Write};
 use super::{Error, Fatal};
 
 /// Writes waiting for the writer; the consensus core rarely has two outstanding.
 const QUEUE: usize = 256;
 /// Writes made durable by one flush at most.
 const GROUP: usize = 256;
-/// Purged keys removed at a time, between writes, so that no write waits long for it.
-const SWEEP: usize = 128;
+/// Without a write for this long, it is noted how far all is durable.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// Called once with the outcome, on the writer's thread: it must be quick.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
-
-/// One write to the log.
-pub enum Write {
-    /// Adds entries at the end.
-    Append {
-        /// Index and record of each, ascending.
-        entries: Vec<(u64, Bytes)>,
-    },
-    /// Sets a mark.
-    Mark(Mark, Bytes),
-    /// Removes the entries from this index on.
-    Truncate {
-        /// The first to go.
-        since: u64,
-    },
-    /// Forgets the entries up to this index; their bytes are removed later, bit by bit.
-    Purge {
-        /// The last to go.
-        upto: u64,
-        /// The purge mark.
-        mark: Bytes,
-    },
-    /// Makes durable what came before, and ends the writer.
-    Stop,
-}
 
 struct Request {
     write: Write,
@@ -74,10 +49,14 @@ impl LogWriter {
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(kv: Arc<dyn Kv>, purged: Option<u64>, fatal: Fatal) -> std::io::Result<Self> {
-        let blocks = kv.blocks();
-        let writer = Writer { kv, sweep: purged, fatal, stopped: false };
-        if !blocks && writer.kv.delay().is_none() {
+    pub fn start(log: Log, purged: Option<u64>, fatal: Fatal) -> std::io::Result<Self> {
+        if let Some(upto) = purged {
+            log.purged_before(upto);
+        }
+        let (blocks, delay) = (log.blocks(), log.delay());
+        let (untidy, unsettled, stopped, last) = (true, true, false, Vec::new());
+        let writer = Writer { log, untidy, unsettled, fatal, stopped, last };
+        if !blocks && delay.is_none() {
             return Ok(Self::Inline(Arc::new(Inline(Mutex::new(writer)))));
         }
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -104,7 +83,10 @@ impl LogWriter {
             Self::Inline(inline) => {
                 let mut writer = inline.0.lock().unwrap_or_else(PoisonError::into_inner);
                 writer.commit(vec![request]);
-                writer.sweep();
+                writer.tidy_all();
+                for done in std::mem::take(&mut writer.last) {
+                    done(Ok(()));
+                }
             }
         }
     }
@@ -127,11 +109,50 @@ fn grouped(first: Request, receiver: &mut mpsc::Receiver<Request>) -> Vec<Reques
     group
 }
 
+/// Wakes the writer's thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What was waited for.
+enum Next {
+    Request(Request),
+    Nothing,
+    Closed,
+}
+
+/// The next request, waited for until `end`, or for ever.
+fn wait(receiver: &mut mpsc::Receiver<Request>, end: Option<Instant>) -> Next {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match receiver.poll_recv(&mut context) {
+            Poll::Ready(Some(request)) => return Next::Request(request),
+            Poll::Ready(None) => return Next::Closed,
+            Poll::Pending => {}
+        }
+        match end.map(|end| end.saturating_duration_since(Instant::now())) {
+            None => thread::park(),
+            Some(Duration::ZERO) => return Next::Nothing,
+            Some(left) => thread::park_timeout(left),
+        }
+    }
+}
+
 struct Writer {
-    kv: Arc<dyn Kv>,
-    sweep: Option<u64>,
+    log: Log,
+    /// There may be something purged to remove.
+    untidy: bool,
+    /// Something was written since it was last noted how far all is durable.
+    unsettled: bool,
     fatal: Fatal,
     stopped: bool,
+    /// Who waits for the end. They are told when the log is let go: another process may wait too.
+    last: Vec<Done>,
 }
 
 impl Writer {
@@ -144,9 +165,20 @@ impl Writer {
                     break;
                 }
             }
+            // No one writes any more.
+            self.settle();
         });
         if catch_unwind(body).is_err() {
-            fatal.raise("the storage engine panicked while writing the log");
+            return fatal.raise("the storage engine panicked while writing the log");
+        }
+        self.end();
+    }
+
+    fn end(self) {
+        let Self { log, last, .. } = self;
+        drop(log);
+        for done in last {
+            done(Ok(()));
         }
     }
 
@@ -155,24 +187,35 @@ impl Writer {
     async fn run_as_task(mut self, mut receiver: mpsc::Receiver<Request>) {
         while let Some(first) = receiver.recv().await {
             let written = self.write(grouped(first, &mut receiver));
-            tokio::time::sleep(self.kv.delay().unwrap_or_default()).await;
+            tokio::time::sleep(self.log.delay().unwrap_or_default()).await;
             self.finish(written);
-            self.sweep();
+            self.tidy_all();
             if self.stopped {
                 break;
             }
         }
+        self.end();
     }
 
-    /// The next request; sweeps while there is none.
+    /// The next request; tidies while there is none, and settles once there was none for a while.
     fn next(&mut self, receiver: &mut mpsc::Receiver<Request>) -> Option<Request> {
-        while self.sweep.is_some() {
+        while self.untidy {
             match receiver.try_recv() {
                 Ok(request) => return Some(request),
-                Err(_) => self.sweep_some(),
+                Err(_) => self.tidy(),
             }
         }
-        receiver.blocking_recv()
+        if self.unsettled {
+            match wait(receiver, Some(Instant::now() + QUIET)) {
+                Next::Request(request) => return Some(request),
+                Next::Closed => return None,
+                Next::Nothing => self.settle(),
+            }
+        }
+        match wait(receiver, None) {
+            Next::Request(request) => Some(request),
+            Next::Nothing | Next::Closed => None,
+        }
     }
 
     fn commit(&mut self, group: Vec<Request>) {
@@ -180,18 +223,21 @@ impl Writer {
         self.finish(written);
     }
 
-    /// Hands the writes to the Kv.
+    /// Hands the writes to the log.
     fn write(&mut self, group: Vec<Request>) -> Written {
         let mut waiting = Vec::with_capacity(group.len());
-        let mut pending = Writes::default();
-        let mut outcome = if self.fatal.is_raised() { Err(Error::Stopped) } else { Ok(()) };
-        for request in group {
-            waiting.extend(request.done);
-            outcome = outcome.and_then(|()| self.prepare(request.write, &mut pending));
+        let mut writes = Vec::with_capacity(group.len());
+        for Request { write, done } in group {
+            waiting.extend(done);
+            self.stopped |= matches!(write, Write::Stop);
+            self.untidy |= matches!(write, Write::Purge { .. });
+            writes.push(write);
         }
-        if !pending.is_empty() {
-            outcome = outcome.and_then(|()| self.kv.write(pending));
-        }
+        self.unsettled = true;
+        let outcome = match self.fatal.is_raised() {
+            true => Err(Error::Stopped),
+            false => self.log.write(writes),
+        };
         Written { waiting, outcome }
     }
 
@@ -199,68 +245,46 @@ impl Writer {
     fn finish(&mut self, written: Written) {
         let Written { waiting, mut outcome } = written;
         if !waiting.is_empty() {
-            outcome = outcome.and_then(|()| self.kv.flush_durable());
+            outcome = outcome.and_then(|()| self.log.sync());
+        }
+        if self.stopped {
+            outcome = outcome.and_then(|()| self.log.settle());
         }
         if let Err(error) = &outcome {
             self.fatal.raise(error.to_string());
             // Nothing may be acknowledged any more, whatever a later flush would say.
             self.stopped = true;
+        } else if self.stopped {
+            return self.last.extend(waiting);
         }
         for done in waiting {
             done(if outcome.is_ok() { Ok(()) } else { Err(Error::Stopped) });
         }
     }
 
-    fn prepare(&mut self, write: Write, pending: &mut Writes) -> Result<(), Error> {
-        match write {
-            Write::Append { entries } => {
-                for (index, record) in entries {
-                    log::put_entry(pending, index, &record);
-                }
-            }
-            Write::Mark(mark, bytes) => pending.put(mark.key(), bytes),
-            Write::Truncate { since } => {
-                // It must see the entries that are still pending.
-                self.kv.write(std::mem::take(pending))?;
-                let keys = self.kv.keys(&log::key(since, 0), &log::end(), usize::MAX)?;
-                keys.into_iter().for_each(|key| pending.delete(key));
-            }
-            Write::Purge { upto, mark } => {
-                pending.put(Mark::Purged.key(), mark);
-                self.sweep = self.sweep.max(Some(upto));
-            }
-            Write::Stop => self.stopped = true,
-        }
-        Ok(())
-    }
-
-    fn sweep(&mut self) {
-        while self.sweep.is_some() {
-            self.sweep_some();
+    fn settle(&mut self) {
+        if self.unsettled && !self.fatal.is_raised() {
+            self.unsettled = false;
+            let settled = self.log.settle();
+            self.check(settled);
         }
     }
 
-    /// Removes some of what was purged. A crash loses nothing: the mark alone decides.
-    fn sweep_some(&mut self) {
-        let Some(upto) = self.sweep else { return };
-        let end = log::key(upto.saturating_add(1), 0);
-        let swept = self.kv.keys(&log::key(0, 0), &end, SWEEP).and_then(|mut keys| {
-            let more = keys.len() == SWEEP;
-            if more && let Some(last) = keys.last().cloned() {
-                // Parts of the last entry may be missing from this page: it goes with the next.
-                keys.retain(|key| !log::same_entry(key, &last));
-            }
-            let mut writes = Writes::default();
-            keys.into_iter().for_each(|key| writes.delete(key));
-            self.kv.write(writes).map(|()| more)
-        });
-        match swept {
-            Ok(true) => {}
-            Ok(false) => self.sweep = None,
-            Err(error) => {
-                self.sweep = None;
-                self.fatal.raise(error.to_string());
-            }
+    fn tidy_all(&mut self) {
+        while self.untidy {
+            self.tidy();
+        }
+    }
+
+    fn tidy(&mut self) {
+        let more = self.log.tidy();
+        self.untidy = *more.as_ref().unwrap_or(&false);
+        self.check(more.map(drop));
+    }
+
+    fn check(&self, outcome: Result<(), Error>) {
+        if let Err(error) = outcome {
+            self.fatal.raise(error.to_string());
         }
     }
 }

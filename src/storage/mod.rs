@@ -5,15 +5,16 @@
 //!
 //! ```text
 //! <data>/  LOCK     held while a process uses the directory
-//!          FORMAT   version, cluster id, node id
-//!          log/         one Kv: entries in parts, vote, purge mark   <- log_writer (one thread)
+//!          FORMAT   version, cluster id, node id, checksum           <- format_file
+//!          wal/         the log: entries, vote, marks                <- log_writer (one thread)
+//!          log/         the same in one Kv, before format 5          <- log_home moves it
 //!          state/       one Kv: history rows, large ones in chunks   <- history (write-behind)
 //!          state.N/     the same, once it came from a leader         <- generations
 //!          checkpoints/ the machine's memory, two newest kept        <- checkpoint
 //! ```
 //!
 //! Invariants:
-//! - Nothing is acknowledged before `Kv::flush_durable` returned; after one failed flush nothing
+//! - Nothing is acknowledged before `LogDisk::sync` returned; after one failed flush nothing
 //!   is acknowledged ever again and [`Fatal`] tells the node to stop.
 //! - Log writes happen in the order they were asked for, by one writer.
 //! - History is durable up to a checkpoint's index before that checkpoint is published, and the
@@ -30,6 +31,7 @@ mod checkpoint;
 mod directory;
 mod draft;
 mod fatal;
+mod format_file;
 mod frames;
 mod generation;
 mod generations;
@@ -39,6 +41,8 @@ mod identities;
 mod image;
 mod kv;
 mod log;
+mod log_home;
+mod log_kv;
 mod log_writer;
 mod memory;
 mod off_thread;
@@ -49,6 +53,7 @@ mod rows;
 mod sled;
 mod source;
 mod space;
+mod wal;
 
 pub use self::sled::{Profile, SledKv};
 pub use checkpoint::{Checkpoints, Unpublished};
@@ -62,13 +67,16 @@ pub use history_scan::Scan;
 pub use identities::Identities;
 pub use image::Image;
 pub use kv::{Direction, Kv, Limits, Pair, Writes};
-pub use log::{Log, Mark};
-pub use log_writer::{Done, LogWriter, Write};
+pub use log::{Log, LogDisk, Mark, Write};
+pub use log_home::{IndexOf, Step, held, make_log, open_log};
+pub use log_kv::KvLog;
+pub use log_writer::{Done, LogWriter};
 pub use memory::{Delay, MemoryDisk, MemoryKv};
 pub use off_thread::off_thread;
 pub use pool::Seat;
 pub use source::Source;
 pub use space::{Pressure, Room, Space};
+pub use wal::Wal;
 
 #[cfg(test)]
 mod tests;

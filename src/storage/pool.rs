@@ -23,6 +23,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 
 use super::directory::{self, DirectoryError};
+use super::format_file::read_identity;
 use super::ours;
 use crate::model::limits::POOL_SEATS_MAX;
 
@@ -83,7 +84,7 @@ impl Seat {
 
 fn formed(pool: &Path) -> bool {
     (1..=POOL_SEATS_MAX).any(|number| {
-        match directory::read_identity(&pool.join(number.to_string())) {
+        match read_identity(&pool.join(number.to_string())) {
             Ok(Some(identity)) => !identity.cluster_id.is_empty(),
             Ok(None) => false,
             // What can't be read may well be of one.

@@ -7,6 +7,9 @@ use cronapi::offline::{Fault, Inspected, inspect};
 
 use crate::fixture::{directory, open};
 
+/// The first file of the log.
+const SEGMENT: &str = "wal/0000000000000001.log";
+
 async fn look(data: &Path) -> Inspected {
     let before = contents(data);
     let scratch = data.with_extension("scratch");
@@ -104,7 +107,7 @@ async fn one_damaged_checkpoint_is_a_note_and_two_are_a_fault() {
     let told = |fault: &Fault| fault.file == all[1] && fault.what.contains("damaged");
     assert!(found.faults.iter().any(told));
     flip(&all[0], 60);
-    fs::remove_dir_all(data.join("log")).unwrap();
+    fs::remove_dir_all(data.join("wal")).unwrap();
     let found = look(&data).await;
     assert!(!found.is_sound());
 }
@@ -112,9 +115,12 @@ async fn one_damaged_checkpoint_is_a_note_and_two_are_a_fault() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_is_gone_under_its_checkpoint_is_a_fault() {
     let (_dir, data) = directory().await;
-    fs::remove_dir_all(data.join("log")).unwrap();
+    fs::remove_dir_all(data.join("wal")).unwrap();
     let graves = graves(&look(&data).await);
-    assert!(graves.iter().any(|(_, what)| what.contains("the log lost entries")), "{graves:?}");
+    assert!(
+        graves.iter().any(|(_, what)| what.contains("it is missing, and the log is in it")),
+        "{graves:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,9 +134,9 @@ async fn a_history_that_is_gone_is_a_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_database_is_a_fault_of_its_file() {
-    for (name, word) in [("log", "log"), ("state", "state")] {
+    for (file, word) in [(SEGMENT, "wal"), ("state/db", "state")] {
         let (_dir, data) = directory().await;
-        let db = data.join(name).join("db");
+        let db = data.join(file);
         let length = fs::metadata(&db).unwrap().len() as usize;
         // Its first pages: what is there is referred to by everything.
         let mut bytes = fs::read(&db).unwrap();
@@ -139,7 +145,7 @@ async fn a_damaged_database_is_a_fault_of_its_file() {
         }
         fs::write(&db, bytes).unwrap();
         let found = look(&data).await;
-        assert!(!found.is_sound(), "{name}");
+        assert!(!found.is_sound(), "{file}");
         let told = found
             .faults
             .iter()
@@ -149,12 +155,33 @@ async fn a_damaged_database_is_a_fault_of_its_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_flipped_bit_of_the_log_is_a_fault_with_its_place() {
+    let (_dir, data) = directory().await;
+    let sound = fs::read(data.join(SEGMENT)).unwrap();
+    let used = sound.iter().rposition(|byte| *byte != 0).unwrap();
+    // The header, somewhere within, and what was written last.
+    for at in [20, used / 3, used / 2, used - 9] {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        fs::write(data.join(SEGMENT), bytes).unwrap();
+        let graves = graves(&look(&data).await);
+        let told =
+            graves.iter().any(|(_, what)| what.contains(SEGMENT) && what.contains("at byte"));
+        assert!(told, "{at}: {graves:?}");
+    }
+    fs::write(data.join(SEGMENT), &sound).unwrap();
+    fs::write(data.join("wal/synced"), "").unwrap();
+    let graves = graves(&look(&data).await);
+    assert!(graves.iter().any(|(_, what)| what.contains("wal/synced")), "{graves:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_belong_there_and_what_others_can_read_is_noted() {
     use std::os::unix::fs::PermissionsExt;
     let (_dir, data) = directory().await;
     fs::write(data.join("notes.txt"), "mine").unwrap();
-    fs::create_dir_all(data.join("log/blobs")).unwrap();
-    fs::write(data.join("log/blobs/7"), "x").unwrap();
+    fs::create_dir_all(data.join("state/blobs")).unwrap();
+    fs::write(data.join("state/blobs/7"), "x").unwrap();
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
     let found = look(&data).await;
     assert!(found.is_sound(), "{:?}", found.faults);

@@ -69,6 +69,7 @@ async fn it_opens_and_goes_on_and_its_format_rises_when_it_is_told() {
     let node = open(&data).await;
     holds_what_it_held(&node).await;
     assert_eq!((node.state().format(), format(&data)), (1, json!(1)));
+    assert!(data.join("log").exists() && !data.join("wal").exists(), "a way back is left");
     submit(&node, Op::RaiseFormat { to: FORMAT }).await;
     let noted = async {
         while format(&data) != json!(FORMAT) {
@@ -81,6 +82,13 @@ async fn it_opens_and_goes_on_and_its_format_rises_when_it_is_told() {
     let node = open(&data).await;
     assert_eq!(node.state().format(), FORMAT);
     assert!(node.state().job("new").is_some());
+    assert!(data.join("wal").exists() && !data.join("log").exists(), "the log has moved");
+    put(&node, json!({"name": "newer"})).await;
+    node.shutdown().await.unwrap();
+    let found = inspect(&data, &dir.path().join("scratch")).await.unwrap();
+    assert!(found.is_sound(), "{:?}", found.faults);
+    let node = open(&data).await;
+    assert!(node.state().job("newer").is_some() && node.state().job("python").is_some());
     node.shutdown().await.unwrap();
 }
 

@@ -121,6 +121,7 @@ fn disk(seed: u64, name: &str, number: u32) -> Arc<MemoryDisk> {
         founding: Some(false),
         node_id: (chance.number() >> 16).max(1),
         created_ms: clock::EPOCH.millis(),
+        wal: false,
     };
     let chance = Mutex::new(chance);
     let delay = move || {

@@ -15,8 +15,7 @@ use crate::consensus::snapshot;
 use crate::consensus::types::{LogId, Membership, Node, SnapshotMeta, StoredMembership, Vote};
 use crate::machine::{Output, Row, State};
 use crate::storage::{
-    self, Checkpoints, DirectoryError, Generation, Generations, Identity, Kv, Log, Mark,
-    NewDirectory, Profile, SledKv, Writes,
+    self, Checkpoints, DirectoryError, Generation, Generations, Identity, Mark, NewDirectory, Write,
 };
 use crate::wire::proto::HistoryRow;
 
@@ -108,15 +107,13 @@ impl Rebuilding {
         Checkpoints::open(&directory.join("checkpoints"))?.publish(&name, &head, |mut out| {
             rmp_serde::encode::write_named(&mut out, state).map_err(io::Error::other)
         })?;
-        let log = SledKv::open(&directory.join("log"), Profile::Log, directory.lock())?;
-        let mut writes = Writes::default();
-        Log::put_mark(&mut writes, Mark::Purged, convert::seal_log_id(&id));
-        Log::put_mark(&mut writes, Mark::Committed, convert::seal_log_id(&id));
-        let vote = Vote::new(term + 1, node);
-        Log::put_mark(&mut writes, Mark::Vote, convert::seal_vote(&vote));
-        log.write(writes)?;
-        log.flush_durable()?;
-        drop(log);
+        let (id, vote) = (convert::seal_log_id(&id), Vote::new(term + 1, node));
+        let writes = vec![
+            Write::Mark(Mark::Vote, convert::seal_vote(&vote)),
+            Write::Purge { upto: index, mark: id.clone() },
+            Write::Mark(Mark::Committed, id),
+        ];
+        storage::make_log(&directory, &mut identity, writes)?;
         directory.finish(&identity)?;
         Ok(identity)
     }

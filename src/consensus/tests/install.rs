@@ -11,7 +11,7 @@ use super::super::types::{Entry, LogId, Membership, Node, Payload};
 use super::fixture::{disk, node_on, numbered, numbers};
 use super::suite::assemble;
 use crate::machine::Command;
-use crate::storage::{Kv, MemoryDisk};
+use crate::storage::{KvLog, MemoryDisk};
 use crate::wire::{Batch, EncodedCommand};
 
 /// The log id of an entry that the leader made.
@@ -34,7 +34,7 @@ pub fn entry(index: u64, numbers: &[u64]) -> Entry {
 /// A machine on a disk in memory, without the library.
 pub async fn machine_on(disk: &Arc<MemoryDisk>) -> StateMachine {
     let (checkpoints, generations) = (Arc::clone(&disk.checkpoints), Arc::clone(&disk.generations));
-    assemble(Arc::clone(&disk.log) as Arc<dyn Kv>, checkpoints, generations).await.1
+    assemble(KvLog::over(Arc::clone(&disk.log) as _), checkpoints, generations).await.1
 }
 
 /// A leader's machine at entry 9, with numbers 1, 2 and 3.

@@ -8,6 +8,8 @@ mod formats;
 mod golden;
 mod install;
 mod kill;
+mod mended;
+mod moving;
 mod restart;
 mod room;
 mod suite;

@@ -12,18 +12,18 @@ use super::super::recovery;
 use super::super::state_machine::StateMachine;
 use super::super::transfer::Transfers;
 use super::super::types::{StorageError, TypeConfig};
-use crate::storage::{Checkpoints, Fatal, Generations, Kv, Limits, Log, MemoryKv, Profile, SledKv};
+use crate::storage::{Checkpoints, Fatal, Generations, KvLog, Limits, Log, MemoryKv, Wal};
 
 /// The two halves that the library drives, on any storage.
 pub async fn assemble(
-    log: Arc<dyn Kv>,
+    log: Log,
     checkpoints: Arc<Checkpoints>,
     generations: Arc<Generations>,
 ) -> (LogStore, StateMachine) {
     let fatal = Fatal::default();
     // The suite purges without a checkpoint.
     let cover = Cover::upto(u64::MAX);
-    let log = LogStore::open(Log::new(log), cover.clone(), fatal.clone()).unwrap();
+    let log = LogStore::open(log, cover.clone(), fatal.clone()).unwrap();
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone()).await;
     let (recovered, history) = recovered.unwrap();
     let transfers = Transfers::new(checkpoints, generations);
@@ -36,7 +36,7 @@ struct OnDisk;
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for OnDisk {
     async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError> {
         let dir = tempfile::tempdir().unwrap();
-        let log = SledKv::open(&dir.path().join("log"), Profile::Log, Arc::new(())).unwrap();
+        let log = Wal::create(&dir.path().join("wal"), 1, Arc::new(())).unwrap();
         let checkpoints = Checkpoints::open(&dir.path().join("checkpoints")).unwrap();
         let generations = Generations::on_disk(dir.path(), Arc::new(())).unwrap();
         let (checkpoints, generations) = (Arc::new(checkpoints), Arc::new(generations));
@@ -49,7 +49,7 @@ struct InMemory;
 
 impl StoreBuilder<TypeConfig, LogStore, StateMachine> for InMemory {
     async fn build(&self) -> Result<((), LogStore, StateMachine), StorageError> {
-        let log = Arc::new(MemoryKv::new(Limits::LOG));
+        let log = KvLog::over(Arc::new(MemoryKv::new(Limits::LOG)));
         let checkpoints = Arc::new(Checkpoints::in_memory());
         let generations = Arc::new(Generations::in_memory());
         let (log, machine) = assemble(log, checkpoints, generations).await;

@@ -1,6 +1,7 @@
 //! Tests of the parts of storage, on disk and in memory.
 
 mod checkpoints;
+mod format_file;
 mod generations;
 mod history;
 mod image;

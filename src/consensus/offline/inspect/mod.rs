@@ -23,8 +23,7 @@ use crate::consensus::log_store::LogStore;
 use crate::consensus::{recovery, snapshot};
 use crate::machine::{State, invariants};
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, Held, Identity, Kv, Log,
-    Profile, SledKv, Space,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, Held, Identity, Space,
 };
 
 /// Something that is wrong.
@@ -129,7 +128,17 @@ fn outside(path: &Path, found: &mut Inspected) {
     }
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let known = ["LOCK", "FORMAT", "log", "checkpoints", "state", "lost+found", "results"];
+        let known = [
+            "LOCK",
+            "FORMAT",
+            "wal",
+            "wal.unfinished",
+            "log",
+            "checkpoints",
+            "state",
+            "lost+found",
+            "results",
+        ];
         let ours = known.contains(&name.as_str())
             || name == "FORMAT.unfinished"
             || name == "write-probe"
@@ -200,17 +209,18 @@ async fn inside(
     found: &mut Inspected,
 ) {
     let lock = held.lock();
-    let opened = SledKv::open(&scratch.join("log"), Profile::Log, Arc::clone(&lock));
-    let kv: Arc<dyn Kv> = match opened {
-        Ok(kv) => Arc::new(kv),
-        Err(error) => return found.grave(&path.join("log"), copy::told(&error, scratch, path)),
+    let Some(identity) = found.identity.clone() else { return };
+    let file = path.join(if identity.wal { "wal" } else { "log" });
+    let log = match storage::held(scratch, &identity, Arc::clone(&lock)) {
+        Ok(Some(log)) => log,
+        Ok(None) => return,
+        Err(error) => return found.grave(&file, copy::told(&error, scratch, path)),
     };
-    let log = Log::new(Arc::clone(&kv));
-    let entries = walk::log(&log, &path.join("log"), found);
+    let entries = walk::log(&log, &file, found);
     let store = LogStore::open(log, Cover::upto(0), Fatal::default());
     let store = match store {
         Ok(store) => store,
-        Err(error) => return found.grave(&path.join("log"), error),
+        Err(error) => return found.grave(&file, copy::told(&error, scratch, path)),
     };
     let parts = Checkpoints::open(&scratch.join("checkpoints"))
         .and_then(|checkpoints| Ok((checkpoints, Generations::on_disk(scratch, lock)?)));
@@ -226,11 +236,7 @@ async fn inside(
         Err(error) => found.grave(path, copy::told(&error, scratch, path)),
     }
     if let Some(entries) = entries {
-        walk::replay(newest.unwrap_or_default(), &entries, &path.join("log"), found);
+        walk::replay(newest.unwrap_or_default(), &entries, &file, found);
     }
     let _ = store.stop().await;
-    let health: Result<(), storage::Error> = kv.health();
-    if let Err(error) = health {
-        tracing::debug!(%error, "told already");
-    }
 }

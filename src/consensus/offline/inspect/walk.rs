@@ -44,7 +44,7 @@ fn read(log: &Log) -> Result<(Vec<Entry>, u64), String> {
     let mut term = purged.map_or(0, |id| id.leader_id.term);
     let mut entries = Vec::new();
     loop {
-        let page = log.entries(next, u64::MAX, BYTES).map_err(text)?;
+        let page = log.read(next, u64::MAX, BYTES).map_err(text)?;
         if page.is_empty() {
             break;
         }
