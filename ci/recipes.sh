@@ -17,6 +17,9 @@ cleanup() {
 }
 trap cleanup EXIT
 mkdir "$work/bin" "$work/home" "$work/tmp" "$work/page"
+# Of a node that is root, jobs have another account.
+chmod 0755 "$work" "$work/bin"
+chmod 1777 "$work/tmp"
 ln -s "$bin" "$work/bin/cronapi"
 cat >"$work/bin/pg_dump" <<END
 #!/bin/sh

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Makes a release of what is checked out, for this machine's architecture, under
 # target/release-VERSION: the binary without debug information, as a tarball and as a Debian
-# package, a bill of materials, and checksums of them all. `make release` calls it. Then everything is tried: the tarball is
-# unpacked and its binary asked, the package's files are listed; with CLEAN_ROOT=DIR (a root of
-# Debian) the package is installed there, and a node is started and asked.
+# package, a bill of materials, and checksums of them all. `make release` calls it. Then everything
+# is tried: the tarball is unpacked and its binary asked, the package's files are listed; with
+# CLEAN_ROOT=DIR (a root of Debian) the package is installed there, and a node is started and asked.
 #
 # CRONAPI_BIN=path  takes that binary instead of building one.
 # The same sources give the same archives: times are those of the last commit.
