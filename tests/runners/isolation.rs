@@ -126,7 +126,8 @@ async fn another_attempt_and_the_daemon_are_out_of_reach() {
         let said = tries(&format!(
             "t environ cat /proc/{pid}/environ; t memory sh -c 'exec 3</proc/{pid}/mem'; \
              t files sh -c 'exec 3</proc/{pid}/fd/1'; t maps cat /proc/{pid}/maps; \
-             t term kill {pid}; t kill kill -9 {pid}; t stop kill -STOP {pid}; t root ls /proc/{pid}/root/; \
+             t term kill {pid}; t kill kill -9 {pid}; t stop kill -STOP {pid}; \
+             t root ls /proc/{pid}/root/; \
              t ptrace python3 -c '{ptrace}' {pid}; t own kill -0 $$; \
              sleep 9 & t child kill $!; t self cat /proc/self/environ"
         ))
