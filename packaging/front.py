@@ -6,7 +6,9 @@ serve. Looks at nothing but /readyz, so it goes with anything that REST does.
 """
 
 import asyncio
+import ipaddress
 import itertools
+import struct
 import sys
 
 # Between two looks at the nodes, and for each question to one.
@@ -69,6 +71,21 @@ async def node(port, ready, turn):
     return None
 
 
+def client(writer):
+    """Who asks, as a PROXY header, version 2. Nodes that trust this address go by it."""
+    head = b"\r\n\r\n\0\r\nQUIT\n"
+    (there, port), (here, own) = (writer.get_extra_info(name)[:2] for name in ("peername", "sockname"))
+    ends = [ipaddress.ip_address(end.partition("%")[0]) for end in (there, here)]
+    if any(end.version == 6 for end in ends):
+        # IPv4 beside IPv6 is written as IPv6.
+        both = b"".join(
+            end.packed if end.version == 6 else b"\0" * 10 + b"\xff\xff" + end.packed for end in ends
+        )
+        return head + struct.pack("!BBH", 0x21, 0x21, 36) + both + struct.pack("!HH", port, own)
+    both = b"".join(end.packed for end in ends)
+    return head + struct.pack("!BBH", 0x21, 0x11, 12) + both + struct.pack("!HH", port, own)
+
+
 async def serve(reader, writer, port, ready, turn):
     try:
         found = await node(port, ready, turn)
@@ -78,6 +95,7 @@ async def serve(reader, writer, port, ready, turn):
             writer.write(SORRY)
             return await writer.drain()
         there, back = found
+        back.write(client(writer))
         asking = asyncio.create_task(copy(reader, back))
         try:
             # Over when the node has said all it has to say.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use cronapi::machine::State;
 use cronapi::machine::prepare::check;
 use cronapi::model::{JobSpec, Timestamp};
 use cronapi::node::{Config, config::Flags};
@@ -39,8 +38,7 @@ fn definitions_in_the_manual_are_accepted() {
             serde_json::from_str(&text).unwrap_or_else(|e| panic!("line {line}: {e}"));
         let spec = JobSpec::from_map(given.clone())
             .unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
-        check(&State::default(), &spec, now())
-            .unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
+        check(&spec, now(), now()).unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
         shown.extend(given);
     }
     let fields = JobSpec::from_map(serde_json::from_str(r#"{"name": "a", "?": 1}"#).expect("JSON"));
@@ -94,7 +92,7 @@ fn definitions(place: &str, text: &str) -> Vec<JobSpec> {
     assert!(!maps.is_empty(), "{place}: no definition in it");
     let read = |map: Map<String, Value>| {
         let spec = JobSpec::from_map(map).unwrap_or_else(|faults| panic!("{place}: {faults:?}"));
-        check(&State::default(), &spec, now()).unwrap_or_else(|f| panic!("{place}: {f:?}"));
+        check(&spec, now(), now()).unwrap_or_else(|f| panic!("{place}: {f:?}"));
         spec
     };
     maps.into_iter().map(read).collect()

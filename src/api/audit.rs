@@ -124,7 +124,7 @@ async fn export_audit(
     if asked.from_seq == Some(0) {
         return Err(Problem::parameter("query:from_seq", "must be at least 1"));
     }
-    let place = streams::place(&api)?;
+    let place = streams::place(&api, &caller)?;
     let export = api.service.audit_export(&caller, asked.from_seq.unwrap_or(1)).await?;
     let head = HeaderValue::from_str(export.head()).ok();
     // The place is held until the last line is out, or nobody reads.

@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
+use super::items::{self, Item};
 use super::problem::Problem;
 use super::strict;
-use crate::model::limits::{APPLY_BYTES_MAX, APPLY_ITEMS_MAX, BODY_BYTES_MAX};
+use crate::model::limits::{APPLY_BYTES_MAX, BODY_BYTES_MAX};
 
 /// What a handler takes as its body.
 pub(super) trait FromBody: Sized {
@@ -19,8 +20,16 @@ pub(super) trait FromBody: Sized {
     /// Media types beside `application/json`.
     const ALSO: &'static [&'static str] = &[];
 
+    /// Few are read and carried out at a time: each may be large.
+    const HEAVY: bool = false;
+
     /// Reads it; `None`: the body is empty.
     fn read(value: Option<Value>) -> Result<Self, Problem>;
+
+    /// Reads its text.
+    fn parse(text: &Bytes) -> Result<Self, Problem> {
+        Self::read(Some(strict::parse(text)?))
+    }
 }
 
 fn needed(value: Option<Value>) -> Result<Value, Problem> {
@@ -80,26 +89,18 @@ impl<T: DeserializeOwned + Default> FromBody for Optional<T> {
 }
 
 /// A list of definitions: `[…]` or `{"items": […]}`.
-pub(super) struct Items(pub Vec<Map<String, Value>>);
+pub(super) struct Items(pub Vec<Item>);
 
 impl FromBody for Items {
     const MAX: usize = APPLY_BYTES_MAX;
+    const HEAVY: bool = true;
 
     fn read(value: Option<Value>) -> Result<Self, Problem> {
-        #[derive(serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct List {
-            items: Vec<Map<String, Value>>,
-        }
-        let items = match needed(value)? {
-            list @ Value::Array(_) => strict::typed(list)?,
-            other => Typed::<List>::read(Some(other))?.0.items,
-        };
-        if items.len() > APPLY_ITEMS_MAX {
-            let detail = format!("has {} items; at most {APPLY_ITEMS_MAX} fit", items.len());
-            return Err(Problem::at("invalid", "/items", detail));
-        }
-        Ok(Items(items))
+        Self::parse(&Bytes::from(needed(value)?.to_string()))
+    }
+
+    fn parse(text: &Bytes) -> Result<Self, Problem> {
+        items::parse(text).map(Items)
     }
 }
 

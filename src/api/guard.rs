@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
@@ -12,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::Api;
 use super::problem::Problem;
+use super::rights;
 use crate::service::access::Origin;
-use crate::service::{Caller, Error, Ground};
+use crate::service::{Caller, Error, Ground, Target};
 
 /// The token a request came with, for streams, which outlive one check of it.
 #[derive(Clone)]
@@ -49,7 +50,10 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
     };
     request.extensions_mut().insert(caller.clone());
     request.extensions_mut().insert(Bearer(token));
-    let response = next.run(request).await;
+    let response = match may_try(&caller, &request) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => Problem::from(refused).into_response(),
+    };
     if rests_on_state(&response)
         && let Err(late) = api.service.stands(ground).await
     {
@@ -71,6 +75,15 @@ fn rests_on_state(response: &Response) -> bool {
     let extensions = response.extensions();
     let refused = extensions.get::<Problem>().is_some_and(Problem::rests_on_state);
     refused || extensions.get::<PartlyRefused>().is_some()
+}
+
+/// Whether the caller could do what is asked, whatever the body says.
+fn may_try(caller: &Caller, request: &Request) -> Result<(), Error> {
+    let route = request.extensions().get::<MatchedPath>().map_or("", |path| path.as_str());
+    match rights::needed(request.method(), route) {
+        Some(action) => caller.permit(action, Target::Cluster).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// The caller that a token stands for. It is refused only by a node that has caught up: what was

@@ -9,8 +9,8 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::{self, Next};
@@ -20,8 +20,9 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use super::Api;
+use super::head::Refused;
 use super::problem::Problem;
-use super::server::Peer;
+use super::server::{Aside, Peer};
 use crate::model::TraceParent;
 use crate::service::access::Origin;
 use crate::trace;
@@ -30,6 +31,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const VERSION: HeaderName = HeaderName::from_static("x-cronapi-version");
 /// Index of the log that an answer shows.
 pub(super) const INDEX: HeaderName = HeaderName::from_static("x-cronapi-index");
+/// A browser that was here over HTTPS comes so for a year.
+const HTTPS_FOR: &str = "max-age=31536000";
 /// A caller's own request id, in characters.
 const ID_LEN_MAX: usize = 64;
 
@@ -42,7 +45,8 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
     let began = Instant::now();
     let (method, route) = (method_of(request.method()), route_of(&request));
     let id = request_id(request.headers());
-    let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
+    let from = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let from = from.map(|peer| api.options.proxies.client(peer, request.headers()).to_string());
     let request_id = Some(id.clone());
     let span = tracing::info_span!(
         "request",
@@ -58,7 +62,7 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
     request.extensions_mut().insert(Origin { from, request_id, trace });
     // Without its query, which may hold what is nobody's business.
     let path = request.uri().path().to_owned();
-    let handled = next.run(request).instrument(span.clone());
+    let handled = answer(request, next).instrument(span.clone());
     let handled = AssertUnwindSafe(handled).catch_unwind();
     let answer = match tokio::time::timeout(api.options.request_timeout, handled).await {
         Ok(Ok(response)) => response,
@@ -75,7 +79,7 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
         headers.insert(REQUEST_ID, id);
     }
     headers.entry(INDEX).or_insert_with(|| HeaderValue::from(api.service.index()));
-    decorate(headers);
+    decorate(headers, api.options.https);
     let (status, took) = (answer.status().as_u16(), began.elapsed());
     api.service.counted().http.answered(method, &route, status, took);
     span.record("http.response.status_code", status);
@@ -87,6 +91,23 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
         tracing::debug!(target: "cronapi::access", method, path, status, took_ms, "answered");
     });
     answer
+}
+
+/// Passes a request on that may be answered.
+async fn answer(request: Request, next: Next) -> Response {
+    if let Some(Refused(problem)) = request.extensions().get::<Refused>() {
+        return problem.clone().into_response();
+    }
+    if request.extensions().get::<Aside>().is_some() && !is_about_health(request.uri().path()) {
+        let detail = "your address has as many connections as it gets; end some of them";
+        return Problem::too_many(detail).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_about_health(path: &str) -> bool {
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    matches!(path, "/livez" | "/readyz" | "/healthz" | "/health")
 }
 
 /// The trace that a request says it belongs to; two say nothing.
@@ -129,7 +150,7 @@ fn with_problem_body(answer: Response, id: &str) -> Response {
     problem.render(id)
 }
 
-fn decorate(headers: &mut HeaderMap) {
+fn decorate(headers: &mut HeaderMap, https: bool) {
     let plain = [
         (VERSION, env!("CARGO_PKG_VERSION")),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -138,6 +159,9 @@ fn decorate(headers: &mut HeaderMap) {
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ];
+    if https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HTTPS_FOR));
+    }
     for (name, value) in plain {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -30,13 +30,16 @@ mod certificates;
 mod choices;
 mod conditional;
 mod document;
+mod doors;
 mod events;
 mod examples;
 mod explain;
 mod guard;
+mod head;
 mod health;
 mod history;
 mod index;
+mod items;
 mod jobs;
 mod keys;
 mod layers;
@@ -44,10 +47,13 @@ mod metrics;
 mod oidc;
 mod pages;
 mod path;
+mod patient;
 pub mod problem;
+mod proxies;
 mod query;
 mod queues;
 mod reference;
+mod rights;
 mod run_logs;
 mod runs;
 mod schedules;
@@ -55,6 +61,7 @@ mod secrets;
 mod server;
 mod sessions;
 mod shapes;
+mod share;
 mod stream;
 mod strict;
 mod system;
@@ -71,12 +78,14 @@ use axum::middleware;
 use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 
+use self::share::Shares;
 use crate::service::Service;
 use crate::service::access::Oidc;
 
 pub use self::certificates::{CertificateError, CertificateFiles, Certificates};
 pub use self::document::openapi;
-pub use self::server::{ServerOptions, serve, serve_with};
+pub use self::proxies::Proxies;
+pub use self::server::{CONNECTIONS_MAX, ServerOptions, serve, serve_with};
 
 /// How the interface behaves.
 #[derive(Clone, Debug)]
@@ -91,6 +100,10 @@ pub struct Options {
     pub shutdown: watch::Receiver<bool>,
     /// Login by a provider; none: by password only.
     pub oidc: Option<Oidc>,
+    /// Proxies whose word counts on who asks.
+    pub proxies: Proxies,
+    /// Browsers are told to ask over HTTPS only.
+    pub https: bool,
 }
 
 impl Options {
@@ -102,6 +115,8 @@ impl Options {
             streams_max: 1_000,
             shutdown,
             oidc: None,
+            proxies: Proxies::default(),
+            https: false,
         }
     }
 }
@@ -111,7 +126,16 @@ impl Options {
 struct Api {
     service: Service,
     options: Arc<Options>,
-    streams: Arc<Semaphore>,
+    streams: Arc<Shares>,
+    heavy: Arc<Semaphore>,
+}
+
+impl Api {
+    fn new(service: Service, options: Options) -> Self {
+        let streams = Shares::new(options.streams_max);
+        let heavy = Arc::new(Semaphore::new(write::HEAVY_MAX));
+        Api { service, options: Arc::new(options), streams, heavy }
+    }
 }
 
 /// Routes that take a token.
@@ -149,8 +173,7 @@ fn open() -> OpenApiRouter<Api> {
 
 /// The whole interface on top of `service`, under `/` and under `/v1`.
 pub fn router(service: Service, options: Options) -> Router {
-    let streams = Arc::new(Semaphore::new(options.streams_max));
-    let api = Api { service, options: Arc::new(options), streams };
+    let api = Api::new(service, options);
     let guard = middleware::from_fn_with_state(api.clone(), guard::guard);
     let (guarded, _) = guarded().split_for_parts();
     let (open, _) = open().split_for_parts();
@@ -162,8 +185,7 @@ pub fn router(service: Service, options: Options) -> Router {
 
 /// What a listener for metrics answers: them and health, to everybody who reaches it.
 pub fn metrics_router(service: Service, options: Options) -> Router {
-    let streams = Arc::new(Semaphore::new(options.streams_max));
-    let api = Api { service, options: Arc::new(options), streams };
+    let api = Api::new(service, options);
     let (health, _) = health::routes().split_for_parts();
     let routes = health.merge(metrics::open());
     let routes = routes.method_not_allowed_fallback(layers::no_method).with_state(api.clone());

@@ -40,6 +40,7 @@ pub const TABLE: &[(&str, u16, &str)] = &[
     ("limit-reached", 422, "A limit was reached"),
     ("idempotency-key-reused", 422, "The Idempotency-Key was used for another request"),
     ("throttled", 429, "Too many attempts"),
+    ("head-too-large", 431, "The head of the request is too large"),
     ("internal", 500, "Something is broken here"),
     ("unavailable", 503, "The cluster can't do it now"),
     ("not-ready", 503, "This node can't serve now"),
@@ -238,6 +239,7 @@ impl Problem {
             413 => "too-large",
             415 => "unsupported-media-type",
             422 => "invalid",
+            431 => "head-too-large",
             503 => "unavailable",
             400..=499 => "malformed-request",
             _ => "internal",
@@ -303,6 +305,11 @@ impl Problem {
     /// There is no room at the moment.
     pub fn busy(detail: impl Into<String>) -> Self {
         Problem::new("unavailable", detail).retry_after(Span::from_secs(5))
+    }
+
+    /// This caller has as much as one gets.
+    pub fn too_many(detail: impl Into<String>) -> Self {
+        Problem::new("throttled", detail).retry_after(Span::from_secs(5))
     }
 
     /// The handler did not answer in time.

@@ -1,55 +1,79 @@
-//! Connections: how many, how slow, and how they end.
+//! Connections: how many, from whom, how slow, and how they end.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use hyper::body::Incoming;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::certificates::Certificates;
+use super::doors::{self, Busy, Doors, Place};
+use super::head;
+use super::patient::Patient;
+use super::proxies::Proxies;
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Connections at a time; more wait to be accepted.
+    /// Connections at a time. One address has no more than are left for others.
     pub connections_max: usize,
     /// Time for a request's head to arrive, and the longest pause between two requests.
     pub head_timeout: Duration,
+    /// A client that reads nothing of its answer for so long is given up.
+    pub unread_timeout: Duration,
     /// Time that requests under way get once the node stops.
     pub grace: Duration,
     /// What HTTPS is served with; none: HTTP.
     pub tls: Option<Certificates>,
+    /// Proxies whose word counts.
+    pub proxies: Proxies,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
         ServerOptions {
-            connections_max: 4_096,
+            connections_max: CONNECTIONS_MAX,
             head_timeout: Duration::from_secs(30),
+            unread_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(10),
             tls: None,
+            proxies: Proxies::default(),
         }
     }
 }
 
-/// Headers of a request, and bytes of its head.
+/// Connections at a time, where the system lets a process have so many files.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Headers of a request.
 const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Pause after the system refused to accept (it has no file left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection beside the others, for a question about health: its head, and all of it.
+const ASIDE_HEAD: Duration = Duration::from_secs(2);
+const ASIDE_LIFE: Duration = Duration::from_secs(5);
 
 /// Address of the other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub SocketAddr);
+
+/// A request on a connection beside the others: only questions about health are answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aside;
 
 /// Serves `router` until `shutdown` turns true; then ends idle connections at once and
 /// gives requests under way some time.
@@ -64,28 +88,39 @@ pub async fn serve_with(
     mut shutdown: watch::Receiver<bool>,
     options: ServerOptions,
 ) {
-    let places = Arc::new(Semaphore::new(options.connections_max));
+    let doors = Doors::new(options.connections_max);
     let mut connections = JoinSet::new();
+    let mut refused = false;
     loop {
-        let place = Arc::clone(&places).acquire_owned();
         let accepted = tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => break,
             // Finished ones are taken out as the others come.
             Some(_) = connections.join_next() => continue,
-            both = async { (place.await, listener.accept().await) } => both,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            (Ok(place), Ok((stream, from))) => {
-                let (router, stop, options) = (router.clone(), shutdown.clone(), options.clone());
-                connections.spawn(async move {
-                    connection(stream, from, router, stop, options).await;
-                    drop(place);
-                });
+            Ok((stream, from)) => {
+                refused = false;
+                let shared = options.proxies.trusts(from.ip());
+                let visit = Visit {
+                    from,
+                    place: doors.enter(from.ip(), shared),
+                    doors: Arc::clone(&doors),
+                    router: router.clone(),
+                    shutdown: shutdown.clone(),
+                    options: options.clone(),
+                };
+                connections.spawn(visit.received(stream, shared));
             }
-            (Err(_), _) => break,
-            (_, Err(error)) => {
-                tracing::warn!(%error, "a connection can't be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+            Err(error) => {
+                // The first of a row is told: it passes, and comes ten times a second.
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(%error, "a connection can't be accepted; trying again");
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    () = stopped(&mut shutdown) => break,
+                }
             }
         }
     }
@@ -99,51 +134,118 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
+/// A connection, and what it is served with.
+struct Visit {
+    from: SocketAddr,
+    place: Place,
+    doors: Arc<Doors>,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+    options: ServerOptions,
+}
+
+impl Visit {
+    /// The whole of a connection. `shared`: it comes from a proxy, which may say for whom.
+    async fn received(mut self, mut stream: TcpStream, shared: bool) {
+        // Answers are written whole; waiting for more only delays them.
+        let _ = stream.set_nodelay(true);
+        if shared {
+            let told = tokio::select! {
+                told = self.options.proxies.told(&mut stream) => told,
+                () = self.place.taken() => return,
+                () = stopped(&mut self.shutdown) => return,
+            };
+            match told {
+                Ok(None) => {}
+                Ok(Some(client)) => {
+                    self.from = client;
+                    self.place = self.doors.enter(client.ip(), false);
+                }
+                Err(error) => return tracing::debug!(%error, from = %self.from, "a proxy failed"),
+            }
+        }
+        let place = self.place;
+        let guest =
+            Guest { from: Peer(self.from), of: Arc::clone(place.guest()), aside: place.aside };
+        let served = connection(stream, guest, self.router, self.shutdown, self.options);
+        let life = if place.aside { ASIDE_LIFE } else { Duration::MAX };
+        tokio::select! {
+            _ = tokio::time::timeout(life, served) => {}
+            () = place.taken() => {}
+        }
+    }
+}
+
+/// Who is served.
+struct Guest {
+    from: Peer,
+    of: Arc<doors::Guest>,
+    aside: bool,
+}
+
 async fn connection(
     stream: TcpStream,
-    from: SocketAddr,
+    guest: Guest,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
     options: ServerOptions,
 ) {
-    // Answers are written whole; waiting for more only delays them.
-    let _ = stream.set_nodelay(true);
     let Some(tls) = options.tls.clone() else {
-        return requests(stream, Peer(from), router, shutdown, options).await;
+        return requests(stream, guest, router, shutdown, options).await;
     };
     let agreed = tokio::select! {
         agreed = tls.accept(stream) => agreed,
         () = stopped(&mut shutdown) => return,
     };
     match agreed {
-        Ok(stream) => requests(stream, Peer(from), router, shutdown, options).await,
-        Err(error) => tracing::debug!(%error, %from, "no TLS with a client"),
+        Ok(stream) => requests(stream, guest, router, shutdown, options).await,
+        Err(error) => tracing::debug!(%error, from = %guest.from.0, "no TLS with a client"),
     }
 }
 
 /// The requests of a connection, one after the other.
 async fn requests(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    from: Peer,
+    guest: Guest,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
     options: ServerOptions,
 ) {
+    let Guest { from, of, aside } = guest;
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        let busy = Busy::of(&of);
+        let refused = head::fault(&request);
+        let last = aside || refused.is_some();
         request.extensions_mut().insert(from);
-        router.clone().oneshot(request.map(Body::new))
+        if aside {
+            request.extensions_mut().insert(Aside);
+        }
+        if let Some(refused) = refused {
+            request.extensions_mut().insert(refused);
+        }
+        let answered = router.clone().oneshot(request.map(Body::new));
+        async move {
+            let mut response = answered.await?;
+            if last {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response.map(|body| Answering { body, _busy: busy }))
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(options.head_timeout)
+        .header_read_timeout(if aside { ASIDE_HEAD } else { options.head_timeout })
         .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
+        .max_buf_size(head::BYTES_MAX);
+    let hurry = Arc::new(AtomicBool::new(false));
+    let stream = Patient::new(stream, options.unread_timeout, Arc::clone(&hurry));
     let connection = http.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopped(&mut shutdown) => {
             connection.as_mut().graceful_shutdown();
+            hurry.store(true, Ordering::Relaxed);
             match tokio::time::timeout(options.grace, connection).await {
                 Ok(ended) => ended,
                 Err(_) => return,
@@ -152,5 +254,31 @@ async fn requests(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, from = %from.0, "a connection broke");
+    }
+}
+
+/// The body of an answer: until its end, the connection is at work.
+struct Answering {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Api;
 use super::guard::Bearer;
 use super::problem::Problem;
+use super::share::{Full, Taken};
 use crate::service::access::{AccessSeen, Origin};
 use crate::service::{Caller, Service};
 
@@ -58,7 +59,7 @@ pub(super) struct Live {
     seen: Option<(AccessSeen, Instant)>,
     shutdown: watch::Receiver<bool>,
     out: mpsc::Sender<Result<Event, Infallible>>,
-    _place: OwnedSemaphorePermit,
+    _place: Taken,
     _counted: crate::metrics::Stream,
 }
 
@@ -127,12 +128,18 @@ async fn stopped(mut shutdown: watch::Receiver<bool>) {
     }
 }
 
-/// Room for one more stream.
-pub(super) fn place(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
-    let place = std::sync::Arc::clone(&api.streams).try_acquire_owned();
-    place.map_err(|_| {
-        let most = api.options.streams_max;
-        Problem::busy(format!("{most} streams are open, which is the most"))
+/// Room for one more stream of `caller`, whatever tokens it comes with.
+pub(super) fn place(api: &Api, caller: &Caller) -> Result<Taken, Problem> {
+    api.streams.take(caller.user.as_str()).map_err(|full| match full {
+        Full::All => {
+            let most = api.options.streams_max;
+            Problem::busy(format!("{most} streams are open, which is the most"))
+        }
+        Full::Share => {
+            let user = &caller.user;
+            let detail = format!("{user} has its share of the streams; some are kept for others");
+            Problem::too_many(detail)
+        }
     })
 }
 
@@ -147,7 +154,7 @@ where
     F: FnOnce(Live) -> Feed,
     Feed: Future<Output = ()> + Send + 'static,
 {
-    let place = place(api)?;
+    let place = place(api, &caller)?;
     let (out, events) = mpsc::channel(WAITING_MAX);
     let live = Live {
         service: api.service.clone(),

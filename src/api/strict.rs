@@ -2,6 +2,7 @@
 //! Keys given twice, numbers that no double holds, more than 128 levels, text behind the
 //! value.
 
+use std::cell::Cell;
 use std::fmt;
 
 use axum::body::Bytes;
@@ -12,12 +13,50 @@ use serde_json::{Map, Number, Value};
 
 use super::problem::Problem;
 use crate::model::Invalid;
+use crate::model::limits::VALUES_MAX;
+
+thread_local! {
+    /// Values that may still be read: each takes ten times the memory of its text, and more.
+    static LEFT: Cell<usize> = const { Cell::new(VALUES_MAX) };
+    /// What was read could be taken in two ways.
+    static DOUBT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Begins with a text in which so many values may stand.
+pub(super) fn begin(values: usize) {
+    LEFT.set(values);
+    DOUBT.set(false);
+}
+
+/// Values that were left at the end.
+pub(super) fn left() -> usize {
+    LEFT.get()
+}
+
+/// Whether what failed is a text that some read one way and some another.
+pub(super) fn doubtful() -> bool {
+    DOUBT.get()
+}
+
+fn doubt<E: Error>(detail: impl fmt::Display) -> E {
+    DOUBT.set(true);
+    E::custom(detail)
+}
+
+/// Too many values.
+pub(super) fn too_many(most: usize) -> Problem {
+    Problem::new("too-large", format!("the body has over {most} values, which is the most here"))
+}
 
 /// A value in which no key stands twice.
-struct Strict(Value);
+pub(super) struct Strict(pub Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match LEFT.get().checked_sub(1) {
+            Some(left) => LEFT.set(left),
+            None => return Err(doubt("too many values")),
+        }
         d.deserialize_any(Reader).map(Strict)
     }
 }
@@ -45,7 +84,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
         let number = Number::from_f64(value);
-        number.map(Value::Number).ok_or_else(|| E::custom("the number is not finite"))
+        number.map(Value::Number).ok_or_else(|| doubt("the number is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -68,7 +107,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key {key:?} is given twice")));
+                return Err(doubt(format!("the key {key:?} is given twice")));
             }
             let Strict(value) = access.next_value()?;
             map.insert(key, value);
@@ -79,9 +118,13 @@ impl<'de> Visitor<'de> for Reader {
 
 /// Reads a body.
 pub(super) fn parse(body: &Bytes) -> Result<Value, Problem> {
+    begin(VALUES_MAX);
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = serde_path_to_error::deserialize::<_, Strict>(&mut reader);
     let Strict(value) = read.map_err(|fault| {
+        if doubtful() && left() == 0 {
+            return too_many(VALUES_MAX);
+        }
         let place = pointer(fault.path());
         Problem::at("malformed-json", place, fault.inner().to_string())
     })?;
@@ -98,7 +141,7 @@ pub(super) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 }
 
 /// A path as a JSON pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
+pub(super) fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut text = String::new();
     for segment in path {

@@ -1,12 +1,15 @@
 //! A write: the caller, the body, and the headers that make it safe to repeat.
 
 use std::pin::pin;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
 use futures_util::future::poll_immediate;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::Api;
@@ -14,8 +17,7 @@ use super::body::{self, FromBody};
 use super::conditional::Condition;
 use super::guard;
 use super::problem::Problem;
-use super::strict;
-use crate::model::limits::IDEMPOTENCY_KEY_LEN_MAX;
+use crate::model::limits::{BODY_BYTES_MAX, IDEMPOTENCY_KEY_LEN_MAX};
 use crate::service::{Caller, RequestKey, WriteOptions};
 
 /// Makes a repeated request harmless.
@@ -40,10 +42,15 @@ pub(super) struct MatchHeader {
     if_match: Option<String>,
 }
 
+/// Heavy requests at a time, and how long one waits for its turn.
+pub(super) const HEAVY_MAX: usize = 2;
+const TURN_PATIENCE: Duration = Duration::from_secs(30);
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What a write came with.
 pub(super) struct Write<B> {
+    /// A turn of those that are heavy, until the answer is there.
+    _turn: Option<OwnedSemaphorePermit>,
     /// Who asks.
     pub caller: Caller,
     /// What is sent.
@@ -55,7 +62,7 @@ pub(super) struct Write<B> {
     request: Option<RequestKey>,
 }
 
-impl<B: FromBody> FromRequest<Api> for Write<B> {
+impl<B: FromBody + Send + 'static> FromRequest<Api> for Write<B> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
@@ -64,6 +71,7 @@ impl<B: FromBody> FromRequest<Api> for Write<B> {
         let if_match = Condition::if_match(&parts.headers)?;
         let if_none_match = Condition::if_none_match(&parts.headers)?;
         let key = idempotency_key(&parts)?;
+        let turn = if B::HEAVY { Some(turn(api).await?) } else { None };
         let patience = api.options.body_timeout;
         let began = Instant::now();
         let mut coming = pin!(body::collect(&parts.headers, body, B::MAX, patience));
@@ -76,13 +84,31 @@ impl<B: FromBody> FromRequest<Api> for Write<B> {
             }
         };
         let request = key.map(|key| request_key(&caller, &parts, key, &bytes));
-        let value = if bytes.is_empty() {
-            None
+        let body = if bytes.is_empty() {
+            B::read(None)?
         } else {
             body::check_type(&parts.headers, B::ALSO)?;
-            Some(strict::parse(&bytes)?)
+            parsed(bytes).await?
         };
-        Ok(Write { caller, body: B::read(value)?, if_match, if_none_match, request })
+        Ok(Write { _turn: turn, caller, body, if_match, if_none_match, request })
+    }
+}
+
+/// Reads a text; a long one away from those who wait for other answers.
+async fn parsed<B: FromBody + Send + 'static>(text: Bytes) -> Result<B, Problem> {
+    if text.len() <= BODY_BYTES_MAX {
+        return B::parse(&text);
+    }
+    let read = tokio::task::spawn_blocking(move || B::parse(&text));
+    read.await.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+/// A turn of a heavy request, before any of it is read.
+async fn turn(api: &Api) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = Arc::clone(&api.heavy).acquire_owned();
+    match tokio::time::timeout(TURN_PATIENCE, turn).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Problem::busy("others like this are carried out; send it again in a while")),
     }
 }
 

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Code, Failure};
@@ -89,6 +90,20 @@ impl Settings {
         }
         let mut all: BTreeMap<String, Tokens> = read(path)?;
         Ok(all.remove(context))
+    }
+
+    /// Waits until no other command renews tokens, and keeps others from it as long as the answer
+    /// lives.
+    pub(super) fn turn(&self) -> Result<fs::File, Failure> {
+        let path = there(&self.tokens)?.with_extension("lock");
+        let fail = |error: std::io::Error| {
+            Failure::failed(format!("{} can't be locked: {error}", path.display()))
+        };
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(fail)?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|error| fail(error.into()))?;
+        Ok(file)
     }
 
     /// Keeps the tokens of a context, or forgets them. The answer: whether there were any.

@@ -1,5 +1,6 @@
 //! The way of a wish: decided here when this node leads, sent to the leader when not.
 
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -115,7 +116,9 @@ impl Handle {
             Wish::Intent(Asked { intent, actor, request }) => {
                 let index = *self.running.published.applied.borrow();
                 let state = self.state();
-                match prepare(&state, intent.clone(), now, actor.clone(), *request) {
+                let prepared = || prepare(&state, intent.clone(), now, actor.clone(), *request);
+                let dear = intent.is_dear(&state);
+                match if dear { beside(prepared) } else { prepared() } {
                     Ok(command) => command,
                     Err(rejection) => {
                         let answer = Err(rejection);
@@ -207,6 +210,16 @@ impl Handle {
         self.running.readers.try_send(reader).map_err(refused)?;
         // The barrier bounds its own waiting.
         answer.await.unwrap_or(Err(SubmitError::Stopping))
+    }
+}
+
+/// Does what may take a while of processor while others go on: a thread takes the place of this
+/// one. A simulated node has no threads.
+pub fn beside<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match runtime {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 

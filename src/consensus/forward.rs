@@ -44,6 +44,16 @@ pub(super) enum Wish {
     Command(Command),
 }
 
+impl Wish {
+    /// Whether it is what somebody wants, and does not say who.
+    pub fn is_anonymous(&self) -> bool {
+        match self {
+            Wish::Intent(Asked { intent, actor, .. }) => actor.is_none() && intent.needs_actor(),
+            Wish::Command(command) => command.actor.is_none() && command.op.needs_actor(),
+        }
+    }
+}
+
 /// A wish that waits for its answer.
 pub(super) struct Wished {
     wish: proto::Wish,

@@ -76,6 +76,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use asking::beside;
 pub use backup::{Backup, BackupError};
 pub use events::TooOld;
 pub use ground::Ground;

@@ -230,6 +230,9 @@ pub enum Op {
     },
     /// Removes an API token.
     DeleteToken { id: Uuid },
+    /// New tokens for a refresh token: that one is used up. One that was used up before ends the
+    /// session, since somebody else has it too.
+    RefreshSession { id: Uuid, session: Session, generation: u64, until: Timestamp },
     /// Notes the use of an API token; of earlier builds, see `TokensUsed`.
     TokenUsed { id: Uuid },
     /// Notes the use of API tokens, to the minute.
@@ -275,6 +278,56 @@ pub enum Op {
     RaiseFormat { to: u32 },
     /// A new cluster begins from a backup. It stands in no log: a restore applies it by itself.
     Restored(Box<Restored>),
+}
+
+impl Op {
+    /// Whether somebody wants it, and the audit has to say who. The others are what nodes do.
+    pub fn needs_actor(&self) -> bool {
+        match self {
+            Op::Bootstrap { .. }
+            | Op::PutJob(_)
+            | Op::DeleteJob { .. }
+            | Op::Trigger(_)
+            | Op::Cancel { .. }
+            | Op::CreateUser { .. }
+            | Op::ExternalLogin { .. }
+            | Op::SetRole { .. }
+            | Op::SetPassword { .. }
+            | Op::RevokeUser { .. }
+            | Op::DeleteUser { .. }
+            | Op::CreateToken { .. }
+            | Op::DeleteToken { .. }
+            | Op::RefreshSession { .. }
+            | Op::RotateKey { .. }
+            | Op::SetQueue { .. }
+            | Op::PutSecretKey { .. }
+            | Op::PutSecret { .. }
+            | Op::ResealSecret { .. }
+            | Op::DeleteSecret { .. }
+            | Op::Restored(_) => true,
+            Op::Fire { .. }
+            | Op::Skip { .. }
+            | Op::Assign { .. }
+            | Op::Refuse { .. }
+            | Op::Due { .. }
+            | Op::Started { .. }
+            | Op::Ended { .. }
+            | Op::Unbegun { .. }
+            | Op::Withdraw { .. }
+            | Op::Output { .. }
+            | Op::NodeUp { .. }
+            | Op::NodeDraining { .. }
+            | Op::NodeLost { .. }
+            | Op::NodeRemoved { .. }
+            | Op::TokenUsed { .. }
+            | Op::TokensUsed { .. }
+            | Op::SealKey { .. }
+            | Op::Note { .. }
+            | Op::Trim { .. }
+            | Op::DropSecretKey { .. }
+            | Op::RaiseFormat { .. } => false,
+        }
+    }
 }
 
 /// See [`Op::Restored`].

@@ -61,6 +61,9 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::Restored(_) => ("a restored cluster", 2),
         Op::ExternalLogin { user: _ } => ("a login by a provider", 3),
         Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),
+        Op::RefreshSession { id: _, session: _, generation: _, until: _ } => {
+            ("a refresh token that is good once", 5)
+        }
         Op::TokensUsed { ids: _ } => ("the use of API tokens", 3),
     };
     Some(Need { what: what.to_owned(), format })

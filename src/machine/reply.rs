@@ -22,6 +22,8 @@ pub enum Reply {
     Skipped(SkipReason),
     /// A user or a token exists.
     Created(Uuid),
+    /// A refresh token came a second time: its session has ended.
+    SessionEnded,
     /// The same request was answered before; this is that answer.
     Replayed(Box<Reply>),
 }

@@ -12,6 +12,11 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 pub const APPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Definitions in one `POST /apply`.
 pub const APPLY_ITEMS_MAX: usize = 10_000;
+/// Values in one request body, or in one definition of a list: a value takes many times the
+/// memory of its text.
+pub const VALUES_MAX: usize = 40_000;
+/// Values in all definitions of one `POST /apply`.
+pub const APPLY_VALUES_MAX: usize = 500_000;
 /// A run's parameters as JSON, in bytes.
 pub const PARAMETERS_BYTES_MAX: usize = 32 * 1024;
 /// A run's result as JSON, in bytes.
@@ -76,6 +81,10 @@ pub const LOGINS_PER_ADDRESS: Rate = Rate { burst: 30, every: Span::from_secs(2)
 pub const LOGIN_FAILURES_MAX: usize = 2_000;
 /// How long a login lasts: the life of a refresh token.
 pub const SESSION_TTL: Span = Span::from_secs(7 * 86_400);
+/// Logins that were refreshed and last, in a cluster.
+pub const REFRESHED_SESSIONS_MAX: usize = 20_000;
+/// The same of one user.
+pub const REFRESHED_SESSIONS_PER_USER_MAX: usize = 200;
 /// Signing keys whose tokens are accepted at a time.
 pub const SIGNING_KEYS_MAX: usize = 8;
 /// The cluster's key, in characters: at least.

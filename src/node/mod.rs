@@ -14,7 +14,9 @@
 mod banner;
 mod bootstrap;
 mod certificates;
+pub mod cluster_key;
 pub mod config;
+mod files;
 mod job_space;
 mod notify;
 mod presence;

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::api;
+use crate::api::{self, ServerOptions};
 use crate::clock::{Clock, System};
 use crate::consensus::Handle;
 use crate::executor::runner::{RunnerEnv, reap_leftovers};
@@ -24,6 +24,8 @@ use super::job_space;
 use super::presence::Presence;
 use super::serve::Failure;
 
+/// Connections for metrics and health alone.
+const METRICS_CONNECTIONS_MAX: usize = 64;
 /// A stop waits this long for a majority, so that ends can be recorded.
 const NO_MAJORITY_MAX: Duration = Duration::from_secs(5);
 
@@ -36,7 +38,7 @@ pub(super) struct Listeners {
     /// Metrics, without a token.
     pub metrics: Option<TcpListener>,
     /// How REST is served.
-    pub server: api::ServerOptions,
+    pub server: ServerOptions,
     /// Login by a provider.
     pub oidc: Option<Oidc>,
 }
@@ -44,12 +46,18 @@ pub(super) struct Listeners {
 impl Listeners {
     /// Answers at each until `stopped` turns true. Gives REST.
     fn answer(self, service: &Service, stopped: watch::Receiver<bool>) -> JoinHandle<()> {
-        let options = api::Options::new(stopped.clone());
+        let mut options = api::Options::new(stopped.clone());
+        options.proxies = self.server.proxies.clone();
         if let Some(listener) = self.metrics {
             let router = api::metrics_router(service.clone(), options.clone());
-            tokio::spawn(api::serve(listener, router, stopped.clone()));
+            let few = ServerOptions {
+                connections_max: METRICS_CONNECTIONS_MAX.min(self.server.connections_max),
+                ..ServerOptions::default()
+            };
+            tokio::spawn(api::serve_with(listener, router, stopped.clone(), few));
         }
-        let options = api::Options { oidc: self.oidc, ..options };
+        let https = self.server.tls.is_some();
+        let options = api::Options { oidc: self.oidc, https, ..options };
         let router = api::router(service.clone(), options);
         tokio::spawn(api::serve_with(self.rest, router, stopped, self.server))
     }

@@ -8,15 +8,16 @@ use tokio::sync::watch;
 
 use crate::api::{CertificateError, Certificates, ServerOptions};
 use crate::clock;
-use crate::consensus::{self, Founder, Handle, Reach, Tcp, Tls, Transport};
+use crate::consensus::{self, Founder, Handle, Reach, Transport};
 use crate::metrics::{self, Metrics};
 use crate::service::access::{self, Oidc};
 use crate::storage::Seat;
 
+use super::cluster_key::{self, Keyed};
 use super::config::{self, Config};
 use super::reload::Reload;
 use super::running::{Listeners, Node};
-use super::{banner, bootstrap, certificates, job_space, notify, signals, telemetry};
+use super::{banner, bootstrap, certificates, files, job_space, notify, signals, telemetry};
 
 /// Why a node could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub enum Failure {
     #[error("--tls-cert, --tls-key, --tls-client-ca: {0}")]
     Certificates(#[from] CertificateError),
     /// The cluster's key can't be used.
-    #[error("CRONAPI_CLUSTER_KEY: {0}")]
+    #[error("CRONAPI_CLUSTER_KEY {0}")]
     Key(String),
     /// What is to keep jobs apart can't be had.
     #[error("CRONAPI_ISOLATION, CRONAPI_JOB_USER: {0}")]
@@ -77,6 +78,8 @@ pub enum Failure {
 /// See [`Failure`].
 pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
     job_space::close_new_files();
+    // Before anything that may need many.
+    let files = files::raise();
     let tls = match &config.tls {
         Some(files) => Some(Certificates::load(files.clone()).await?),
         None => None,
@@ -91,7 +94,12 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
         None => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let server = ServerOptions { tls: tls.clone(), ..ServerOptions::default() };
+    let server = ServerOptions {
+        connections_max: files::connections(files, config.slots),
+        tls: tls.clone(),
+        proxies: config.proxies.clone(),
+        ..ServerOptions::default()
+    };
     let listeners = Listeners { rest, address, metrics, server, oidc };
     let metrics = Arc::new(Metrics::new(config.metrics_jobs)?);
     if let Some(tls) = tls {
@@ -195,16 +203,12 @@ fn founder(seat: Option<&Seat>) -> Founder {
     }
 }
 
-/// How other nodes reach this one: proved by the cluster's key, when there is one.
+/// How other nodes reach this one: proved by the cluster's key.
 fn reach(config: &Config) -> Result<Reach, Failure> {
-    let transport: Arc<dyn Transport> = match &config.cluster_key {
-        Some(key) => {
-            let old = config.cluster_key_old.as_ref().map(|old| old.0.as_str());
-            let tls = Tls::rotating(Arc::new(Tcp), &key.0, old);
-            Arc::new(tls.map_err(|error| Failure::Key(error.to_string()))?)
-        }
-        None => Arc::new(Tcp),
-    };
+    if let Some(missing) = cluster_key::missing(config) {
+        return Err(Failure::Key(missing));
+    }
+    let transport: Arc<dyn Transport> = Arc::new(Keyed::new(config));
     let listen = config.cluster_listen.to_string();
     Ok(Reach { transport, listen, advertise: config.advertise.clone() })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::check::{may_put, unresolved_warnings};
 use super::jobs::unexpected;
@@ -13,7 +14,7 @@ use super::readonly::ReadOnly;
 use super::{Action, Caller, Error, PutMode, Service, Target};
 use crate::machine::prepare::Intent;
 use crate::machine::{Output, Reply, State};
-use crate::model::limits::APPLY_ITEMS_MAX;
+use crate::model::limits::{APPLY_ITEMS_MAX, DEFINITION_BYTES_MAX};
 use crate::model::{Invalid, JobSpec, Timestamp};
 
 /// What became, or would become, of one definition.
@@ -54,8 +55,37 @@ pub struct ApplyItem {
     pub next_after: Option<Timestamp>,
 }
 
+/// A definition of a set, read when its turn comes.
+pub trait Definition: Send + 'static {
+    /// Its name as given; empty when there is none.
+    fn name(&self) -> &str;
+    /// Bytes that it takes now; read, it takes many times as much.
+    fn bytes(&self) -> usize;
+    /// Its fields.
+    ///
+    /// # Errors
+    /// What can't be read.
+    fn read(self) -> Result<Map<String, Value>, Vec<Invalid>>;
+}
+
+impl Definition for Map<String, Value> {
+    fn name(&self) -> &str {
+        self.get("name").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    fn read(self) -> Result<Map<String, Value>, Vec<Invalid>> {
+        Ok(self)
+    }
+}
+
 /// Definitions under way at a time: enough to share entries of the log.
 const CONCURRENT: usize = 64;
+/// Bytes of definitions under way at a time: all usual ones, few that are large.
+const BYTES_AT_A_TIME: usize = 4 * DEFINITION_BYTES_MAX;
 
 impl Service {
     /// Creates or replaces many definitions, each on its own: one that is refused does not
@@ -65,10 +95,10 @@ impl Service {
     /// `Forbidden` for a role that manages no jobs; `Limit` for more than 10,000 items;
     /// `Unavailable` when the cluster can't take them (some may have been written, and to
     /// apply the same set again does no harm).
-    pub async fn apply(
+    pub async fn apply<D: Definition>(
         &self,
         c: &Caller,
-        items: Vec<Map<String, Value>>,
+        items: Vec<D>,
         dry_run: bool,
     ) -> Result<Vec<ApplyItem>, Error> {
         c.permit(Action::ManageJobs, Target::Cluster)?;
@@ -77,47 +107,46 @@ impl Service {
             return Err(Error::Limit { what, most: APPLY_ITEMS_MAX as u64 });
         }
         let start = self.consensus().state();
-        let drafts = self.drafts(c, &start, items).await;
+        let room = Semaphore::new(BYTES_AT_A_TIME);
         let (judged, end) = if dry_run {
-            self.judge_all(c, &start, drafts).await?
+            self.judge_all(c, &start, items, &room).await?
         } else {
-            let written = stream::iter(drafts).map(|draft| self.write_one(c, draft));
+            let written = stream::iter(turns(items)).map(|(twice, item)| {
+                let (start, room) = (&start, &room);
+                async move {
+                    let _held = hold(room, item.bytes()).await;
+                    let draft = self.draft(c, start, twice, item).await;
+                    self.write_one(c, draft).await
+                }
+            });
             let written = written.buffered(CONCURRENT).try_collect().await?;
             (written, self.consensus().state())
         };
         Ok(judged.into_iter().map(|judged| judged.item(c, &start, &end)).collect())
     }
 
-    /// Reads the definitions: the faults that need no log. A name that comes twice is a
-    /// fault of the later one.
-    async fn drafts(
-        &self,
-        c: &Caller,
-        state: &State,
-        items: Vec<Map<String, Value>>,
-    ) -> Vec<Draft> {
-        let mut names = HashSet::new();
-        let named = items.into_iter().map(|map| {
-            let name = map.get("name").and_then(Value::as_str).unwrap_or_default().to_string();
-            let twice = !name.is_empty() && !names.insert(name.clone());
-            (name, twice, map)
-        });
-        let named: Vec<_> = named.collect();
-        let read = stream::iter(named).map(|(name, twice, mut map)| async move {
-            let before = state.job(&name).map(|job| &*job.spec);
-            let given = ReadOnly::take(&mut map);
-            let mut read = self.read_definition(map, before).await;
-            if let Err(faults) = &mut read {
-                faults.extend(given.faults(c, state, &name, self.now()));
+    /// Reads a definition: the faults that need no log. A name that comes twice is a fault of
+    /// the later one.
+    async fn draft<D: Definition>(&self, c: &Caller, state: &State, twice: bool, item: D) -> Draft {
+        let name = item.name().to_string();
+        let before = state.job(&name).map(|job| &*job.spec);
+        let (mut read, given) = match item.read() {
+            Ok(mut map) => {
+                let given = ReadOnly::take(&mut map);
+                let mut read = self.read_definition(map, before).await;
+                if let Err(faults) = &mut read {
+                    faults.extend(given.faults(c, state, &name, self.now()));
+                }
+                (read, given)
             }
-            if twice {
-                let detail = "stands twice in this set; the first one counts";
-                let fault = Invalid::new("name", detail);
-                read = Err(read.err().into_iter().flatten().chain([fault]).collect());
-            }
-            Draft { name, read, given }
-        });
-        read.buffered(CONCURRENT).collect().await
+            Err(faults) => (Err(faults), ReadOnly::default()),
+        };
+        if twice {
+            let detail = "stands twice in this set; the first one counts";
+            let fault = Invalid::new("name", detail);
+            read = Err(read.err().into_iter().flatten().chain([fault]).collect());
+        }
+        Draft { name, read, given }
     }
 
     async fn write_one(&self, c: &Caller, draft: Draft) -> Result<Judged, Error> {
@@ -136,16 +165,22 @@ impl Service {
     }
 
     /// What the definitions would do, one after the other, on a copy of the state.
-    async fn judge_all(
+    async fn judge_all<D: Definition>(
         &self,
         c: &Caller,
         start: &State,
-        drafts: Vec<Draft>,
+        items: Vec<D>,
+        room: &Semaphore,
     ) -> Result<(Vec<Judged>, Arc<State>), Error> {
         let mut copy = start.clone();
-        let mut judged = Vec::with_capacity(drafts.len());
-        for (at, Draft { name, read, given }) in drafts.into_iter().enumerate() {
-            if at % CONCURRENT == CONCURRENT - 1 {
+        let mut judged = Vec::with_capacity(items.len());
+        let drafts = stream::iter(turns(items)).map(|(twice, item)| async move {
+            let held = hold(room, item.bytes()).await;
+            (self.draft(c, start, twice, item).await, held)
+        });
+        let mut drafts = std::pin::pin!(drafts.buffered(CONCURRENT));
+        while let Some((Draft { name, read, given }, _held)) = drafts.next().await {
+            if judged.len() % CONCURRENT == CONCURRENT - 1 {
                 tokio::task::yield_now().await;
             }
             let outcome = match read {
@@ -164,6 +199,22 @@ impl Service {
         }
         Ok((judged, Arc::new(copy)))
     }
+}
+
+/// The definitions in their order, and of each whether one of its name came before.
+fn turns<D: Definition>(items: Vec<D>) -> Vec<(bool, D)> {
+    let mut names = HashSet::new();
+    let named = items.into_iter().map(|item| {
+        let twice = !item.name().is_empty() && !names.insert(item.name().to_string());
+        (twice, item)
+    });
+    named.collect()
+}
+
+/// Waits until there is room for a definition of so many bytes.
+async fn hold(room: &Semaphore, bytes: usize) -> Option<SemaphorePermit<'_>> {
+    let bytes = u32::try_from(bytes.min(BYTES_AT_A_TIME)).unwrap_or(u32::MAX);
+    room.acquire_many(bytes).await.ok()
 }
 
 fn intent(c: &Caller, state: &State, spec: &JobSpec) -> Result<Intent, Error> {

@@ -177,6 +177,12 @@ impl Caller {
                     self.user
                 )))
             }
+            // Another account of the system is outside of every scope.
+            Target::Job { name, .. } if action == Action::RunAsUser && !self.scope.is_all() => {
+                Err(Error::Forbidden(format!(
+                    "to let {name} run as another user takes a role that counts for all jobs"
+                )))
+            }
             Target::Cluster if action.role() == Role::Admin && !self.scope.is_all() => {
                 Err(Error::Forbidden(format!(
                     "to {} takes a role that counts for all jobs",

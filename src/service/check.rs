@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::secrets::{may_use, missing_warnings};
 use super::views::SECRET;
 use super::{Action, Caller, Error, Service, Target};
+use crate::consensus::beside;
 use crate::executor::runner::check_python;
 use crate::machine::State;
 use crate::machine::prepare::{Intent, PutMode, prepare};
@@ -50,7 +51,8 @@ impl Service {
     pub(super) fn machine_faults(&self, spec: JobSpec) -> Vec<Invalid> {
         let (mode, expected) = (PutMode::Upsert, None);
         let intent = Intent::PutJob { spec: Box::new(spec), mode, expected };
-        match prepare(&self.consensus().state(), intent, self.now(), None, None) {
+        let state = self.consensus().state();
+        match beside(|| prepare(&state, intent, self.now(), None, None)) {
             Err(Rejection::Invalid(faults)) => faults,
             _ => Vec::new(),
         }
@@ -85,7 +87,7 @@ pub(super) fn may_put(
     {
         c.permit(Action::RunAsUser, Target::from(spec))?;
     }
-    may_use(state, before, spec)?;
+    may_use(c, state, before, spec)?;
     // A chain starts its targets: it must not reach where its author may not.
     for target in chained(spec)
         .filter(|target| before.is_none_or(|before| !chained(before).any(|known| known == *target)))

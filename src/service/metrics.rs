@@ -22,13 +22,22 @@ const QUEUES_MAX: usize = 200;
 const OTHERS: &str = "(others)";
 
 impl Service {
-    /// The page that Prometheus reads.
+    /// The page that Prometheus reads. Whoever has a role for some jobs sees the series of those.
     ///
     /// # Errors
     /// `Forbidden`.
     pub fn metrics(&self, c: &Caller) -> Result<String, Error> {
         c.permit(Action::ReadCluster, Target::Cluster)?;
-        self.open_metrics()
+        let page = self.open_metrics()?;
+        if c.scope.is_all() {
+            return Ok(page);
+        }
+        let state = self.consensus().state();
+        let seen = |name: &str| {
+            state.job(name).is_some_and(|job| c.sees(job.spec.name.as_str(), &job.spec.tags))
+        };
+        let lines = page.split_inclusive('\n').filter(|line| job_of(line).is_none_or(seen));
+        Ok(lines.collect())
     }
 
     /// The same, for whoever reaches the listener that is open to all.
@@ -257,6 +266,12 @@ impl Page<'_> {
             open,
         )
     }
+}
+
+/// The job that a line of the page is about. Names have nothing in them that would be escaped.
+fn job_of(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("job_name=\"")?;
+    rest.split_once('"').map(|(name, _)| name)
 }
 
 fn seconds(at: Timestamp) -> f64 {

@@ -72,7 +72,7 @@ pub use crate::consensus::{Ground, TooOld};
 pub use crate::machine::command::RequestKey;
 pub use crate::machine::prepare::PutMode;
 pub use crate::machine::state::LastRun;
-pub use apply::{ApplyAction, ApplyItem};
+pub use apply::{ApplyAction, ApplyItem, Definition};
 pub use backup::BackupStream;
 pub use caller::{Action, Caller, Permit, Target};
 pub use cluster::{NodeList, NodeView};
@@ -130,10 +130,14 @@ struct Inner {
     access: access::Access,
     /// Turns at the syntax check: each starts an interpreter.
     interpreters: Semaphore,
+    /// Turns at holding a definition that nobody saves against its schema.
+    checks: Semaphore,
 }
 
 /// Syntax checks at a time.
 const INTERPRETERS_MAX: usize = 4;
+/// Previews that are checked at a time.
+const CHECKS_MAX: usize = 2;
 
 /// Where an answer stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +179,9 @@ impl Service {
     pub fn new(deps: Deps) -> Service {
         let access = access::Access::start(deps.consensus.clone(), Arc::clone(&deps.clock));
         let interpreters = Semaphore::new(INTERPRETERS_MAX);
-        Service(Arc::new(Inner { deps, compiled: Compiled::default(), access, interpreters }))
+        let checks = Semaphore::new(CHECKS_MAX);
+        let compiled = Compiled::default();
+        Service(Arc::new(Inner { deps, compiled, access, interpreters, checks }))
     }
 
     /// Index of the last entry applied here: what a read shows.

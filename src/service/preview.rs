@@ -1,15 +1,21 @@
 //! Nominal times to come: of a job, and of a definition before it is saved.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::lookup::job_for;
 use super::readonly::ReadOnly;
 use super::{Action, Caller, Error, Service, Target};
+use crate::consensus::beside;
 use crate::machine::command::Next;
 use crate::machine::prepare::timing::Timing;
 use crate::model::limits::PAGE_MAX;
-use crate::model::{JobSpec, Timestamp};
+use crate::model::{JobSpec, Span, Timestamp};
+
+/// How long a preview waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A nominal time to come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -67,10 +73,16 @@ impl Service {
         map.entry("name").or_insert_with(|| Value::String("unnamed".into()));
         let spec = JobSpec::from_map(map).map_err(Error::Invalid)?;
         let (state, now) = (self.consensus().state(), self.now());
-        crate::machine::prepare::check(&state, &spec, now).map_err(Error::Invalid)?;
+        let turn = tokio::time::timeout(PATIENCE, self.0.checks.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Error::Throttled { retry_after: Span::from_secs(5) });
+        };
         // `@every` counts from the creation of the job, if there is one.
         let known = state.job(spec.name.as_str());
+        let known = known.filter(|job| c.sees(job.spec.name.as_str(), &job.spec.tags));
         let created_at = known.map_or(now, |job| job.created_at);
+        let check = || crate::machine::prepare::check(&spec, created_at, now);
+        beside(check).map_err(Error::Invalid)?;
         let timing = Timing::compile(&spec, created_at).map_err(Error::Invalid)?;
         let Some(timing) = timing else {
             return Ok(Preview { text: String::new(), next: Vec::new() });

@@ -218,13 +218,31 @@ pub(super) fn open(vault: &Vault, state: &State, secret: &Secret) -> Result<Stri
     vault.open(key, &secret.name, &secret.sealed)
 }
 
+/// A tag that a secret is for opens it: who has a role for some jobs only gives such a tag when it
+/// is one of those that make up that role.
+fn tag_faults(c: &Caller, state: &State, before: Option<&JobSpec>, spec: &JobSpec) -> Vec<Invalid> {
+    if c.scope.is_all() {
+        return Vec::new();
+    }
+    let had = |tag: &String| before.is_some_and(|before| before.tags.contains(tag));
+    let opens = |tag: &String| state.secrets.items.values().any(|it| it.jobs.tags.contains(tag));
+    let new = spec.tags.iter().enumerate();
+    let new = new.filter(|(_, tag)| !had(tag) && !c.scope.tags.contains(tag) && opens(tag));
+    let told = |(at, tag)| {
+        let detail = format!("{tag} opens secrets; it takes a role for all jobs, or for that tag");
+        Invalid::new(format!("tags/{at}"), detail)
+    };
+    new.map(told).collect()
+}
+
 /// Whether `spec` may name the secrets that it does and `before` did not.
 pub(super) fn may_use(
+    c: &Caller,
     state: &State,
     before: Option<&JobSpec>,
     spec: &JobSpec,
 ) -> Result<(), Error> {
-    let mut faults = Vec::new();
+    let mut faults = tag_faults(c, state, before, spec);
     for (pointer, place) in spec.secrets() {
         gate(state)?;
         let before = before.filter(|before| before.name == spec.name && before.tags == spec.tags);

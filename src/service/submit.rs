@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use super::{Caller, Error, Meta, Service};
-use crate::consensus::SubmitError;
+use crate::consensus::{SubmitError, beside};
 use crate::machine::command::{Op, RequestKey};
 use crate::machine::prepare::{Intent, prepare};
 use crate::machine::{Output, Rejection, Reply, State, apply_entry};
@@ -60,7 +60,7 @@ impl Service {
         let (mut stale, mut confirmed) = (0, false);
         loop {
             let state = self.consensus().state();
-            if let Some(done) = self.replay(&state, request)? {
+            if let Some(done) = self.replay(c, &state, request)? {
                 return Ok(done);
             }
             let intent = match intend(&state) {
@@ -79,6 +79,9 @@ impl Service {
                 Ok(committed) => match committed.answer {
                     Ok(reply) => {
                         let (reply, replayed) = reply.unwrap_replay();
+                        if replayed {
+                            may_see(c, &self.consensus().state(), &reply)?;
+                        }
                         return Ok(Done { reply, meta: Meta { index: committed.index, replayed } });
                     }
                     Err(Rejection::Stale) if stale + 1 < ATTEMPTS_MAX => {
@@ -128,13 +131,19 @@ impl Service {
     }
 
     /// The answer to a request that was carried out before.
-    fn replay(&self, state: &State, request: Option<RequestKey>) -> Result<Option<Done>, Error> {
+    fn replay(
+        &self,
+        c: &Caller,
+        state: &State,
+        request: Option<RequestKey>,
+    ) -> Result<Option<Done>, Error> {
         let Some(request) = request else { return Ok(None) };
         let Some(known) = state.idempotency.by_key.get(&request.key) else { return Ok(None) };
         if known.fingerprint != request.fingerprint {
             return Err(Error::KeyReused);
         }
         let (reply, _) = known.reply.clone().unwrap_replay();
+        may_see(c, state, &reply)?;
         Ok(Some(Done { reply, meta: Meta { index: self.index(), replayed: true } }))
     }
 
@@ -181,13 +190,31 @@ impl Service {
         actor: Option<Actor>,
         output: &mut Output,
     ) -> Result<Reply, Rejection> {
-        let command = prepare(copy, intent, self.now(), actor, None)?;
+        let command = beside(|| prepare(copy, intent, self.now(), actor, None))?;
         let index = self.index().saturating_add(1);
         let answers = apply_entry(copy, index, &[command], output);
         // One command has one answer.
         let answer = answers.into_iter().next().unwrap_or(Err(Rejection::Stale));
         Ok(answer?.unwrap_replay().0)
     }
+}
+
+/// Refuses an answer that was given when more was in the caller's scope, or to a token that could
+/// do more.
+fn may_see(c: &Caller, state: &State, reply: &Reply) -> Result<(), Error> {
+    let no = match reply {
+        Reply::Job { no, .. } => *no,
+        Reply::Run { id } => id.job_no(),
+        _ => return Ok(()),
+    };
+    let seen = match state.jobs.get(&no) {
+        Some(job) => c.sees(job.spec.name.as_str(), &job.spec.tags),
+        None => c.scope.is_all(),
+    };
+    if seen {
+        return Ok(());
+    }
+    Err(Error::Forbidden("what that request did is outside of the caller's jobs by now".into()))
 }
 
 /// What the log says when a planned start is taken back.

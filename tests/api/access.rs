@@ -76,11 +76,13 @@ async fn a_token_comes_from_a_form_or_json_and_a_refresh_token() {
     assert_eq!((&issued["token_type"], &issued["expires_in"]), (&json!("bearer"), &json!(3600)));
     let refresh = issued["refresh_token"].as_str().unwrap();
     let again = node.post("/auth/refresh", json!({"refresh_token": refresh})).await.expect(200);
-    let token = again.json()["access_token"].as_str().unwrap().to_owned();
+    let again = again.json();
+    let token = again["access_token"].as_str().unwrap().to_owned();
     assert_eq!(node.call_as(&token, "GET", "/auth/me", None).await.json()["user"], "admin");
     node.call_as(refresh, "GET", "/jobs", None).await.expect(401);
     node.post("/auth/refresh", json!({"refresh_token": token})).await.expect(401);
-    let form = "grant_type=refresh_token&refresh_token=".to_owned() + refresh;
+    let form = "grant_type=refresh_token&refresh_token=".to_owned()
+        + again["refresh_token"].as_str().unwrap();
     let request = Request::post("/auth/token")
         .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
         .body(Body::from(form));

@@ -9,9 +9,11 @@ mod fixture;
 mod process;
 
 mod bodies;
+mod costs;
 mod cut_off;
 mod injection;
 mod isolation;
 mod operations;
+mod rights;
 mod roles;
 mod tokens;

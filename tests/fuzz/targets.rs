@@ -159,7 +159,7 @@ pub fn definition() -> Target {
             let again = JobSpec::from_map(spec.to_map());
             assert_eq!(again.as_ref(), Ok(&spec), "it reads otherwise than it was written");
             let now = Timestamp::parse("2026-06-01T12:00:00Z").unwrap();
-            let _ = check(&State::default(), &spec, now);
+            let _ = check(&spec, now, now);
             true
         },
     }

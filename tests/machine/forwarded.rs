@@ -77,7 +77,8 @@ fn next_reply(after: Option<&Reply>) -> Option<Reply> {
         Some(Reply::Job { .. }) => Reply::Run { id: run() },
         Some(Reply::Run { .. }) => Reply::Skipped(SkipReason::QueueFull),
         Some(Reply::Skipped(_)) => Reply::Created(Uuid::from_u128(5)),
-        Some(Reply::Created(_)) => Reply::Replayed(Box::new(Reply::Run { id: run() })),
+        Some(Reply::Created(_)) => Reply::SessionEnded,
+        Some(Reply::SessionEnded) => Reply::Replayed(Box::new(Reply::Run { id: run() })),
         Some(Reply::Replayed(_)) => return None,
     })
 }

@@ -250,6 +250,7 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("delete_token", Op::DeleteToken { id: id(2) }),
         ("token_used", Op::TokenUsed { id: id(2) }),
         ("tokens_used", Op::TokensUsed { ids: vec![id(2), id(3)] }),
+        ("refresh_session", refresh(2)),
         ("rotate_key", Op::RotateKey { signing_key: key.clone(), revoke: false }),
         ("rotate_key_2", Op::RotateKey { signing_key: key.clone(), revoke: true }),
         ("rotate_key_3", Op::RotateKey { signing_key: key.sealed(data_key()), revoke: false }),
@@ -258,6 +259,11 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("raise_format", Op::RaiseFormat { to: 2 }),
         ("restored", restored()),
     ]
+}
+
+fn refresh(generation: u64) -> Op {
+    let session = Session { user: name("ann"), uid: id(1), epoch: 3 };
+    Op::RefreshSession { id: id(9), session, generation, until: t(600) }
 }
 
 fn data_key() -> DataKey {
@@ -337,6 +343,7 @@ fn file_of(op: &Op) -> &'static str {
         Op::DeleteToken { .. } => "delete_token",
         Op::TokenUsed { .. } => "token_used",
         Op::TokensUsed { .. } => "tokens_used",
+        Op::RefreshSession { .. } => "refresh_session",
         Op::RotateKey { .. } => "rotate_key",
         Op::SealKey { .. } => "seal_key",
         Op::Note { .. } => "note",
@@ -366,7 +373,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 41, "one file for every kind of step");
+    assert_eq!(kinds.len(), 42, "one file for every kind of step");
 }
 
 /// A state with something in every table.
@@ -451,6 +458,21 @@ fn a_state_with_traces_is_read_and_written_as_before() {
     let state = with_runs(busy_state(), |open| open.run.traceparent.clone_from(&trace));
     assert!(state.runs.values().any(|open| open.queued_at.is_some()));
     keeps("state/checkpoint_3.msgpack", &state);
+}
+
+/// Logins that were refreshed, one of them with a token that was used up.
+#[test]
+fn a_state_with_sessions_is_read_and_written_as_before() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    let admin = User { role: Role::Admin, scope: Scope::default(), epoch: 3, ..user() };
+    let signing_key = SigningKey::new(id(4), [9; 32]);
+    world.op(Op::Bootstrap { signing_key, admin: Box::new(admin) }).unwrap();
+    world.op(Op::RaiseFormat { to: 5 }).unwrap();
+    for generation in [0, 1, 0] {
+        world.op(refresh(generation)).unwrap();
+    }
+    assert!(world.state.access.sessions.has_ended(id(9)));
+    keeps("state/sessions.msgpack", &world.state);
 }
 
 /// And what they hold of who comes in: a format, failed logins, keys with an age, an account of

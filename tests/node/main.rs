@@ -1,6 +1,8 @@
 //! The program itself: its settings, what it tells the service manager, its log.
 
+mod cluster_key;
 mod config;
+mod crowds;
 mod https;
 mod notify;
 mod process;

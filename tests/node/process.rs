@@ -44,8 +44,17 @@ pub fn free() -> SocketAddr {
 impl Node {
     /// Starts one; it logs JSON at `log`.
     pub fn start(data: &Path, log: &str, prepare: impl FnOnce(&mut Command)) -> Node {
+        Node::launch(program(), data, log, prepare)
+    }
+
+    /// The same by another command, which gets the arguments.
+    pub fn launch(
+        mut command: Command,
+        data: &Path,
+        log: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Node {
         let address = free();
-        let mut command = program();
         command.args(["serve", "--cluster-listen", "127.0.0.1:0", "--log-format", "json"]);
         command.args(["--listen", &address.to_string()]).arg("--data").arg(data);
         if !log.is_empty() {
@@ -105,13 +114,18 @@ impl Node {
 
     /// The admin's token.
     pub fn login(&self) -> String {
-        let head = "POST /auth/token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
-        let body = "grant_type=password&username=admin&password=correct+horse";
-        let answer = self.ask(head, body);
-        let body = answer.split("\r\n\r\n").nth(1).unwrap();
-        let body: serde_json::Value = serde_json::from_str(body).expect(&answer);
-        body["access_token"].as_str().unwrap().to_string()
+        login(self.address)
     }
+}
+
+/// The admin's token, from a node at an address.
+pub fn login(address: SocketAddr) -> String {
+    let head = "POST /auth/token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded";
+    let body = "grant_type=password&username=admin&password=correct+horse";
+    let answer = ask(address, head, body);
+    let body = answer.split("\r\n\r\n").nth(1).unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).expect(&answer);
+    body["access_token"].as_str().unwrap().to_string()
 }
 
 pub fn ask(address: SocketAddr, head: &str, body: &str) -> String {

@@ -10,7 +10,7 @@ use cronapi::consensus::{Committed, Handle};
 use cronapi::machine::history::{VersionRow, unpack};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{Op, Rejection};
-use cronapi::model::{LedgerRow, Run};
+use cronapi::model::{Actor, LedgerRow, Run};
 use cronapi::storage::{Direction, Error, Pair, Scan};
 use tokio::time::sleep;
 
@@ -41,6 +41,7 @@ pub async fn run(seat: Arc<Seat>, consensus: Handle) {
 }
 
 async fn close(seat: &Seat, consensus: &Handle) {
+    let actor = Actor { name: "closing".into(), from: None, request_id: None, trace: None };
     loop {
         if consensus.read_barrier().await.is_ok() {
             let state = consensus.state();
@@ -59,7 +60,7 @@ async fn close(seat: &Seat, consensus: &Handle) {
             }
             for intent in intents {
                 // What fails is found again in the next round.
-                let done = consensus.intend(intent, None, None).await;
+                let done = consensus.intend(intent, Some(actor.clone()), None).await;
                 if let Ok(Committed { answer: Err(Rejection::Ahead { run, .. }), .. }) = done {
                     take_back(consensus, run).await;
                 }

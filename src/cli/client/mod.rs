@@ -201,6 +201,19 @@ impl Client {
     async fn renew(&self) -> Result<bool, Failure> {
         let refresh = self.tokens().and_then(|tokens| tokens.refresh);
         let Some(refresh) = refresh else { return Ok(false) };
+        // A refresh token is good once: of several commands at a time, one renews it for all.
+        let _turn = match &self.keep {
+            Some((settings, context)) => {
+                let turn = settings.turn()?;
+                let kept = settings.tokens(context)?;
+                if let Some(tokens) = kept.filter(|kept| kept.refresh.as_ref() != Some(&refresh)) {
+                    self.use_tokens(Some(tokens));
+                    return Ok(true);
+                }
+                Some(turn)
+            }
+            None => None,
+        };
         let body = json!({ "refresh_token": refresh });
         let request = Request::post("/auth/refresh", &body).repeatable();
         let response = self.patiently(&request, Some(ANSWER_TIMEOUT)).await?;

@@ -1,5 +1,7 @@
 //! `cluster`: the nodes.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -9,6 +11,7 @@ use super::super::output::columns::{self, field};
 use super::super::output::{self, As, Format};
 use super::super::session::Session;
 use super::get::Named;
+use crate::node::cluster_key;
 
 /// What to do with the cluster.
 #[derive(Debug, Subcommand)]
@@ -33,6 +36,17 @@ pub enum Cluster {
         /// Its number [default: the one that is furthest]
         to: Option<u64>,
     },
+    /// Show the key that the nodes share, or make one for a new cluster
+    ///
+    /// Example: export CRONAPI_CLUSTER_KEY=$(cronapi cluster key --new)
+    Key {
+        /// Make a new one, and keep it nowhere
+        #[arg(long, conflicts_with = "data")]
+        new: bool,
+        /// Data directory of a node that made its own [env: DATABASE_PATH] [default: cron_state.db]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
 }
 
 impl Cluster {
@@ -42,6 +56,7 @@ impl Cluster {
                 return named.run(session, "/cluster/nodes", "id", &columns::NODES).await;
             }
             Cluster::Status { output } => return status(session, output).await,
+            Cluster::Key { new, data } => return key(new, data),
             Cluster::Remove { id, yes } => {
                 let client = session.client()?;
                 let question = format!("Take node {id} out of the cluster? What it runs is lost.");
@@ -58,6 +73,26 @@ impl Cluster {
         }
         Ok(0)
     }
+}
+
+fn key(new: bool, data: Option<PathBuf>) -> Outcome {
+    let failed = |error: std::io::Error| Failure::failed(format!("the cluster's key: {error}"));
+    if new {
+        output::line(&cluster_key::new().map_err(failed)?)?;
+        return Ok(0);
+    }
+    let named = || std::env::var_os("DATABASE_PATH").filter(|path| !path.is_empty());
+    let data = data.or_else(|| named().map(PathBuf::from));
+    let data = data.unwrap_or_else(|| PathBuf::from("cron_state.db"));
+    let Some(kept) = cluster_key::kept(&data).map_err(failed)? else {
+        let text = format!("there is no key in {}", data.display());
+        return Err(Failure::new(Code::NotFound, text).advise(
+            "name the data directory of a node with --data; a node that was given its key \
+             (CRONAPI_CLUSTER_KEY) keeps none",
+        ));
+    };
+    output::line(&kept.0)?;
+    Ok(0)
 }
 
 async fn status(session: &Session, output: As) -> Outcome {

@@ -242,7 +242,12 @@ impl Cluster for Desk {
         self.lead()?;
         let mut wishes = Vec::new();
         for wish in &request.get_ref().wishes {
-            wishes.push(super::wish_in(wish).map_err(malformed)?);
+            let wish = super::wish_in(wish).map_err(malformed)?;
+            if wish.is_anonymous() {
+                tracing::warn!("another node sent what a caller wants, and not who: refused");
+                return Err(Status::permission_denied("this takes somebody who wants it"));
+            }
+            wishes.push(wish);
         }
         drop(request);
         let outcomes = self.handle.decide_all(wishes).await;

@@ -9,7 +9,7 @@ use super::super::contact::hello;
 use super::super::{
     Handle, MemberError, Options, Reach, Role, SubmitError, Tcp, Tls, Transport, open,
 };
-use super::fixture::{NOW_MS, command, disk, numbered, numbers, row_of};
+use super::fixture::{NOW_MS, command, disk, numbered, numbers, row_of, wanted};
 use crate::machine::command::{Op, TriggerRun};
 use crate::metrics::{Gauges, Metrics};
 use crate::storage::MemoryDisk;
@@ -103,6 +103,23 @@ async fn a_write_on_any_node_is_read_on_every_node() {
         other.read_barrier().await.unwrap();
         assert!(numbers(&other.state()).contains(&n), "a read missed an acknowledged write");
     }
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_wants_is_refused_from_another_node_that_does_not_say_who() {
+    let nodes = three().await;
+    let leader = nodes.iter().position(|node| node.status().role == Role::Leader).unwrap();
+    let (leader, other) = (&nodes[leader], &nodes[(leader + 1) % 3]);
+    other.leadership().wait_for(|now| now.leader == Some(leader.node_id())).await.unwrap();
+    let name = crate::model::Name::parse("admin").unwrap();
+    let (role, scope) = (crate::model::Role::Admin, crate::model::Scope::default());
+    let op = Op::SetRole { name, role, scope };
+    let refused = other.submit(command(op.clone())).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // With a name it is judged by what it wants.
+    let judged = other.submit(wanted(op)).await.unwrap();
+    assert!(judged.answer.is_err(), "there is no such user here");
     stop(nodes).await;
 }
 
@@ -312,7 +329,7 @@ async fn what_the_log_does_is_counted_by_one_node_whoever_leads() {
         let asked = &nodes[(leader + 1) % 3];
         let leads = nodes[leader].node_id();
         asked.leadership().wait_for(|now| now.leader == Some(leads)).await.unwrap();
-        let trigger = command(Op::Trigger(Box::new(run)));
+        let trigger = wanted(Op::Trigger(Box::new(run)));
         let started = async {
             loop {
                 // Refused before it was written: it is asked again.

@@ -17,6 +17,12 @@ pub fn command(op: Op) -> Command {
     Command { at: Timestamp::from_micros(NOW_MS as i64 * 1_000), actor: None, request: None, op }
 }
 
+/// What somebody wants.
+pub fn wanted(op: Op) -> Command {
+    let actor = Actor { name: "test".into(), from: None, request_id: None, trace: None };
+    Command { actor: Some(actor), ..command(op) }
+}
+
 fn name_of(n: u64) -> Name {
     Name::parse(&format!("n{n}")).unwrap()
 }
@@ -27,7 +33,7 @@ pub fn numbered(n: u64) -> Command {
 }
 
 fn put(spec: JobSpec) -> Command {
-    command(Op::PutJob(Box::new(PutJob {
+    wanted(Op::PutJob(Box::new(PutJob {
         spec: Arc::new(spec),
         based_on: None,
         pinned: false,

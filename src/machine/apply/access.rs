@@ -8,9 +8,9 @@ use uuid::Uuid;
 use crate::machine::command::{AuditNote, SigningKey};
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{
-    FORMAT_OF_ACCESS, FORMAT_OF_GUARDS, failures_of_address, failures_of_user,
+    FORMAT_OF_ACCESS, FORMAT_OF_GUARDS, Use, failures_of_address, failures_of_user,
 };
-use crate::model::{ApiToken, DataKey, Name, Role, Scope, Session, User, limits};
+use crate::model::{ApiToken, DataKey, Name, Role, Scope, Session, Timestamp, User, limits};
 
 use super::Cx;
 
@@ -103,12 +103,39 @@ impl Cx<'_> {
             user.password = password.to_string();
             user.epoch += 1;
         })?;
+        self.s.access.sessions.forget_user(name);
         self.audit("user.password", name.as_str(), json!({}));
         Ok(Reply::Done)
     }
 
+    /// Uses up a refresh token. Each is good once: a second time means that two have it.
+    pub(super) fn refresh_session(
+        &mut self,
+        id: Uuid,
+        session: &Session,
+        generation: u64,
+        until: Timestamp,
+    ) -> Answer {
+        self.check_session(Some(session))?;
+        let at = self.at;
+        match self.s.access.sessions.refresh(id, session, generation, until, at) {
+            Use::Good => Ok(Reply::Done),
+            Use::Over => Err(Rejection::SessionOver),
+            Use::Full(most) => {
+                let what = "logins that were refreshed (log out to end them)".into();
+                Err(Rejection::Limit { what, most: most as u64 })
+            }
+            Use::Again => {
+                let change = json!({ "why": "a refresh token came a second time" });
+                self.audit("session.end", session.user.as_str(), change);
+                Ok(Reply::SessionEnded)
+            }
+        }
+    }
+
     pub(super) fn revoke_user(&mut self, name: &Name) -> Answer {
         self.edit_user(name, |user| user.epoch += 1)?;
+        self.s.access.sessions.forget_user(name);
         self.audit("user.revoke", name.as_str(), json!({}));
         Ok(Reply::Done)
     }
@@ -131,6 +158,7 @@ impl Cx<'_> {
         for id in tokens {
             self.s.access.tokens.remove(&id);
         }
+        self.s.access.sessions.forget_user(name);
         self.audit("user.delete", name.as_str(), json!({}));
         Ok(Reply::Done)
     }

@@ -159,6 +159,9 @@ impl Cx<'_> {
             Op::DeleteUser { name } => self.delete_user(name),
             Op::CreateToken { token, session } => self.create_token(token, session.as_ref()),
             Op::DeleteToken { id } => self.delete_token(*id),
+            Op::RefreshSession { id, session, generation, until } => {
+                self.refresh_session(*id, session, *generation, *until)
+            }
             Op::TokenUsed { id } => self.tokens_used(&[*id]),
             Op::TokensUsed { ids } => self.tokens_used(ids),
             Op::SealKey { id, sealed } => self.seal_key(*id, sealed),

@@ -9,6 +9,7 @@
 //! `docs/checklists/command.md`.
 
 mod jobs;
+mod known;
 pub mod parameters;
 pub mod restore;
 mod schema;
@@ -52,6 +53,29 @@ pub enum Intent {
     Plain(Box<Op>),
 }
 
+impl Intent {
+    /// Whether somebody wants it, and the audit has to say who.
+    pub fn needs_actor(&self) -> bool {
+        match self {
+            Intent::PutJob { .. }
+            | Intent::SetEnabled { .. }
+            | Intent::DeleteJob { .. }
+            | Intent::Trigger { .. } => true,
+            Intent::Plain(op) => op.needs_actor(),
+        }
+    }
+
+    /// Whether its preparation may take a while: parameters are held against a schema.
+    pub fn is_dear(&self, state: &State) -> bool {
+        let has = |spec: &JobSpec| spec.parameters_schema.is_some();
+        match self {
+            Intent::PutJob { spec, .. } => has(spec),
+            Intent::Trigger { name, .. } => state.job(name.as_str()).is_some_and(|j| has(&j.spec)),
+            Intent::SetEnabled { .. } | Intent::DeleteJob { .. } | Intent::Plain(_) => false,
+        }
+    }
+}
+
 /// Turns `intent` into a command at `now`, the leader's clock: after a clock ran ahead and
 /// was set back, log time stands still for a while, but new schedules follow the clock.
 ///
@@ -81,8 +105,7 @@ pub fn prepare(
 }
 
 /// Checks a definition as a write would, changing nothing. For previews and dry runs.
-pub fn check(state: &State, spec: &JobSpec, now: Timestamp) -> Result<(), Vec<Invalid>> {
-    let created_at = state.job(spec.name.as_str()).map_or(now, |job| job.created_at);
+pub fn check(spec: &JobSpec, created_at: Timestamp, now: Timestamp) -> Result<(), Vec<Invalid>> {
     let mut faults = Vec::new();
     jobs::check(spec, created_at, now, &mut faults);
     if faults.is_empty() { Ok(()) } else { Err(faults) }

@@ -1,12 +1,14 @@
 //! Parameters, held against their JSON Schema.
 
-use jsonschema::Validator;
+use std::sync::Arc;
+
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use crate::model::{Invalid, JobSpec, Parameters};
 
-pub use super::schema::compile;
+use super::known;
+pub use super::schema::{Schema, compile};
 
 /// Faults of one set of parameters that are told; more are counted.
 const FAULTS_MAX: usize = 20;
@@ -14,21 +16,32 @@ const FAULTS_MAX: usize = 20;
 const NODES_MAX: usize = 500;
 /// Characters of a pointer and of the words of a fault.
 const TOLD_MAX: (usize, usize) = (256, 500);
+/// Steps of a check, at most: some 100 ms.
+pub const STEPS_MAX: u64 = 40_000_000;
 
 /// Holds `parameters` against `schema`; `pointer` is where they stand in the request.
 pub fn fits(schema: &Value, parameters: &Parameters, pointer: &str) -> Result<(), Vec<Invalid>> {
-    let validator =
-        compile(schema).map_err(|detail| vec![Invalid::new("parameters_schema", detail)])?;
-    let faults = faults(&validator, &parameters.to_value(), pointer, |_| true);
+    let schema = known::compiled(schema);
+    let schema = schema.map_err(|detail| vec![Invalid::new("parameters_schema", detail)])?;
+    let faults = faults(&schema, &parameters.to_value(), pointer, |_| true);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 fn faults(
-    validator: &Validator,
+    schema: &Arc<Schema>,
     value: &Value,
     pointer: &str,
     counts: impl Fn(&ValidationErrorKind) -> bool,
 ) -> Vec<Invalid> {
+    let cost = schema.cost(value);
+    if cost > STEPS_MAX {
+        let detail = format!(
+            "would take {cost} steps to check against parameters_schema, of {STEPS_MAX} at most: \
+             give less, or write a schema with smaller patterns"
+        );
+        return vec![Invalid::new(pointer, detail)];
+    }
+    let validator = &schema.validator;
     // All faults are gathered before the first is told: of a large value, only one is.
     let first = match validator.validate(value) {
         Err(fault) if nodes(value) > NODES_MAX && counts(fault.kind()) => Some(fault),
@@ -67,13 +80,13 @@ fn nodes(value: &Value) -> usize {
 /// give what is required, so only then is a missing one no fault.
 pub(super) fn check_defaults(spec: &JobSpec, into: &mut Vec<Invalid>) {
     let Some(schema) = &spec.parameters_schema else { return };
-    let validator = match compile(schema) {
-        Ok(validator) => validator,
+    let schema = match known::compiled(schema) {
+        Ok(schema) => schema,
         Err(detail) => return into.push(Invalid::new("parameters_schema", detail)),
     };
     let own = spec.parameters.clone().unwrap_or_default();
     let scheduled = spec.expr.is_some();
-    let found = faults(&validator, &own.to_value(), "parameters", |kind| {
+    let found = faults(&schema, &own.to_value(), "parameters", |kind| {
         scheduled || !matches!(kind, ValidationErrorKind::Required { .. })
     });
     into.extend(found);

@@ -6,7 +6,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Failures;
+use super::{Failures, Sessions};
 use crate::machine::command::SigningKey;
 use crate::machine::reply::Reply;
 use crate::model::{ApiToken, Name, Role, Timestamp, User};
@@ -23,6 +23,9 @@ pub struct Access {
     /// Logins that failed lately.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub failures: Failures,
+    /// Logins that were refreshed.
+    #[serde(default, skip_serializing_if = "Sessions::is_empty")]
+    pub sessions: Sessions,
 }
 
 impl Access {

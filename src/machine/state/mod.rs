@@ -18,6 +18,7 @@ mod job;
 mod node;
 mod run;
 mod secrets;
+mod sessions;
 
 pub use access::{Access, Idempotency, Remembered};
 pub use failures::{Failures, failures_of_address, failures_of_user};
@@ -25,6 +26,7 @@ pub use job::{Job, LastRun, Live};
 pub use node::{Node, Queue};
 pub use run::{Ahead, OpenRun, Wait};
 pub use secrets::Secrets;
+pub use sessions::{Refreshed, Sessions, Use};
 
 use std::sync::Arc;
 
@@ -136,6 +138,9 @@ pub const FORMAT_OF_ACCESS: u32 = 3;
 /// What commands need that are refused when what they were made from has changed, and output
 /// that goes before its run.
 pub const FORMAT_OF_GUARDS: u32 = 4;
+
+/// What refresh tokens need that are good once.
+pub const FORMAT_OF_SESSIONS: u32 = 5;
 
 fn is_zero(format: &u32) -> bool {
     *format == 0

@@ -42,7 +42,6 @@ impl Sources<'_> {
             "CRONAPI_CLUSTER_LISTEN",
             file.cluster_listen.take(),
         );
-        let listen_at = listen.as_ref().map_or("--cluster-listen".into(), |(_, at)| at.clone());
         let advertise =
             self.text("--advertise", &flags.advertise, "CRONAPI_ADVERTISE", file.advertise.take());
         let join = file.join.take().map(|list| list.join(","));
@@ -55,7 +54,7 @@ impl Sources<'_> {
             let detail = format!("is needed: other nodes can't reach this one at {listen}");
             self.fault("--advertise", detail);
         }
-        let key = self.cluster_key(file.cluster_key_file.take(), listen, &listen_at);
+        let key = self.cluster_key(file.cluster_key_file.take());
         let key_old = self.cluster_key_old(file.cluster_key_old_file.take(), key.is_some());
         Cluster {
             listen,
@@ -94,25 +93,9 @@ impl Sources<'_> {
         join
     }
 
-    /// The key, which only a node on a loopback address can do without.
-    fn cluster_key(
-        &mut self,
-        file: Option<String>,
-        listen: SocketAddr,
-        listen_at: &str,
-    ) -> Option<Secret> {
-        let faults = self.faults.len();
-        let found = self.secret("CRONAPI_CLUSTER_KEY", "cluster_key_file", file);
-        let Some((key, at)) = found else {
-            if self.faults.len() == faults && !listen.ip().to_canonical().is_loopback() {
-                let detail = format!(
-                    "{listen} can be reached from other machines, so CRONAPI_CLUSTER_KEY or \
-                     CRONAPI_CLUSTER_KEY_FILE is needed"
-                );
-                self.fault(listen_at, detail);
-            }
-            return None;
-        };
+    /// The key; none: the one in the data directory, where one is made at the first start.
+    fn cluster_key(&mut self, file: Option<String>) -> Option<Secret> {
+        let (key, at) = self.secret("CRONAPI_CLUSTER_KEY", "cluster_key_file", file)?;
         self.long_enough(&key, &at);
         Some(key)
     }

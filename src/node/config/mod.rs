@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::api::CertificateFiles;
+use crate::api::{CertificateFiles, Proxies};
 use crate::model::Span;
 use crate::model::limits::METRICS_JOBS_MAX;
 use crate::model::placement::Labels;
@@ -99,6 +99,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What HTTPS is served with; none: HTTP.
     pub tls: Option<CertificateFiles>,
+    /// Proxies that are believed when they say who asks.
+    pub proxies: Proxies,
     /// Address at which other nodes are answered; port 0 is any free one.
     pub cluster_listen: SocketAddr,
     /// `host:port` at which other nodes reach this one; none: the cluster address that was bound.
@@ -107,7 +109,7 @@ pub struct Config {
     pub join: Vec<String>,
     /// Voters wanted.
     pub voters: usize,
-    /// What nodes of this cluster know and nobody else does; none: on a loopback address only.
+    /// What nodes of this cluster know and nobody else does; none: it is in the data directory.
     pub cluster_key: Option<Secret>,
     /// Address of metrics without a token.
     pub metrics_listen: Option<SocketAddr>,
@@ -256,6 +258,7 @@ impl Sources<'_> {
         let mut file = std::mem::take(&mut self.file);
         let cluster = self.cluster(&flags.cluster, &mut file);
         let (listen, tls) = self.rest(&flags.rest, &mut file);
+        let proxies = self.proxies(&flags.rest, &mut file);
         let data = self.text("--data", &flags.data, "DATABASE_PATH", file.data);
         let metrics = self.text(
             "--metrics-listen",
@@ -291,6 +294,7 @@ impl Sources<'_> {
         Config {
             listen,
             tls,
+            proxies,
             cluster_listen: cluster.listen,
             metrics_listen: metrics.map(|given| self.address(Some(given), "127.0.0.1:9090")),
             metrics_jobs: self.parse(metrics_jobs, "0", |text| {

@@ -64,7 +64,7 @@ pub(super) fn print(settings: &[Setting]) -> String {
 
 fn toml(key: &str, text: &str) -> String {
     match key {
-        "join" => {
+        "join" | "trusted_proxies" => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             format!("[{}]", items.map(quoted).collect::<Vec<_>>().join(", "))
         }

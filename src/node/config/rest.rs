@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::api::CertificateFiles;
+use crate::api::{CertificateFiles, Proxies};
 
 use super::file::File;
 use super::sources::Sources;
@@ -26,6 +26,9 @@ pub struct RestFlags {
     /// [env: CRONAPI_ALLOW_HTTP=true]
     #[arg(long)]
     pub allow_http: bool,
+    /// Proxies that are believed when they say who asks [env: CRONAPI_TRUSTED_PROXIES]
+    #[arg(long, value_name = "NETWORK,…")]
+    pub trusted_proxies: Option<String>,
 }
 
 impl Sources<'_> {
@@ -78,6 +81,18 @@ impl Sources<'_> {
             }
         };
         (listen, tls)
+    }
+
+    /// The proxies whose word counts.
+    pub(super) fn proxies(&mut self, flags: &RestFlags, file: &mut File) -> Proxies {
+        let listed = file.trusted_proxies.take().map(|list| list.join(","));
+        let given = self.text(
+            "--trusted-proxies",
+            &flags.trusted_proxies,
+            "CRONAPI_TRUSTED_PROXIES",
+            listed,
+        );
+        self.parse(given, "", Proxies::parse)
     }
 
     fn allow_http(&mut self, flag: bool, file: Option<bool>) -> bool {

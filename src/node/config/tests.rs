@@ -130,10 +130,11 @@ fn what_can_not_be_dialled_is_refused_each_by_name() {
 }
 
 #[test]
-fn an_address_that_others_reach_needs_a_key_and_a_name() {
+fn an_address_that_others_reach_needs_a_name_and_a_key_is_long() {
     let told = of(&[("CRONAPI_CLUSTER_LISTEN", "[::]:8001")]).unwrap_err();
     assert!(told.contains("--advertise: is needed"), "{told}");
-    assert!(told.contains("CRONAPI_CLUSTER_LISTEN") && told.contains("CLUSTER_KEY_FILE"), "{told}");
+    // Without a key one is made at the start.
+    of(&[("CRONAPI_CLUSTER_LISTEN", "10.0.0.1:0")]).unwrap();
     of(&[("CRONAPI_CLUSTER_LISTEN", "[::1]:0")]).unwrap();
     let short = [("CRONAPI_CLUSTER_LISTEN", "10.0.0.1:1"), ("CRONAPI_CLUSTER_KEY", "short")];
     let told = of(&short).unwrap_err();
@@ -150,6 +151,18 @@ fn file(folder: &tempfile::TempDir, text: &str) -> String {
     let path = folder.path().join("c.toml");
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_string()
+}
+
+#[test]
+fn proxies_are_networks() {
+    let given = ("CRONAPI_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7,fd00::/8");
+    let config = of(&[given]).unwrap();
+    for (address, trusted) in [("10.1.2.3", true), ("192.0.2.8", false), ("fd00::1", true)] {
+        assert_eq!(config.proxies.trusts(address.parse().unwrap()), trusted, "{address}");
+    }
+    assert!(!of(&[]).unwrap().proxies.trusts("127.0.0.1".parse().unwrap()));
+    let told = of(&[("CRONAPI_TRUSTED_PROXIES", "front.example")]).unwrap_err();
+    assert!(told.contains("CRONAPI_TRUSTED_PROXIES: \"front.example\""), "{told}");
 }
 
 #[test]

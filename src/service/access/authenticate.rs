@@ -31,8 +31,9 @@ impl Service {
     pub(super) fn user_of(&self, token: &str, kind: Kind) -> Result<(Arc<User>, Claims), Error> {
         let state = self.consensus().state();
         let claims = jwt::check(&self.opened_keys(&state)?, token, kind, self.now())?;
+        let ended = state.access.sessions.has_ended(claims.ticket().id);
         match state.access.users.get(claims.sub.as_str()) {
-            Some(user) if user.uid == claims.uid && user.epoch == claims.epoch => {
+            Some(user) if user.uid == claims.uid && user.epoch == claims.epoch && !ended => {
                 Ok((Arc::clone(user), claims))
             }
             _ => Err(Error::Unauthenticated("the token was revoked; log in again".into())),

@@ -44,9 +44,53 @@ pub(super) struct Claims {
     pub jti: Uuid,
     /// What it is for.
     pub kind: Kind,
-    /// The end of the whole session, where that is bounded.
+    /// The end of the whole session; none in tokens of earlier builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
+    /// The session; none in tokens of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<Uuid>,
+    /// Of a refresh token: how many were used up in the session before it.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub generation: u64,
+}
+
+fn is_first(generation: &u64) -> bool {
+    *generation == 0
+}
+
+impl Claims {
+    /// The login that the token is of. A token of an earlier build is one by itself.
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket {
+            id: self.sid.unwrap_or(self.jti),
+            generation: self.generation,
+            until: Timestamp::from_secs(self.until.unwrap_or(self.exp)),
+        }
+    }
+}
+
+/// A login: it ends at one time, however often it is refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    /// Identity of the session.
+    pub id: Uuid,
+    /// Refresh tokens that were used up in it.
+    pub generation: u64,
+    /// The end.
+    pub until: Timestamp,
+}
+
+impl Ticket {
+    /// A new login, until `until` at the latest.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(super) fn new(now: Timestamp, until: Option<Timestamp>) -> Result<Self, Error> {
+        let most = now.plus(REFRESH_TTL);
+        let until = until.map_or(most, |until| until.min(most));
+        Ok(Ticket { id: random_id()?, generation: 0, until })
+    }
 }
 
 /// A new signing key.
@@ -103,28 +147,32 @@ pub(super) fn signed<T: DeserializeOwned>(
     jsonwebtoken::decode::<T>(token, &key, &validation).map(|it| it.claims).map_err(|_| refuse())
 }
 
-/// Issues a token for `user`, which ends at `until` at the latest.
+/// Issues a token for `user`, which ends with the session at the latest.
 pub(super) fn issue(
     keys: &[SigningKey],
     user: &User,
     kind: Kind,
     now: Timestamp,
-    until: Option<Timestamp>,
+    ticket: Ticket,
 ) -> Result<String, Error> {
     let ttl = match kind {
         Kind::Access => ACCESS_TTL,
         Kind::Refresh => REFRESH_TTL,
     };
-    let end = now.plus(ttl);
     let claims = Claims {
         sub: user.name.to_string(),
         uid: user.uid,
         epoch: user.epoch,
         iat: now.secs(),
-        exp: until.map_or(end, |until| end.min(until)).secs(),
+        exp: now.plus(ttl).min(ticket.until).secs(),
         jti: random_id()?,
         kind,
-        until: until.map(Timestamp::secs),
+        until: Some(ticket.until.secs()),
+        sid: Some(ticket.id),
+        generation: match kind {
+            Kind::Access => 0,
+            Kind::Refresh => ticket.generation,
+        },
     };
     sign(keys, &claims)
 }
@@ -170,11 +218,15 @@ mod tests {
         }
     }
 
+    fn login(now: Timestamp) -> Ticket {
+        Ticket::new(now, None).unwrap()
+    }
+
     #[test]
     fn a_token_is_good_until_its_end_and_only_for_its_kind_and_key() {
         let now = Timestamp::from_secs(1_800_000_000);
         let keys = [new_signing_key().unwrap(), new_signing_key().unwrap()];
-        let token = issue(&keys[..1], &user(), Kind::Access, now, None).unwrap();
+        let token = issue(&keys[..1], &user(), Kind::Access, now, login(now)).unwrap();
         let claims = check(&keys, &token, Kind::Access, now).unwrap();
         assert_eq!((claims.sub.as_str(), claims.epoch), ("ann", 3));
         assert!(check(&keys, &token, Kind::Refresh, now).is_err());
@@ -187,7 +239,7 @@ mod tests {
         let now = Timestamp::from_secs(1_800_000_000);
         let mut keys = [new_signing_key().unwrap()];
         let late = now.plus(limits::SESSION_TTL);
-        let forged = issue(&keys, &user(), Kind::Access, late, None).unwrap();
+        let forged = issue(&keys, &user(), Kind::Access, late, login(late)).unwrap();
         assert!(check(&keys, &forged, Kind::Access, late).is_ok());
         keys[0].retired_at = Some(now);
         assert!(check(&keys, &forged, Kind::Access, late).is_err());
@@ -198,7 +250,8 @@ mod tests {
     fn other_algorithms_are_refused() {
         let now = Timestamp::from_secs(1_800_000_000);
         let key = new_signing_key().unwrap();
-        let good = issue(std::slice::from_ref(&key), &user(), Kind::Access, now, None).unwrap();
+        let good =
+            issue(std::slice::from_ref(&key), &user(), Kind::Access, now, login(now)).unwrap();
         let claims = check(std::slice::from_ref(&key), &good, Kind::Access, now).unwrap();
         for algorithm in [Algorithm::HS384, Algorithm::HS512] {
             let header = Header { kid: Some(key.id.to_string()), ..Header::new(algorithm) };

@@ -1,18 +1,23 @@
 //! From a password, or a refresh token, to tokens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::jwt::{self, ACCESS_TTL, Kind};
+use super::jwt::{self, ACCESS_TTL, Kind, Ticket};
 use super::{Origin, cut};
-use crate::machine::Op;
 use crate::machine::apply::LOGIN_FAILED;
-use crate::machine::state::failures_of_user;
+use crate::machine::command::AuditNote;
+use crate::machine::state::{FORMAT_OF_SESSIONS, failures_of_user};
+use crate::machine::{Command, Op, Reply};
 use crate::model::limits::{LOGINS_PER_ADDRESS, LOGINS_PER_USER, PASSWORD_LEN_MAX};
-use crate::model::{Role, Span, Timestamp, User};
+use crate::model::{Actor, Role, Session, Span, Timestamp, User};
 use crate::service::{Caller, Error, Service};
+
+/// How long the answer to a wrong login waits until it is counted on all nodes.
+const COUNTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a login gives.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -50,6 +55,8 @@ impl Service {
             return Err(refused);
         }
         let ground = self.ground().await;
+        // What failed on other nodes until now counts here.
+        self.check_failures(&cut(user), &from.bucket(), now)?;
         let known = self.account(user);
         // Without a password there is nothing to hold it against, as without an account.
         let hash = known.map(|user| user.password.clone()).filter(|hash| !hash.is_empty());
@@ -58,13 +65,17 @@ impl Service {
         // The state may have moved while the hash was computed.
         let present = self.account(user).filter(|user| Some(&user.password) == hash.as_ref());
         let Some(present) = present.filter(|_| fits) else {
-            self.note(from.actor(cut(user)), LOGIN_FAILED, user, json!({}));
-            self.stands(ground?).await?;
+            let confirmed = async { self.stands(ground?).await };
+            if let Err(late) = confirmed.await {
+                self.note(from.actor(cut(user)), LOGIN_FAILED, user, json!({}));
+                return Err(late);
+            }
+            self.count_failure(from.actor(cut(user)), user, json!({})).await;
             return Err(Error::Unauthenticated("user name or password is wrong".into()));
         };
         self.0.access.by_user.give_back(&cut(user), now);
         self.0.access.by_address.give_back(&from.bucket(), now);
-        let issued = self.issue(&present, None)?;
+        let issued = self.issue(&present, Ticket::new(now, None)?)?;
         self.note(from.actor(user), "login", user, json!({ "role": present.role }));
         Ok(issued)
     }
@@ -75,39 +86,61 @@ impl Service {
         let access = &self.0.access;
         let (key, address) = (cut(user), from.bucket());
         let throttled = |retry_after| Error::Throttled { retry_after };
-        let state = self.consensus().state();
-        let failures = &state.access.failures;
-        failures.check(&address, LOGINS_PER_ADDRESS, now).map_err(throttled)?;
-        failures.check(&failures_of_user(&key), LOGINS_PER_USER, now).map_err(throttled)?;
-        drop(state);
+        self.check_failures(&key, &address, now)?;
         access.by_address.take(&address, now).map_err(throttled)?;
         access.by_user.take(&key, now).map_err(throttled)
+    }
+
+    /// Whether one more try is allowed after what failed on all nodes.
+    fn check_failures(&self, user: &str, address: &str, now: Timestamp) -> Result<(), Error> {
+        let throttled = |retry_after| Error::Throttled { retry_after };
+        let state = self.consensus().state();
+        let failures = &state.access.failures;
+        failures.check(address, LOGINS_PER_ADDRESS, now).map_err(throttled)?;
+        failures.check(&failures_of_user(user), LOGINS_PER_USER, now).map_err(throttled)
+    }
+
+    /// Counts a failure for all nodes before it is told: the next try, wherever, is held against
+    /// it. Without a leader it counts here, and goes into the log when there is one.
+    pub(super) async fn count_failure(&self, actor: Actor, user: &str, change: Value) {
+        let at = self.now();
+        let (action, target) = (LOGIN_FAILED.to_owned(), cut(user));
+        let note = AuditNote { at, actor, action, target, change };
+        let op = Op::Note { entries: vec![note.clone()] };
+        let command = Command { at, actor: None, request: None, op };
+        let written = tokio::time::timeout(COUNTED_WITHIN, self.consensus().submit(command));
+        match written.await {
+            Ok(Ok(_)) | Err(_) => {}
+            Ok(Err(error)) if error.ambiguous() => {}
+            Ok(Err(_)) => self.0.access.journal.note(note),
+        }
     }
 
     pub(super) fn account(&self, name: &str) -> Option<Arc<User>> {
         self.consensus().state().access.users.get(name).cloned()
     }
 
-    /// Tokens for `user`; the session ends at `until` at the latest.
-    pub(super) fn issue(&self, user: &User, until: Option<Timestamp>) -> Result<Issued, Error> {
+    /// Tokens for `user`, in that login.
+    pub(super) fn issue(&self, user: &User, ticket: Ticket) -> Result<Issued, Error> {
         let now = self.now();
-        let left = |ttl: Span| until.map_or(ttl, |until| ttl.min(until.since(now))).secs();
+        let left = |ttl: Span| ttl.min(ticket.until.since(now)).secs();
         let state = self.consensus().state();
         let keys = &self.opened_keys(&state)?;
         Ok(Issued {
-            access_token: jwt::issue(keys, user, Kind::Access, now, until)?,
+            access_token: jwt::issue(keys, user, Kind::Access, now, ticket)?,
             token_type: "bearer",
             expires_in: left(ACCESS_TTL),
-            refresh_token: jwt::issue(keys, user, Kind::Refresh, now, until)?,
+            refresh_token: jwt::issue(keys, user, Kind::Refresh, now, ticket)?,
             refresh_expires_in: left(jwt::REFRESH_TTL),
             role: user.role,
         })
     }
 
-    /// New tokens for a refresh token.
+    /// New tokens for a refresh token, which is used up. When it was used up before, somebody
+    /// else has it too: the session ends.
     ///
     /// # Errors
-    /// `Unauthenticated` when it is over, revoked or not one of ours.
+    /// `Unauthenticated` when it is over, used up, revoked or not one of ours; or as any write.
     pub async fn refresh(&self, token: &str, from: &Origin) -> Result<Issued, Error> {
         let ground = self.ground().await;
         let (user, claims) = match self.user_of(token, Kind::Refresh) {
@@ -117,9 +150,25 @@ impl Service {
                 return Err(refused);
             }
         };
-        let issued = self.issue(&user, claims.until.map(Timestamp::from_secs))?;
+        let ticket = claims.ticket();
         let name = user.name.to_string();
-        self.note(from.actor(&name), "login.refresh", &name, json!({ "role": user.role }));
+        let actor = from.actor(&name);
+        if self.consensus().state().format() < FORMAT_OF_SESSIONS {
+            // Some node knows no sessions: tokens are good until they expire.
+            let issued = self.issue(&user, ticket)?;
+            self.note(actor, "login.refresh", &name, json!({ "role": user.role }));
+            return Ok(issued);
+        }
+        let session = Session { user: user.name.clone(), uid: claims.uid, epoch: claims.epoch };
+        let (id, generation, until) = (ticket.id, ticket.generation, ticket.until);
+        let op = Op::RefreshSession { id, session, generation, until };
+        if self.plain_reply(&actor, op).await? == Reply::SessionEnded {
+            let detail =
+                "the refresh token was used before, so its session has ended; log in again";
+            return Err(Error::Unauthenticated(detail.into()));
+        }
+        let issued = self.issue(&user, Ticket { generation: generation + 1, ..ticket })?;
+        self.note(actor, "login.refresh", &name, json!({ "role": user.role }));
         Ok(issued)
     }
 

@@ -5,7 +5,8 @@
 //! (`caller.rs`), nor what becomes of a command (`machine::apply::access`).
 //!
 //! ```text
-//! login ──> throttle ──> argon2id, in turn ──> JWT {sub, uid, epoch, kind, exp}
+//! login ──> throttle ──> argon2id, in turn ──> JWT {sub, uid, epoch, sid, kind, exp}
+//! refresh token ──> Op::RefreshSession: good once ──> the next JWTs of that login
 //! provider (oidc/) ──> code, ID token ──> account ──> the same JWT
 //! request ──> JWT or crn_… ──> State: user there? uid, epoch equal? role now ──> Caller
 //! logins, denials, uses ──> journal: bounded queue ──> Op::Note, Op::TokensUsed
@@ -46,10 +47,10 @@ use self::throttle::Throttle;
 use super::{Caller, Error, Service};
 use crate::clock::Clock;
 use crate::consensus;
-use crate::machine::Op;
 use crate::machine::command::AuditNote;
 use crate::machine::prepare::{Intent, prepare};
 use crate::machine::state::{FORMAT_OF_ACCESS, failures_of_address};
+use crate::machine::{Op, Reply};
 use crate::model::limits::{LOGINS_PER_ADDRESS, LOGINS_PER_USER};
 use crate::model::rate::Rate;
 use crate::model::{Actor, Span, TraceParent};
@@ -158,12 +159,20 @@ impl Service {
 
     /// Submits a step that needs no preparation; gives the index it is applied at.
     pub(in crate::service) async fn plain(&self, actor: &Actor, op: Op) -> Result<u64, Error> {
+        self.carry_out(actor, op).await.map(|(index, _)| index)
+    }
+
+    /// The same; gives the answer.
+    async fn plain_reply(&self, actor: &Actor, op: Op) -> Result<Reply, Error> {
+        self.carry_out(actor, op).await.map(|(_, reply)| reply)
+    }
+
+    async fn carry_out(&self, actor: &Actor, op: Op) -> Result<(u64, Reply), Error> {
         let state = self.consensus().state();
         let intent = Intent::Plain(Box::new(op));
         let command = prepare(&state, intent, self.now(), Some(actor.clone()), None)?;
         let committed = self.consensus().submit(command).await?;
-        committed.answer?;
-        Ok(committed.index)
+        Ok((committed.index, committed.answer?))
     }
 }
 

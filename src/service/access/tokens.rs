@@ -158,16 +158,21 @@ impl Service {
         Ok(created)
     }
 
-    /// Removes a token: the caller's own, or anybody's for an admin.
+    /// Removes a token: the caller's own, or anybody's for an admin. An API token that is no
+    /// admin's removes itself only: others of its owner may do more than it.
     ///
     /// # Errors
-    /// `NotFound`, also for those of others; or as any write.
+    /// `NotFound`, also for those of others; `Forbidden`; or as any write.
     pub async fn delete_token(&self, c: &Caller, id: Uuid) -> Result<(), Error> {
         let all = c.permit(Action::ManageUsers, Target::Cluster).is_ok();
         let state = self.consensus().state();
         let found = state.access.tokens.get(&id);
         if found.is_none_or(|token| !all && token.owner != c.user) {
             return Err(Error::NotFound { what: "token".into(), name: id.to_string() });
+        }
+        if !all && c.via_token.is_some_and(|own| own != id) {
+            let detail = "an API token can delete no other one; log in for that";
+            return Err(Error::Forbidden(detail.into()));
         }
         self.plain(&c.actor, Op::DeleteToken { id }).await.map(|_| ())
     }

@@ -8,7 +8,6 @@ use super::Origin;
 use super::jwt::random_id;
 use super::password::check_new;
 use crate::machine::Op;
-use crate::machine::apply::LOGIN_FAILED;
 use crate::model::limits::NAME_LEN_MAX;
 use crate::model::{Invalid, Name, Role, Scope, Timestamp, User};
 use crate::service::caller::{Action, Target};
@@ -92,6 +91,27 @@ pub(in crate::service) fn check_scope(pointer: &str, scope: &Scope) -> Result<()
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }
 
+/// Names that the audit gives to nobody in particular.
+const RESERVED: [&str; 2] = ["system", "anonymous"];
+
+/// Refuses names that could be taken for nobody's.
+pub(super) fn check_reserved(name: &Name) -> Result<(), Error> {
+    if !RESERVED.iter().any(|reserved| name.as_str().eq_ignore_ascii_case(reserved)) {
+        return Ok(());
+    }
+    let detail = format!("{name} is what the audit calls whoever is no user; take another name");
+    Err(Error::Invalid(vec![Invalid::new("name", detail)]))
+}
+
+/// Refuses what an API token may not do to the account that it belongs to.
+fn not_its_owner(c: &Caller, name: &str) -> Result<(), Error> {
+    if c.via_token.is_some() && c.user.as_str() == name {
+        let detail = "an API token can't change the account that it belongs to; log in for that";
+        return Err(Error::Forbidden(detail.into()));
+    }
+    Ok(())
+}
+
 fn parse_name(name: &str) -> Result<Name, Error> {
     Name::parse(name).map_err(|_| Error::NotFound { what: "user".into(), name: name.into() })
 }
@@ -126,6 +146,7 @@ impl Service {
     /// `Forbidden`, `Invalid`, `Exists`, or as any write.
     pub async fn create_user(&self, c: &Caller, new: NewUser) -> Result<UserView, Error> {
         c.permit(Action::ManageUsers, Target::Cluster)?;
+        check_reserved(&new.name)?;
         check_new("password", &new.password)?;
         check_scope("scope", &new.scope)?;
         if self.consensus().state().access.users.contains_key(&new.name) {
@@ -162,6 +183,7 @@ impl Service {
         scope: Scope,
     ) -> Result<UserView, Error> {
         c.permit(Action::ManageUsers, Target::Cluster)?;
+        not_its_owner(c, name)?;
         check_scope("scope", &scope)?;
         let op = Op::SetRole { name: parse_name(name)?, role, scope };
         self.plain(&c.actor, op).await?;
@@ -186,6 +208,7 @@ impl Service {
             self.check_old(c, old).await?;
         } else {
             c.permit(Action::ManageUsers, Target::Cluster)?;
+            not_its_owner(c, name)?;
         }
         check_new("password", new)?;
         let name = parse_name(name)?;
@@ -216,7 +239,8 @@ impl Service {
         let state = self.consensus().state();
         let hash = state.access.users.get(&c.user).map(|user| user.password.clone());
         if !self.0.access.hashing.verify(old, hash).await? {
-            self.note(actor.clone(), LOGIN_FAILED, key, json!({ "at": "change of password" }));
+            let change = json!({ "at": "change of password" });
+            self.count_failure(actor.clone(), key, change).await;
             let detail = "is not the present password";
             return Err(Error::Invalid(vec![Invalid::new("old_password", detail)]));
         }
@@ -231,6 +255,7 @@ impl Service {
     /// `Forbidden`, `NotFound`, or as any write.
     pub async fn revoke(&self, c: &Caller, name: &str, api_tokens: bool) -> Result<(), Error> {
         c.permit(Action::ManageUsers, Target::Cluster)?;
+        not_its_owner(c, name)?;
         let name = parse_name(name)?;
         self.plain(&c.actor, Op::RevokeUser { name: name.clone() }).await?;
         if api_tokens {
@@ -252,6 +277,7 @@ impl Service {
     /// `Forbidden`, `NotFound`, `Conflict` for the last admin, or as any write.
     pub async fn delete_user(&self, c: &Caller, name: &str) -> Result<(), Error> {
         c.permit(Action::ManageUsers, Target::Cluster)?;
+        not_its_owner(c, name)?;
         self.plain(&c.actor, Op::DeleteUser { name: parse_name(name)? }).await.map(|_| ())
     }
 }

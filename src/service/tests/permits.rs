@@ -1,4 +1,4 @@
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::world::{World, admin, caller, map, only, scoped};
 use crate::model::{Role, RunStatus, Scope, Span, Timestamp};
@@ -43,7 +43,10 @@ fn an_admin_of_some_jobs_is_no_admin_of_the_cluster() {
         assert!(forbidden(&some.permit(action, Target::Cluster)), "{action:?}");
     }
     assert!(some.permit(Action::ReadCluster, Target::Cluster).is_ok());
-    assert!(some.permit(Action::RunAsUser, Target::Job { name: "etl-a", tags: &[] }).is_ok());
+    // Another account of the machine is outside of every scope.
+    let job = Target::Job { name: "etl-a", tags: &[] };
+    assert!(forbidden(&some.permit(Action::RunAsUser, job)));
+    assert!(caller(Role::Admin).permit(Action::RunAsUser, job).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +64,10 @@ async fn each_use_case_asks_for_its_role() {
         let patch = service.patch_job(&c, "a", json!({"priority": 1}), o).await;
         assert_eq!(forbidden(&patch), !manages, "{role:?}");
         assert_eq!(forbidden(&service.set_enabled(&c, "a", true, o).await), !manages);
-        assert_eq!(forbidden(&service.apply(&c, Vec::new(), true).await), !manages);
+        assert_eq!(
+            forbidden(&service.apply(&c, Vec::<Map<String, Value>>::new(), true).await),
+            !manages
+        );
         assert_eq!(forbidden(&service.cancel(&c, open, o).await), !manages);
         assert_eq!(forbidden(&service.retry(&c, closed, o).await), !manages);
         let trigger = service.trigger(&c, "a", Map::new(), false, o).await;

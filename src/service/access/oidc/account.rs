@@ -7,6 +7,7 @@ use crate::model::limits::NAME_LEN_MAX;
 use crate::model::{External, Name, Timestamp, User};
 use crate::service::Error;
 use crate::service::access::random_id;
+use crate::service::access::users::check_reserved;
 
 /// The account that `claims` stand for.
 ///
@@ -26,6 +27,11 @@ pub(super) fn of(
     let name = Name::parse(&plain(given)).map_err(|_| {
         let claim = &options.name_claim;
         Error::Forbidden(format!("the provider's claim {claim} gives no name for an account"))
+    })?;
+    check_reserved(&name).map_err(|_| {
+        Error::Forbidden(format!(
+            "{name} is the name of nobody here; the provider must give another"
+        ))
     })?;
     let groups = groups(claims, &options.groups_claim);
     let counts = |group: &str| group == "*" || groups.contains(&group);

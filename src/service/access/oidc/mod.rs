@@ -186,7 +186,7 @@ impl Service {
                 let now = self.now();
                 self.0.access.by_address.give_back(&from.bucket(), now);
                 let until = now.plus(oidc.0.options.session);
-                let issued = self.issue(&user, Some(until))?;
+                let issued = self.issue(&user, jwt::Ticket::new(now, Some(until))?)?;
                 let name = user.name.to_string();
                 let change = json!({ "role": user.role, "via": issuer });
                 self.note(from.actor(&name), "login", &name, change);

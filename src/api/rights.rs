@@ -1,0 +1,41 @@
+//! What each operation that takes a body needs at least, so that whoever may not is refused before
+//! the body is read. The use case judges again, by what the body says. `tests/attack` holds this
+//! table against all operations.
+
+use axum::http::Method;
+
+use crate::service::Action;
+
+/// Routes of which every write needs the same.
+const ALIKE: &[(&str, Action)] = &[
+    ("/apply", Action::ManageJobs),
+    ("/jobs", Action::ManageJobs),
+    ("/jobs/{name}", Action::ManageJobs),
+    ("/jobs/{name}/pause", Action::ManageJobs),
+    ("/jobs/{name}/resume", Action::ManageJobs),
+    ("/jobs/{name}/run", Action::TriggerJobs),
+    ("/jobs/{name}/runs", Action::TriggerJobs),
+    ("/runs/{id}/cancel", Action::ManageJobs),
+    ("/runs/{id}/retry", Action::ManageJobs),
+    ("/schedules/preview", Action::ReadJobs),
+    ("/queues/{name}", Action::ManageCluster),
+    ("/cluster/nodes/{id}", Action::ManageCluster),
+    ("/cluster/transfer", Action::ManageCluster),
+    ("/secrets/{name}", Action::ManageSecrets),
+    ("/secrets/rotate", Action::ManageSecrets),
+    ("/users", Action::ManageUsers),
+    ("/users/{name}", Action::ManageUsers),
+    ("/users/{name}/role", Action::ManageUsers),
+    ("/users/{name}/password", Action::ManageUsers),
+    ("/users/{name}/revoke", Action::ManageUsers),
+    ("/auth/keys/rotate", Action::ManageUsers),
+];
+
+/// What a write under `route` needs; none: whoever is known may send it.
+pub(super) fn needed(method: &Method, route: &str) -> Option<Action> {
+    if method.is_safe() {
+        return None;
+    }
+    let route = route.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(route);
+    ALIKE.iter().find(|(known, _)| *known == route).map(|(_, action)| *action)
+}
