@@ -113,6 +113,32 @@ async fn a_key_that_is_put_in_the_place_of_another_is_kept_too() {
 }
 
 #[tokio::test]
+async fn a_password_s_file_may_go_once_it_was_read() {
+    let file = place().open.join("password");
+    std::fs::write(&file, "s3cr3t").expect("written");
+    let keep = vec![place().data.clone(), file.clone()];
+    let options = Options { keep, ..options(None) };
+    static NODE: OnceLock<RunnerEnv> = OnceLock::new();
+    let node = NODE.get_or_init(|| RunnerEnv::detect().isolated(&options).expect("found"));
+    let line = format!(
+        "{TRY} t read grep s3cr3t {}; t data ls {}/signing",
+        file.display(),
+        place().data.display()
+    );
+    let held = node.isolation().in_force().files != Files::Open;
+    for there in [true, false, true] {
+        if there {
+            std::fs::write(&file, "s3cr3t").expect("written");
+        } else {
+            std::fs::remove_file(&file).expect("removed");
+        }
+        let ran = start_on(node, shell(&line)).end().await;
+        assert_eq!(ran.outcome.ended, Ended::Succeeded, "{ran:?}");
+        assert!(!held || ran.lines()[0] == "read no", "{ran:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_attempt_and_the_daemon_are_out_of_reach() {
     if lacks("memory") || lacks("signals") {
         return;

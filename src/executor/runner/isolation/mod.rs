@@ -271,7 +271,9 @@ impl Isolation {
             if !geteuid().is_root() {
                 return Err("only root may make a mount namespace".to_owned());
             }
-            made.hidden = Some(hidden::namespace(&self.keep).map_err(refused)?);
+            // A password's file may go once it was read; it is kept again when it is back.
+            let there: Vec<PathBuf> = self.keep.iter().filter(|it| it.exists()).cloned().collect();
+            made.hidden = Some(hidden::namespace(&there).map_err(refused)?);
             made.stamps = self.keep.iter().map(|path| Stamp::of(path, false)).collect();
         }
         if self.in_force.landlock > 0 {
