@@ -24,7 +24,7 @@ impl Bender {
         usize::try_from(mixed >> 33).unwrap_or(0) % bound
     }
 
-    pub fn next(&mut self) -> Vec<u8> {
+    pub fn bent(&mut self) -> Vec<u8> {
         let pick = self.below(self.corpus.len());
         let mut input = self.corpus[pick].clone();
         for _ in 0..=self.below(6) {

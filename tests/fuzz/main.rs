@@ -33,7 +33,7 @@ fn fuzz(target: &Target) {
     let mut bender = Bender::new(seed, corpus);
     let (began, mut inputs, mut taken) = (Instant::now(), 0_u64, 0_u64);
     while began.elapsed() < until {
-        let input = bender.next();
+        let input = bender.bent();
         let at = Instant::now();
         let parsed = catch_unwind(AssertUnwindSafe(|| (target.parse)(&input)));
         let took = at.elapsed();
