@@ -64,8 +64,8 @@ fn position(text: &str) -> Option<LogPosition> {
 
 /// Show or follow the output of a run
 ///
-/// JSON in pages; the whole as it was written with `Accept: text/plain`; with `follow=true`
-/// server-sent events: `data` is a LogLine, `id` its place for `Last-Event-ID`, and
+/// JSON in pages; the whole with `Accept: text/plain`, byte for byte as it was written; with
+/// `follow=true` server-sent events: `data` is a LogLine, `id` its place for `Last-Event-ID`, and
 /// `event: end` comes after the last.
 #[utoipa::path(get, path = "/runs/{id}/logs", tag = "runs", params(RunPath, OutputQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")
@@ -104,7 +104,8 @@ async fn get_run_logs(
     }
     let next = first.next.filter(|_| !first.closed);
     let next_cursor = next.map(|place| format!("{}.{}", place.attempt, place.seq));
-    Ok(Json(RunOutput { items: first.lines, next_cursor, closed: first.closed }).into_response())
+    let items = first.pieces.into_iter().map(LogLine::from).collect();
+    Ok(Json(RunOutput { items, next_cursor, closed: first.closed }).into_response())
 }
 
 fn wants_text(headers: &HeaderMap) -> bool {
@@ -119,9 +120,10 @@ fn text(service: Service, caller: Caller, id: RunId, first: LogPage) -> Response
     tokio::spawn(async move {
         let mut page = first;
         loop {
-            let text: String = page.lines.iter().map(|line| line.text.as_str()).collect();
-            let sent = text.is_empty() || out.send(Ok(Bytes::from(text))).await.is_ok();
-            if page.closed || page.lines.is_empty() || !sent {
+            let bytes: Vec<u8> =
+                page.pieces.iter().flat_map(|piece| &piece.bytes).copied().collect();
+            let sent = bytes.is_empty() || out.send(Ok(Bytes::from(bytes))).await.is_ok();
+            if page.closed || page.pieces.is_empty() || !sent {
                 return;
             }
             match service.output(&caller, id, page.next, PAGE_MAX).await {
@@ -149,9 +151,10 @@ async fn follow(mut live: Live, id: RunId, mut after: Option<LogPosition>) {
         let Ok(page) = page else {
             return live.end("the run can't be read any more").await;
         };
-        for line in &page.lines {
+        let none = page.pieces.is_empty();
+        for line in page.pieces.into_iter().map(LogLine::from) {
             let event = Event::default().id(format!("{}.{}", line.attempt, line.seq));
-            let Ok(event) = event.event("line").json_data(line) else { return };
+            let Ok(event) = event.event("line").json_data(&line) else { return };
             if !live.send(event).await {
                 return;
             }
@@ -160,7 +163,7 @@ async fn follow(mut live: Live, id: RunId, mut after: Option<LogPosition>) {
         if page.closed {
             return live.end("the run has ended").await;
         }
-        if !page.lines.is_empty() {
+        if !none {
             continue;
         }
         match live.wait(&mut changed).await {

@@ -80,7 +80,7 @@ pub use error::Error;
 pub use events::EventFilter;
 pub use explain::{Explanation, Verdict};
 pub use listing::{JobFilter, JobSort, JobSortKey};
-pub use output::{LogLine, LogPage, LogPosition, LogStream, RunLog};
+pub use output::{LogLine, LogPage, LogPiece, LogPosition, LogStream, RunLog};
 pub use paging::{Page, Paging};
 pub use preview::{NextFire, Preview};
 pub use ready::{Check, CheckName};

@@ -21,6 +21,19 @@ pub struct LogPosition {
     pub seq: u32,
 }
 
+/// A piece of output as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPiece {
+    /// Where it stands.
+    pub place: LogPosition,
+    /// When it was read, by the node's clock.
+    pub at: Timestamp,
+    /// Where it came from.
+    pub stream: LogStream,
+    /// Any bytes; characters are whole where they are UTF-8.
+    pub bytes: Vec<u8>,
+}
+
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -49,15 +62,14 @@ pub struct LogLine {
 }
 
 /// A part of the output of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPage {
     /// In order.
-    pub lines: Vec<LogLine>,
+    pub pieces: Vec<LogPiece>,
     /// The run is closed and this is the end of its output.
     pub closed: bool,
     /// For what follows; none: nothing was ever written. While the run is open, more may
     /// follow even when nothing does now.
-    #[schema(required)]
     pub next: Option<LogPosition>,
 }
 
@@ -78,7 +90,7 @@ pub struct RunLog {
     pub lines: Vec<LogLine>,
 }
 
-/// Bytes of text in one page, past which it ends.
+/// Bytes in one page, past which it ends.
 const PAGE_BYTES_MAX: usize = bound(1024 * 1024, 100);
 /// Rows read at a time.
 const ROWS: usize = bound(64, 2);
@@ -113,23 +125,22 @@ impl Service {
             let row = history.scan(holds).await?.pop();
             scan.from = row.map_or_else(|| output_key(id, attempt, seq), |(key, _)| key);
         }
-        let mut page = LogPage { lines: Vec::new(), closed: false, next: after };
+        let mut page = LogPage { pieces: Vec::new(), closed: false, next: after };
         let mut bytes = 0;
         loop {
             let rows = history.scan(scan.clone()).await?;
             let (full, last) = (rows.len() == ROWS, rows.last().map(|(key, _)| key.clone()));
             for (key, value) in rows {
-                for line in lines_of(&key, &value)? {
-                    let place = line.place();
-                    if after.is_some_and(|after| place <= after) {
+                for piece in pieces_of(&key, &value)? {
+                    if after.is_some_and(|after| piece.place <= after) {
                         continue;
                     }
-                    if page.lines.len() == limit || bytes >= PAGE_BYTES_MAX {
+                    if page.pieces.len() == limit || bytes >= PAGE_BYTES_MAX {
                         return Ok(page);
                     }
-                    bytes += line.text.len();
-                    page.next = Some(place);
-                    page.lines.push(line);
+                    bytes += piece.bytes.len();
+                    page.next = Some(piece.place);
+                    page.pieces.push(piece);
                 }
             }
             match last {
@@ -176,9 +187,9 @@ impl Service {
             let rows = self.consensus().history().scan(scan.clone()).await?;
             let (full, last) = (rows.len() == ROWS, rows.last().map(|(key, _)| key.clone()));
             for (key, value) in rows {
-                for line in lines_of(&key, &value)?.into_iter().rev() {
-                    bytes += line.text.len();
-                    newest_first.push(line);
+                for piece in pieces_of(&key, &value)?.into_iter().rev() {
+                    bytes += piece.bytes.len();
+                    newest_first.push(LogLine::from(piece));
                 }
                 if newest_first.len() >= limit || bytes >= PAGE_BYTES_MAX {
                     break;
@@ -202,9 +213,12 @@ impl Service {
     }
 }
 
-impl LogLine {
-    fn place(&self) -> LogPosition {
-        LogPosition { attempt: self.attempt, seq: self.seq }
+impl From<LogPiece> for LogLine {
+    fn from(piece: LogPiece) -> Self {
+        let LogPiece { place: LogPosition { attempt, seq }, at, stream, bytes } = piece;
+        let text = String::from_utf8(bytes);
+        let text = text.unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        LogLine { attempt, seq, at, stream, text }
     }
 }
 
@@ -212,20 +226,19 @@ fn checked(limit: usize) -> Result<usize, Error> {
     Paging { limit, cursor: None }.limit()
 }
 
-fn lines_of(key: &[u8], value: &[u8]) -> Result<Vec<LogLine>, Error> {
+fn pieces_of(key: &[u8], value: &[u8]) -> Result<Vec<LogPiece>, Error> {
     let (attempt, _) = output_key_parts(key)
         .ok_or_else(|| Error::Internal("a row of output has a key of another shape".into()))?;
     let chunks: OutputRow = unpack(value)?;
-    let line = |chunk: OutputChunk| LogLine {
-        attempt,
-        seq: chunk.seq,
+    let piece = |chunk: OutputChunk| LogPiece {
+        place: LogPosition { attempt, seq: chunk.seq },
         at: chunk.at,
         stream: match chunk.stream {
             'e' => LogStream::Stderr,
             's' => LogStream::System,
             _ => LogStream::Stdout,
         },
-        text: String::from_utf8_lossy(&chunk.bytes).into_owned(),
+        bytes: chunk.bytes,
     };
-    Ok(chunks.into_iter().map(line).collect())
+    Ok(chunks.into_iter().map(piece).collect())
 }

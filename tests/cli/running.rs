@@ -61,6 +61,41 @@ fn logs_of_a_run_and_of_the_newest_run_of_a_job() {
     place.run(&["logs", "00000000-0000-7000-8000-000000000000"]).bad(3, "");
 }
 
+#[test]
+fn output_is_shown_to_the_character_and_given_to_the_byte() {
+    let jobs = r#"
+name: umlaut
+runner: {type: shell, command: "printf 'gr\\303'; sleep 1; printf '\\274n\\n'"}
+---
+name: greek
+runner: {type: shell, command: "i=0; while [ $i -lt 7000 ]; do echo \"$i αβγδε ζηθικ λμνξο\"; i=$((i+1)); done"}
+---
+name: bytes
+runner: {type: shell, command: "printf 'a\\377\\000b\\303\\n\\274'"}
+"#;
+    let place = place(jobs);
+    let run = |job| place.run(&["run", job, "--wait", "-o", "name"]).good().out.trim().to_owned();
+    let umlaut = run("umlaut");
+    assert_eq!(place.run(&["logs", &umlaut]).good().out, "grün\n");
+    let followed = place.run(&["api", "GET", &format!("/runs/{umlaut}/logs?follow=true")]).good();
+    assert!(followed.out.contains(r#""text":"ün\n""#), "{followed:?}");
+    let greek = run("greek");
+    let text: String = (0..7000).map(|n| format!("{n} αβγδε ζηθικ λμνξο\n")).collect();
+    let bytes = |id: &str| place.command(&["logs", id, "--raw"]).output().unwrap().stdout;
+    assert!(place.run(&["logs", &greek]).good().out == text);
+    assert!(bytes(&greek) == text.as_bytes());
+    let page = place.run(&["api", "GET", &format!("/runs/{greek}/logs?limit=3")]).good().json();
+    assert!(!page.to_string().contains('\u{fffd}'));
+    let last = place.run(&["logs", &greek, "--tail", "2"]).good().out;
+    assert_eq!(last, "6998 αβγδε ζηθικ λμνξο\n6999 αβγδε ζηθικ λμνξο\n");
+    let last = place.run(&["logs", &greek, "--tail", "1", "-t"]).good().out;
+    assert!(last.starts_with("20") && last.ends_with("Z 6999 αβγδε ζηθικ λμνξο\n"), "{last}");
+    let odd = run("bytes");
+    assert_eq!(bytes(&odd), b"a\xff\x00b\xc3\n\xbc");
+    assert_eq!(place.run(&["logs", &odd]).good().out, "a\u{fffd}\0b\u{fffd}\n\u{fffd}");
+    place.run(&["logs", &odd, "--raw", "-f"]).bad(2, "--raw");
+}
+
 /// Reads lines of a command until one has all these words, then tells which.
 fn line_with(lines: &mut impl Iterator<Item = std::io::Result<String>>, words: &[&str]) -> String {
     lines

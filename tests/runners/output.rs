@@ -53,6 +53,38 @@ async fn a_long_line_is_cut_between_characters() {
 }
 
 #[tokio::test]
+async fn a_character_that_comes_in_two_writes_is_shown_once_it_is_whole() {
+    let folder = tempfile::tempdir().expect("made");
+    let go = folder.path().join("go");
+    let line = format!(r"printf 'gr\303'; {}; printf '\274n\n'", wait_for(&go));
+    let mut running = start(shell(&line));
+    running.until("gr").await;
+    std::fs::write(&go, "").expect("written");
+    let ran = running.end().await;
+    let texts: Vec<_> = ran.chunks.iter().map(|c| std::str::from_utf8(&c.bytes)).collect();
+    assert_eq!(texts, [Ok("gr"), Ok("ün\n")]);
+}
+
+#[tokio::test]
+async fn greek_of_any_length_stays_greek() {
+    let seven_thousand =
+        "awk 'BEGIN { for (n = 0; n < 7000; n++) printf \"%d αβγδε ζηθικ λμνξο\\n\", n }'";
+    for (line, output_max) in [
+        (seven_thousand.to_owned(), 1 << 20),
+        (seven_thousand.to_owned(), 100_001),
+        (format!("{seven_thousand} | tr -d '\\n'"), 1 << 20),
+        (format!("{seven_thousand} | tr -d '\\n'"), 100_000),
+        (format!("{seven_thousand} | tr -d '\\n' >&2"), 99_999),
+    ] {
+        let mut asked = shell(&line);
+        asked.output_max = output_max;
+        let ran = attempt(asked).await;
+        assert_eq!(ran.outcome.ended, Ended::Succeeded, "{}", ran.error());
+        assert!(ran.chunks.iter().all(|chunk| std::str::from_utf8(&chunk.bytes).is_ok()));
+    }
+}
+
+#[tokio::test]
 async fn head_and_tail_are_kept_and_the_cut_is_marked() {
     let whole: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
     for output_max in [10_000, 300_001, 1_000_000] {

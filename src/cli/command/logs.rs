@@ -1,14 +1,20 @@
 //! `logs`: what a run wrote.
 
-use serde_json::Value;
+use std::time::Duration;
 
-use super::super::client::{Client, Request, escaped};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::super::client::{Client, Request, escaped, reason};
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::output::columns::field;
 use super::super::session::Session;
 use super::super::stream::Events;
 use super::get::{closest, is_run};
+
+/// After this long without a byte of an answer under way, the connection is dead.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Show what a run wrote.
 #[derive(Debug, clap::Args)]
@@ -21,6 +27,10 @@ pub struct Logs {
     /// The last lines only
     #[arg(long, value_name = "N")]
     tail: Option<usize>,
+    /// Byte for byte what was written, even to a terminal
+    #[arg(long, conflicts_with_all =
+        ["follow", "tail", "timestamps", "attempt", "stream", "jsonl"])]
+    raw: bool,
     /// The time before each line
     #[arg(short, long)]
     timestamps: bool,
@@ -76,6 +86,9 @@ impl Logs {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let client = session.client()?;
         let id = newest(&client, &self.run).await?;
+        if self.raw {
+            return raw(&client, &id).await;
+        }
         let mut at_start = true;
         if self.follow && self.tail.is_none() {
             let mut follow = Follow::new(&client, &id);
@@ -84,7 +97,7 @@ impl Logs {
             }
             return Ok(0);
         }
-        let mut pieces = Vec::new();
+        let (mut pieces, mut last) = (Vec::new(), None);
         let mut cursor: Option<String> = None;
         loop {
             let from = cursor.map(|at| format!("&cursor={at}")).unwrap_or_default();
@@ -93,17 +106,20 @@ impl Logs {
             let items = page["items"].as_array().cloned().unwrap_or_default();
             let none = items.is_empty();
             pieces.extend(items.into_iter().filter(|piece| self.wants(piece)));
+            last = pieces.last().cloned().or(last);
+            if let Some(most) = self.tail {
+                keep_last_lines(&mut pieces, most);
+            }
             cursor = page["next_cursor"].as_str().map(str::to_owned);
             if cursor.is_none() || none || page["closed"] == true {
                 break;
             }
         }
-        let first = self.tail.map_or(0, |most| pieces.len().saturating_sub(most));
-        for piece in &pieces[first..] {
+        for piece in &pieces {
             self.show(piece, &mut at_start)?;
         }
         if self.follow {
-            return self.go_on(&client, &id, pieces.last(), at_start).await;
+            return self.go_on(&client, &id, last.as_ref(), at_start).await;
         }
         Ok(0)
     }
@@ -156,6 +172,50 @@ impl Logs {
     }
 }
 
+/// The whole output as it was written.
+async fn raw(client: &Client, id: &str) -> Outcome {
+    let request = Request::get(format!("/runs/{id}/logs")).header("accept", "text/plain");
+    let mut response = client.open(&request, None).await?;
+    if !response.status().is_success() {
+        let status = response.status();
+        return Err(client.refusal(status, &response.bytes().await.unwrap_or_default()));
+    }
+    let broken = |error| Failure::new(Code::Unavailable, format!("the answer broke off: {error}"));
+    loop {
+        let piece = match timeout(SILENCE, response.chunk()).await {
+            Ok(piece) => piece.map_err(|error| broken(reason(&error)))?,
+            Err(_) => return Err(broken("nothing comes any more".to_owned())),
+        };
+        match piece {
+            Some(piece) => output::bytes(&piece)?,
+            None => return Ok(0),
+        }
+    }
+}
+
+/// Keeps the last lines of a text in pieces, each of which may hold several lines, or a part of
+/// one. A line without its end counts too.
+fn keep_last_lines(pieces: &mut Vec<Value>, most: usize) {
+    let (mut lines, mut at_end) = (0, true);
+    for at in (0..pieces.len()).rev() {
+        let text = pieces[at]["text"].as_str().unwrap_or_default();
+        for (place, _) in text.rmatch_indices('\n') {
+            let closes = at_end && place + 1 == text.len();
+            lines += usize::from(!closes);
+            if lines == most && !closes {
+                let rest = text[place + 1..].to_owned();
+                pieces[at]["text"] = Value::String(rest);
+                pieces.drain(..at);
+                return;
+            }
+        }
+        at_end &= text.is_empty();
+    }
+    if most == 0 {
+        pieces.clear();
+    }
+}
+
 /// The id of a run, or of the newest run of a job.
 pub(super) async fn newest(client: &Client, word: &str) -> Result<String, Failure> {
     if is_run(word) {
@@ -172,5 +232,33 @@ pub(super) async fn newest(client: &Client, word: &str) -> Result<String, Failur
         Some(id) => Ok(id.to_owned()),
         None => Err(Failure::new(Code::NotFound, format!("job {word} has had no run yet"))
             .advise(format!("`cronapi run {word} -f` starts one"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_counted_in_the_text_not_in_pieces() {
+        let last = |texts: &[&str], most| {
+            let mut pieces: Vec<Value> = texts.iter().map(|text| json!({ "text": text })).collect();
+            keep_last_lines(&mut pieces, most);
+            pieces.iter().map(|piece| piece["text"].as_str().unwrap()).collect::<String>()
+        };
+        let many: String = (1..=900).map(|n| format!("{n}\n")).collect();
+        assert_eq!(last(&[&many], 2), "899\n900\n");
+        assert_eq!(last(&[&many, "901\n902"], 3), "900\n901\n902");
+        assert_eq!(last(&["a\n", "b", "c\n", "d\n"], 2), "bc\nd\n");
+        assert_eq!(last(&["a\n", "b", "c\n", "d\n"], 1), "d\n");
+        assert_eq!(last(&["a\nb", "c", ""], 1), "bc");
+        assert_eq!(last(&["a\n", "\n", "\n"], 2), "\n\n");
+        for all in [3, 4, usize::MAX] {
+            assert_eq!(last(&["a\n", "b", "c\n", "d\n"], all), "a\nbc\nd\n");
+        }
+        assert_eq!(last(&["a\n", "b"], 0), "");
+        assert_eq!(last(&[], 5), "");
     }
 }

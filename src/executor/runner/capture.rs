@@ -2,7 +2,8 @@
 //!
 //! Bytes pass through here: open line → batch → ready. Once the head half of the allowance
 //! is used they go to the tail ring instead, which is added when the attempt has ended.
-//! Nothing here waits; [`super::pump`] does the waiting.
+//! Wherever they are cut, characters stay whole: the beginning of one waits in its stream's
+//! open line for the rest. Nothing here waits; [`super::pump`] does the waiting.
 
 use std::collections::VecDeque;
 
@@ -14,6 +15,7 @@ use super::limits::{
 };
 use super::mask::Masker;
 use super::tail::{Piece, Tail};
+use super::utf8::whole_characters;
 
 /// Where output came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,8 @@ pub enum Stream {
     System,
 }
 
-/// A piece of output of one stream: whole lines where possible, at most 16 KiB, any bytes.
+/// A piece of output of one stream: whole lines where possible, whole characters where the
+/// bytes are UTF-8, at most 16 KiB, any bytes.
 #[derive(Debug, Clone)]
 pub struct Chunk {
     /// Counted from 0 within the attempt, without gaps.
@@ -47,7 +50,7 @@ pub(super) struct Capture {
     seen: u64,
     /// What keeps secrets out of stdout and stderr.
     maskers: [Masker; 2],
-    /// Unfinished lines of stdout and stderr.
+    /// Unfinished lines of stdout and stderr; past the head, unfinished characters.
     open_lines: [Vec<u8>; 2],
     head_bytes_left: usize,
     head_chunks_left: usize,
@@ -93,25 +96,23 @@ impl Capture {
 
     fn take(&mut self, stream: Stream, bytes: &[u8]) {
         let at = self.now();
-        if self.head_closed() {
-            self.tail.push(stream, at, bytes);
-            return;
-        }
-        let line = &mut self.open_lines[index(stream)];
-        line.extend_from_slice(bytes);
-        let mut text = std::mem::take(line);
+        let mut text = std::mem::take(&mut self.open_lines[index(stream)]);
+        text.extend_from_slice(bytes);
         let mut from = 0;
-        while let Some(length) = whole_lines(&text[from..]) {
+        while !self.head_closed()
+            && let Some(length) = whole_lines(&text[from..])
+        {
             self.accept(stream, at, &text[from..from + length]);
             from += length;
         }
         if self.head_closed() {
-            self.tail.push(stream, at, &text[from..]);
-        } else {
-            text.drain(..from);
-            self.open_lines[index(stream)] = text;
-            self.arm();
+            let end = from + whole_characters(&text[from..]);
+            self.tail.push(stream, at, &text[from..end]);
+            from = end;
         }
+        text.drain(..from);
+        self.open_lines[index(stream)] = text;
+        self.arm();
     }
 
     /// A line by the runner itself; not counted against the allowance.
@@ -130,7 +131,7 @@ impl Capture {
     /// Sends on what waited long enough, unfinished lines too.
     pub(super) fn flush(&mut self) {
         let at = self.now();
-        self.flush_open_lines(at);
+        self.flush_open_lines(at, whole_characters);
         self.seal();
         self.flush_at = None;
         self.flushed_once = true;
@@ -144,7 +145,8 @@ impl Capture {
             self.take(stream, &held);
         }
         let at = self.now();
-        self.flush_open_lines(at);
+        // What is no whole character by now never becomes one.
+        self.flush_open_lines(at, <[u8]>::len);
         let (pieces, left_out) = self.tail.take();
         if left_out > 0 {
             self.note(&format!("… {left_out} bytes left out …"));
@@ -194,9 +196,12 @@ impl Capture {
         }
     }
 
-    fn flush_open_lines(&mut self, at: i64) {
+    /// Gives up the unfinished lines, as much of each as `length` says.
+    fn flush_open_lines(&mut self, at: i64, length: fn(&[u8]) -> usize) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            let line = std::mem::take(&mut self.open_lines[index(stream)]);
+            let mut line = std::mem::take(&mut self.open_lines[index(stream)]);
+            let rest = line.split_off(length(&line));
+            self.open_lines[index(stream)] = rest;
             if !line.is_empty() {
                 self.accept(stream, at, &line);
             }
@@ -220,7 +225,7 @@ impl Capture {
         }
         if self.head_closed() {
             // From here on the other stream's bytes pass its open line by: empty it first.
-            self.flush_open_lines(at);
+            self.flush_open_lines(at, whole_characters);
         }
     }
 
@@ -271,17 +276,15 @@ fn whole_lines(bytes: &[u8]) -> Option<usize> {
     last_line_end(bytes)
 }
 
-/// The best place to cut within `max` bytes: after a line, else between characters, else
-/// at `max`.
+/// The best place to cut within `max` bytes: after a line, else between characters.
 fn cut(bytes: &[u8], max: usize) -> usize {
-    let max = max.min(bytes.len());
-    if let Some(end) = last_line_end(&bytes[..max]) {
-        return end;
-    }
-    let continues = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
-    (max.saturating_sub(3)..=max).rev().find(|&at| at > 0 && !continues(at)).unwrap_or(max)
+    let within = &bytes[..max.min(bytes.len())];
+    last_line_end(within).unwrap_or_else(|| whole_characters(within))
 }
 
 fn last_line_end(bytes: &[u8]) -> Option<usize> {
     bytes.iter().rposition(|&byte| byte == b'\n').map(|at| at + 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,7 @@ mod spec;
 mod start;
 mod stop;
 mod tail;
+mod utf8;
 
 use tokio::sync::mpsc::Sender;
 

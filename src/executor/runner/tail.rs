@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::capture::Stream;
 use super::limits::{BATCH_BYTES_MAX, CHUNKS_PER_HALF_MAX, SAME_CHUNK_MICROS};
+use super::utf8::character_start;
 
 /// Bytes of one stream that arrived together.
 pub(super) struct Piece {
@@ -12,7 +13,8 @@ pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Holds at most `max` bytes in at most [`CHUNKS_PER_HALF_MAX`] pieces.
+/// Holds at most `max` bytes in at most [`CHUNKS_PER_HALF_MAX`] pieces, each of whole
+/// characters: what is pushed holds whole ones, and none is forgotten in part.
 pub(super) struct Tail {
     max: usize,
     held: usize,
@@ -30,7 +32,7 @@ impl Tail {
             return;
         }
         // A flood larger than the ring need not pass through it.
-        let skipped = bytes.len().saturating_sub(self.max);
+        let skipped = character_start(bytes, bytes.len().saturating_sub(self.max));
         self.left_out += skipped as u64;
         let bytes = &bytes[skipped..];
         self.held += bytes.len();
@@ -59,8 +61,9 @@ impl Tail {
             let Some(first) = self.pieces.front_mut() else {
                 return;
             };
-            let whole = first.bytes.len() <= excess || excess == 0;
-            let forgotten = if whole { first.bytes.len() } else { excess };
+            let cut = character_start(&first.bytes, excess);
+            let whole = first.bytes.len() <= cut || excess == 0;
+            let forgotten = if whole { first.bytes.len() } else { cut };
             if whole {
                 self.pieces.pop_front();
             } else {

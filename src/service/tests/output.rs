@@ -3,7 +3,7 @@ use serde_json::json;
 use super::world::{World, admin};
 use crate::machine::command::{Op, OutputChunk};
 use crate::model::RunStatus;
-use crate::service::{Error, LogPosition, LogStream};
+use crate::service::{Error, LogLine, LogPosition, LogStream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_is_read_in_pages_from_any_place() {
@@ -12,7 +12,7 @@ async fn output_is_read_in_pages_from_any_place() {
     let id = world.trigger("a").await.id;
     let service = &world.service;
     let empty = service.output(&admin(), id, None, 10).await.unwrap();
-    assert!(empty.lines.is_empty() && !empty.closed && empty.next.is_none());
+    assert!(empty.pieces.is_empty() && !empty.closed && empty.next.is_none());
     world.start(id, &["one", "two"]).await;
     // One row with several pieces, as a node sends them.
     let (attempt, fence, at) = world.held(id);
@@ -32,9 +32,9 @@ async fn output_is_read_in_pages_from_any_place() {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let page = service.output(&admin(), id, after, limit).await.unwrap();
-            assert!(page.lines.len() <= limit);
+            assert!(page.pieces.len() <= limit);
             after = page.next;
-            all.extend(page.lines);
+            all.extend(page.pieces.into_iter().map(LogLine::from));
             if page.closed {
                 break;
             }
@@ -46,7 +46,7 @@ async fn output_is_read_in_pages_from_any_place() {
     }
     let end = Some(LogPosition { attempt: 2, seq: 0 });
     let rest = service.output(&admin(), id, end, 5).await.unwrap();
-    assert!(rest.closed && rest.lines.is_empty() && rest.next == end);
+    assert!(rest.closed && rest.pieces.is_empty() && rest.next == end);
     let refused = service.output(&admin(), id, None, 0).await;
     assert!(matches!(refused, Err(Error::Malformed(_))));
 }
@@ -63,8 +63,8 @@ async fn a_follower_sees_what_is_written_while_it_waits() {
             changed.borrow_and_update();
             let page = service.output(&admin(), id, after, 2).await.unwrap();
             after = page.next;
-            let none = page.lines.is_empty();
-            seen.extend(page.lines.into_iter().map(|line| line.text));
+            let none = page.pieces.is_empty();
+            seen.extend(page.pieces.into_iter().map(|piece| LogLine::from(piece).text));
             if page.closed {
                 return seen;
             }
