@@ -10,7 +10,7 @@ use tracing::{Instrument, Span};
 use crate::machine::command::{End, OutputChunk};
 use crate::machine::state::OpenRun;
 use crate::machine::{Op, Rejection};
-use crate::model::{Fence, RunId, RunStatus, Timestamp, Usage};
+use crate::model::{Fence, RunId, RunStatus, Span as Wait, Timestamp, Usage};
 use crate::storage::Pressure;
 use crate::trace;
 
@@ -241,6 +241,7 @@ fn end_of(
             error: Some("the definition names nothing that can be carried out".into()),
             result: None,
             usage: None,
+            retry_after: None,
             output: Vec::new(),
         };
     };
@@ -272,6 +273,7 @@ fn end_of(
         http_status: outcome.http_status,
         error,
         result: outcome.result,
+        retry_after: outcome.retry_after.map(|wait| Wait::from_secs(wait.as_secs())),
         output: Vec::new(),
         usage,
     }

@@ -82,12 +82,13 @@ fn what(open: &OpenRun) -> Option<What> {
     }
     Some(match open.spec.runner.as_deref()?.clone() {
         Runner::Python { code, .. } => What::Python { code },
-        Runner::Shell { command, argv, env, cwd, user } => {
+        Runner::Shell { command, argv, env, cwd, user, pipefail } => {
             let command = match (command, argv) {
                 (Some(line), _) => ShellCommand::Line(line),
                 (None, argv) => ShellCommand::Argv(argv.unwrap_or_default()),
             };
-            What::Shell { command, env: texts(env), cwd, user }
+            let pipefail = pipefail.unwrap_or(true);
+            What::Shell { command, pipefail, env: texts(env), cwd, user }
         }
         Runner::Http { method, url, headers, body, expect_status, hmac_secret } => What::Http {
             method,

@@ -13,7 +13,7 @@ use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
     BootId, DataKey, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Outcome, Parameters, RunId,
-    RunStatus, Sealed, SkipReason, Timestamp, Usage,
+    RunStatus, Sealed, SkipReason, Span, Timestamp, Usage,
 };
 
 /// One replicated step.
@@ -94,6 +94,9 @@ pub struct End {
     pub result: Option<Value>,
     /// What it used.
     pub usage: Option<Usage>,
+    /// How long the server asked to be left alone; format 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Span>,
     /// The last of its output, so that a short attempt is told in one command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<OutputChunk>,

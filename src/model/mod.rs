@@ -21,6 +21,7 @@ pub mod bounds;
 pub mod event;
 pub mod fact;
 pub mod ids;
+pub mod integers;
 pub mod invalid;
 pub mod job;
 pub mod ledger;

@@ -42,6 +42,11 @@ pub enum Runner {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         user: Option<String>,
+        /// With `command`: a pipeline fails when any of its commands does, not the last alone;
+        /// true unless told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        pipefail: Option<bool>,
     },
     /// One HTTP request.
     Http {
@@ -138,8 +143,12 @@ impl Runner {
                 }
                 check_env(env, faults);
             }
-            Runner::Shell { command, argv, env, cwd, .. } => {
+            Runner::Shell { command, argv, env, cwd, pipefail, .. } => {
                 check_shell(command.as_deref(), argv.as_deref(), cwd.as_deref(), faults);
+                if pipefail.is_some() && command.is_none() {
+                    let detail = "belongs to command: argv runs without a shell";
+                    faults.push(Invalid::new("runner/pipefail", detail));
+                }
                 check_env(env, faults);
             }
             Runner::Http { method, url, headers, expect_status, .. } => {
@@ -224,6 +233,13 @@ fn check_http(
         if name.is_empty() || !name.chars().all(token) || value.contains(['\r', '\n', '\0']) {
             let detail = "a header's name is an RFC 9110 token and its value is one line";
             faults.push(Invalid::new("runner/headers", format!("{name:?}: {detail}")));
+        }
+    }
+    for (at, name) in headers.keys().enumerate() {
+        let before = headers.keys().take(at).find(|before| before.eq_ignore_ascii_case(name));
+        if let Some(before) = before {
+            let detail = format!("{name:?} and {before:?} are one header: give it once");
+            faults.push(Invalid::new("runner/headers", detail));
         }
     }
     for (at, item) in expect.iter().enumerate() {

@@ -235,6 +235,8 @@ fn runners(config: &Config, tag: &str) -> Result<Arc<RunnerEnv>, Failure> {
     job_space::tell(runners.isolation());
     // Who may ask for another account is decided by the service.
     runners.allow_user = true;
+    runners.http_deny.extend(&config.calls.deny);
+    runners.http_allow.clone_from(&config.calls.allow);
     if runners.python.is_none() {
         let account = &runners.isolation().in_force().account;
         tracing::warn!(

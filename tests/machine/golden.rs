@@ -15,7 +15,7 @@ use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
     ApiToken, DataKey, External, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus,
-    Scope, Sealed, Session, SkipReason, Timestamp, TraceParent, Usage, User,
+    Scope, Sealed, Session, SkipReason, Span, Timestamp, TraceParent, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -174,8 +174,10 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         error: Some("no".into()),
         result: Some(json!({"n": [1, -2.5, "x", null, true]})),
         usage: Some(Usage { cpu_ms: 12, peak_memory_bytes: 1 << 33 }),
+        retry_after: None,
         output: Vec::new(),
     };
+    let asked = End { retry_after: Some(Span::from_secs(30)), ..end.clone() };
     let chunk = OutputChunk { seq: 4, stream: 'e', at: t(61), bytes: vec![0, 255, 10] };
     let row = LedgerRow {
         nominal_time: t(0),
@@ -202,6 +204,7 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("withdraw", Op::Withdraw { run }),
         ("started", Op::Started { run, attempt, fence, started_at: t(61) }),
         ("ended", Op::Ended { run, attempt, fence, end: Box::new(end) }),
+        ("ended_2", Op::Ended { run, attempt, fence, end: Box::new(asked) }),
         ("output", Op::Output { run, attempt, fence, chunks: vec![chunk] }),
         ("cancel", Op::Cancel { run }),
         ("trim", Op::Trim { keys }),

@@ -21,6 +21,18 @@ fn what_a_member_may_not_read_is_refused_until_all_have_been_upgraded() {
 }
 
 #[test]
+fn a_field_of_a_runner_says_since_when_it_is_read() {
+    let shell = |more: serde_json::Value| {
+        let mut runner = json!({"type": "shell", "command": "a | b"});
+        runner.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec(json!({"name": "a", "runner": runner})).need()
+    };
+    assert_eq!(shell(json!({})), None);
+    let need = shell(json!({"pipefail": false})).unwrap();
+    assert_eq!((need.what.as_str(), need.format), ("runner/pipefail", 5));
+}
+
+#[test]
 fn what_there_always_was_needs_nothing() {
     assert_eq!(
         spec(json!({"name": "a", "expr": "@daily", "retry": {"max_attempts": 2}})).need(),

@@ -7,7 +7,7 @@ use cronapi::model::RunStatus::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, at, end_of};
+use crate::world::{World, at, end_of, secs};
 
 fn retried(retry: Value, endings: &[(RunStatus, u64)]) -> World {
     let mut world = World::new();
@@ -82,6 +82,37 @@ fn a_restarted_node_loses_what_it_ran_and_only_that() {
         assert_eq!(world.status(other), Running);
         world.run_for(300);
         assert_eq!((world.status(m), world.status(other)), (end, Succeeded));
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_time_gets_it_within_the_bound() {
+    let retry = json!({"max_attempts": 2, "delay": "10s", "max_delay": "60s"});
+    for (format, asked, waits) in [
+        (5, None, 10),
+        (5, Some(30), 30),
+        (5, Some(3), 10),
+        (5, Some(3_600), 60),
+        // A member of an older build would not wait: none does until all have been upgraded.
+        (4, Some(30), 10),
+    ] {
+        let mut world = World::bare("2027-01-04T00:00:00Z");
+        world.op(Op::RaiseFormat { to: format }).unwrap();
+        world.executor = false;
+        world.node(1, 1);
+        world.work(json!({"name": "m", "retry": retry.clone()}));
+        let id = world.trigger("m");
+        world.settle();
+        let Op::Ended { run, attempt, fence, mut end } = end_of(world.open(id), Failed, world.now)
+        else {
+            panic!()
+        };
+        end.retry_after = asked.map(secs);
+        world.op(Op::Ended { run, attempt, fence, end }).unwrap();
+        world.run_for(waits - 1);
+        assert_eq!(world.status(id), Waiting, "{format} {asked:?}");
+        world.run_for(2);
+        assert_eq!(world.status(id), Assigned, "{format} {asked:?}");
     }
 }
 

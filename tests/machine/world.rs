@@ -514,6 +514,7 @@ fn ended(fence: Fence, held: &Held, now: Timestamp) -> Op {
         error: failed.then(|| "it did not work".to_string()),
         result: held.ending.result.clone(),
         usage: None,
+        retry_after: None,
         output: Vec::new(),
     };
     Op::Ended { run: held.run, attempt: held.attempt, fence, end: Box::new(end) }

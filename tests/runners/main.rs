@@ -1,6 +1,7 @@
 //! The rules of the runners, shown with real processes, a real interpreter and a real HTTP
 //! server. Nothing here sleeps for a result: tests wait for output, files and ends.
 
+mod answers;
 mod bench;
 mod http;
 mod isolation;

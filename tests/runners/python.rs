@@ -87,12 +87,102 @@ async fn how_parameters_are_passed() {
         ("def f(a, c): pass", "TypeError: f() needs 'c'; the run's parameters have 'a', 'b'"),
         ("def f(c, d): pass", "TypeError: f() needs 'c', 'd'; the run's parameters have 'a', 'b'"),
         ("def f(*, c): pass", "TypeError: f() needs 'c'; the run's parameters have 'a', 'b'"),
+        ("def f(c): pass", "TypeError: f() needs 'c'; the run's parameters have 'a', 'b'"),
+        (
+            "def f(params): pass",
+            "TypeError: f() needs 'params'; the run's parameters have 'a', 'b'",
+        ),
+        (
+            "def f(event, c): pass",
+            "TypeError: f() needs 'event', 'c'; the run's parameters have 'a', 'b'",
+        ),
     ] {
         if has_python() {
             let ran = attempt(python(code, ab())).await;
             assert_eq!((ran.outcome.ended, ran.error()), (Ended::Failed, error), "{ran:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_misspelt_parameter_is_named_and_nothing_runs() {
+    if !has_python() {
+        return;
+    }
+    for (params, told) in [
+        (
+            json!({"dya": 1}),
+            "f() needs 'day'; the run's parameters have 'dya'; 'dya' is close to 'day'",
+        ),
+        (json!({}), "f() needs 'day'; the run's parameters have none"),
+    ] {
+        let ran = attempt(python("def f(day, dry_run=False): print('ran')", params)).await;
+        assert_eq!((ran.outcome.ended, ran.out().as_str()), (Ended::Failed, ""), "{ran:?}");
+        assert_eq!(ran.error(), format!("TypeError: {told}"));
+    }
+}
+
+#[tokio::test]
+async fn an_error_survives_whatever_is_in_it() {
+    if !has_python() {
+        return;
+    }
+    for (code, begins) in [
+        (r"raise ValueError('half a pair: \ud800!')", "ValueError: half a pair: \u{fffd}!"),
+        (r"raise ValueError('\udcff' * 9)", "ValueError: \u{fffd}\u{fffd}"),
+        ("raise ValueError('é' * 300_000)", "ValueError: éééé"),
+        (r"raise ValueError('\x01🦀' * 200_000)", "ValueError: \u{1}🦀\u{1}🦀"),
+        ("class Loud(Exception):\n  def __str__(self): return 1\nraise Loud()", "Loud"),
+    ] {
+        let ran = attempt(python(code, json!({}))).await;
+        assert_eq!(ran.outcome.ended, Ended::Failed, "{code}");
+        assert!(ran.error().starts_with(begins), "{code}: {:.100}", ran.error());
+        assert!(ran.error().chars().count() <= 2001, "{code}");
+    }
+    results(&[
+        (
+            r"def f(): return ['\ud800x', {'\udfff': '\ud83e\udd80'}]",
+            json!({}),
+            json!(["\u{fffd}x", {"\u{fffd}": "🦀"}]),
+        ),
+        ("def f(): return 'é' * 16_000", json!({}), json!("é".repeat(16_000))),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_job_forks_has_no_say_in_its_result() {
+    if !has_python() {
+        return;
+    }
+    let forked = "import os, sys\ndef f():\n  pid = os.fork()\n  if pid == 0: {child}\n  \
+                  os.waitpid(pid, 0)\n  {parent}";
+    for child in ["return 'child'", "raise ValueError('child')", "sys.exit(3)", "os._exit(4)"] {
+        let code = forked.replace("{child}", child).replace("{parent}", "return 'parent'");
+        let ran = attempt(python(&code, json!({}))).await;
+        assert_eq!(ran.outcome.ended, Ended::Succeeded, "{child}: {ran:?}");
+        assert_eq!(ran.outcome.result, Some(json!("parent")), "{child}: {ran:?}");
+        let code = forked.replace("{child}", child).replace("{parent}", "raise KeyError('parent')");
+        let ran = attempt(python(&code, json!({}))).await;
+        assert_eq!(ran.error(), "KeyError: 'parent'", "{child}: {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_number_stays_what_it_is_or_there_is_no_result() {
+    if !has_python() {
+        return;
+    }
+    for number in ["18446744073709551615", "-9223372036854775808", "2**53 + 1"] {
+        let code = format!("def f(): return [{number}, str({number})]");
+        let ran = attempt(python(&code, json!({}))).await;
+        let result = ran.outcome.result.expect("a result");
+        assert_eq!(result[0].to_string(), result[1].as_str().expect("a text"));
+    }
+    let ran = attempt(python("def f(): return {'a': [1, 2**64]}", json!({}))).await;
+    assert_eq!((ran.outcome.ended, &ran.outcome.result), (Ended::Succeeded, &None));
+    let told = "no result: /a/1: 18446744073709551616 is larger than 64 bits";
+    assert!(ran.notes().contains(told), "{ran:?}");
 }
 
 #[tokio::test]

@@ -46,6 +46,142 @@ async fn failures_are_told_apart() {
     }
 }
 
+/// Whether some shell here can watch a pipeline; says so loudly when none can.
+fn has_pipefail() -> bool {
+    let can = |shell: &str| {
+        let asked = std::process::Command::new(shell)
+            .args(["-o", "pipefail", "-c", "false | true"])
+            .output();
+        asked.is_ok_and(|said| said.status.code() == Some(1))
+    };
+    let found = can("/bin/sh") || can("bash");
+    if !found {
+        eprintln!("\n*** SKIPPED: no shell of this machine has pipefail ***\n");
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_pipeline_fails_with_any_of_its_commands() {
+    if !has_pipefail() {
+        return;
+    }
+    let turned_off = |line: &str| {
+        let mut asked = shell(line);
+        if let cronapi::executor::runner::What::Shell { pipefail, .. } = &mut asked.what {
+            *pipefail = false;
+        }
+        asked
+    };
+    for (line, code) in [
+        ("false | true", 1),
+        ("exit 3 | cat", 3),
+        ("true | false | true", 1),
+        ("pg_dump_that_is_not_there app | gzip > /dev/null", 127),
+        ("set -e; false | true; echo not reached", 1),
+        ("echo a | { cat; exit 4; }", 4),
+    ] {
+        let ran = attempt(shell(line)).await;
+        assert_eq!(
+            (ran.outcome.ended, ran.outcome.exit_code),
+            (Ended::Failed, Some(code)),
+            "{line}"
+        );
+        assert_eq!((ran.out().contains("reached"), ran.notes().as_str()), (false, ""));
+    }
+    for line in [
+        "true | true",
+        "false || true",
+        "false | true || true",
+        "echo 'a|b'; case x in x|y) ;; esac",
+    ] {
+        let ran = attempt(shell(line)).await;
+        assert_eq!(ran.outcome.ended, Ended::Succeeded, "{line}: {ran:?}");
+    }
+    for line in ["false | true", "exit 3 | cat"] {
+        let ran = attempt(turned_off(line)).await;
+        assert_eq!(ran.outcome.ended, Ended::Succeeded, "{line}: {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_with_a_pipe_means_what_it_means_without() {
+    for line in [
+        r"echo 'a\tb' | cat",
+        "echo -n x | cat",
+        r"printf '%s\n' \$HOME | cat",
+        "echo $0 | cat",
+        "echo $# | cat",
+        "read line | cat; echo \"[$line]\"",
+        "x=1; x=2 | cat; echo $x",
+        "echo ${x:-none} | cat",
+    ] {
+        let with = attempt(shell(line)).await;
+        let plain =
+            std::process::Command::new("/bin/sh").args(["-c", line]).output().expect("started");
+        assert_eq!(with.out(), String::from_utf8_lossy(&plain.stdout), "{line}");
+    }
+}
+
+/// The first line of each recipe in docs/runners.md that a shell runs, with the failure in it.
+#[tokio::test]
+async fn the_recipes_of_the_documentation_fail_when_they_should() {
+    if !has_pipefail() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("made");
+    let script = folder.path().join("pg_dump");
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let text = include_str!("../../docs/runners.md");
+    let recipes = text.lines().filter(|line| line.starts_with("{\"type\": \"shell\""));
+    let mut tried = 0;
+    for recipe in recipes {
+        let recipe: serde_json::Value = serde_json::from_str(recipe).expect(recipe);
+        let Some(line) = recipe["command"].as_str() else { continue };
+        let line = line.replace("/backup", &folder.path().display().to_string());
+        for (ends, ended) in [("echo data; exit 1", Ended::Failed), ("echo data", Ended::Succeeded)]
+        {
+            std::fs::write(&script, format!("#!/bin/sh\n{ends}\n")).expect("written");
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&script, mode).expect("executable");
+            let ran = attempt(shell_with(Line(line.clone()), &[("PATH", &path)], None, None)).await;
+            assert_eq!(ran.outcome.ended, ended, "{line}: {ran:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 2, "there is no recipe");
+}
+
+#[tokio::test]
+async fn windows_line_ends_are_read_or_named() {
+    let ran = attempt(shell("echo one\r\nif true; then\r\n  echo two\r\nfi\r\n")).await;
+    assert_eq!(
+        (ran.outcome.ended, ran.out().as_str()),
+        (Ended::Succeeded, "one\ntwo\n"),
+        "{ran:?}"
+    );
+    let ran = attempt(shell("printf 'a\r\nb'\n")).await;
+    assert_eq!(ran.out(), "a\r\nb", "only where all lines end so");
+    let folder = tempfile::tempdir().expect("made");
+    let script = folder.path().join("job.sh");
+    let mode = || std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    for (text, told) in [
+        (
+            "#!/bin/sh\r\necho hello\r\n",
+            "its lines end as on Windows, so its first names \"/bin/sh\"",
+        ),
+        ("#!/usr/bin/env python3\r\nprint()\r\n", "python3"),
+        ("#!/no/such/shell\necho\n", "its first line names \"/no/such/shell\", which is not found"),
+    ] {
+        std::fs::write(&script, text).expect("written");
+        std::fs::set_permissions(&script, mode()).expect("executable");
+        let ran = attempt(argv(&[script.to_str().expect("UTF-8")])).await;
+        assert_eq!(ran.outcome.ended, Ended::Failed);
+        let said = format!("{}{}", ran.error(), ran.err());
+        assert!(said.contains(told), "{text:?}: {ran:?}");
+    }
+}
+
 #[tokio::test]
 async fn parameters_are_an_object() {
     let mut asked = shell("cat");
@@ -132,6 +268,11 @@ async fn a_shell_job_writes_its_result_to_a_file() {
         (": > $CRONAPI_RESULT", None, ""),
         ("echo '{\"n\": 1}' > $CRONAPI_RESULT; false", None, ""),
         ("echo nonsense > $CRONAPI_RESULT", None, "the result was refused: not JSON"),
+        (
+            "echo '[18446744073709551616]' > $CRONAPI_RESULT",
+            None,
+            "/0: 18446744073709551616 is larger",
+        ),
         ("head -c 40000 /dev/zero > $CRONAPI_RESULT", None, "larger than 32768 bytes"),
         ("mkfifo $CRONAPI_RESULT", None, "not a plain file"),
         (link.as_str(), None, "the result was refused: "),

@@ -118,6 +118,7 @@ fn outcome(ended: Ended) -> Outcome {
         result: None,
         cpu_ms: None,
         peak_rss_bytes: None,
+        retry_after: None,
         output_bytes: 0,
         output_cut: false,
     }

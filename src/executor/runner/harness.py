@@ -12,12 +12,16 @@ import sys
 
 MODULE = "cronapi_job"
 
+# The daemon cuts again, once secrets are masked: what it cuts at is less.
+ERROR_CHARACTERS_MAX = 50_000
+
 
 class Report:
     """The way back to the daemon, out of sight of the job."""
 
     def __init__(self, params):
         self.channel = os.dup(0)  # duplicates are not inherited by other programs
+        self.pid = os.getpid()
         stdin = os.memfd_create("cronapi-params")
         with open(stdin, "wb", closefd=False) as file:
             file.write(json.dumps(params).encode())
@@ -26,6 +30,8 @@ class Report:
         os.close(stdin)
 
     def send(self, error=None, result=None):
+        if os.getpid() != self.pid:
+            return  # a process that the job forked has no say in how the attempt ended
         about = json.dumps({"error": error, "peak_rss_bytes": peak_rss_bytes()})
         os.lseek(self.channel, 0, os.SEEK_END)
         with open(self.channel, "wb", closefd=False) as file:
@@ -95,20 +101,21 @@ def arguments(function, params):
 def bind(function, parameters, params):
     named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in named if p.default is p.empty]
-    values = dict(params)
-    if len(required) == 1 and required[0].name not in params:
-        values[required[0].name] = params
     needed = required + [
         p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty
     ]
+    values = dict(params)
+    if [p.name for p in needed] == ["event"] and required:
+        values.setdefault("event", params)
     missing = [p.name for p in needed if p.name not in values]
     if missing:
         raise TypeError(
-            "%s() needs %s; the run's parameters have %s"
+            "%s() needs %s; the run's parameters have %s%s"
             % (
                 getattr(function, "__name__", "job"),
                 ", ".join(map(repr, missing)),
                 ", ".join(map(repr, params)) or "none",
+                close_to(missing, params),
             )
         )
     positional = []
@@ -119,6 +126,14 @@ def bind(function, parameters, params):
         return positional, values
     takes = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     return positional, {name: value for name, value in values.items() if name in takes}
+
+
+def close_to(missing, params):
+    import difflib
+
+    pairs = [(difflib.get_close_matches(name, params, 1), name) for name in missing]
+    said = ["%r is close to %r" % (found[0], name) for found, name in pairs if found]
+    return "; " + ", ".join(said) if said else ""
 
 
 def call(function, params):
@@ -139,7 +154,7 @@ def encode(value, result_max):
     if value is None:
         return None
     try:
-        text = json.dumps(value, allow_nan=False).encode()
+        text = whole(json.dumps(value, allow_nan=False, ensure_ascii=False)).encode()
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         note("no result: the returned value is not JSON: %s" % error)
         return None
@@ -147,6 +162,11 @@ def encode(value, result_max):
         note("no result: it has %d bytes, more than %d" % (len(text), result_max))
         return None
     return text
+
+
+def whole(text):
+    """The text with what is no character, half of a surrogate pair, replaced by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def sentence(error):
@@ -158,7 +178,8 @@ def sentence(error):
         text = str(error)
     except Exception:
         text = ""
-    return "%s: %s" % (name, text) if text else name
+    text = "%s: %s" % (name, text) if text else name
+    return whole(text[:ERROR_CHARACTERS_MAX])
 
 
 def show(error, code, filename):

@@ -1,25 +1,57 @@
 //! Keeps secrets out of what an attempt leaves: output, error, result.
 //!
 //! Bytes pass through one masker a stream. What may be the beginning of a secret is held back
-//! until it is known, so a secret that comes in two pieces is masked as well.
+//! until it is known, so a secret that comes in two pieces is masked as well. So is one that
+//! comes in another form: `mask_forms` knows which.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value;
+
+use super::mask_forms::forms;
 
 /// Stands in place of a secret.
 const MASK: &[u8] = b"***";
 /// Lines of a secret that are shorter than this are not masked by themselves.
 const LINE_BYTES_MIN: usize = 8;
+/// Texts that are longer are cut here before they are masked.
+const TEXT_BYTES_MAX: usize = 40_000;
 
 /// What is masked, and what is held back of one stream.
 #[derive(Clone, Default)]
 pub(super) struct Masker {
-    /// Longest first.
-    secrets: Vec<Vec<u8>>,
+    wanted: Arc<Wanted>,
     held: Vec<u8>,
 }
 
+/// The byte strings that are looked for.
+#[derive(Default)]
+struct Wanted {
+    /// By their first byte; of those with the same, the longest first.
+    all: Vec<Vec<u8>>,
+    /// Where those of each first byte stand; empty when nothing is looked for.
+    of: Vec<Range<usize>>,
+}
+
+impl Wanted {
+    fn new(mut all: Vec<Vec<u8>>) -> Self {
+        all.retain(|bytes| !bytes.is_empty());
+        all.sort_by(|a, b| a[0].cmp(&b[0]).then(b.len().cmp(&a.len())).then_with(|| a.cmp(b)));
+        all.dedup();
+        let from = |first: u16| all.partition_point(|bytes| u16::from(bytes[0]) < first);
+        let of = (0..=255).map(|first| from(first)..from(first + 1)).collect();
+        Self { all, of }
+    }
+
+    fn beginning_with(&self, first: u8) -> &[Vec<u8>] {
+        let range = self.of.get(usize::from(first)).cloned();
+        range.and_then(|range| self.all.get(range)).unwrap_or_default()
+    }
+}
+
 impl Masker {
-    /// Masks these values, and the lines of those that have several.
+    /// Masks these values, the lines of those that have several, and the forms they may take.
     pub(super) fn new(values: &[String]) -> Self {
         let lines = |value: &String| {
             let several = value.trim_end().contains('\n');
@@ -27,18 +59,16 @@ impl Masker {
             let lines = lines.filter(|line| several && line.len() >= LINE_BYTES_MIN);
             lines.map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>()
         };
-        let whole = values.iter().map(|value| value.trim_end_matches(['\r', '\n']));
-        let mut secrets: Vec<Vec<u8>> = whole.map(|value| value.as_bytes().to_vec()).collect();
-        secrets.extend(values.iter().flat_map(lines));
-        secrets.retain(|secret| !secret.is_empty());
-        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        secrets.dedup();
-        Self { secrets, held: Vec::new() }
+        let whole = || values.iter().map(|value| value.trim_end_matches(['\r', '\n']));
+        let mut all: Vec<Vec<u8>> = whole().map(|value| value.as_bytes().to_vec()).collect();
+        all.extend(values.iter().flat_map(lines));
+        all.extend(whole().flat_map(forms).map(String::into_bytes));
+        Self { wanted: Arc::new(Wanted::new(all)), held: Vec::new() }
     }
 
     /// Whether there is anything to mask.
     pub(super) fn is_idle(&self) -> bool {
-        self.secrets.is_empty()
+        self.wanted.all.is_empty()
     }
 
     /// Takes the next bytes of the stream; gives those that can go on.
@@ -64,6 +94,16 @@ impl Masker {
         String::from_utf8_lossy(&self.masked(text.as_bytes(), true).0).into_owned()
     }
 
+    /// The beginning of a text of any length. Of one that is cut, so is what may be the beginning
+    /// of a secret.
+    pub(super) fn long_text(&self, text: &str) -> String {
+        if text.len() <= TEXT_BYTES_MAX {
+            return self.text(text);
+        }
+        let end = (0..=TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        String::from_utf8_lossy(&self.masked(&text.as_bytes()[..end], false).0).into_owned()
+    }
+
     /// The texts in a JSON value, names of fields too.
     pub(super) fn json(&self, value: Value) -> Value {
         match value {
@@ -87,13 +127,13 @@ impl Masker {
         let mut out = Vec::with_capacity(text.len());
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let begins = |secret: &&Vec<u8>| secret.first() == rest.first();
-            let mut candidates = self.secrets.iter().filter(begins).peekable();
-            if candidates.peek().is_none() {
-                out.push(rest[0]);
-                at += 1;
-                continue;
-            }
+            let begins = |byte: &u8| !self.wanted.beginning_with(*byte).is_empty();
+            let plain = rest.iter().position(begins).unwrap_or(rest.len());
+            out.extend_from_slice(&rest[..plain]);
+            at += plain;
+            let rest = &rest[plain..];
+            let Some(first) = rest.first() else { break };
+            let candidates = self.wanted.beginning_with(*first);
             // Longest first: what may become a longer one waits, though a shorter one is there.
             let mut found = None;
             for secret in candidates {
@@ -111,7 +151,7 @@ impl Masker {
                     at += length;
                 }
                 None => {
-                    out.push(rest[0]);
+                    out.push(*first);
                     at += 1;
                 }
             }
@@ -166,6 +206,18 @@ mod tests {
         let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nxyz\n-----END KEY-----\n";
         assert_eq!(through(&[key], &["the key is MIIEvQIBADANBgkq, xyz"]), "the key is ***, xyz");
         assert_eq!(through(&["s3cr3t-v4lue\n"], &["[s3cr3t-v4lue]"]), "[***]");
+    }
+
+    #[test]
+    fn a_text_that_is_cut_does_not_end_in_the_beginning_of_a_secret() {
+        let secret = "s3cr3t-".repeat(100);
+        let masker = Masker::new(std::slice::from_ref(&secret));
+        for shift in 0..secret.len() {
+            let text = format!("{}{}", "x".repeat(shift), secret.repeat(100));
+            let masked = masker.long_text(&text);
+            assert!(!masked.contains("s3c") && masked.contains("***"), "{shift}: {masked}");
+        }
+        assert_eq!(masker.long_text(&"é".repeat(30_000)).chars().count(), 20_000);
     }
 
     #[test]

@@ -27,8 +27,10 @@ pub mod isolation;
 mod leftovers;
 pub mod limits;
 mod mask;
+mod mask_forms;
 mod node;
 mod outcome;
+mod pipefail;
 mod process;
 mod pump;
 mod python;
@@ -76,7 +78,7 @@ pub async fn run(
     if *cancel.borrow() {
         return Stop::Cancelled.outcome(spec.timeout);
     }
-    let masker = Masker::new(&spec.filled.masked);
+    let masker = Masker::new(&masked(&spec));
     let capture = Capture::new(now_micros, spec.output_max, &masker);
     let mut pump = Pump::new(capture, output);
     let done = match params_text(&spec.params) {
@@ -90,9 +92,22 @@ pub async fn run(
     let mut outcome = done.unwrap_or_else(Outcome::failed);
     (outcome.output_bytes, outcome.output_cut) = pump.finish().await;
     // Cut last: the beginning of a secret alone is not known for one.
-    outcome.error = outcome.error.map(|error| shorten(masker.text(&error)));
+    outcome.error = outcome.error.map(|error| shorten(masker.long_text(&error)));
     outcome.result = outcome.result.map(|result| masker.json(result));
     outcome
+}
+
+/// What is masked in all that an attempt leaves.
+fn masked(spec: &Spec) -> Vec<String> {
+    /// Of what stands in the definition itself: a shorter one would be found in innocent words.
+    const BYTES_MIN: usize = 4;
+    let mut masked = spec.filled.masked.clone();
+    if let What::Http { url, sign, .. } = &spec.what {
+        masked.extend(http::secrets(url));
+        let key = sign.as_ref().map(|sign| sign.secret.clone());
+        masked.extend(key.filter(|key| key.len() >= BYTES_MIN));
+    }
+    masked
 }
 
 /// What every runner is handed.
@@ -110,9 +125,9 @@ async fn dispatch(attempt: Attempt<'_>, started: impl Start) -> Result<Outcome, 
     let spec = attempt.spec;
     match &spec.what {
         What::Python { code } => python::run(code, attempt, started).await,
-        What::Shell { command, env, cwd, user } => {
-            let (cwd, user) = (cwd.as_deref(), user.as_deref());
-            shell::run(shell::Call { command, env, cwd, user }, attempt, started).await
+        What::Shell { command, pipefail, env, cwd, user } => {
+            let (pipefail, cwd, user) = (*pipefail, cwd.as_deref(), user.as_deref());
+            shell::run(shell::Call { command, pipefail, env, cwd, user }, attempt, started).await
         }
         What::Http { method, url, headers, body, expect_status, sign } => {
             let (body, sign) = (body.as_deref(), sign.as_ref());

@@ -13,6 +13,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::environment;
 use super::http::{self, Client};
 use super::isolation::{self, Isolation};
+use super::pipefail::Pipefail;
 use super::process::raw::keep_open_files_from_children;
 use super::shell_result;
 use super::spec::Limits;
@@ -31,14 +32,18 @@ pub struct RunnerEnv {
     /// Rights that new files of jobs lack; none: as the daemon's.
     pub umask: Option<u32>,
     pub(super) isolation: Isolation,
+    /// Addresses that are reached although they are among the denied ones.
+    pub http_allow: Vec<IpNet>,
+    /// What a line is run by so that its pipelines fail when any of their commands does.
+    pub(super) pipefail: Pipefail,
     pub(super) inherited: Vec<(OsString, OsString)>,
     pub(super) results_dir: Option<PathBuf>,
     pub(super) client: OnceLock<Result<Client, String>>,
 }
 
 impl RunnerEnv {
-    /// Looks for the interpreter and takes the harmless part of the environment. Blocks for
-    /// the start of one interpreter.
+    /// Looks for the interpreter and the shell, and takes the harmless part of the environment.
+    /// Blocks for the start of each.
     ///
     /// Also closes two doors of the whole process to its future children: files that it was
     /// itself handed open, and `/proc/<daemon>/environ` (with memory and files), which any
@@ -55,6 +60,8 @@ impl RunnerEnv {
             limits: Limits::default(),
             umask: None,
             isolation: Isolation::off(),
+            http_allow: Vec::new(),
+            pipefail: Pipefail::detect(),
             inherited: environment::inherited(),
             results_dir: None,
             client: OnceLock::new(),

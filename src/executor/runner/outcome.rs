@@ -1,5 +1,7 @@
 //! What an attempt hands back.
 
+use std::time::Duration;
+
 use super::limits::ERROR_CHARS_MAX;
 
 /// How an attempt ended.
@@ -34,6 +36,8 @@ pub struct Outcome {
     pub cpu_ms: Option<u64>,
     /// Resident memory of its largest process; `None` when it was too short to be seen.
     pub peak_rss_bytes: Option<u64>,
+    /// How long the server asked to be left alone, when the call failed.
+    pub retry_after: Option<Duration>,
     /// Bytes of output seen, kept or not.
     pub output_bytes: u64,
     /// Whether output was left out.
@@ -52,6 +56,7 @@ impl Outcome {
             result: None,
             cpu_ms: None,
             peak_rss_bytes: None,
+            retry_after: None,
             output_bytes: 0,
             output_cut: false,
         }

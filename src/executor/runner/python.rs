@@ -15,6 +15,7 @@ use super::outcome::{Ended, Outcome};
 use super::process::{Deadlines, Launch, Program, bounds, drive, stdin_file};
 use super::pump::Pump;
 use super::start::Start;
+use crate::model::integers::{Unread, read_json};
 
 const HARNESS: &str = include_str!("harness.py");
 
@@ -36,8 +37,8 @@ struct About {
     peak_rss_bytes: Option<u64>,
 }
 
-/// Room for [`About`], beside the result.
-const ABOUT_BYTES_MAX: usize = 256 * 1024;
+/// Room for [`About`], beside the result: an error of 50,000 characters, each escaped.
+const ABOUT_BYTES_MAX: usize = 640 * 1024;
 
 /// # Errors
 /// A sentence, when the interpreter could not be started.
@@ -100,9 +101,10 @@ fn add(outcome: &mut Outcome, answer: &[u8], result_max: usize, pump: &mut Pump)
         Ended::Failed if about.error.is_some() => outcome.error = about.error,
         // The first byte is the line's end.
         Ended::Succeeded if result.len() > 1 && result.len() <= result_max.saturating_add(1) => {
-            match serde_json::from_slice(&result[1..]) {
+            match read_json(&result[1..]) {
                 Ok(result) => outcome.result = Some(result),
-                Err(e) => pump.capture.note(&format!("no result: {e}")),
+                Err(Unread::NotJson(e)) => pump.capture.note(&format!("no result: {e}")),
+                Err(Unread::Wide(wide)) => pump.capture.note(&format!("no result: {wide}")),
             }
         }
         _ => {}

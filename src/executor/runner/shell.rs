@@ -1,5 +1,6 @@
 //! The shell runner: a line for `/bin/sh -c`, or a program and its arguments.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::env::split_paths;
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use super::environment::Environment;
 use super::limits::ARGUMENT_BYTES_MAX;
 use super::node::RunnerEnv;
 use super::outcome::{Ended, Outcome};
+use super::pipefail::{self, Pipefail, SH};
 use super::process::account::Account;
 use super::process::{Deadlines, Launch, Program, drive, stdin_file};
 use super::shell_result::ResultFile;
@@ -21,6 +23,7 @@ use super::start::Start;
 /// The shell part of a [`super::What`].
 pub(super) struct Call<'a> {
     pub(super) command: &'a ShellCommand,
+    pub(super) pipefail: bool,
     pub(super) env: &'a BTreeMap<String, String>,
     pub(super) cwd: Option<&'a str>,
     pub(super) user: Option<&'a str>,
@@ -45,7 +48,13 @@ pub(super) async fn run(
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }
-    let mut program = program(&call, environment)?;
+    if let ShellCommand::Line(line) = call.command
+        && call.pipefail
+        && node.pipefail.is_wanting(line)
+    {
+        pump.capture.note(pipefail::WANTING);
+    }
+    let mut program = program(&call, environment, &node.pipefail)?;
     let result = ResultFile::name(node.results_dir.as_deref(), account.as_ref())?;
     if let Some(result) = &result {
         program.env.insert("CRONAPI_RESULT".into(), result.path().into());
@@ -63,7 +72,11 @@ pub(super) async fn run(
     Ok(outcome)
 }
 
-fn program(call: &Call<'_>, environment: Environment) -> Result<Program, String> {
+fn program(
+    call: &Call<'_>,
+    environment: Environment,
+    pipefail: &Pipefail,
+) -> Result<Program, String> {
     let cwd = call.cwd.map(Path::new);
     if let Some(cwd) = cwd {
         match fs::metadata(cwd) {
@@ -78,7 +91,14 @@ fn program(call: &Call<'_>, environment: Environment) -> Result<Program, String>
     let (file, argv) = match call.command {
         ShellCommand::Line(line) => {
             argument(line)?;
-            ("/bin/sh".into(), vec!["/bin/sh".into(), "-c".into(), line.into()])
+            let line = unix_lines(line);
+            let mut words = match call.pipefail {
+                true => pipefail.shell(&line),
+                false => vec![SH.into()],
+            };
+            let file = PathBuf::from(&words[0]);
+            words.extend(["-c", &*line, SH].map(OsString::from));
+            (file, words)
         }
         ShellCommand::Argv(argv) => {
             let Some(program) = argv.first() else {
@@ -90,6 +110,17 @@ fn program(call: &Call<'_>, environment: Environment) -> Result<Program, String>
         }
     };
     Ok(Program { file, argv, env: environment.vars, cwd: cwd.map(Path::to_owned) })
+}
+
+/// A script that was written with Windows line ends throughout, with those of a shell: its
+/// commands would end in a carriage return, and be found nowhere.
+fn unix_lines(line: &str) -> Cow<'_, str> {
+    let windows = line.matches("\r\n").count();
+    if windows > 0 && windows == line.matches('\n').count() {
+        Cow::Owned(line.replace("\r\n", "\n"))
+    } else {
+        Cow::Borrowed(line)
+    }
 }
 
 fn argument(text: &str) -> Result<(), String> {

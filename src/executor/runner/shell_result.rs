@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::process::account::Account;
+use crate::model::integers::read_json;
 
 /// Makes the folder of the results empty: private, but passable for other users' jobs.
 ///
@@ -75,9 +76,7 @@ impl ResultFile {
         if text.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|e| format!("the result was refused: not JSON: {e}"))
+        read_json(&text).map(Some).map_err(|why| format!("the result was refused: {why}"))
     }
 }
 

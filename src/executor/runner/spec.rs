@@ -96,6 +96,8 @@ pub enum What {
     Shell {
         /// One line for `/bin/sh -c`, or a program and its arguments.
         command: ShellCommand,
+        /// A pipeline of a line fails when any of its commands does, where the node can.
+        pipefail: bool,
         /// Added to the scrubbed environment; `CRONAPI_*` names are refused.
         env: BTreeMap<String, String>,
         /// Working directory; the daemon's own when absent.

@@ -82,6 +82,7 @@ impl Cx<'_> {
             error: Some(why.to_string()),
             result: None,
             usage: None,
+            retry_after: None,
             output: Vec::new(),
         };
         self.conclude(id, &end);

@@ -7,7 +7,7 @@ use crate::machine::command::{End, OutputChunk};
 use crate::machine::history::output_key;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{OpenRun, Wait};
-use crate::model::{Fact, Fence, RetryOn, RunId, RunStatus, Timestamp, Trigger, limits};
+use crate::model::{Fact, Fence, RetryOn, RunId, RunStatus, Span, Timestamp, Trigger, limits};
 
 use super::Cx;
 
@@ -122,7 +122,9 @@ impl Cx<'_> {
                 last.usage = end.usage;
             }
         });
-        match retry_delay(&open, end.status) {
+        // Builds before format 5 do not know of it, and all must decide alike.
+        let asked = end.retry_after.filter(|_| self.s.format() >= 5);
+        match retry_delay(&open, end.status, asked) {
             Some(delay) => {
                 let until = self.at.plus(delay).max(adrift.unwrap_or(Timestamp::ZERO));
                 self.wait(id, Wait::Retry { until }, "to be attempted again");
@@ -132,8 +134,8 @@ impl Cx<'_> {
     }
 }
 
-/// How long to the next attempt; none: there is none.
-fn retry_delay(open: &OpenRun, status: RunStatus) -> Option<crate::model::Span> {
+/// How long to the next attempt; none: there is none. `asked` is what a server asked for.
+fn retry_delay(open: &OpenRun, status: RunStatus, asked: Option<Span>) -> Option<Span> {
     let retry = open.spec.retry.as_deref()?;
     let on = match status {
         RunStatus::Failed => RetryOn::Failed,
@@ -143,7 +145,8 @@ fn retry_delay(open: &OpenRun, status: RunStatus) -> Option<crate::model::Span> 
     };
     let more = open.run.attempt < retry.max_attempts.min(limits::ATTEMPTS_MAX);
     let wanted = more && !open.cancel && !open.orphan && retry.on.contains(&on);
-    wanted.then(|| retry.delay_after(open.run.attempt, salt(open)))
+    let asked = asked.unwrap_or(Span::ZERO).min(retry.max_delay);
+    wanted.then(|| retry.delay_after(open.run.attempt, salt(open)).max(asked))
 }
 
 /// Spreads the jitter of retries: a function of the run and the attempt (SplitMix64's

@@ -63,10 +63,14 @@ impl JobSpec {
 
 /// To add a field to a runner: name it here; `found.push(("runner/field".into(), N))` when it is
 /// given and format N is the first that reads it.
-fn of_runner(runner: &Runner, _found: &mut Vec<(String, u32)>) {
+fn of_runner(runner: &Runner, found: &mut Vec<(String, u32)>) {
     match runner {
         Runner::Python { code: _, env: _ } => {}
-        Runner::Shell { command: _, argv: _, env: _, cwd: _, user: _ } => {}
+        Runner::Shell { command: _, argv: _, env: _, cwd: _, user: _, pipefail } => {
+            if pipefail.is_some() {
+                found.push(("runner/pipefail".to_owned(), 5));
+            }
+        }
         Runner::Http {
             method: _,
             url: _,

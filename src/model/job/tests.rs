@@ -90,6 +90,24 @@ fn what_makes_no_sense_together_is_refused() {
 }
 
 #[test]
+fn what_would_merge_or_mean_nothing_is_refused() {
+    let http = |headers: Value| {
+        let runner = json!({"type": "http", "url": "http://a/", "headers": headers});
+        json!({"name": "a", "runner": runner})
+    };
+    let faults = read(http(json!({"X-A": "1", "x-a": "2", "x-b": "3"}))).unwrap_err();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(faults[0].pointer, "/runner/headers");
+    assert!(faults[0].detail.contains("\"X-A\"") && faults[0].detail.contains("one header"));
+    assert!(read(http(json!({"X-A": "1", "X-B": "2"}))).is_ok());
+    let shell = |runner: Value| json!({"name": "a", "runner": runner});
+    let line = shell(json!({"type": "shell", "command": "a | b", "pipefail": false}));
+    assert_eq!(Value::Object(read(line.clone()).unwrap().to_map()), line);
+    let list = shell(json!({"type": "shell", "argv": ["a"], "pipefail": true}));
+    assert_eq!(pointers(list), ["/runner/pipefail"]);
+}
+
+#[test]
 fn an_attempt_goes_on_without_a_lease_unless_the_job_says_otherwise() {
     let rows = [(None, OnLeaseLost::Continue), (Some("continue"), OnLeaseLost::Continue)];
     for (given, want) in rows.into_iter().chain([(Some("kill"), OnLeaseLost::Kill)]) {

@@ -12,6 +12,7 @@
 //! To add a setting: a field of `Flags`, `File` (and its key in `FILE_KEYS`) and `Config`, its
 //! line in `Sources::config`, its default in `print`, docs/configuration.md.
 
+mod calls;
 mod cluster;
 mod file;
 mod jobs;
@@ -35,6 +36,7 @@ use crate::model::placement::Labels;
 use crate::service::access::OidcOptions;
 use crate::vault::Vault;
 
+pub use calls::Calls;
 pub use cluster::ClusterFlags;
 pub(crate) use cluster::host_name;
 pub use jobs::JobSettings;
@@ -127,6 +129,8 @@ pub struct Config {
     pub labels: Labels,
     /// Attempts at a time.
     pub slots: u32,
+    /// Where HTTP jobs may go.
+    pub calls: Calls,
     /// How long a stop waits for running attempts.
     pub drain: Span,
     /// As leader, this node decides fires shortly before they are due.
@@ -319,6 +323,7 @@ impl Sources<'_> {
                     .filter(|slots| (1..=10_000).contains(slots))
                     .ok_or_else(|| format!("{text:?} is not a number from 1 to 10000"))
             }),
+            calls: self.calls(file.http_deny, file.http_allow),
             drain: self.parse(drain, "25s", Span::parse),
             plan_ahead: self.parse(plan_ahead, "on", on_or_off),
             oidc,

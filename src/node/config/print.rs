@@ -64,7 +64,7 @@ pub(super) fn print(settings: &[Setting]) -> String {
 
 fn toml(key: &str, text: &str) -> String {
     match key {
-        "join" | "trusted_proxies" => {
+        "join" | "trusted_proxies" | "http_deny" | "http_allow" => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             format!("[{}]", items.map(quoted).collect::<Vec<_>>().join(", "))
         }

@@ -223,6 +223,7 @@ impl World {
             error: (status == RunStatus::Failed).then(|| "it broke".to_string()),
             result: Some(json!({"n": 1})),
             usage: None,
+            retry_after: None,
             output: Vec::new(),
         };
         self.does(Op::Ended { run: id, attempt, fence, end: Box::new(end) }).await.unwrap();

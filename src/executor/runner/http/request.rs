@@ -1,11 +1,13 @@
 //! Building the request of an attempt, with every part checked and named in its error.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 
-use super::Call;
 use super::signature::sign;
-use super::template::{Values, percent_encode};
+use super::template::{Values, percent_decode};
+use super::{Call, json_body, url};
 use crate::executor::runner::spec::{Context, Spec};
 
 /// Headers beginning so are told by the runner and can't be set by a job.
@@ -22,7 +24,11 @@ const CONNECTION: [&str; 7] = [
     "upgrade",
 ];
 
-/// `params` is the JSON text of the parameters.
+/// A shorter password in a URL is not masked: it would be found in words that are none.
+const URL_SECRET_BYTES_MIN: usize = 4;
+
+/// `params` is the JSON text of the parameters; `redirected` is where the request goes in place
+/// of the job's URL.
 ///
 /// # Errors
 /// A sentence that names the part that can't be used.
@@ -30,16 +36,27 @@ pub(super) fn build(
     call: &Call<'_>,
     spec: &Spec,
     params: &str,
+    redirected: Option<&Url>,
     now_seconds: i64,
 ) -> Result<Request, String> {
     let context = &spec.context;
     let values = Values { context, params: &spec.params };
     let method = Method::from_bytes(call.method.as_bytes())
         .map_err(|_| format!("method {:?} is not a method", call.method))?;
-    let url = url(call.url, &values)?;
+    let mut url = url::fill(call.url, &values)?;
     let mut headers = told(context)?;
+    if let Some(login) = login(&url) {
+        let mut value = header_value("Authorization", &format!("Basic {login}"))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    if let Some(redirected) = redirected {
+        url = redirected.clone();
+    }
+    // They are in the header, or of no account; a URL is shown here and there.
+    let _ = (url.set_username(""), url.set_password(None));
     let body = match call.body {
-        Some(text) => Some(values.fill(text, "the body", |value| value)?),
+        Some(text) => Some(json_body::fill(text, content_type(call), &values)?),
         None if matches!(method, Method::POST | Method::PUT | Method::PATCH) => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Some(params.to_owned())
@@ -66,22 +83,33 @@ pub(super) fn build(
     Ok(request)
 }
 
-/// Placeholders are for the path and the query: a parameter must not choose the host.
-fn url(text: &str, values: &Values<'_>) -> Result<Url, String> {
-    let host_end = text
-        .find("://")
-        .and_then(|at| text[at + 3..].find(['/', '?', '#']).map(|end| at + 3 + end))
-        .unwrap_or(text.len());
-    let (host, path) = text.split_at(host_end);
-    if host.contains("{{") {
-        return Err("the URL: placeholders are allowed after the host only".to_owned());
+/// What `Authorization: Basic` carries for the user and the password in a URL.
+fn login(url: &Url) -> Option<String> {
+    let password = url.password().unwrap_or_default();
+    if url.username().is_empty() && password.is_empty() {
+        return None;
     }
-    let filled = format!("{host}{}", values.fill(path, "the URL", percent_encode)?);
-    let url = Url::parse(&filled).map_err(|e| format!("URL {filled:?} can't be used: {e}"))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        other => Err(format!("the URL's scheme is {other}; it must be http or https")),
-    }
+    let both = [&percent_decode(url.username())[..], b":", &percent_decode(password)].concat();
+    Some(BASE64_STANDARD.encode(both))
+}
+
+/// What must not be shown of a URL: its password, or its user where that is all there is.
+pub(in super::super) fn secrets(url: &str) -> Vec<String> {
+    let Ok(url) = Url::parse(url.split("{{").next().unwrap_or_default()) else {
+        return Vec::new();
+    };
+    let secret = url.password().unwrap_or(url.username());
+    let decoded = String::from_utf8_lossy(&percent_decode(secret)).into_owned();
+    let both = url.password().and(login(&url));
+    let all = [Some(secret.to_owned()), Some(decoded), both].into_iter().flatten();
+    all.filter(|secret| secret.len() >= URL_SECRET_BYTES_MIN).collect()
+}
+
+/// The `Content-Type` that the job sets.
+fn content_type<'a>(call: &Call<'a>) -> Option<&'a str> {
+    let mut named =
+        call.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    named.next().map(|(_, value)| value.as_str())
 }
 
 fn told(context: &Context) -> Result<HeaderMap, String> {
@@ -110,7 +138,7 @@ fn header(
     values: &Values<'_>,
 ) -> Result<(HeaderName, HeaderValue), String> {
     let parsed = header_name(name)?;
-    let value = values.fill(text, &format!("header {name}"), |value| value)?;
+    let value = values.fill(text, &format!("header {name}"), |_, _, value| Ok(value.text()))?;
     Ok((parsed, header_value(name, &value)?))
 }
 

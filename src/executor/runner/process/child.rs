@@ -1,8 +1,10 @@
 //! A started process that is always reaped, and only after its group was cleared.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -117,7 +119,10 @@ fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
 fn refusal(program: &Program, fault: &Fault) -> String {
     let (file, error) = (program.file.display(), &fault.error);
     match (fault.step, error.kind()) {
-        (Step::Exec, io::ErrorKind::NotFound) => format!("can't start {file}: not found"),
+        (Step::Exec, io::ErrorKind::NotFound) => match interpreter(&program.file) {
+            Some(missing) => format!("can't start {file}: {missing}"),
+            None => format!("can't start {file}: not found"),
+        },
         (Step::Exec, io::ErrorKind::PermissionDenied) => {
             format!("can't start {file}: not permitted")
         }
@@ -125,7 +130,7 @@ fn refusal(program: &Program, fault: &Fault) -> String {
             format!("can't start {file}: its arguments and environment are too large")
         }
         (Step::Folder, _) => {
-            let cwd = program.cwd.as_deref().unwrap_or(std::path::Path::new("/"));
+            let cwd = program.cwd.as_deref().unwrap_or(Path::new("/"));
             format!("working directory {}: {error}", cwd.display())
         }
         (Step::Mounts | Step::Ruleset, _) => {
@@ -135,4 +140,24 @@ fn refusal(program: &Program, fault: &Fault) -> String {
         (Step::Limits, _) => format!("can't start {file} with its limits: {error}"),
         (Step::Exec | Step::Files, _) => format!("can't start {file}: {error}"),
     }
+}
+
+/// Of a script whose interpreter is not there: what its first line says.
+fn interpreter(program: &Path) -> Option<String> {
+    const FIRST_LINE_MAX: u64 = 256;
+    let mut start = Vec::new();
+    if !std::fs::metadata(program).ok()?.is_file() {
+        return None;
+    }
+    File::open(program).ok()?.take(FIRST_LINE_MAX).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let named = String::from_utf8_lossy(line);
+    Some(match named.strip_suffix('\r') {
+        Some(named) => format!(
+            "its lines end as on Windows, so its first names {:?} with a carriage return, and \
+             there is no such program; save it with plain line ends (dos2unix does)",
+            named.trim()
+        ),
+        None => format!("its first line names {:?}, which is not found", named.trim()),
+    })
 }

@@ -1,0 +1,50 @@
+//! The settings that concern where HTTP jobs may go.
+
+use ipnet::IpNet;
+
+use super::sources::Sources;
+
+/// Networks that HTTP jobs do not reach, beside those that none does; and those that they reach
+/// all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Denied.
+    pub deny: Vec<IpNet>,
+    /// Allowed, whatever denies them.
+    pub allow: Vec<IpNet>,
+}
+
+impl Sources<'_> {
+    pub(super) fn calls(&mut self, deny: Option<Vec<String>>, allow: Option<Vec<String>>) -> Calls {
+        let joined = |nets: Option<Vec<String>>| nets.map(|nets| nets.join(","));
+        let deny = self.text("http_deny", &None, "CRONAPI_HTTP_DENY", joined(deny));
+        let allow = self.text("http_allow", &None, "CRONAPI_HTTP_ALLOW", joined(allow));
+        Calls { deny: self.parse(deny, "", networks), allow: self.parse(allow, "", networks) }
+    }
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let network = |item: &str| {
+        let found =
+            item.parse().ok().or_else(|| Some(IpNet::from(item.parse::<std::net::IpAddr>().ok()?)));
+        found.ok_or_else(|| format!("{item:?} is no network such as 10.0.0.0/8 or fd00::/8"))
+    };
+    items.map(network).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_single_addresses() {
+        let nets = networks("10.0.0.0/8, fd00::/8,192.168.1.5 ,::1").unwrap();
+        let shown: Vec<String> = nets.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["10.0.0.0/8", "fd00::/8", "192.168.1.5/32", "::1/128"]);
+        assert_eq!(networks(""), Ok(Vec::new()));
+        for bad in ["10.0.0.0/33", "example.org", "10.0.0"] {
+            assert!(networks(bad).unwrap_err().contains("is no network"), "{bad}");
+        }
+    }
+}
