@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::problem::Problem;
 use super::strict::{self, Strict};
 use crate::model::Invalid;
+use crate::model::integers::first_wide;
 use crate::model::limits::{APPLY_ITEMS_MAX, APPLY_VALUES_MAX, VALUES_MAX};
 use crate::service::Definition;
 
@@ -82,6 +83,7 @@ impl<'de> Visitor<'de> for Reader {
 /// Reads a list.
 pub(super) fn parse(body: &Bytes) -> Result<Vec<Item>, Problem> {
     strict::begin(VALUES_MAX);
+    strict::take_large();
     let bare = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = match bare {
@@ -90,6 +92,9 @@ pub(super) fn parse(body: &Bytes) -> Result<Vec<Item>, Problem> {
     };
     let List(items) = read.map_err(|fault| refused(&fault))?;
     reader.end().map_err(|fault| Problem::at("malformed-json", "", fault.to_string()))?;
+    if strict::take_large() {
+        strict::refuse_wide(first_wide(body))?;
+    }
     Ok(items)
 }
 
@@ -113,6 +118,15 @@ fn refused(fault: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_number_that_would_become_another_is_refused_with_its_place() {
+        let text = r#"{"items":[{"name":"a"},{"parameters":{"x":[1,36893488147419103232]}}]}"#;
+        let fault = parse(&Bytes::from(text)).map(|_| ()).unwrap_err();
+        assert_eq!(fault.code(), "invalid");
+        assert!(format!("{fault:?}").contains("/items/1/parameters/x/1"), "{fault:?}");
+        assert_eq!(code(r#"[{"name":"a","parameters":{"x":18446744073709551615,"y":1e30}}]"#), "");
+    }
 
     fn code(text: &str) -> &'static str {
         parse(&Bytes::copy_from_slice(text.as_bytes())).map_or_else(|p| p.code(), |_| "")

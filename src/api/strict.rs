@@ -1,6 +1,6 @@
 //! JSON read strictly: what some readers would take one way and some another is refused.
-//! Keys given twice, numbers that no double holds, more than 128 levels, text behind the
-//! value.
+//! Keys given twice, numbers that no double holds, whole ones that 64 bits don't, more than
+//! 128 levels, text behind the value.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,6 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use super::problem::Problem;
 use crate::model::Invalid;
+use crate::model::integers::{Wide, is_large, wide_in};
 use crate::model::limits::VALUES_MAX;
 
 thread_local! {
@@ -20,6 +21,8 @@ thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(VALUES_MAX) };
     /// What was read could be taken in two ways.
     static DOUBT: Cell<bool> = const { Cell::new(false) };
+    /// A number was so large that it may have been a whole one that 64 bits don't hold.
+    static LARGE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Begins with a text in which so many values may stand.
@@ -36,6 +39,16 @@ pub(super) fn left() -> usize {
 /// Whether what failed is a text that some read one way and some another.
 pub(super) fn doubtful() -> bool {
     DOUBT.get()
+}
+
+/// Whether such a number was read since this was last asked.
+pub(super) fn take_large() -> bool {
+    LARGE.replace(false)
+}
+
+/// Refuses a whole number that 64 bits don't hold.
+pub(super) fn refuse_wide(wide: Option<Wide>) -> Result<(), Problem> {
+    wide.map_or(Ok(()), |wide| Err(Problem::at("invalid", wide.place.clone(), wide.detail())))
 }
 
 fn doubt<E: Error>(detail: impl fmt::Display) -> E {
@@ -83,8 +96,12 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        let number = Number::from_f64(value);
-        number.map(Value::Number).ok_or_else(|| doubt("the number is not finite"))
+        let number = Number::from_f64(value).map(Value::Number);
+        let number = number.ok_or_else(|| doubt("the number is not finite"))?;
+        if is_large(&number) {
+            LARGE.set(true);
+        }
+        Ok(number)
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -129,6 +146,7 @@ pub(super) fn parse(body: &Bytes) -> Result<Value, Problem> {
         Problem::at("malformed-json", place, fault.inner().to_string())
     })?;
     reader.end().map_err(|fault| Problem::at("malformed-json", "", fault.to_string()))?;
+    refuse_wide(wide_in(&value, body))?;
     Ok(value)
 }
 
@@ -181,6 +199,16 @@ mod tests {
             assert_eq!(parse(&body).unwrap_err().code(), "malformed-json", "{bad:.30}");
         }
         assert!(parse(&Bytes::from_static(b"\"\xff\"")).is_err());
+    }
+
+    #[test]
+    fn a_whole_number_that_would_become_another_is_refused_with_its_place() {
+        let body = Bytes::from(r#"{"parameters":{"x":18446744073709551616}}"#);
+        let fault = parse(&body).unwrap_err();
+        assert_eq!(fault.code(), "invalid");
+        let said = format!("{fault:?}");
+        assert!(said.contains("/parameters/x"), "{said}");
+        assert!(said.contains("18446744073709551616 is larger than 64 bits"), "{said}");
     }
 
     #[test]

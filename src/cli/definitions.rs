@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::exit::{Code, Failure};
+use super::yaml;
+use crate::model::integers::wide_in;
 
 /// What an answer has and a definition has not: left out when an answer is read as one.
 const ANSWER_ONLY: [&str; 10] = [
@@ -169,12 +171,11 @@ fn documents(text: &str) -> Result<Vec<Value>, String> {
         let all: Result<Vec<Value>, _> =
             serde_json::Deserializer::from_str(text).into_iter::<Value>().collect();
         if let Ok(all) = all {
-            return Ok(all);
+            let wide = all.iter().find_map(|value| wide_in(value, text.as_bytes()));
+            return wide.map_or(Ok(all), |wide| Err(wide.to_string()));
         }
     }
-    // `yes`, `no` and `on` are words: a job may have a tag of that name.
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| error.to_string())
+    yaml::documents(text)
 }
 
 /// A value as YAML.
@@ -239,7 +240,10 @@ mod tests {
         let value = json!({
             "name": "a", "expr": "*/5 * * * *", "enabled": true, "tags": ["on", "1", "null"],
             "code": "def f():\n    print('hi: there')\n\n    return {\"a\": 1}\n",
-            "parameters": {"n": 1.5, "t": "2026-01-01", "empty": {}, "none": [], "s": "  x "},
+            "parameters": {
+                "n": 1.5, "t": "2026-01-01", "empty": {}, "none": [], "s": "  x ", "big": u64::MAX,
+                "zip": "00501", "words": ["1_000", "0o17", "+49", "1e3", ".5", "7", "true", "~"],
+            },
             "description": "one\n\ntwo # three\ttab",
             "runner": {"type": "shell", "argv": ["sh", "-c", "echo 'a' \\\n b"]},
         });

@@ -31,10 +31,12 @@ mod exit;
 mod grammar;
 mod health;
 mod output;
+mod plain;
 mod session;
 mod settings;
 mod stream;
 mod terminal;
+mod yaml;
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -174,7 +176,7 @@ fn ended(outcome: Outcome) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("cronapi: {failure}");
+            eprintln!("cronapi: {}", plain::visible(&failure.to_string()));
             ExitCode::from(failure.code as u8)
         }
     }

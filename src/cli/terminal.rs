@@ -6,6 +6,7 @@ use anstream::ColorChoice;
 use inquire::{Confirm, InquireError, Password, Text};
 
 use super::exit::{Code, Failure};
+use super::plain::visible;
 
 /// When output has colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -66,14 +67,14 @@ impl Terminal {
     /// Says something beside the results.
     pub(super) fn say(&self, text: impl std::fmt::Display) {
         // Nobody to tell is no reason to stop.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", visible(&text.to_string()));
     }
 
     /// Says how far it is, over what was said so before; nothing where lines only follow lines.
     pub(super) fn renew(&self, text: &str) {
         if self.renews {
             let mut out = io::stderr();
-            let _ = write!(out, "\r\x1b[K{text}");
+            let _ = write!(out, "\r\x1b[K{}", visible(text));
             let _ = out.flush();
         }
     }

@@ -41,6 +41,15 @@ fn a_run_is_followed_and_its_end_is_the_exit_code() {
     place.run(&waited).bad(7, "cronapi cancel");
     place.run(&["cancel", id]).good();
     place.run(&["run", "good", "-p", "n"]).bad(2, "key=value");
+    let wide = "n=18446744073709551616";
+    place.run(&["run", "good", "-p", wide]).bad(2, "-p n: 18446744073709551616 is larger than");
+    let nested = r#"{"a":{"b":-99999999999999999999}}"#;
+    place.run(&["run", "good", "--params", nested]).bad(2, "/a/b: -99999999999999999999 is larger");
+    place.run(&["api", "POST", "/jobs/good/run", "-F", wide]).bad(2, "-F n: 1844");
+    let body = place.file("body", r#"{"parameters":{"x":18446744073709551616}}"#);
+    let sent = ["api", "POST", "/jobs/good/run", "--input", body.to_str().unwrap()];
+    let refused = place.run(&sent).bad(1, "18446744073709551616 is larger than 64 bits");
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/parameters/x", "{refused:?}");
     place.run(&["run", "good", "--params", "[1]"]).bad(2, "object");
     place.run(&["run", "good", "--dry-run"]).good();
 }
@@ -68,7 +77,9 @@ name: umlaut
 runner: {type: shell, command: "printf 'gr\\303'; sleep 1; printf '\\274n\\n'"}
 ---
 name: greek
-runner: {type: shell, command: "i=0; while [ $i -lt 7000 ]; do echo \"$i αβγδε ζηθικ λμνξο\"; i=$((i+1)); done"}
+runner:
+  type: shell
+  command: 'i=0; while [ $i -lt 7000 ]; do echo "$i αβγδε ζηθικ λμνξο"; i=$((i+1)); done'
 ---
 name: bytes
 runner: {type: shell, command: "printf 'a\\377\\000b\\303\\n\\274'"}

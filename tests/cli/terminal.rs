@@ -49,6 +49,49 @@ fn an_apply_shows_its_plan_and_asks() {
 }
 
 #[test]
+fn what_others_wrote_does_not_command_the_terminal() {
+    let place = Place::logged_in();
+    let jobs = r#"
+name: a
+description: "say \u001b]0;owned\u0007 \u009b31m \u202e"
+runner: {type: shell, command: "printf 'x\\033[2J\\033]52;c;aGk=\\007y\\nred \\033[31m\\n'; exit 1"}
+---
+name: b
+runner: {type: python, code: "raise ValueError('\\x1b[31mred\\x9b2J')"}
+"#;
+    place.with_input(&["apply", "-f", "-"], jobs).good();
+    place.run(&["run", "a", "--wait"]).bad(10, "");
+    let failed = place.run(&["run", "b", "--wait"]).bad(10, r"ValueError: \x1b[31mred\u{9b}2J");
+    assert!(!failed.err.contains('\u{1b}'), "{failed:?}");
+    let commands = ["\u{1b}]", "\u{1b}[2J", "\u{1b}[31m", "\u{7}", "\u{9b}", "\u{202e}"];
+    for arguments in [
+        &["logs", "a"][..],
+        &["logs", "a", "-t"],
+        &["logs", "a", "-f"],
+        &["logs", "b"],
+        &["describe", "job", "a"],
+        &["get", "job", "a", "-o", "json"],
+        &["get", "job", "a", "-o", "yaml"],
+        &["get", "jobs", "-o", "wide", "--color", "never"],
+        &["get", "runs", "-o", "wide", "--color", "never"],
+        &["run", "b", "-f"],
+        &["api", "GET", "/jobs/a"],
+    ] {
+        let mut screen = screen(&place, arguments);
+        screen.ends();
+        for command in commands {
+            let written = &screen.written;
+            assert!(!written.contains(command), "{arguments:?}: {command:?} in {written:?}");
+        }
+    }
+    let piped = place.run(&["logs", "a"]).good();
+    assert!(piped.out.contains("x\u{1b}[2J"), "programs get what was written");
+    let mut raw = screen(&place, &["logs", "a", "--raw"]);
+    raw.ends();
+    assert!(raw.written.contains("\u{1b}[31m"), "who asks for it gets it");
+}
+
+#[test]
 fn colours_times_and_columns_are_for_people() {
     let place = Place::logged_in();
     place.with_input(&["apply", "-f", "-"], "name: a\nexpr: '@hourly'\n").good();

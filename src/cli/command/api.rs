@@ -9,6 +9,7 @@ use super::super::client::Request;
 use super::super::exit::{Failure, Outcome};
 use super::super::output;
 use super::super::session::Session;
+use super::run::pair;
 
 /// Send a request.
 #[derive(Debug, clap::Args)]
@@ -58,9 +59,13 @@ impl Api {
             for (name, value) in &answer.headers {
                 head.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
             }
-            output::text(&(head + "\n"))?;
+            output::foreign(&(head + "\n"))?;
         }
-        output::bytes(&answer.body)?;
+        if session.terminal.stdout {
+            output::foreign(&String::from_utf8_lossy(&answer.body))?;
+        } else {
+            output::bytes(&answer.body)?;
+        }
         if session.terminal.stdout && !answer.body.ends_with(b"\n") {
             output::text("\n")?;
         }
@@ -85,11 +90,8 @@ impl Api {
         }
         let mut map = Map::new();
         for given in &self.field {
-            let Some((key, value)) = given.split_once('=') else {
-                return Err(Failure::usage(format!("-F {given}: write it as key=value")));
-            };
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-            map.insert(key.to_owned(), value);
+            let (key, value) = pair("-F", given)?;
+            map.insert(key, value);
         }
         Ok(Some(Value::Object(map).to_string().into_bytes()))
     }

@@ -156,7 +156,7 @@ impl Logs {
         }
         let text = piece["text"].as_str().unwrap_or_default();
         if !self.timestamps {
-            return output::text(text);
+            return output::foreign(text);
         }
         let at = field(piece, "/at");
         let mut made = String::new();
@@ -168,7 +168,7 @@ impl Logs {
             made.push_str(line);
             *at_start = line.ends_with('\n');
         }
-        output::text(&made)
+        output::foreign(&made)
     }
 }
 

@@ -14,6 +14,7 @@ use super::super::session::Session;
 use super::get::closest;
 use super::logs::Follow;
 use crate::model::Span;
+use crate::model::integers::{Unread, read_json};
 
 const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
@@ -126,7 +127,7 @@ impl Run {
             if self.follow {
                 match self.output.format {
                     Format::Json | Format::Jsonl => output::line(&line.to_string())?,
-                    _ => output::text(line["text"].as_str().unwrap_or_default())?,
+                    _ => output::foreign(line["text"].as_str().unwrap_or_default())?,
                 }
             }
         }
@@ -159,20 +160,32 @@ impl Run {
     fn parameters(&self) -> Result<Map<String, Value>, Failure> {
         let mut all = match &self.params {
             None => Map::new(),
-            Some(text) => match serde_json::from_str(text) {
+            Some(text) => match read_json(text.as_bytes()) {
                 Ok(Value::Object(map)) => map,
                 Ok(_) => return Err(Failure::usage("--params: must be a JSON object, {\"a\": 1}")),
                 Err(error) => return Err(Failure::usage(format!("--params: {error}"))),
             },
         };
         for given in &self.param {
-            let Some((key, value)) = given.split_once('=').filter(|(key, _)| !key.is_empty())
-            else {
-                return Err(Failure::usage(format!("-p {given}: write it as key=value")));
-            };
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-            all.insert(key.to_owned(), value);
+            let (key, value) = pair("-p", given)?;
+            all.insert(key, value);
         }
         Ok(all)
     }
+}
+
+/// `key=value`, given with a flag; the value is JSON if it can be read as that, else text.
+pub(super) fn pair(flag: &str, given: &str) -> Result<(String, Value), Failure> {
+    let Some((key, value)) = given.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        return Err(Failure::usage(format!("{flag} {given}: write it as key=value")));
+    };
+    let value = match read_json(value.as_bytes()) {
+        Ok(value) => value,
+        Err(Unread::NotJson(_)) => Value::from(value),
+        Err(Unread::Wide(wide)) => {
+            let advice = format!("in quotes it is a text: {flag} '{key}=\"…\"'");
+            return Err(Failure::usage(format!("{flag} {key}: {wide}")).advise(advice));
+        }
+    };
+    Ok((key.to_owned(), value))
 }

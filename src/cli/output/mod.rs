@@ -11,11 +11,12 @@ mod table;
 pub(super) mod when;
 
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
 use super::exit::Failure;
+use super::plain::{colored, visible};
 use super::terminal::Terminal;
 use crate::model::Timestamp;
 pub(super) use columns::Columns;
@@ -115,16 +116,26 @@ fn pretty(value: &Value) -> String {
 }
 
 /// Writes a result, with the end of a line.
-pub(super) fn line(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
+pub(super) fn line(line: &str) -> Result<(), Failure> {
+    text(&format!("{line}\n"))
 }
 
-/// Writes a result as it is.
+/// Writes a result; to a terminal, without what would command it.
 pub(super) fn text(text: &str) -> Result<(), Failure> {
-    bytes(text.as_bytes())
+    if io::stdout().is_terminal() {
+        bytes(colored(text).as_bytes())
+    } else {
+        bytes(text.as_bytes())
+    }
+}
+
+/// Writes a text that others wrote; to a terminal, without its colours too.
+pub(super) fn foreign(text: &str) -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        bytes(visible(text).as_bytes())
+    } else {
+        bytes(text.as_bytes())
+    }
 }
 
 /// Writes a result as it is.

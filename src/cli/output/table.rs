@@ -4,6 +4,7 @@ use comfy_table::{Attribute, Cell as Drawn, Color, ContentArrangement, Table, pr
 use serde_json::Value;
 
 use super::{Columns, Format, Output};
+use crate::cli::plain::commands;
 
 /// What a cell means, which is its colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,7 +113,7 @@ fn draw(text: String, tone: Tone) -> Drawn {
 
 /// A text that can't command the terminal it is shown on.
 pub(in crate::cli) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if commands(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
