@@ -74,12 +74,14 @@ async def node(port, ready, turn):
 def client(writer):
     """Who asks, as a PROXY header, version 2. Nodes that trust this address go by it."""
     head = b"\r\n\r\n\0\r\nQUIT\n"
-    (there, port), (here, own) = (writer.get_extra_info(name)[:2] for name in ("peername", "sockname"))
+    names = ("peername", "sockname")
+    (there, port), (here, own) = (writer.get_extra_info(name)[:2] for name in names)
     ends = [ipaddress.ip_address(end.partition("%")[0]) for end in (there, here)]
     if any(end.version == 6 for end in ends):
         # IPv4 beside IPv6 is written as IPv6.
         both = b"".join(
-            end.packed if end.version == 6 else b"\0" * 10 + b"\xff\xff" + end.packed for end in ends
+            end.packed if end.version == 6 else b"\0" * 10 + b"\xff\xff" + end.packed
+            for end in ends
         )
         return head + struct.pack("!BBH", 0x21, 0x21, 36) + both + struct.pack("!HH", port, own)
     both = b"".join(end.packed for end in ends)
