@@ -12,7 +12,7 @@ use super::path::{JobPath, Path};
 use super::problem::Problem;
 use super::query::Query;
 use crate::model::Timestamp;
-use crate::service::Explanation;
+use crate::service::{Explanation, Which};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(explain_job))
@@ -24,6 +24,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 struct AtQuery {
     /// The instant asked about.
     at: Timestamp,
+    /// Of the job of that name that was deleted last, in place of the one that has it now.
+    #[serde(default)]
+    #[param(required = false)]
+    deleted: bool,
 }
 
 /// Explain why a job did, or did not, run at an instant
@@ -36,5 +40,6 @@ async fn explain_job(
     Path(path): Path<JobPath>,
     Query(asked): Query<AtQuery>,
 ) -> Result<Json<Explanation>, Problem> {
-    Ok(Json(api.service.explain(&caller, path.name.as_str(), asked.at).await?))
+    let which = Which { name: path.name.as_str(), deleted: asked.deleted };
+    Ok(Json(api.service.explain(&caller, which, asked.at).await?))
 }

@@ -9,14 +9,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
 use super::guard::Who;
-use super::jobs::Bare;
+use super::jobs::DeletedQuery;
 use super::pages::{self, LedgerPage, VersionPage};
 use super::path::{JobPath, Path, VersionPath};
 use super::problem::Problem;
 use super::query::Query;
 use crate::model::Timestamp;
 use crate::model::limits::PAGE_MAX;
-use crate::service::{NextFire, RunLog, VersionView};
+use crate::service::{NextFire, RunLog, VersionView, Which};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -77,6 +77,10 @@ pub(super) struct PageQuery {
     pub limit: Option<usize>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
+    /// Of the job of that name that was deleted last, in place of the one that has it now.
+    #[serde(default)]
+    #[param(required = false)]
+    pub deleted: bool,
 }
 
 /// List the versions of a job
@@ -90,20 +94,22 @@ async fn list_job_versions(
     Query(asked): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let paging = pages::paging(asked.limit, asked.cursor)?;
-    let page = api.service.versions(&caller, path.name.as_str(), paging).await?;
+    let which = Which { name: path.name.as_str(), deleted: asked.deleted };
+    let page = api.service.versions(&caller, which, paging).await?;
     Ok(pages::page(&uri, page))
 }
 
 /// Show a version of a job
-#[utoipa::path(get, path = "/jobs/{name}/versions/{version}", tag = "jobs", params(VersionPath),
+#[utoipa::path(get, path = "/jobs/{name}/versions/{version}", tag = "jobs", params(VersionPath, DeletedQuery),
     responses((status = 200, description = "The version.", body = VersionView)))]
 async fn get_job_version(
     State(api): State<Api>,
     Who(caller): Who,
     Path(path): Path<VersionPath>,
-    Query(Bare {}): Query<Bare>,
+    Query(asked): Query<DeletedQuery>,
 ) -> Result<Json<VersionView>, Problem> {
-    Ok(Json(api.service.version(&caller, path.name.as_str(), path.version).await?))
+    let which = Which { name: path.name.as_str(), deleted: asked.deleted };
+    Ok(Json(api.service.version(&caller, which, path.version).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -119,6 +125,10 @@ struct LedgerQuery {
     limit: Option<usize>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Of the job of that name that was deleted last, in place of the one that has it now.
+    #[serde(default)]
+    #[param(required = false)]
+    deleted: bool,
 }
 
 /// Show what became of each nominal time
@@ -133,7 +143,8 @@ async fn list_ledger(
 ) -> Result<Response, Problem> {
     let paging = pages::paging(asked.limit, asked.cursor)?;
     let (from, to) = (asked.from, asked.to);
-    let page = api.service.ledger(&caller, path.name.as_str(), from, to, paging).await?;
+    let which = Which { name: path.name.as_str(), deleted: asked.deleted };
+    let page = api.service.ledger(&caller, which, from, to, paging).await?;
     Ok(pages::page(&uri, page))
 }
 
@@ -144,6 +155,10 @@ struct LogsQuery {
     /// Pieces of output at most, over all runs; 1000 unless told.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// Of the job of that name that was deleted last, in place of the one that has it now.
+    #[serde(default)]
+    #[param(required = false)]
+    deleted: bool,
 }
 
 /// The output of a job's latest runs.
@@ -166,6 +181,7 @@ async fn get_job_logs(
     if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::parameter("query:limit", format!("must be from 1 to {PAGE_MAX}")));
     }
-    let items = api.service.job_logs(&caller, path.name.as_str(), limit).await?;
+    let which = Which { name: path.name.as_str(), deleted: asked.deleted };
+    let items = api.service.job_logs(&caller, which, limit).await?;
     Ok(Json(JobLogs { items }))
 }

@@ -21,7 +21,7 @@ use super::query::Query;
 use super::write::{KeyHeader, MatchHeader, Write};
 use crate::model::limits::TEXT_LEN_MAX;
 use crate::model::{Invalid, JobSpec, Name};
-use crate::service::{JobFilter, JobSort, JobView, PutMode};
+use crate::service::{JobFilter, JobSort, JobView, PutMode, Which};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -55,6 +55,11 @@ struct JobsQuery {
     /// The queue its runs wait in.
     #[param(value_type = Option<Name>)]
     queue: Option<Name>,
+    /// Those that were deleted and whose past is kept, the last one first, in place of those
+    /// that are there.
+    #[serde(default)]
+    #[param(required = false)]
+    deleted: bool,
     /// The order; with `-` before it, the last first.
     #[param(value_type = Option<JobOrder>)]
     sort: Option<String>,
@@ -73,6 +78,10 @@ impl JobsQuery {
             let detail = format!("must be one of {}", runners.join(", "));
             return Err(Problem::parameter("query:runner", detail));
         }
+        if self.deleted && self.sort.is_some() {
+            let detail = "can't be chosen for deleted jobs: the one that was deleted last is first";
+            return Err(Problem::parameter("query:sort", detail));
+        }
         let sort = self.sort.as_deref().map(JobSort::parse).transpose();
         let sort = sort.map_err(|fault| Problem::parameter("query:sort", fault.to_string()))?;
         Ok(JobFilter {
@@ -82,6 +91,7 @@ impl JobsQuery {
             runner: self.runner,
             queue: self.queue.map(|queue| queue.to_string()),
             sort: sort.unwrap_or_default(),
+            deleted: self.deleted,
         })
     }
 }
@@ -133,7 +143,9 @@ async fn create_job(
 }
 
 /// Show a job
-#[utoipa::path(get, path = "/jobs/{name}", tag = "jobs", params(JobPath,
+///
+/// By its name or its uid; one that was deleted too, until retention takes its past.
+#[utoipa::path(get, path = "/jobs/{name}", tag = "jobs", params(JobPath, DeletedQuery,
     ("If-None-Match" = Option<String>, Header, description = "The ETag of the copy at hand.")
 ), responses(
     (status = 200, description = "The job.", body = JobView,
@@ -144,15 +156,32 @@ async fn get_job(
     State(api): State<Api>,
     Who(caller): Who,
     Path(path): Path<JobPath>,
-    Query(Bare {}): Query<Bare>,
+    Query(asked): Query<DeletedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let job = api.service.job(&caller, path.name.as_str()).await?;
+    let job = api.service.job(&caller, asked.which(&path)).await?;
     let tag = etag(job.live.version);
     if Condition::if_none_match(&headers)?.names(job.live.version) {
         return Ok((StatusCode::NOT_MODIFIED, [tag]).into_response());
     }
     Ok(([tag], Json(job)).into_response())
+}
+
+/// Which of the jobs that had a name is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeletedQuery {
+    /// The job of that name that was deleted last, in place of the one that has it now.
+    #[serde(default)]
+    #[param(required = false)]
+    pub deleted: bool,
+}
+
+impl DeletedQuery {
+    pub(super) fn which<'a>(&self, path: &'a JobPath) -> Which<'a> {
+        Which { name: path.name.as_str(), deleted: self.deleted }
+    }
 }
 
 /// A query without parameters.

@@ -48,7 +48,7 @@ fn explain(fault: ErrorKind) -> Problem {
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct JobPath {
-    /// Name of the job.
+    /// Name of the job; where it is read also its uid.
     pub name: Name,
 }
 

@@ -53,6 +53,11 @@ macro_rules! runs_query {
             limit: Option<usize>,
             /// `next_cursor` of the page before.
             cursor: Option<String>,
+            /// Of the job of that name that was deleted last, in place of the one that has it
+            /// now.
+            #[serde(default)]
+            #[param(required = false)]
+            deleted: bool,
         }
 
         impl $name {
@@ -62,7 +67,12 @@ macro_rules! runs_query {
             ) -> Result<(RunFilter, Paging), Problem> {
                 let (status, trigger, node) = (self.status, self.trigger, self.node);
                 let (after, before) = (self.after, self.before);
-                let filter = RunFilter { job, status, trigger, node, after, before };
+                if self.deleted && job.is_none() {
+                    let detail = "needs a job; the runs of deleted jobs are among all others too";
+                    return Err(Problem::parameter("query:deleted", detail));
+                }
+                let deleted = self.deleted;
+                let filter = RunFilter { job, deleted, status, trigger, node, after, before };
                 Ok((filter, pages::paging(self.limit, self.cursor)?))
             }
         }

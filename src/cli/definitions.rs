@@ -12,7 +12,7 @@ use super::yaml;
 use crate::model::integers::wide_in;
 
 /// What an answer has and a definition has not: left out when an answer is read as one.
-const ANSWER_ONLY: [&str; 10] = [
+const ANSWER_ONLY: [&str; 11] = [
     "uid",
     "version",
     "created_at",
@@ -22,6 +22,7 @@ const ANSWER_ONLY: [&str; 10] = [
     "open_runs",
     "unresolved",
     "schedule_text",
+    "deleted_at",
     "warnings",
 ];
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];

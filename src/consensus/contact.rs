@@ -107,6 +107,7 @@ impl Contact {
             applied: *running.published.applied.borrow(),
             addr: running.local.addr.clone(),
             reads: FORMAT,
+            proofs: running.proofs.report(),
         };
         let call = running.peers.call(
             leader,
@@ -117,6 +118,10 @@ impl Contact {
         );
         match call.await {
             Ok(reply) => {
+                if let Some(why) = reply.odd {
+                    self.handle.stop_for_good(&why);
+                    return true;
+                }
                 let nodes = members_in(reply.members);
                 if !self.belongs_to(&nodes).await {
                     return true;
@@ -232,6 +237,7 @@ impl Handle {
         let metrics = running.raft.metrics().borrow().clone();
         let membership = metrics.membership_config.membership().clone();
         let heard = running.roll.heard();
+        let compared = running.proofs.compared();
         let matched = metrics.replication.unwrap_or_default();
         let own = running.local.node;
         let voters: std::collections::BTreeSet<NodeId> = membership.voter_ids().collect();
@@ -246,6 +252,8 @@ impl Handle {
                 silent_for: heard.map(|heard| heard.at.elapsed()),
                 // What it has in its log at the least, when it did not say what it applied.
                 applied: heard.map_or(matched, |heard| heard.applied),
+                proven: compared.get(id).map_or(0, |compared| compared.equal),
+                differs: compared.get(id).and_then(|compared| Some(compared.differs?.1)),
             }
         };
         membership.nodes().map(member).collect()

@@ -15,6 +15,7 @@ use super::forward::Wished;
 use super::leadership::Leadership;
 use super::local::Local;
 use super::log_store::LogStore;
+use super::proofs::Proofs;
 use super::proposer::{Pause, Queues};
 use super::roll::{Heard, Member, Roll};
 use super::rpc::Peers;
@@ -45,6 +46,7 @@ pub(super) struct Running {
     /// Held while the membership is changed.
     pub changing: tokio::sync::Mutex<()>,
     pub roll: Roll,
+    pub proofs: Arc<Proofs>,
     pub heartbeat: Arc<Heartbeat>,
     pub published: Arc<Published>,
     pub history: History,

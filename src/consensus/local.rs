@@ -50,6 +50,11 @@ impl Local {
         self.identities.change(|identity| identity.format = format)
     }
 
+    /// Notes that the data of this node must not be used again.
+    pub fn set_aside(&self, why: &str) -> Result<(), DirectoryError> {
+        self.identities.set_aside(why)
+    }
+
     /// The cluster it was to begin has begun.
     pub fn founded(&self) -> Result<(), DirectoryError> {
         self.identities.change(|identity| identity.founding = Some(false))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::transport::Transport;
 use crate::clock::{Clock, System};
 use crate::metrics::Metrics;
-use crate::model::BootId;
+use crate::model::{BootId, Span};
 use crate::storage::MemoryDisk;
 
 /// A node's place in the network.
@@ -61,6 +61,9 @@ pub struct Options {
     /// Entries applied since the last checkpoint that make the next one due; the bytes of the
     /// log can make it due sooner.
     pub checkpoint_entries: u64,
+    /// How much log time passes between two digests of the whole state. The same on all nodes, or
+    /// they are seldom of the same entry.
+    pub prove_every: Span,
     /// How long [`super::Handle::submit`] waits for an answer before it says that it is unknown.
     pub submit_timeout: Duration,
     /// Where to count what the log does; none: nowhere.
@@ -82,6 +85,7 @@ impl Options {
             in_memory: None,
             move_aside_damaged: false,
             checkpoint_entries: 20_000,
+            prove_every: Span::from_secs(300),
             submit_timeout: Duration::from_secs(10),
             metrics: None,
         }

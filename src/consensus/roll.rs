@@ -41,6 +41,10 @@ pub struct Member {
     pub silent_for: Option<Duration>,
     /// How far it has applied the log, when it was last heard of.
     pub applied: u64,
+    /// Up to here its digests are those of the leader; 0: none was compared.
+    pub proven: u64,
+    /// From here on they are not.
+    pub differs: Option<u64>,
 }
 
 /// What is known of who is alive.
@@ -108,6 +112,8 @@ pub(super) fn members_out(members: &[Member]) -> Vec<proto::MemberState> {
         leader: member.leader,
         heard_ms_ago: member.silent_for.map(|span| span.as_millis() as u64),
         applied: member.applied,
+        proven: member.proven,
+        differs: member.differs,
     };
     members.iter().map(one).collect()
 }
@@ -120,6 +126,8 @@ pub(super) fn members_in(members: Vec<proto::MemberState>) -> Vec<Member> {
         leader: member.leader,
         silent_for: member.heard_ms_ago.map(Duration::from_millis),
         applied: member.applied,
+        proven: member.proven,
+        differs: member.differs,
     };
     members.into_iter().map(one).collect()
 }

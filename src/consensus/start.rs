@@ -51,8 +51,9 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let peers = Peers::new(Arc::clone(&local), options.reach.map(|reach| reach.transport));
     let count = Count::new(options.metrics.clone(), node_id, log.last());
     let (kept, moved) = (history.clone(), transfers.clone());
-    let machine = StateMachine::new(recovered, kept, moved, cover, fatal.clone(), count);
-    let published = machine.published();
+    let every = options.prove_every;
+    let machine = StateMachine::new(recovered, kept, moved, cover, fatal.clone(), count, every);
+    let (published, proofs) = (machine.published(), machine.proofs());
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
@@ -99,6 +100,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         pause,
         changing: Default::default(),
         roll,
+        proofs,
         heartbeat,
         published,
         history,

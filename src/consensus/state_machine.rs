@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use super::count::Count;
 use super::cover::Cover;
 use super::events::Events;
+use super::proofs::Proofs;
+use super::proving::Proving;
 use super::recovery::Recovered;
 use super::snapshot::SnapshotBuilder;
 use super::transfer::{self, Carried, Received, Transfers};
@@ -21,6 +23,7 @@ use super::types::{
 };
 use crate::machine::state::FORMAT;
 use crate::machine::{self, Output, State};
+use crate::model::Span;
 use crate::storage::{self, Checkpoints, Fatal, History, Source, off_thread};
 
 /// What readers see of the machine; shared by all handles of a node.
@@ -35,6 +38,10 @@ pub(super) struct Published {
     checkpoint: Mutex<Option<(SnapshotMeta, Source)>>,
     /// How far checkpoints let the log be forgotten.
     cover: Cover,
+    /// Done to the state before the next entry, so that tests see what becomes of a replica that is
+    /// not like the others.
+    #[cfg(test)]
+    plant: Mutex<Option<fn(&mut State)>>,
 }
 
 impl Published {
@@ -47,6 +54,8 @@ impl Published {
             events: Events::starting_at(index),
             checkpoint: Mutex::new(recovered.checkpoint()),
             cover,
+            #[cfg(test)]
+            plant: Mutex::default(),
         }
     }
 
@@ -60,6 +69,12 @@ impl Published {
             }
             _ => newest.insert((meta, source)).clone(),
         }
+    }
+
+    /// See [`Published::plant`].
+    #[cfg(test)]
+    pub fn plant(&self) -> MutexGuard<'_, Option<fn(&mut State)>> {
+        self.plant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest checkpoint.
@@ -93,6 +108,8 @@ pub(super) struct StateMachine {
     transfers: Transfers,
     fatal: Fatal,
     count: Count,
+    proofs: Arc<Proofs>,
+    proving: Proving,
 }
 
 impl StateMachine {
@@ -104,12 +121,16 @@ impl StateMachine {
         cover: Cover,
         fatal: Fatal,
         count: Count,
+        prove_every: Span,
     ) -> Self {
         let published = Arc::new(Published::new(&recovered, cover));
         let checkpoints = transfers.checkpoints();
         let SnapshotMeta { last_log_id: last_applied, last_membership: membership, .. } =
             recovered.meta;
         let state = recovered.state;
+        let proofs = Arc::new(Proofs::default());
+        proofs.begins_at(state.proof);
+        let proving = Proving::new(prove_every, Arc::clone(&proofs), checkpoints.blocks());
         Self {
             last_applied,
             membership,
@@ -120,7 +141,14 @@ impl StateMachine {
             transfers,
             fatal,
             count,
+            proofs,
+            proving,
         }
+    }
+
+    /// The digests of what it applies.
+    pub fn proofs(&self) -> Arc<Proofs> {
+        Arc::clone(&self.proofs)
     }
 
     /// What readers see.
@@ -155,6 +183,11 @@ impl StateMachine {
         payload: &Payload,
         output: &mut Output,
     ) -> Result<Answers, ApplyError> {
+        #[cfg(test)]
+        if let Some(plant) = self.published.plant().take() {
+            plant(&mut self.state);
+        }
+        let began = self.state.last_at;
         let state = &mut self.state;
         // The same input panics on every node, and a half-applied batch must not be answered or
         // checkpointed: the node stops, with its log as the evidence.
@@ -162,6 +195,8 @@ impl StateMachine {
             machine::apply_entry(state, index, payload.batch.commands(), output)
         });
         let answers = catch_unwind(all).map_err(|_| ApplyError::Panicked)?;
+        self.proofs.applied(self.state.proof);
+        self.proving.applied(began, &self.state);
         match self.state.format() {
             newer if newer > FORMAT => Err(ApplyError::Newer(newer)),
             _ => Ok(Answers(answers)),
@@ -186,6 +221,7 @@ impl StateMachine {
         self.last_applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.state = state;
+        self.proofs.begins_at(self.state.proof);
         self.publish();
         self.published.events.restart_at(meta.last_log_id.map_or(0, |id| id.index));
         Ok(())

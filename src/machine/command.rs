@@ -384,6 +384,8 @@ pub enum TrimKey {
     Feed { first: u64 },
     /// Nothing is left of a deleted job.
     Gone { no: JobNo },
+    /// A deleted job is shown to nobody any more; its history goes.
+    Forget { no: JobNo },
     /// Output of a closed run, which goes later: as in `Run`.
     Output { id: RunId, rows: Vec<(u32, u32)> },
 }

@@ -43,6 +43,9 @@ pub struct VersionRow {
     pub verb: String,
     /// The definition.
     pub spec: Arc<JobSpec>,
+    /// Its schedule counts from exactly `at` on; else within the while that an entry takes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
 }
 
 /// What `apply` gives to the outside: rows to keep, events to tell, facts to count.

@@ -161,6 +161,16 @@ fn tables(s: &State, broken: &mut Vec<String>) {
             broken.push(format!("node {id} is said to be busy with {}", node.busy));
         }
     }
+    let graves = &s.graves;
+    let ages = graves.by_no.values().map(|grave| (grave.deleted_at, grave.no));
+    let names = graves.by_no.values().map(|grave| (grave.name.clone(), grave.no));
+    if !graves.by_age.iter().cloned().eq(ages.collect::<BTreeSet<_>>())
+        || !graves.by_name.iter().cloned().eq(names.collect::<BTreeSet<_>>())
+        || graves.by_no.len() > limits::DELETED_JOBS_MAX
+        || graves.by_no.keys().any(|no| s.jobs.contains_key(no) || s.deleted.contains(no))
+    {
+        broken.push("deleted jobs that are remembered are not indexed as they are".into());
+    }
     let remembered = &s.idempotency;
     if remembered.by_key.len() != remembered.by_age.len() {
         broken.push("answered requests by key and by age differ".into());

@@ -5,7 +5,7 @@
 //! and every field added later says here which format reads it: the patterns name all fields, so
 //! that a new one does not build before it is said.
 
-use super::command::{Op, PutJob};
+use super::command::{Op, PutJob, TrimKey};
 use super::reply::Rejection;
 use super::state::State;
 use crate::model::job::Need;
@@ -52,7 +52,14 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::SetPassword { name: _, password: _, session: _ } => return None,
         Op::CreateToken { token: _, session: _ } | Op::DeleteToken { id: _ } => return None,
         Op::TokenUsed { id: _ } | Op::RotateKey { signing_key: _, revoke: _ } => return None,
-        Op::Note { entries: _ } | Op::Trim { keys: _ } | Op::RaiseFormat { to: _ } => return None,
+        Op::Note { entries: _ } | Op::RaiseFormat { to: _ } => return None,
+        Op::Trim { keys } => {
+            let forgets = |key: &TrimKey| matches!(key, TrimKey::Forget { no: _ });
+            match keys.iter().any(forgets) {
+                true => ("the past of a deleted job", 5),
+                false => return None,
+            }
+        }
         Op::PutSecretKey { key: _, after: _ } => ("a key of secrets", 2),
         Op::DropSecretKey { id: _ } => ("a key of secrets", 2),
         Op::PutSecret { name: _, jobs: _, sealed: _ } => ("a secret", 2),

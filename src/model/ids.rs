@@ -38,6 +38,11 @@ impl JobUid {
     pub fn new(at: Timestamp, no: JobNo) -> Self {
         JobUid(build(at.millis(), 0, no))
     }
+
+    /// The number of the job.
+    pub fn job_no(self) -> JobNo {
+        RunId(self.0).job_no()
+    }
 }
 
 /// A run's identity: a UUID version 7 whose time is the nominal time of a scheduled run

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::machine::command::TrimKey;
 use crate::machine::history::{self, unpack};
-use crate::machine::state::{FORMAT_OF_GUARDS, Job};
+use crate::machine::state::{FORMAT_OF_GUARDS, Grave, Job};
 use crate::machine::{Op, State};
-use crate::model::{JobNo, LedgerRow, Run, RunId, Timestamp};
+use crate::model::{JobNo, LedgerRow, Retention, Run, RunId, Timestamp};
 use crate::storage::{Direction, Error, Scan};
 
 use super::Term;
@@ -40,9 +40,12 @@ async fn round(duties: &Term) -> Result<(), Error> {
     for no in state.deleted.iter() {
         gone(duties, *no).await?;
     }
+    for no in state.graves.by_no.keys() {
+        buried(duties, *no).await?;
+    }
     for no in state.jobs.keys() {
         // The others come in the next step: what is held at once stays small.
-        while let Some(job) = duties.consensus.state().jobs.get(no).cloned() {
+        while let Some(job) = duties.consensus.state().jobs.get(no).map(Kept::of) {
             let keys = excess(duties, &job).await?;
             let more = keys.iter().map(rows_of).sum::<usize>() > OUTPUTS_MAX;
             let done = trim(duties, keys).await;
@@ -53,6 +56,50 @@ async fn round(duties: &Term) -> Result<(), Error> {
         }
     }
     feed(duties, &state).await
+}
+
+/// What a deleted job left stays as long as it would have, had it been kept. Once all of it is
+/// older than that, the job is forgotten, and the next round removes what is left.
+async fn buried(duties: &Term, no: JobNo) -> Result<(), Error> {
+    loop {
+        let state = duties.consensus.state();
+        let Some(grave) = state.graves.by_no.get(&no) else { return Ok(()) };
+        let horizon = duties.clock.now().minus(grave.retention.age);
+        let over = grave.deleted_at < horizon && state.open_of(no).next().is_none();
+        let last = grave.live.last_run.map_or(grave.deleted_at, |run| run.finished_at);
+        if over && last < horizon {
+            trim(duties, vec![TrimKey::Forget { no }]).await;
+            return Ok(());
+        }
+        let keys = excess(duties, &Kept::of_deleted(grave)).await?;
+        let more = keys.iter().map(rows_of).sum::<usize>() > OUTPUTS_MAX;
+        let done = trim(duties, keys).await;
+        tokio::time::sleep(JOB_PAUSE).await;
+        if !done || !more {
+            return Ok(());
+        }
+    }
+}
+
+/// What is kept of a job, and how much may be.
+struct Kept {
+    no: JobNo,
+    version: u64,
+    /// Closed runs.
+    runs: u64,
+    retention: Retention,
+}
+
+impl Kept {
+    fn of(job: &Arc<Job>) -> Self {
+        let (no, version, runs) = (job.no, job.version, job.live.kept);
+        Kept { no, version, runs, retention: job.spec.retention() }
+    }
+
+    fn of_deleted(grave: &Grave) -> Self {
+        let (no, version, runs) = (grave.no, grave.version, grave.live.kept);
+        Kept { no, version, runs, retention: grave.retention.clone() }
+    }
 }
 
 /// Whether all of them are removed. What is not is found again in the next round.
@@ -116,10 +163,10 @@ fn pages(key: TrimKey, format: u32) -> Vec<TrimKey> {
 }
 
 /// Rows of a job that its retention no longer wants.
-async fn excess(duties: &Term, job: &Arc<Job>) -> Result<Vec<TrimKey>, Error> {
-    let retention = job.spec.retention();
+async fn excess(duties: &Term, job: &Kept) -> Result<Vec<TrimKey>, Error> {
+    let retention = &job.retention;
     let horizon = duties.clock.now().minus(retention.age);
-    let surplus = job.live.kept.saturating_sub(u64::from(retention.count)) as usize;
+    let surplus = job.runs.saturating_sub(u64::from(retention.count)) as usize;
     let (mut keys, mut rows) = (Vec::new(), 0);
     let oldest = runs(duties, job.no, surplus.clamp(ROWS_MAX, 2_000)).await?;
     let mut bytes_over = bytes_over(duties, job, retention.bytes).await?;
@@ -149,7 +196,7 @@ fn version_of(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(5..13)?.try_into().ok()?))
 }
 
-async fn bytes_over(duties: &Term, job: &Job, most: Option<u64>) -> Result<u64, Error> {
+async fn bytes_over(duties: &Term, job: &Kept, most: Option<u64>) -> Result<u64, Error> {
     let Some(most) = most else { return Ok(0) };
     let kept: u64 = runs(duties, job.no, 10_000).await?.iter().map(|run| run.log_bytes).sum();
     Ok(kept.saturating_sub(most))

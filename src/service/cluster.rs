@@ -34,6 +34,12 @@ pub struct NodeView {
     /// Entries it was behind this node's, when it was last heard of.
     #[schema(required)]
     pub lag: Option<u64>,
+    /// Up to this entry its digests are the leader's; null: none was compared, or it leads.
+    #[schema(required)]
+    pub proven_index: Option<u64>,
+    /// From this entry on its digests are not the leader's: what one of the two says is wrong.
+    #[schema(required)]
+    pub differs_from: Option<u64>,
     /// For placement.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: Labels,
@@ -124,6 +130,8 @@ fn view_of(id: NodeId, node: Option<&Node>, member: Option<&Member>) -> NodeView
         accepting: node.is_some_and(|node| node.accepting),
         applied_index: member.map(|member| member.applied),
         lag: None,
+        proven_index: member.map(|member| member.proven).filter(|index| *index > 0),
+        differs_from: member.and_then(|member| member.differs),
         labels: node.map(|node| node.labels.clone()).unwrap_or_default(),
         slots: node.map_or(0, |node| node.slots),
         busy: node.map_or(0, |node| node.busy),

@@ -15,9 +15,8 @@ use serde_json::{Value, json};
 
 use super::explain_text::{self as text, Case};
 use super::ledger::pause_under_way;
-use super::lookup::job_for;
 use super::nearest::{last_before, names};
-use super::{Action, Caller, Error, Service};
+use super::{Caller, Error, Service, Which, waiting};
 use crate::machine::State;
 use crate::machine::history::{VersionRow, run_key, runs_prefix, unpack, versions_prefix};
 use crate::machine::prepare::timing::Timing;
@@ -51,6 +50,8 @@ pub enum Verdict {
     Undecided,
     /// It is past, and retention has taken its row.
     Forgotten,
+    /// The job was deleted before it came.
+    Deleted,
 }
 
 /// Why a job did, or did not, run at an instant.
@@ -108,27 +109,36 @@ impl Service {
     pub async fn explain(
         &self,
         c: &Caller,
-        name: &str,
+        which: impl Into<Which<'_>>,
         at: Timestamp,
     ) -> Result<Explanation, Error> {
         let at = Timestamp::from_secs(at.secs());
         let state = self.consensus().state();
-        let job = job_for(c, Action::ReadJobs, &state, name)?;
+        let job = self.known_job(c, &state, which.into()).await?;
         let timing = self.0.compiled.of(&job);
         let found = match self.decided(&state, &job, at).await? {
             Some(found) => found,
+            None if job.deleted_at.is_some_and(|deleted| deleted <= at) => {
+                Found::plain(Verdict::Deleted, Case::Deleted)
+            }
+            None if job.deleted_at.is_some() && timing.is_some() && at >= job.created_at => {
+                self.past(&job, at).await?
+            }
             None => self.undecided(&job, timing.as_deref(), at).await?,
         };
         let schedule = timing.as_deref().map(Timing::schedule);
         let previous = schedule.and_then(|schedule| last_before(schedule, at));
         let next = timing.as_deref().and_then(|timing| timing.next_after(at));
+        let next = next.filter(|next| job.deleted_at.is_none_or(|end| next.nominal < end));
         let (previous, next) = (
             previous.filter(|previous| *previous >= job.created_at),
             next.map(|next| next.nominal),
         );
         let summary = text::sentence(&job, at, &found.case, previous, next);
         let Found { verdict, row, run, .. } = found;
-        let (facts, job) = (self.facts(&job, timing, at), job.spec.name.clone());
+        let mut facts = self.facts(&job, timing, at);
+        facts.extend(job.deleted_at.map(|deleted| ("deleted_at".to_owned(), json!(deleted))));
+        let job = job.spec.name.clone();
         Ok(Explanation { job, at, verdict, summary, row, run, previous, next, facts })
     }
 
@@ -141,7 +151,7 @@ impl Service {
     ) -> Result<Option<Found>, Error> {
         let open = state.open_of(job.no).find(|open| open.run.nominal_time == Some(at));
         let run = match open {
-            Some(open) => Some(open.run.clone()),
+            Some(open) => Some(waiting::shown(state, open)),
             None => self.closed_run_at(job.no, at).await?,
         };
         if let Some(run) = run {

@@ -29,6 +29,8 @@ pub(super) enum Case {
         leader: bool,
     },
     Forgotten,
+    /// Its job was deleted before: `updated_at`.
+    Deleted,
 }
 
 pub(super) fn sentence(
@@ -90,6 +92,9 @@ pub(super) fn sentence(
             format!("{at} is to come, and will be skipped unless {name} is resumed before.")
         }
         Case::Undecided { leader } => undecided(job, at, *leader),
+        Case::Deleted => {
+            format!("{at} did not come to be: {name} was deleted at {}.", job.updated_at)
+        }
         Case::Forgotten => format!(
             "{at} is a nominal time of {name}, but nothing is known of it any more: its record \
              is older than the history that is kept."
@@ -130,7 +135,9 @@ fn fired(run: &Run, at: Timestamp) -> String {
         RunStatus::Waiting => {
             format!("waits {}", run.reason.as_deref().unwrap_or("for its turn"))
         }
-        RunStatus::Queued => "is queued for a node with a free slot".to_string(),
+        RunStatus::Queued => {
+            format!("is queued {}", run.reason.as_deref().unwrap_or("for a node with a free slot"))
+        }
         RunStatus::Assigned => "was given to a node, which has not reported the start".to_string(),
         RunStatus::Running => "is running".to_string(),
         RunStatus::Succeeded => "succeeded".to_string(),

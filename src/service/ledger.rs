@@ -7,9 +7,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::lookup::job_for;
 use super::paging::{Question, bound};
-use super::{Action, Caller, Error, Page, Paging, Service};
+use super::{Caller, Error, Page, Paging, Service, Which};
 use crate::machine::State;
 use crate::machine::history::{ledger_key, ledger_of, ledger_prefix, run_key, runs_prefix, unpack};
 use crate::machine::state::{Job, OpenRun};
@@ -38,13 +37,13 @@ impl Service {
     pub async fn ledger(
         &self,
         c: &Caller,
-        name: &str,
+        which: impl Into<Which<'_>>,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         p: Paging,
     ) -> Result<Page<LedgerRow>, Error> {
         let state = self.consensus().state();
-        let job = job_for(c, Action::ReadJobs, &state, name)?;
+        let job = self.known_job(c, &state, which.into()).await?;
         let limit = p.limit()?;
         let question = Question::new(&("ledger", job.no, from, to));
         let below = match question.after::<i64>(&p)? {

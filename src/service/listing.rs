@@ -3,10 +3,9 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::lookup::job_for;
 use super::paging::{Question, bound};
 use super::views::JobView;
-use super::{Action, Caller, Error, Page, Paging, Service, Target};
+use super::{Action, Caller, Error, Page, Paging, Service, Target, Which};
 use crate::machine::State;
 use crate::machine::state::Job;
 use crate::model::{JobNo, Name, Timestamp};
@@ -26,6 +25,8 @@ pub struct JobFilter {
     pub queue: Option<String>,
     /// The order.
     pub sort: JobSort,
+    /// Those that were deleted, the last one first, in place of those that are there.
+    pub deleted: bool,
 }
 
 /// An order of jobs.
@@ -85,10 +86,10 @@ impl Service {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn job(&self, c: &Caller, name: &str) -> Result<JobView, Error> {
+    pub async fn job(&self, c: &Caller, which: impl Into<Which<'_>>) -> Result<JobView, Error> {
         let state = self.consensus().state();
-        let job = job_for(c, Action::ReadJobs, &state, name)?;
-        Ok(JobView::of(c, &state, &job, &self.0.compiled))
+        let known = self.known_job(c, &state, which.into()).await?;
+        Ok(self.view_of_known(c, &state, &known))
     }
 
     /// The jobs that the caller may see.
@@ -97,6 +98,9 @@ impl Service {
     /// `Malformed`.
     pub async fn jobs(&self, c: &Caller, f: JobFilter, p: Paging) -> Result<Page<JobView>, Error> {
         c.permit(Action::ReadJobs, Target::Cluster)?;
+        if f.deleted {
+            return self.deleted_jobs(c, &f, &p).await;
+        }
         let limit = p.limit()?;
         let question = Question::new(&("jobs", &f));
         let wanted = Wanted::of(c, &f);
@@ -119,19 +123,19 @@ impl Service {
 const LOOKED_MAX: usize = bound(50_000, 4);
 
 /// A filter, ready to be held against many jobs.
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     caller: &'a Caller,
     filter: &'a JobFilter,
     q: Option<String>,
 }
 
 impl<'a> Wanted<'a> {
-    fn of(caller: &'a Caller, filter: &'a JobFilter) -> Self {
+    pub(super) fn of(caller: &'a Caller, filter: &'a JobFilter) -> Self {
         let q = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
         Wanted { caller, filter, q: q.map(str::to_lowercase) }
     }
 
-    fn takes(&self, job: &Job) -> bool {
+    pub(super) fn takes(&self, job: &Job) -> bool {
         let (spec, f) = (&job.spec, self.filter);
         self.caller.sees(spec.name.as_str(), &spec.tags)
             && f.enabled.is_none_or(|enabled| spec.enabled.0 == enabled)

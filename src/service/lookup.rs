@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, Caller, Error, Service, Target};
+use super::{Action, Caller, Error, Service, Target, waiting};
 use crate::machine::State;
 use crate::machine::history::{run_key, unpack};
 use crate::machine::state::Job;
@@ -24,9 +24,10 @@ pub(super) fn job_for(
     Ok(job)
 }
 
-/// Whether `c` may do `action` to `run`. The tags that count are the job's present ones.
+/// Whether `c` may do `action` to `run`. The tags that count are the job's present ones, of a
+/// deleted job its last ones.
 pub(super) fn may_run(c: &Caller, action: Action, state: &State, run: &Run) -> Result<(), Error> {
-    let tags = state.jobs.get(&run.id.job_no()).map_or(&[][..], |job| &job.spec.tags);
+    let tags = state.tags(run.id.job_no());
     let target = Target::Job { name: run.job.as_str(), tags };
     match c.permit(action, target) {
         Ok(_) => Ok(()),
@@ -46,7 +47,7 @@ impl Service {
         c.permit(action, Target::Cluster)?;
         let state = self.consensus().state();
         let run = match state.runs.get(&id) {
-            Some(open) => open.run.clone(),
+            Some(open) => waiting::shown(&state, open),
             None => self.closed_run(id).await?.ok_or_else(|| Error::no_run(id))?,
         };
         may_run(c, action, &state, &run)?;

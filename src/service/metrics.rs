@@ -193,6 +193,9 @@ impl Page<'_> {
                 (["silent".to_string()], (members.len() - live) as f64),
             ],
         )?;
+        let differ = members.iter().filter(|member| member.differs.is_some()).count();
+        let help = "Members whose digests differ from the leader's at the same entry.";
+        now.one("cronapi_replica_digest_mismatches", help, differ as f64)?;
         let counts = state.open_by_status();
         use RunStatus::{Assigned, Queued, Running, Waiting};
         let open = [Waiting, Queued, Assigned, Running].map(|status| {

@@ -40,6 +40,7 @@ mod nearest;
 
 mod output;
 mod paging;
+mod past;
 mod preview;
 mod readonly;
 mod ready;
@@ -51,6 +52,7 @@ mod submit;
 mod system;
 mod versions;
 mod views;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -82,6 +84,7 @@ pub use explain::{Explanation, Verdict};
 pub use listing::{JobFilter, JobSort, JobSortKey};
 pub use output::{LogLine, LogPage, LogPiece, LogPosition, LogStream, RunLog};
 pub use paging::{Page, Paging};
+pub use past::Which;
 pub use preview::{NextFire, Preview};
 pub use ready::{Check, CheckName};
 pub use run_list::RunFilter;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::paging::bound;
-use super::{Action, Caller, Error, Paging, RunFilter, Service};
+use super::{Action, Caller, Error, Paging, RunFilter, Service, Which};
 use crate::machine::command::OutputChunk;
 use crate::machine::history::{OutputRow, output_key, output_key_parts, output_prefix, unpack};
 use crate::model::{RunId, RunStatus, Timestamp};
@@ -160,11 +160,13 @@ impl Service {
     pub async fn job_logs(
         &self,
         c: &Caller,
-        name: &str,
+        which: impl Into<Which<'_>>,
         limit: usize,
     ) -> Result<Vec<RunLog>, Error> {
         let mut left = checked(limit)?;
-        let filter = RunFilter { job: Some(name.to_string()), ..RunFilter::default() };
+        let Which { name, deleted } = which.into();
+        let job = Some(name.to_string());
+        let filter = RunFilter { job, deleted, ..RunFilter::default() };
         let runs = self.runs(c, filter, Paging { limit: RUNS_MAX, cursor: None }).await?;
         let mut logs = Vec::new();
         for run in runs.items {

@@ -17,7 +17,7 @@ use crate::model::limits::EARLY_HORIZON;
 use crate::model::{Invalid, JobSpec, JobUid, Name, Timestamp};
 
 /// The fields, as [`JobLive`] and answers to writes have them.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "uid",
     "version",
     "created_at",
@@ -27,6 +27,7 @@ const FIELDS: [&str; 10] = [
     "open_runs",
     "unresolved",
     "schedule_text",
+    "deleted_at",
     "warnings",
 ];
 

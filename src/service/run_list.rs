@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::lookup::{job_for, may_run};
+use super::lookup::may_run;
 use super::paging::{Question, bound};
-use super::{Action, Caller, Error, Page, Paging, Service, Target};
+use super::{Action, Caller, Error, Page, Paging, Service, Target, Which};
 use crate::machine::State;
 use crate::machine::history::{block_first, feed_key, runs_prefix, unpack};
 use crate::machine::state::Job;
-use crate::model::{JobNo, NodeId, Run, RunId, RunStatus, Timestamp, Trigger};
+use crate::model::{JobNo, Name, NodeId, Run, RunId, RunStatus, Timestamp, Trigger};
 use crate::storage::{Direction, Scan};
 
 /// Which runs are wanted.
@@ -23,6 +23,8 @@ use crate::storage::{Direction, Scan};
 pub struct RunFilter {
     /// Of this job.
     pub job: Option<String>,
+    /// Of the jobs that had that name, the one that was deleted last.
+    pub deleted: bool,
     /// In one of these; empty: in any.
     pub status: Vec<RunStatus>,
     /// For this reason.
@@ -74,7 +76,10 @@ impl Service {
         c.permit(Action::ReadJobs, Target::Cluster)?;
         let state = self.consensus().state();
         let job = match &f.job {
-            Some(name) => Some(job_for(c, Action::ReadJobs, &state, name)?),
+            Some(name) => {
+                let which = Which { name, deleted: f.deleted };
+                Some(self.known_job(c, &state, which).await?)
+            }
             None => None,
         };
         let limit = p.limit()?;
@@ -168,11 +173,13 @@ impl Service {
     async fn take_closed(&self, walk: &mut Walk<'_>, n: u64, id: RunId) -> Result<bool, Error> {
         walk.looked += 1;
         walk.place = Some(Place::Feed(n));
-        let out_of_sight = walk
-            .state
-            .jobs
-            .get(&id.job_no())
-            .is_some_and(|job| !walk.caller.sees(job.spec.name.as_str(), &job.spec.tags));
+        let (jobs, graves) = (&walk.state.jobs, &walk.state.graves.by_no);
+        let unseen = |name: &Name, tags: &[String]| !walk.caller.sees(name.as_str(), tags);
+        let out_of_sight = match (jobs.get(&id.job_no()), graves.get(&id.job_no())) {
+            (Some(job), _) => unseen(&job.spec.name, &job.spec.tags),
+            (None, Some(grave)) => unseen(&grave.name, &grave.tags),
+            (None, None) => false,
+        };
         if out_of_sight {
             return Ok(true);
         }

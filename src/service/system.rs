@@ -71,6 +71,9 @@ pub struct SystemStatus {
     pub totals: TotalsView,
     /// Nodes that have been up.
     pub nodes: u64,
+    /// Members whose digests differ from the leader's at the same entry, as the leader told last:
+    /// what one of the two says is wrong.
+    pub replicas_differ: Vec<NodeId>,
     /// Bytes on disk.
     pub storage: StorageView,
     /// What keeps jobs on this node from it and from each other.
@@ -177,6 +180,7 @@ impl Service {
             open_runs: open_runs.map(|(s, n)| (s.as_str().to_string(), n)).collect(),
             totals: state.totals.into(),
             nodes: state.nodes.len() as u64,
+            replicas_differ: self.replicas_differ(),
             storage: StorageView {
                 log_bytes: status.log_bytes,
                 history_bytes: status.history_bytes,
@@ -187,6 +191,11 @@ impl Service {
             started_at: local.started_at,
             uptime_seconds: self.now().since(local.started_at).secs(),
         })
+    }
+
+    fn replicas_differ(&self) -> Vec<NodeId> {
+        let members = self.consensus().members_told().into_iter();
+        members.filter(|member| member.differs.is_some()).map(|member| member.node).collect()
     }
 
     /// Who leads.

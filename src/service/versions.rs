@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::lookup::job_for;
 use super::paging::Question;
 use super::views::{JobLive, JobView, shown, unresolved};
-use super::{Action, Caller, Error, Page, Paging, Service};
+use super::{Caller, Error, Page, Paging, Service, Which};
 use crate::machine::State;
 use crate::machine::history::{VersionRow, unpack, version_key, versions_prefix};
 use crate::model::{JobNo, JobSpec, JobUid, Timestamp};
@@ -18,6 +17,11 @@ pub struct VersionView {
     pub version: u64,
     /// When it took effect.
     pub at: Timestamp,
+    /// The times of its schedule count from exactly `at` on. Of versions from before format 5
+    /// it is not told, and they may count from up to two seconds before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub exact: bool,
     /// Who made it.
     pub by: String,
     /// `create`, `update`, `pause` or `resume`.
@@ -29,7 +33,8 @@ pub struct VersionView {
 impl VersionView {
     fn of(c: &Caller, row: VersionRow) -> Self {
         let definition = shown(c, &row.spec);
-        VersionView { version: row.version, at: row.at, by: row.by, verb: row.verb, definition }
+        let VersionRow { version, at, by, verb, exact, .. } = row;
+        VersionView { version, at, exact, by, verb, definition }
     }
 }
 
@@ -41,10 +46,10 @@ impl Service {
     pub async fn versions(
         &self,
         c: &Caller,
-        name: &str,
+        which: impl Into<Which<'_>>,
         p: Paging,
     ) -> Result<Page<VersionView>, Error> {
-        let job = job_for(c, Action::ReadJobs, &self.consensus().state(), name)?;
+        let job = self.known_job(c, &self.consensus().state(), which.into()).await?;
         let limit = p.limit()?;
         let question = Question::new(&("versions", job.no));
         let mut scan = Scan::prefix(&versions_prefix(job.no), Direction::Backward, limit + 1);
@@ -65,12 +70,13 @@ impl Service {
     pub async fn version(
         &self,
         c: &Caller,
-        name: &str,
+        which: impl Into<Which<'_>>,
         version: u64,
     ) -> Result<VersionView, Error> {
-        let job = job_for(c, Action::ReadJobs, &self.consensus().state(), name)?;
+        let which = which.into();
+        let job = self.known_job(c, &self.consensus().state(), which).await?;
         let row = self.version_row(job.no, version).await?;
-        let (what, name) = ("version".to_string(), format!("{version} of {name}"));
+        let (what, name) = ("version".to_string(), format!("{version} of {}", which.name));
         row.map(|row| VersionView::of(c, row)).ok_or(Error::NotFound { what, name })
     }
 
@@ -109,6 +115,7 @@ impl Service {
             open_runs: state.jobs.get(&no).map_or(0, |job| job.live.open),
             unresolved: unresolved(state, &row.spec),
             schedule_text: super::preview::text_of(&row.spec, created_at),
+            deleted_at: state.graves.by_no.get(&no).map(|grave| grave.deleted_at),
         };
         Ok(JobView { spec: shown(c, &row.spec), live })
     }

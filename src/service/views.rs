@@ -47,6 +47,10 @@ pub struct JobLive {
     /// The schedule in a sentence; none: there is none.
     #[schema(required)]
     pub schedule_text: Option<String>,
+    /// When it was deleted; absent: it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub deleted_at: Option<Timestamp>,
 }
 
 impl JobView {
@@ -70,6 +74,7 @@ impl JobLive {
             open_runs: job.live.open,
             unresolved: unresolved(state, &job.spec),
             schedule_text: compiled.of(job).map(|timing| timing.schedule().describe()),
+            deleted_at: None,
         }
     }
 }

@@ -21,6 +21,8 @@ pub const FORMAT: u32 = 5;
 /// What a directory begins with; it is raised with the format of its cluster.
 const FORMAT_FIRST: u32 = 1;
 const LOCK_FILE: &str = "LOCK";
+/// Why a directory must not be used again.
+const REFUSED_FILE: &str = "REFUSED";
 /// A process that is just ending may hold the lock a moment longer.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -192,6 +194,9 @@ impl DataDirectory {
         ours::not_open_to_all(path)?;
         let lock = Arc::new(take_lock(path)?);
         ours::tighten(path)?;
+        if let Ok(reason) = fs::read_to_string(path.join(REFUSED_FILE)) {
+            return Err(DirectoryError::Damaged { path: path.to_owned(), reason });
+        }
         let identity = match read_identity(path)? {
             Some(identity) => identity,
             None => {
@@ -385,6 +390,17 @@ fn take_lock(path: &Path) -> Result<File, DirectoryError> {
     };
     note().map_err(failed)?;
     Ok(file)
+}
+
+/// Notes why a directory must not be used again. On return that is durable.
+pub(super) fn write_refusal(path: &Path, why: &str) -> Result<(), DirectoryError> {
+    let write = || {
+        let mut file = File::create(path.join(REFUSED_FILE))?;
+        file.write_all(why.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
+    sync_directory(path).map_err(|e| unwritable(path, e))
 }
 
 pub(super) fn unwritable(path: &Path, error: Error) -> DirectoryError {

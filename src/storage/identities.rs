@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory::{DirectoryError, Identity};
+use super::directory::{DirectoryError, Identity, write_refusal};
 use super::format_file::write_identity;
 
 /// Where it is kept: in a data directory, or in memory.
@@ -42,6 +42,17 @@ impl Identities {
         }
         *now = new;
         Ok(())
+    }
+
+    /// Notes beside it why this data must not be used again: the next start takes it for damaged.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn set_aside(&self, why: &str) -> Result<(), DirectoryError> {
+        match &self.directory {
+            Some(directory) => write_refusal(directory, why),
+            None => Ok(()),
+        }
     }
 
     fn locked(&self) -> MutexGuard<'_, Identity> {

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod backup;
 mod clients;
+mod deleted;
 mod document;
 mod examples;
 mod fixture;

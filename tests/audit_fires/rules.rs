@@ -117,6 +117,74 @@ async fn an_edit_changes_what_is_due() {
     only(&more, "one-outcome backup: 2026-11-23T10:23:00Z has no outcome");
 }
 
+/// A job that was paused at 10:21 and goes on a second after 10:25, as its third version says.
+fn resumed(w: &mut World, exact: bool, paused: bool, expr: &str) {
+    let mut version = |number: u64, at: String, enabled: bool, expr: &str| {
+        let definition = json!({"name": "backup", "expr": expr, "enabled": enabled});
+        let version =
+            json!({"version": number, "at": at, "exact": exact, "definition": definition});
+        w.versions.push(version);
+    };
+    version(2, second(21, 0), !paused, "*/5 * * * *");
+    version(3, second(25, 1), true, expr);
+    w.job["version"] = json!(3);
+    w.ledger[0]["version"] = json!(3);
+    w.runs[0]["version"] = json!(3);
+}
+
+#[tokio::test]
+async fn a_time_of_a_paused_version_has_a_row_however_close_the_next_version_is() {
+    let missing = |exact: bool| {
+        found(move |w| {
+            resumed(w, exact, true, "*/10 * * * *");
+            w.ledger.remove(1);
+            w.runs.remove(1);
+        })
+    };
+    only(&missing(true).await, "one-outcome backup: 2026-11-23T10:25:00Z has no outcome");
+    // Where the log dated the edit, that second may have been of the next version already.
+    assert_eq!(missing(false).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn no_version_fires_a_time_before_its_own_date() {
+    let fired = |exact: bool, paused: bool| {
+        found(move |w| {
+            resumed(w, exact, paused, "*/5 * * * *");
+            w.ledger[1]["version"] = json!(3);
+            w.runs[1]["version"] = json!(3);
+        })
+    };
+    only(
+        &fired(true, true).await,
+        "its-version backup: 2026-11-23T10:25:00Z fired as of version 3",
+    );
+    assert_eq!(fired(false, true).await, [""; 0]);
+    // An edit that leaves the schedule alone leaves the times that were still open alone too.
+    assert_eq!(fired(true, false).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_deleted_job_is_held_to_its_end() {
+    let gone = |w: &mut World| {
+        w.job["deleted_at"] = json!(second(31, 0));
+        w.job["next_fire_at"] = Value::Null;
+    };
+    assert_eq!(found(gone).await, [""; 0]);
+    let missing = found(|w| {
+        gone(w);
+        w.ledger.remove(1);
+        w.runs.remove(1);
+    });
+    only(&missing.await, "10:25:00Z has no outcome");
+}
+
+#[tokio::test]
+async fn a_node_that_the_cluster_itself_found_to_differ_is_told() {
+    let found = found(|w| w.status["replicas_differ"] = json!([3])).await;
+    only(&found, "replicas -: node 3 has another digest than the leader at the same entry");
+}
+
 #[tokio::test]
 async fn a_fired_row_has_its_run() {
     let none = found(|w| w.ledger[0]["run_id"] = Value::Null).await;

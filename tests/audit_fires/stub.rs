@@ -17,6 +17,7 @@ pub const TOKEN: &str = "a token";
 pub const PASSWORD: &str = "correct horse";
 /// 2026-11-23T10:00:00Z: the job was created, and is due every five minutes from then on.
 pub const CREATED: &str = "2026-11-23T10:00:00Z";
+const CREATED_MS: u64 = 1_795_428_000_000;
 
 /// What a node knows.
 #[derive(Clone)]
@@ -196,12 +197,18 @@ async fn login(Json(asked): Json<Value>) -> Response {
     StatusCode::UNAUTHORIZED.into_response()
 }
 
-async fn jobs(world: State<World>, headers: HeaderMap) -> Response {
-    guarded(world, headers, |w| json!({"items": [w.job], "next_cursor": null})).await
+async fn jobs(world: State<World>, headers: HeaderMap, Query(asked): Asked) -> Response {
+    let deleted = asked.get("deleted").is_some_and(|deleted| deleted == "true");
+    let listed = |job: &Value| job["deleted_at"].is_null() != deleted;
+    let of = |w: World| {
+        let items: Vec<Value> = Some(w.job).into_iter().filter(listed).collect();
+        json!({"items": items, "next_cursor": null})
+    };
+    guarded(world, headers, of).await
 }
 
 async fn job(Path(name): Path<String>, world: State<World>, headers: HeaderMap) -> Response {
-    if name != "backup" {
+    if name != "backup" && name != uuid(CREATED_MS, 0) {
         return StatusCode::NOT_FOUND.into_response();
     }
     guarded(world, headers, |w| w.job).await

@@ -10,7 +10,7 @@ use cronapi::machine::command::{
     Settled, SigningKey, TriggerRun, TrimKey,
 };
 use cronapi::machine::prepare::Intent;
-use cronapi::machine::state::OpenRun;
+use cronapi::machine::state::{OpenRun, Proof};
 use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
@@ -209,6 +209,7 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("cancel", Op::Cancel { run }),
         ("trim", Op::Trim { keys }),
         ("trim_2", Op::Trim { keys: vec![TrimKey::Output { id: run, rows: vec![(1, 0)] }] }),
+        ("trim_3", Op::Trim { keys: vec![TrimKey::Forget { no: 3 }] }),
     ]
 }
 
@@ -500,4 +501,21 @@ fn a_state_with_logins_is_read_and_written_as_before() {
     world.op(Op::Note { entries: vec![note] }).unwrap();
     assert!(!world.state.access.failures.is_empty());
     keeps("state/logins.msgpack", &world.state);
+}
+
+/// And deleted jobs whose past is kept.
+#[test]
+fn a_state_with_deleted_jobs_is_read_and_written_as_before() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.op(Op::RaiseFormat { to: 5 }).unwrap();
+    world.node(1, 2);
+    let retention = json!({"count": 9, "bytes": 1_000});
+    world.work(json!({"name": "a", "tags": ["x"], "retention": retention}));
+    world.trigger("a");
+    world.run_until("2027-01-04T00:00:30Z");
+    world.delete("a");
+    assert!(world.state.graves.by_no[&1].live.last_run.is_some());
+    // What it is of changes with what is written.
+    world.state.proof = Proof { index: 9, digest: [7; 16] };
+    keeps("state/deleted.msgpack", &world.state);
 }

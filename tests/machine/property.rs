@@ -11,7 +11,7 @@ use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::reply::Answer;
-use cronapi::machine::state::OpenRun;
+use cronapi::machine::state::{FORMAT, OpenRun};
 use cronapi::machine::{Output, State, apply_entry, invariants};
 use cronapi::model::{JobNo, LedgerRow, Run, RunId, RunStatus, Timestamp, limits};
 use serde_json::{Value, json};
@@ -253,17 +253,20 @@ fn shuffle<T>(chance: &mut Chance, items: &mut [T]) {
 
 fn random_steps(seed: u64, steps: usize, early: bool) {
     let mut chance = Chance::new(seed);
+    // Half of them in a cluster that still has older nodes.
+    let format = if seed.is_multiple_of(2) { 0 } else { FORMAT };
+    let begin = State { format, ..State::default() };
     let mut three = Three {
-        plain: State::default(),
-        restored: State::default(),
-        coded: State::default(),
+        plain: begin.clone(),
+        restored: begin.clone(),
+        coded: begin.clone(),
         index: 0,
         rows: BTreeMap::new(),
         log: Vec::new(),
     };
     let compiled = [Compiled::default(), Compiled::default()];
     let mut now = at("2027-01-04T00:00:00Z");
-    let mut snapshots = vec![State::default()];
+    let mut snapshots = vec![begin];
     let mut boots = 0;
     let mut once = Once::default();
     let around = Around { early, ..Around::default() };

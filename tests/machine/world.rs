@@ -10,7 +10,7 @@ use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::reply::{Answer, Rejection, Reply};
-use cronapi::machine::state::{Job, OpenRun};
+use cronapi::machine::state::{FORMAT, Job, OpenRun};
 use cronapi::machine::{Op, Output, State, apply_entry, invariants};
 use cronapi::model::{
     Actor, BootId, Event, Fact, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Parameters, Run,
@@ -114,6 +114,13 @@ impl World {
     pub fn new() -> World {
         let mut world = World::bare("2027-01-04T00:00:00Z");
         world.node(1, 1_000);
+        world
+    }
+
+    /// The same, of a cluster whose nodes all read the newest format.
+    pub fn newest() -> World {
+        let mut world = World::new();
+        world.state.format = FORMAT;
         world
     }
 

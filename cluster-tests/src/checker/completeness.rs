@@ -6,8 +6,8 @@ use super::Findings;
 use crate::history::{History, Life, Row};
 use crate::moment::Moment;
 
-/// A time this close to an edit may belong to either definition: the scheduler takes its own
-/// look at the clock just before the log does.
+/// A time this close to when a ledger was read may be in it or not: the reader's clock and the
+/// scheduler's are read one after the other.
 const EDGE_MS: i64 = 100;
 
 /// From the date of a decision to its being read, on a busy machine.
@@ -20,15 +20,14 @@ fn expected(life: &Life) -> BTreeMap<Moment, bool> {
         let Some(schedule) = version.definition.schedule else { continue };
         let begin = version.effective;
         let end = life.versions.get(at + 1).map_or(life.read_at, |next| next.effective);
-        let near = |edge: Moment, time: Moment| time.ms_since(edge).abs() <= EDGE_MS;
-        let (from, until) = (begin.plus_ms(-EDGE_MS), end.plus_ms(EDGE_MS));
-        for time in schedule.between(life.created, from, until) {
-            let first = at == 0 && time <= begin;
-            let certain = !near(begin, time) && !near(end, time);
-            if !first {
-                // Named by two definitions that meet here: it is certain after all.
-                times.entry(time).and_modify(|sure| *sure = true).or_insert(certain);
-            }
+        // One instant decides an edit: the times up to it are those of the definition before.
+        // Only how far the last one was read is not known to the instant.
+        let read = at + 1 == life.versions.len();
+        let until = if read { end.plus_ms(EDGE_MS) } else { end };
+        for time in schedule.between(life.created, begin, until).into_iter().filter(|t| *t > begin)
+        {
+            let certain = !read || time.ms_since(end).abs() > EDGE_MS;
+            times.entry(time).and_modify(|sure| *sure = true).or_insert(certain);
         }
     }
     times
@@ -110,6 +109,30 @@ fn outside(life: &Life, times: &BTreeMap<Moment, bool>, findings: &mut Findings)
         if (count < least || count > inside.len() as u64) && !virtual_row {
             let what = format!("a range says {count} times and has {}", inside.len());
             findings.add(&life.name, what, vec![show(row), versions(life)]);
+        }
+    }
+}
+
+/// A time is fired as of the version in force at it, or of a later one that an edit made which left
+/// the schedule alone.
+pub(super) fn fired_by_its_version(history: &History, findings: &mut Findings) {
+    for life in &history.lives {
+        for row in life.ledger.iter().filter(|row| row.outcome == "fired") {
+            let time = row.nominal_time;
+            let at = life.versions.iter().position(|version| version.version == row.version);
+            let mut at = at.unwrap_or_default();
+            while at > 0 && time <= life.versions[at].effective {
+                at -= 1;
+                let of = &life.versions[at].definition;
+                let names = |schedule: crate::nominal::Schedule| {
+                    schedule.names(life.created, time.whole()) && time > life.created
+                };
+                if !of.enabled || !of.schedule.is_some_and(names) {
+                    let what = format!("{time} fired before its version was in force");
+                    findings.add(&life.name, what, vec![show(row), versions(life)]);
+                    break;
+                }
+            }
         }
     }
 }

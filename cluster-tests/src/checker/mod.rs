@@ -73,8 +73,9 @@ enum Clocks {
 use Clocks::{Any, Right};
 
 /// All of them.
-const RULES: [(&str, Clocks, Rule); 20] = [
+const RULES: [(&str, Clocks, Rule); 21] = [
     ("every nominal time once", Any, completeness::every_time_once),
+    ("fired by its version", Right, completeness::fired_by_its_version),
     ("fired has its run", Any, completeness::fired_has_its_run),
     ("one start an attempt", Any, attempts::one_start),
     ("one run a nominal time", Any, attempts::one_run_a_time),

@@ -9,6 +9,9 @@ use crate::model::{DstFold, DstGap, JobUid, Span, Timestamp, limits};
 pub(super) struct Status {
     pub(super) cluster_id: String,
     pub(super) applied_index: u64,
+    /// As the cluster found itself, by digests.
+    #[serde(default)]
+    pub(super) replicas_differ: Vec<u64>,
     started_at: Timestamp,
     uptime_seconds: u64,
 }
@@ -24,6 +27,7 @@ impl Status {
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) name: String,
+    pub(super) uid: JobUid,
 }
 
 /// `/jobs/{name}`.
@@ -34,6 +38,7 @@ pub(super) struct Job {
     pub(super) version: u64,
     pub(super) created_at: Timestamp,
     pub(super) next_fire_at: Option<Timestamp>,
+    pub(super) deleted_at: Option<Timestamp>,
     #[serde(default)]
     pub(super) jitter: Span,
 }
@@ -43,6 +48,8 @@ pub(super) struct Job {
 pub(super) struct Version {
     pub(super) version: u64,
     pub(super) at: Timestamp,
+    #[serde(default)]
+    pub(super) exact: bool,
     pub(super) definition: Definition,
 }
 
@@ -50,6 +57,7 @@ pub(super) struct Version {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Definition {
+    pub(super) enabled: Option<bool>,
     pub(super) expr: Option<String>,
     pub(super) timezone: Option<String>,
     pub(super) start_at: Option<Timestamp>,

@@ -71,7 +71,9 @@ impl<'a> Case<'a> {
             found.add(rule::OVERDUE, format!("{decided} is not decided, and is {secs} s late"));
         }
         let floor = audit.wanted.since.max(timeline.complete_from(now));
-        let cut = until.min(decided).min(now.minus(FRESH));
+        // A deleted job has outcomes up to its end, and is asked for by its uid.
+        let end = job.deleted_at.unwrap_or(Timestamp::MAX);
+        let cut = until.min(decided).min(now.minus(FRESH)).min(end);
         if cut <= floor {
             return Ok(found);
         }
@@ -89,7 +91,10 @@ impl<'a> Case<'a> {
     }
 
     async fn walk(&mut self) -> Result<(), Failure> {
-        let name = self.job.name.clone();
+        let name = match self.job.deleted_at {
+            Some(_) => self.job.uid.to_string(),
+            None => self.job.name.clone(),
+        };
         let (client, floor) = (&self.audit.client, self.floor);
         let query = format!("/jobs/{name}/runs?limit=200&status=waiting,queued,assigned,running");
         // First: what closes meanwhile is then in both lists, and not in neither.

@@ -20,6 +20,16 @@ const TRIES: u32 = 20;
 const AGAIN: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What the cluster found by the digests that its nodes compare.
+pub(super) fn differ(status: &Status, report: &mut Report) {
+    let mut found = Findings::default();
+    for node in &status.replicas_differ {
+        let text = format!("node {node} has another digest than the leader at the same entry");
+        found.add(rule::REPLICAS, text);
+    }
+    report.add(found);
+}
+
 /// Finds the nodes that have applied what the first one had.
 pub(super) async fn caught_up(
     audit: &Audit,

@@ -16,6 +16,7 @@ use super::options::Wanted;
 pub(super) mod rule {
     pub(in super::super) const ONE_OUTCOME: &str = "one-outcome";
     pub(in super::super) const NAMED_TIME: &str = "named-time";
+    pub(in super::super) const ITS_VERSION: &str = "its-version";
     pub(in super::super) const OVERDUE: &str = "overdue";
     pub(in super::super) const RUN_OF_ROW: &str = "run-of-row";
     pub(in super::super) const RUN_KEPT: &str = "run-kept";

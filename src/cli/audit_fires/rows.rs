@@ -99,6 +99,14 @@ impl<'a> Rows<'a> {
         if row.until.is_some() {
             found.add(rule::RUN_OF_ROW, format!("{} is a range and fired", shown(row)));
         }
+        if let Some((before, from)) = self.timeline.before_its_version(row.version, at) {
+            let version = row.version;
+            let text = format!(
+                "{at} fired as of version {version}, in force from {from} on; version {before}, \
+                 in force before, was paused or does not name it"
+            );
+            found.add(rule::ITS_VERSION, text);
+        }
         if row.decided_at < at {
             let decided = row.decided_at;
             found.add(rule::NEVER_EARLY, format!("{at} was decided early, at {decided}"));

@@ -5,8 +5,8 @@ use crate::schedule::{Definition, Schedule};
 
 use super::answers::{Job, Kept, Version};
 
-/// A time this long before an edit may belong to either definition: the leader takes its look
-/// at the clock a moment before the log dates the edit.
+/// A time this long before an edit may belong to either definition, where the log dated the edit
+/// and not the leader's look at the clock: before format 5.
 const EDGE: Span = Span::from_secs(2);
 /// Rows and runs this close to the end of their retention may go while they are read.
 const TRIMMED_MEANWHILE: Span = Span::from_secs(120);
@@ -24,12 +24,21 @@ struct Reign {
     version: u64,
     from: Timestamp,
     until: Timestamp,
+    /// `from` is where its schedule begins, to the instant.
+    exact: bool,
+    enabled: bool,
     schedule: Option<Schedule>,
     max_runs: bool,
     kept: Kept,
 }
 
 impl Reign {
+    /// Whether it was, or may have been, in force at `at`, or later.
+    fn may_decide(&self, at: Timestamp) -> bool {
+        let edge = if self.exact { Span::ZERO } else { EDGE };
+        self.from.minus(edge) < at
+    }
+
     fn names(&self, at: Timestamp) -> bool {
         let next = self.schedule.as_ref().and_then(|s| s.next_after(at.secs() - 1));
         next.map(Timestamp::from_secs) == Some(at)
@@ -40,8 +49,11 @@ impl Timeline {
     /// From the versions of `job`, in any order.
     pub(super) fn of(job: &Job, mut versions: Vec<Version>) -> Self {
         versions.sort_by_key(|version| version.version);
-        let ends = versions.iter().skip(1).map(|next| next.at).chain([Timestamp::MAX]);
-        let ends: Vec<Timestamp> = ends.collect();
+        // After a clock that ran ahead a later version may have an earlier date: then it counts.
+        let mut ends = vec![Timestamp::MAX; versions.len()];
+        for place in (1..versions.len()).rev() {
+            ends[place - 1] = versions[place].at.min(ends[place]);
+        }
         let (mut reigns, mut faults) = (Vec::new(), Vec::new());
         for (version, until) in versions.into_iter().zip(ends) {
             let schedule = match compiled(job, &version) {
@@ -55,6 +67,8 @@ impl Timeline {
                 // What the log dates its creation may be later than what `@every` counts from.
                 from: if version.version == 1 { job.created_at } else { version.at },
                 until,
+                exact: version.exact,
+                enabled: version.definition.enabled != Some(false),
                 schedule,
                 max_runs: version.definition.max_runs.is_some(),
                 kept: version.definition.retention,
@@ -129,7 +143,26 @@ impl Timeline {
     /// Whether every version that may have had to decide `at` names it.
     fn is_certain(&self, place: usize, at: Timestamp) -> bool {
         let later = self.reigns[place + 1..].iter();
-        later.take_while(|next| next.from.minus(EDGE) < at).all(|next| next.names(at))
+        later.take_while(|next| next.may_decide(at)).all(|next| next.names(at))
+    }
+
+    /// The version that had to decide `at` in place of `version`, which fired it, and when that
+    /// one came in force. An edit that leaves the schedule alone leaves its times alone too.
+    pub(super) fn before_its_version(
+        &self,
+        version: u64,
+        at: Timestamp,
+    ) -> Option<(u64, Timestamp)> {
+        let mut place = self.reigns.iter().position(|reign| reign.version == version)?;
+        let from = self.reigns[place].from;
+        while place > 0 && !self.reigns[place].may_decide(at) {
+            place -= 1;
+            let before = &self.reigns[place];
+            if !before.enabled || !before.names(at) {
+                return Some((before.version, from));
+            }
+        }
+        None
     }
 
     fn reign(&self, version: u64) -> Option<&Reign> {

@@ -18,6 +18,9 @@ pub enum Describe {
     Job {
         /// Its name
         name: String,
+        /// The job of that name, or uid, that was deleted
+        #[arg(long)]
+        deleted: bool,
     },
     /// A run: its times, attempts and parameters
     Run {
@@ -36,7 +39,9 @@ impl Describe {
         let client = session.client()?;
         let output = session.output(As { format: Format::Table });
         match self {
-            Describe::Job { name } => describe_job(&client, &output, &name).await?,
+            Describe::Job { name, deleted } => {
+                describe_job(&client, &output, &name, deleted).await?;
+            }
             Describe::Run { id } => {
                 let run = client.fetch(Request::get(format!("/runs/{}", escaped(&id)))).await?;
                 fields(&output, &run, &[])?;
@@ -55,21 +60,28 @@ impl Describe {
     }
 }
 
-async fn describe_job(client: &Client, output: &Output, name: &str) -> Result<(), Failure> {
-    let job = job(client, name).await?;
+async fn describe_job(
+    client: &Client,
+    output: &Output,
+    name: &str,
+    deleted: bool,
+) -> Result<(), Failure> {
+    let job = job(client, name, deleted).await?;
+    // By its uid, and not by its name, which another job may have.
+    let gone = job["uid"].as_str().filter(|_| !job["deleted_at"].is_null());
     let own = definitions::of_answer(&job);
     let answer_only: Vec<&str> = own.keys().map(String::as_str).collect();
     fields(output, &job, &answer_only)?;
     output::line("\nDefinition:")?;
     let text = definitions::yaml(&Value::Object(own))?;
     output::text(&text.lines().map(|line| format!("  {line}\n")).collect::<String>())?;
-    let path = |rest: &str| format!("/jobs/{}/{rest}", escaped(name));
+    let path = |rest: &str| format!("/jobs/{}/{rest}", escaped(gone.unwrap_or(name)));
     let lists = [
         ("Next times", path("next?count=5"), &columns::NEXT),
         ("Last runs", path("runs?limit=5"), &columns::RUNS),
         ("Last outcomes", path("ledger?limit=5"), &columns::LEDGER),
     ];
-    for (title, path, columns) in lists {
+    for (title, path, columns) in lists.into_iter().skip(usize::from(gone.is_some())) {
         let answer = client.fetch(Request::get(path)).await?;
         if answer["items"].as_array().is_some_and(|items| !items.is_empty()) {
             output::line(&format!("\n{title}:"))?;

@@ -70,6 +70,9 @@ pub struct Jobs {
     /// Of this queue
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
+    /// Deleted ones whose past is kept, in place of those that are there
+    #[arg(long, conflicts_with_all = ["sort", "watch"])]
+    deleted: bool,
     /// name, next_fire_at, created_at, updated_at, last_run_at; with - for the last first
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     sort: Option<String>,
@@ -90,6 +93,9 @@ pub struct Versions {
     name: String,
     /// One version
     version: Option<u64>,
+    /// Of the job of that name, or uid, that was deleted
+    #[arg(long)]
+    deleted: bool,
     /// At most so many; 0: all
     #[arg(long, value_name = "N", default_value = "50")]
     limit: usize,
@@ -102,6 +108,9 @@ pub struct Versions {
 pub struct Runs {
     /// A job, or the id of a run
     name: Option<String>,
+    /// Of the job of that name, or uid, that was deleted
+    #[arg(long, requires = "name", conflicts_with = "watch")]
+    deleted: bool,
     /// With these statuses
     #[arg(long, visible_alias = "state", value_name = "STATUS,…", value_delimiter = ',')]
     status: Vec<String>,
@@ -157,7 +166,9 @@ impl Jobs {
         let watched = self.watch.then(|| watch::Watch::jobs(&client, self.name.as_deref()));
         let mut watched = watch::ready(watched).await?;
         match &self.name {
-            Some(name) => output.one(&job(&client, name).await?, &columns::JOBS)?,
+            Some(name) => {
+                output.one(&job(&client, name, self.deleted).await?, &columns::JOBS)?;
+            }
             None => {
                 let enabled = (self.active || self.paused).then(|| self.active.to_string());
                 let mut query = vec![
@@ -166,6 +177,7 @@ impl Jobs {
                     ("runner", self.runner.clone()),
                     ("queue", self.queue.clone()),
                     ("sort", self.sort.clone()),
+                    ("deleted", wanted(self.deleted)),
                 ];
                 query.extend(self.tag.iter().map(|tag| ("tag", Some(tag.clone()))));
                 let path = with_query("/jobs", &query);
@@ -185,13 +197,15 @@ impl Versions {
     async fn run(self, session: &Session) -> Outcome {
         let (client, output) = (session.client()?, session.output(self.output));
         let path = format!("/jobs/{}/versions", escaped(&self.name));
+        let deleted = [("deleted", wanted(self.deleted))];
         match self.version {
             Some(version) => {
-                let answer = client.fetch(Request::get(format!("{path}/{version}"))).await;
+                let path = with_query(&format!("{path}/{version}"), &deleted);
+                let answer = client.fetch(Request::get(path)).await;
                 output.one(&found(&client, &self.name, answer).await?, &columns::VERSIONS)?;
             }
             None => {
-                let answer = all(&client, &path, self.limit).await;
+                let answer = all(&client, &with_query(&path, &deleted), self.limit).await;
                 output.list(&found(&client, &self.name, answer).await?, &columns::VERSIONS)?;
             }
         }
@@ -202,7 +216,7 @@ impl Versions {
 impl Runs {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let (client, mut output) = (session.client()?, session.output(self.output));
-        if let Some(id) = self.name.as_deref().filter(|name| is_run(name)) {
+        if let Some(id) = self.name.as_deref().filter(|name| !self.deleted && is_run(name)) {
             let run = client.fetch(Request::get(format!("/runs/{id}"))).await?;
             output.one(&run, &columns::RUNS)?;
             return Ok(0);
@@ -221,6 +235,7 @@ impl Runs {
             ("node", self.node.map(|node| node.to_string())),
             ("after", time("--since", &self.since)?),
             ("before", time("--until", &self.until)?),
+            ("deleted", wanted(self.deleted)),
         ];
         let path = match &self.name {
             Some(name) => format!("/jobs/{}/runs", escaped(name)),
@@ -286,9 +301,15 @@ pub(super) fn is_run(word: &str) -> bool {
         })
 }
 
+/// A flag that the query has only when it is given.
+pub(super) fn wanted(flag: bool) -> Option<String> {
+    flag.then(|| "true".to_owned())
+}
+
 /// A job; names close to it when there is none.
-pub(super) async fn job(client: &Client, name: &str) -> Result<Value, Failure> {
-    match client.fetch(Request::get(format!("/jobs/{}", escaped(name)))).await {
+pub(super) async fn job(client: &Client, name: &str, deleted: bool) -> Result<Value, Failure> {
+    let path = format!("/jobs/{}", escaped(name));
+    match client.fetch(Request::get(with_query(&path, &[("deleted", wanted(deleted))]))).await {
         Err(failure) if failure.code == Code::NotFound => Err(closest(client, name, failure).await),
         other => other,
     }

@@ -7,7 +7,7 @@ use super::super::exit::{Failure, Outcome};
 use super::super::output::columns::{self, field};
 use super::super::output::{self, As, Format, when};
 use super::super::session::Session;
-use super::get::all;
+use super::get::{all, wanted};
 use super::jobs::found;
 
 /// When a job or an expression fires next.
@@ -33,6 +33,9 @@ pub struct Explain {
     /// The time: RFC 3339, or how long ago [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Of the job of that name, or uid, that was deleted
+    #[arg(long)]
+    deleted: bool,
     #[command(flatten)]
     output: As,
 }
@@ -48,6 +51,9 @@ pub struct Ledger {
     /// Times up to here
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Of the job of that name, or uid, that was deleted
+    #[arg(long)]
+    deleted: bool,
     /// At most so many; 0: all
     #[arg(long, value_name = "N", default_value = "50")]
     limit: usize,
@@ -117,7 +123,8 @@ impl Explain {
             None => output.now,
         };
         let path = format!("/jobs/{}/explain", escaped(&self.what));
-        let path = with_query(&path, &[("at", Some(at.to_string()))]);
+        let path =
+            with_query(&path, &[("at", Some(at.to_string())), ("deleted", wanted(self.deleted))]);
         let answer = found(&client, &self.what, client.fetch(Request::get(path)).await).await?;
         if !person {
             output.one(&answer, &columns::LEDGER)?;
@@ -159,8 +166,11 @@ impl Ledger {
             let at = text.as_ref().map(|text| when::parse(flag, text, output.now)).transpose();
             at.map(|at| at.map(|at| at.to_string()))
         };
-        let query =
-            [("from", time("--since", &self.since)?), ("to", time("--until", &self.until)?)];
+        let query = [
+            ("from", time("--since", &self.since)?),
+            ("to", time("--until", &self.until)?),
+            ("deleted", wanted(self.deleted)),
+        ];
         let path = with_query(&format!("/jobs/{}/ledger", escaped(&self.name)), &query);
         let answer = all(&client, &path, self.limit).await;
         let answer = found(&client, &self.name, answer).await?;

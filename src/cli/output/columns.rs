@@ -170,6 +170,8 @@ pub(in crate::cli) const NODES: Columns = Columns {
         wide("ACCEPTING", |v, _| yes(v, "/accepting")),
         wide("APPLIED", |v, _| cell(v, "/applied_index")),
         wide("LAG", |v, _| cell(v, "/lag")),
+        wide("PROVEN", |v, _| cell(v, "/proven_index")),
+        wide("DIFFERS", |v, _| cell(v, "/differs_from")),
         wide("LABELS", |v, _| cell(v, "/labels")),
     ],
     name: |v| field(v, "/id"),

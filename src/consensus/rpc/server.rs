@@ -274,7 +274,7 @@ impl Cluster for Desk {
     ) -> Result<Response<proto::BeatReply>, Status> {
         self.check(&request)?;
         self.lead()?;
-        let proto::BeatRequest { node, boot, applied, addr, reads } = request.into_inner();
+        let proto::BeatRequest { node, boot, applied, addr, reads, proofs } = request.into_inner();
         self.understands(node, reads)?;
         let boot = uuid::Uuid::from_slice(&boot);
         let boot = boot.map_err(|e| Status::invalid_argument(format!("boot: {e}")))?;
@@ -287,8 +287,9 @@ impl Cluster for Desk {
             // A leader that lost its majority must not prolong anyone's lease.
             let index = self.handle.committed_by_now().await.map_err(no_answer)?;
             let term = running.leadership.borrow().term;
+            let odd = self.handle.hold_against(node, &proofs);
             let members = members_out(&self.handle.members_now());
-            Ok(proto::BeatReply { term, members, index })
+            Ok(proto::BeatReply { term, members, index, odd })
         })
         .await
     }

@@ -12,11 +12,12 @@ use super::super::{
 use super::fixture::{NOW_MS, command, disk, numbered, numbers, row_of, wanted};
 use crate::machine::command::{Op, TriggerRun};
 use crate::metrics::{Gauges, Metrics};
+use crate::model::Span;
 use crate::storage::MemoryDisk;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Site {
+pub(super) struct Site {
     /// Where it listens; port 0: at another address each time.
     listen: String,
     disk: Arc<MemoryDisk>,
@@ -25,7 +26,7 @@ struct Site {
 }
 
 impl Site {
-    fn new() -> Site {
+    pub(super) fn new() -> Site {
         Site::through(Arc::new(Tcp))
     }
 
@@ -38,18 +39,20 @@ impl Site {
         Site { listen, disk: disk(), transport, metrics: Arc::new(Metrics::new(0).unwrap()) }
     }
 
-    async fn open(&self, join: &[&str]) -> Handle {
+    pub(super) async fn open(&self, join: &[&str]) -> Handle {
         self.open_of(3, join).await
     }
 
     /// As one that wants this many voters.
-    async fn open_of(&self, voters: usize, join: &[&str]) -> Handle {
+    pub(super) async fn open_of(&self, voters: usize, join: &[&str]) -> Handle {
         let (transport, listen) = (Arc::clone(&self.transport), self.listen.clone());
         let options = Options {
             in_memory: Some(Arc::clone(&self.disk)),
             reach: Some(Reach { transport, listen, advertise: None }),
             join: join.iter().map(|addr| (*addr).to_owned()).collect(),
             checkpoint_entries: 30,
+            // So often that every test here proves whole states, and nodes tell of the same ones.
+            prove_every: Span::from_millis(200),
             voters,
             metrics: Some(Arc::clone(&self.metrics)),
             ..Options::new("unused", NOW_MS)
@@ -62,7 +65,7 @@ fn keyed(key: &str, old: Option<&str>) -> Arc<dyn Transport> {
     Arc::new(Tls::rotating(Arc::new(Tcp), key, old).unwrap())
 }
 
-async fn three() -> [Handle; 3] {
+pub(super) async fn three() -> [Handle; 3] {
     let first = Site::new().open(&[]).await;
     let second = Site::new().open(&[first.addr()]).await;
     let third = Site::new().open(&[first.addr()]).await;
@@ -72,12 +75,12 @@ async fn three() -> [Handle; 3] {
     [first, second, third]
 }
 
-async fn has_role(node: &Handle, role: Role) {
+pub(super) async fn has_role(node: &Handle, role: Role) {
     eventually(|| node.status().role == role, &format!("{role:?}")).await;
 }
 
 /// Looks until it holds: what is waited for has no event of its own here.
-async fn eventually(holds: impl Fn() -> bool, what: &str) {
+pub(super) async fn eventually(holds: impl Fn() -> bool, what: &str) {
     let looked = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -86,7 +89,7 @@ async fn eventually(holds: impl Fn() -> bool, what: &str) {
     timeout(PATIENCE, looked).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-async fn stop(nodes: impl IntoIterator<Item = Handle>) {
+pub(super) async fn stop(nodes: impl IntoIterator<Item = Handle>) {
     for node in nodes {
         node.shutdown().await.unwrap();
     }

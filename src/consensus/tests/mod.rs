@@ -10,6 +10,7 @@ mod install;
 mod kill;
 mod mended;
 mod moving;
+mod proofs;
 mod restart;
 mod room;
 mod suite;

@@ -12,6 +12,7 @@ use super::super::recovery;
 use super::super::state_machine::StateMachine;
 use super::super::transfer::Transfers;
 use super::super::types::{StorageError, TypeConfig};
+use crate::model::Span;
 use crate::storage::{Checkpoints, Fatal, Generations, KvLog, Limits, Log, MemoryKv, Wal};
 
 /// The two halves that the library drives, on any storage.
@@ -28,7 +29,7 @@ pub async fn assemble(
     let (recovered, history) = recovered.unwrap();
     let transfers = Transfers::new(checkpoints, generations);
     let count = Count::new(None, 1, None);
-    (log, StateMachine::new(recovered, history, transfers, cover, fatal, count))
+    (log, StateMachine::new(recovered, history, transfers, cover, fatal, count, Span::from_secs(1)))
 }
 
 struct OnDisk;

@@ -44,10 +44,10 @@ impl Cx<'_> {
             self.out.facts.push(Fact::Skipped { reason, times: 1 });
         }
         let last_run = LastRun { id, status, finished_at: self.at };
-        self.edit_job(no, |job| {
-            job.live.open = job.live.open.saturating_sub(1);
-            job.live.last_run = Some(last_run);
-            job.live.kept += 1;
+        self.edit_live(no, |live| {
+            live.open = live.open.saturating_sub(1);
+            live.last_run = Some(last_run);
+            live.kept += 1;
         });
         let kind = format!("run.{}", status.as_str());
         let (name, why) = (run.job.clone(), run.reason.clone().or(run.error.clone()));

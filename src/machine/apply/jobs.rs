@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::machine::command::{Next, PutJob, Range};
 use crate::machine::history::{VersionRow, version_key};
 use crate::machine::reply::{Answer, Rejection, Reply};
-use crate::machine::state::{Job, Live};
+use crate::machine::state::{FORMAT_OF_PAST, Job, Live};
 use crate::model::{JobNo, JobUid, Name, RunStatus, Timestamp, limits};
 
 use super::Cx;
@@ -60,7 +60,7 @@ impl Cx<'_> {
             spec: put.spec.clone(),
             // Not log time: `@every` counts from here, and `put.next` was computed from it.
             created_at: self.command.at,
-            updated_at: self.at,
+            updated_at: self.dated(None),
             live,
         };
         self.s.names.insert(put.spec.name.clone(), no);
@@ -74,7 +74,7 @@ impl Cx<'_> {
     }
 
     fn replace_job(&mut self, job: &Job, put: &PutJob) -> Answer {
-        let (no, at) = (job.no, self.at);
+        let (no, at) = (job.no, self.dated(Some(job)));
         self.settle(job, put.settled);
         self.unlink(no);
         let spec = put.spec.clone();
@@ -116,6 +116,7 @@ impl Cx<'_> {
         if overtaken(&job, settled, None) {
             return Err(Rejection::Stale);
         }
+        let dated = self.dated(Some(&job));
         self.settle(&job, settled);
         let open: Vec<_> = self.s.open_of(no).map(|run| run.run.id).collect();
         for id in open {
@@ -125,8 +126,15 @@ impl Cx<'_> {
         self.unlink(no);
         self.set_next(no, None);
         self.s.names.remove(&job.spec.name);
-        self.s.jobs.remove(&no);
-        self.s.deleted.insert(no);
+        let last = self.s.jobs.remove(&no).unwrap_or(job.clone());
+        if self.s.format() < FORMAT_OF_PAST {
+            self.s.deleted.insert(no);
+        } else {
+            let by = self.who();
+            for forgotten in self.s.graves.bury(&last, dated, by) {
+                self.s.deleted.insert(forgotten);
+            }
+        }
         self.event("job.deleted", Some(&job.spec.name), None);
         self.audit("job.delete", job.spec.name.as_str(), difference(Some(&job.spec), None));
         Ok(Reply::Done)
@@ -160,11 +168,23 @@ impl Cx<'_> {
         }
     }
 
+    /// The instant of an edit: up to it the times of the definition before count, from it on those
+    /// of the new one. That is the look at the clock that the next time was computed from, or the
+    /// last time that was decided since, if that is later. Log time may have gone on further.
+    fn dated(&self, before: Option<&Job>) -> Timestamp {
+        if self.s.format() < FORMAT_OF_PAST {
+            return self.at;
+        }
+        let decided = before.map_or(Timestamp::ZERO, |job| job.live.decided);
+        self.command.at.max(decided)
+    }
+
     fn record_version(&mut self, no: JobNo, put: &PutJob) {
         let Some(job) = self.job(no) else { return };
-        let (by, verb) = (self.who(), put.verb.clone());
-        let row =
-            VersionRow { version: job.version, at: self.at, by, verb, spec: job.spec.clone() };
+        let (by, verb, at) = (self.who(), put.verb.clone(), job.updated_at);
+        let (version, spec) = (job.version, job.spec.clone());
+        let exact = self.s.format() >= FORMAT_OF_PAST;
+        let row = VersionRow { version, at, by, verb, spec, exact };
         self.out.put(version_key(no, job.version), &row);
     }
 

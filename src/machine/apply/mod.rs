@@ -34,9 +34,9 @@ use std::sync::Arc;
 use crate::model::{Event, JobNo, Name, RunId, RunStatus, Timestamp, limits};
 
 use super::command::{Command, Op};
-use super::history::Output;
+use super::history::{Output, Row};
 use super::reply::{Answer, Rejection, Reply};
-use super::state::{Job, OpenRun, Remembered, State};
+use super::state::{Digester, FORMAT_OF_PROOFS, Job, Live, OpenRun, Proof, Remembered, State};
 
 pub use self::audit::LOGIN_FAILED;
 
@@ -47,11 +47,41 @@ pub fn apply_entry(
     commands: &[Command],
     out: &mut Output,
 ) -> Vec<Answer> {
-    let mut sub = 0;
-    let answers =
+    let (mut sub, before) = (0, out.rows.len());
+    let answers: Vec<Answer> =
         commands.iter().map(|command| apply(state, index, &mut sub, command, out)).collect();
     out.finish();
+    if state.format() >= FORMAT_OF_PROOFS {
+        state.proof = proven(state, index, commands, &answers, &out.rows[before..]);
+    }
     answers
+}
+
+/// The digest of an entry, on top of what was proven before: which commands came, what became of
+/// each, what was written to the history, and the counters that identities and order come from.
+fn proven(
+    state: &State,
+    index: u64,
+    commands: &[Command],
+    answers: &[Answer],
+    rows: &[Row],
+) -> Proof {
+    let mut digester = Digester::default();
+    digester.bytes(&state.proof.digest);
+    digester.number(index);
+    for (command, answer) in commands.iter().zip(answers) {
+        digester.number(command.at.micros().cast_unsigned() << 1 | u64::from(answer.is_ok()));
+    }
+    for row in rows {
+        digester.bytes(&row.key);
+        digester.bytes(row.value.as_deref().unwrap_or_default());
+    }
+    let counters = &state.counters;
+    let grown = [counters.job_no.into(), counters.run, counters.fence, counters.closed];
+    for number in grown.into_iter().chain([counters.success, counters.audit]) {
+        digester.number(number);
+    }
+    Proof { index, digest: digester.finish() }
 }
 
 fn apply(
@@ -212,6 +242,15 @@ impl Cx<'_> {
     fn edit_job(&mut self, no: JobNo, edit: impl FnOnce(&mut Job)) {
         if let Some(job) = self.s.jobs.get_mut(&no) {
             edit(Arc::make_mut(job));
+        }
+    }
+
+    /// What is live about a job that is there, or was.
+    fn edit_live(&mut self, no: JobNo, edit: impl FnOnce(&mut Live)) {
+        if let Some(job) = self.s.jobs.get_mut(&no) {
+            edit(&mut Arc::make_mut(job).live);
+        } else if let Some(grave) = self.s.graves.by_no.get_mut(&no) {
+            edit(&mut Arc::make_mut(grave).live);
         }
     }
 

@@ -161,17 +161,23 @@ impl Cx<'_> {
                 TrimKey::Run { id, outputs, ledger } => {
                     self.out.remove(run_key(*id));
                     let job = id.job_no();
-                    if let Some(row) = ledger.as_deref().filter(|_| self.s.jobs.contains_key(&job))
-                    {
+                    let known =
+                        self.s.jobs.contains_key(&job) || self.s.graves.by_no.contains_key(&job);
+                    if let Some(row) = ledger.as_deref().filter(|_| known) {
                         self.out.put(ledger_key(job, row.nominal_time), row);
                     }
-                    self.edit_job(job, |job| job.live.kept = job.live.kept.saturating_sub(1));
+                    self.edit_live(job, |live| live.kept = live.kept.saturating_sub(1));
                     self.trim_output(*id, outputs);
                 }
                 TrimKey::Output { id, rows } => self.trim_output(*id, rows),
                 TrimKey::Ledger { no, nominal } => self.out.remove(ledger_key(*no, *nominal)),
                 TrimKey::Version { no, version } => self.out.remove(version_key(*no, *version)),
                 TrimKey::Feed { first } => self.out.remove(feed_key(*first)),
+                TrimKey::Forget { no } => {
+                    if self.s.graves.forget(*no) {
+                        self.s.deleted.insert(*no);
+                    }
+                }
                 TrimKey::Gone { no } => {
                     self.s.deleted.remove(no);
                 }

@@ -14,16 +14,20 @@
 
 mod access;
 mod failures;
+mod grave;
 mod job;
 mod node;
+mod proof;
 mod run;
 mod secrets;
 mod sessions;
 
 pub use access::{Access, Idempotency, Remembered};
 pub use failures::{Failures, failures_of_address, failures_of_user};
+pub use grave::{Grave, Graves};
 pub use job::{Job, LastRun, Live};
 pub use node::{Node, Queue};
+pub use proof::{Digester, Proof};
 pub use run::{Ahead, OpenRun, Wait};
 pub use secrets::Secrets;
 pub use sessions::{Refreshed, Sessions, Use};
@@ -108,9 +112,12 @@ pub struct State {
     pub nodes: OrdMap<NodeId, Arc<Node>>,
     /// Queues with limits or with runs in them.
     pub queues: OrdMap<Name, Queue>,
-    /// Deleted jobs whose history is still to go.
+    /// Deleted jobs whose history is still to go, and is shown to nobody any more.
     #[serde(default)]
     pub deleted: OrdSet<JobNo>,
+    /// Deleted jobs whose history can still be read.
+    #[serde(default, skip_serializing_if = "Graves::is_empty")]
+    pub graves: Graves,
     /// Users, tokens, keys.
     pub access: Access,
     /// Requests that were answered.
@@ -121,6 +128,9 @@ pub struct State {
     /// See [`State::format`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub format: u32,
+    /// What replicas compare, from the format on that has it.
+    #[serde(default, skip_serializing_if = "Proof::is_none")]
+    pub proof: Proof,
 }
 
 /// The newest format that this program reads and writes: commands, states and rows.
@@ -138,6 +148,11 @@ pub const FORMAT_OF_ACCESS: u32 = 3;
 /// What commands need that are refused when what they were made from has changed, and output
 /// that goes before its run.
 pub const FORMAT_OF_GUARDS: u32 = 4;
+/// What replicas need to prove each other by digests.
+pub const FORMAT_OF_PROOFS: u32 = 5;
+/// What deleted jobs need whose past stays readable, and versions that are dated by the instant
+/// that their schedule begins at.
+pub const FORMAT_OF_PAST: u32 = 5;
 
 /// What refresh tokens need that are good once.
 pub const FORMAT_OF_SESSIONS: u32 = 5;
@@ -155,6 +170,15 @@ impl State {
     /// The job of that name.
     pub fn job(&self, name: &str) -> Option<&Arc<Job>> {
         self.jobs.get(self.names.get(name)?)
+    }
+
+    /// The tags of a job that is there, or was: its history is seen by whoever saw it.
+    pub fn tags(&self, no: JobNo) -> &[String] {
+        match (self.jobs.get(&no), self.graves.by_no.get(&no)) {
+            (Some(job), _) => &job.spec.tags,
+            (None, Some(grave)) => &grave.tags,
+            (None, None) => &[],
+        }
     }
 
     /// The open runs of a job, by id.

@@ -158,3 +158,31 @@ async fn what_retention_took_is_not_made_up() {
     let told = explain(&world, "a", "2027-03-01T13:00:00Z").await;
     says(&told, Verdict::Forgotten, &["nothing is known"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_run_says_what_it_waits_for() {
+    let (world, admin) = (World::new().await, admin());
+    // The node has four slots.
+    let work = json!({"name": "a", "code": "pass", "overlap": "allow", "expr": "*/10 * * * *"});
+    world.put(work).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let run = world.service.trigger(&admin, "a", Default::default(), false, Default::default());
+        ids.push(run.await.unwrap().value.id);
+    }
+    world.lead().await;
+    let reason = async |at: usize| world.service.run(&admin, ids[at]).await.unwrap().reason;
+    assert_eq!(reason(0).await, None, "it was placed");
+    let told = "for a slot: all 4 it may have are taken, and";
+    assert_eq!(reason(4).await, Some(format!("{told} it is the next")));
+    assert_eq!(reason(5).await, Some(format!("{told} it is number 2 in line")));
+    world.run_until("2027-03-01T12:10:00Z").await;
+    let told = explain(&world, "a", "2027-03-01T12:10:00Z").await;
+    says(&told, Verdict::Fired, &["is queued for a slot: all 4", "it is number 3 in line"]);
+    let require = json!({"require": {"zone": "moon"}});
+    world.put(json!({"name": "b", "code": "pass", "placement": require})).await;
+    let run = world.service.trigger(&admin, "b", Default::default(), false, Default::default());
+    let id = run.await.unwrap().value.id;
+    let reason = world.service.run(&admin, id).await.unwrap().reason.unwrap();
+    assert!(reason.contains("labels it requires, which none of 1 has"), "{reason}");
+}

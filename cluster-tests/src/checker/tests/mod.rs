@@ -9,6 +9,7 @@ use super::check;
 use crate::history::{History, Life, Row, Run};
 use crate::moment::Moment;
 use crate::register::{Asked, Op, Told};
+use crate::workload::Definition;
 use sound::{T0, at, sound};
 
 type Plant = fn(&mut History);
@@ -87,6 +88,17 @@ const FAULTS: &[(&str, &str, Plant)] = &[
     }),
     ("every nominal time once", "a deleted job's ledger with a hole", |h| {
         life(h, "gone").ledger.retain(|row| row.nominal_time != at(6_000));
+    }),
+    ("every nominal time once", "a time just after a pause without a row", |h| {
+        life(h, "beat").versions[2].effective = at(32_990);
+        let row = row_at(h, "beat", 33);
+        (row.nominal_time, row.count) = (at(36_000), Some(2));
+    }),
+    ("fired by its version", "a time of a paused version that the next one fired", |h| {
+        let versions = &mut life(h, "beat").versions;
+        versions[1].effective = at(24_010);
+        let paused = Definition { enabled: false, ..(*versions[0].definition).clone() };
+        versions[0].definition = paused.into();
     }),
     ("fired has its run", "a row without its run", |h| drop_run(h, "beat")),
     ("fired has its run", "a run of another time", |h| {
