@@ -100,7 +100,8 @@ async fn list_job_versions(
 }
 
 /// Show a version of a job
-#[utoipa::path(get, path = "/jobs/{name}/versions/{version}", tag = "jobs", params(VersionPath, DeletedQuery),
+#[utoipa::path(get, path = "/jobs/{name}/versions/{version}", tag = "jobs",
+    params(VersionPath, DeletedQuery),
     responses((status = 200, description = "The version.", body = VersionView)))]
 async fn get_job_version(
     State(api): State<Api>,
