@@ -3,6 +3,7 @@
 
 mod check;
 mod needs;
+mod period;
 mod shape;
 mod spelling;
 
@@ -24,7 +25,7 @@ use super::runner::Runner;
 use super::span::Span;
 use super::time::Timestamp;
 
-pub use spelling::unknown_field;
+pub use spelling::{near, unknown_field};
 
 /// A job that is started when a run ends: its name, or its name with parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -110,6 +111,16 @@ macro_rules! spec {
 
             fn fill(&mut self, map: &mut Map<String, Value>, faults: &mut Vec<Invalid>) {
                 $( take(map, stringify!($field), &mut self.$field, faults); )*
+            }
+
+            /// Whether a field can hold a value.
+            fn holds(field: &str, value: &Value) -> bool {
+                match field {
+                    $( stringify!($field) => {
+                        serde_json::from_value::<$type>(value.clone()).is_ok()
+                    } )*
+                    _ => value.is_string(),
+                }
             }
         }
     };
@@ -324,13 +335,21 @@ impl JobSpec {
         let stand_in = name.or_else(|| Name::parse("unnamed").ok());
         let Some(name) = stand_in else { return Err(faults) };
         let mut spec = JobSpec::new(name);
+        let here = |field: &&&str| **field == "name" || map.contains_key(**field);
+        let given: Vec<&str> = Self::FIELDS.iter().filter(here).copied().collect();
         shape::refuse_lists(&mut map, &mut faults);
         spec.fill(&mut map, &mut faults);
-        for key in map.keys() {
-            faults.push(Invalid::new(
-                key.replace('~', "~0").replace('/', "~1"),
-                unknown_field(key, Self::FIELDS),
-            ));
+        for (key, value) in &map {
+            let fits = |field: &str| !given.contains(&field) && Self::holds(field, value);
+            let detail = match spelling::near(key, Self::FIELDS, fits) {
+                Some(name) => format!("is not a field; did you mean {name}?"),
+                None => spelling::elsewhere(key, value)
+                    .unwrap_or_else(|| spelling::not_one_of(Self::FIELDS)),
+            };
+            faults.push(Invalid::new(key.replace('~', "~0").replace('/', "~1"), detail));
+        }
+        if let Some(settled) = spec.expr.as_deref().and_then(period::settled) {
+            spec.expr = Some(settled.into());
         }
         spec.check(&mut faults);
         if faults.is_empty() { Ok(spec) } else { Err(faults) }

@@ -1,6 +1,7 @@
-//! Durations: `500ms`, `90s`, `5m`, `1h30m`, `2d`; ISO 8601 `PT30S`; bare seconds.
-//! Answers use the compact form (`90s` reads back as `1m30s`). No months or years: their
-//! length depends on the calendar.
+//! Durations: `500ms`, `90s`, `5m`, `1h30m`, `1h 30m`, `2d`, `1w`; ISO 8601 `PT30S`; bare
+//! seconds; capitals or not. One grammar for JSON, YAML, flags, settings and `@every`. Answers
+//! use the compact form (`90s` reads back as `1m30s`). No months or years: their length depends
+//! on the calendar.
 
 use std::fmt;
 
@@ -10,8 +11,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Span(u64);
 
-const UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+/// The largest first. Weeks are read, not written.
+const UNITS: [(&str, u64); 6] = [
+    ("w", 604_800_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 impl Span {
     /// No time at all.
@@ -53,14 +61,14 @@ impl Span {
         let fault = || {
             format!("{text:?} is not a duration; write 500ms, 90s, 5m, 1h30m, 2d, PT30S or seconds")
         };
-        let body = text.trim();
-        if let Some(iso) = body.strip_prefix('P') {
+        let body = text.trim().to_ascii_lowercase();
+        if let Some(iso) = body.strip_prefix('p') {
             return iso_8601(iso).ok_or_else(fault);
         }
         if !body.is_empty() && body.bytes().all(|b| b.is_ascii_digit()) {
             return body.parse().map(Span::from_secs).map_err(|_| fault());
         }
-        compact(body).ok_or_else(fault)
+        compact(&body).ok_or_else(fault)
     }
 }
 
@@ -73,6 +81,7 @@ fn compact(text: &str) -> Option<Span> {
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let (number, tail) = rest.split_at(digits);
+        let tail = tail.trim_start_matches(' ');
         let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (unit, tail) = tail.split_at(letters);
         let at = UNITS.iter().position(|(name, _)| *name == unit)?;
@@ -81,25 +90,22 @@ fn compact(text: &str) -> Option<Span> {
         }
         floor = at + 1;
         total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(UNITS[at].1)?)?;
-        rest = tail;
+        rest = tail.trim_start_matches(' ');
     }
     Some(Span(total))
 }
 
-/// What follows the `P` of `P1DT2H3M4S`; whole numbers only.
+/// What follows the `p` of `p1dt2h3m4s`; whole numbers only.
 fn iso_8601(text: &str) -> Option<Span> {
-    let (days, time) = match text.split_once('T') {
+    let (days, time) = match text.split_once('t') {
         Some((days, time)) if !time.is_empty() => (days, time),
         Some(_) => return None,
         None => (text, ""),
     };
-    let lower = |part: &str, allowed: &str| {
-        part.chars()
-            .all(|c| c.is_ascii_digit() || allowed.contains(c))
-            .then(|| part.to_ascii_lowercase())
-    };
-    let joined = format!("{}{}", lower(days, "D")?, lower(time, "HMS")?);
-    compact(&joined)
+    let plain =
+        |part: &str, units: &str| part.chars().all(|c| c.is_ascii_digit() || units.contains(c));
+    let plain = plain(days, "wd") && plain(time, "hms") && !time.contains("ms");
+    plain.then(|| compact(&format!("{days}{time}")))?
 }
 
 impl fmt::Display for Span {
@@ -108,7 +114,7 @@ impl fmt::Display for Span {
             return f.write_str("0s");
         }
         let mut rest = self.0;
-        for (unit, size) in UNITS {
+        for (unit, size) in UNITS.into_iter().skip(1) {
             if rest >= size {
                 write!(f, "{}{unit}", rest / size)?;
                 rest %= size;
@@ -148,15 +154,20 @@ impl<'de> Deserialize<'de> for Span {
 
 /// The grammar of [`Span::parse`] as a regular expression, for the OpenAPI document.
 const PATTERN: &str = concat!(
-    "^(?=[0-9])([0-9]{1,3}d)?([0-9]{1,4}h)?([0-9]{1,6}m)?",
-    "([0-9]{1,8}s)?([0-9]{1,9}ms)?$"
+    "^([0-9]{1,8}|[Pp](?=[0-9Tt])([0-9]{1,4}[Ww])?([0-9]{1,4}[Dd])?",
+    "([Tt](?=[0-9])([0-9]{1,4}[Hh])?([0-9]{1,6}[Mm])?([0-9]{1,8}[Ss])?)?",
+    "|(?=[0-9])([0-9]{1,4} ?[Ww] ?)?([0-9]{1,4} ?[Dd] ?)?([0-9]{1,4} ?[Hh] ?)?",
+    "([0-9]{1,6} ?[Mm] ?)?([0-9]{1,8} ?[Ss] ?)?([0-9]{1,9} ?[Mm][Ss])?)$"
 );
 
 impl utoipa::PartialSchema for Span {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("A duration: 500ms, 90s, 5m, 1h30m, 2d; units descending"))
+            .description(Some(
+                "A duration: 500ms, 90s, 5m, 1h30m, 2d, 1w, units descending, with spaces or \
+                 without; ISO 8601 such as PT1H30M; or seconds. Answers have the first form",
+            ))
             .pattern(Some(PATTERN))
             .examples([serde_json::json!("1m30s")])
             .into()
@@ -179,6 +190,13 @@ mod tests {
             ("PT30S", 30_000, "30s"),
             ("P1DT2H", 93_600_000, "1d2h"),
             ("0s", 0, "0s"),
+            ("1h 30m", 5_400_000, "1h30m"),
+            (" 1 h 30 m ", 5_400_000, "1h30m"),
+            ("PT90M", 5_400_000, "1h30m"),
+            ("pt90m", 5_400_000, "1h30m"),
+            ("P1W", 604_800_000, "7d"),
+            ("1w2D", 777_600_000, "9d"),
+            ("5MS", 5, "5ms"),
         ] {
             let span = Span::parse(text).unwrap();
             assert_eq!((span.millis(), span.to_string().as_str()), (millis, shown), "{text}");
@@ -188,5 +206,40 @@ mod tests {
         {
             assert!(Span::parse(bad).is_err(), "{bad}");
         }
+        for bad in [
+            "P", "P1M", "P1DT", "PT1D", "P1H", "1 0s", "1h\t30m", "PT1H 30M", "1 w h", "P5",
+            "PT1ms",
+        ] {
+            assert!(Span::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_document_allows_what_is_read() {
+        let schema = jsonschema::validator_for(&serde_json::json!({"pattern": PATTERN})).unwrap();
+        let allows = |text: &str| schema.is_valid(&serde_json::json!(text));
+        let numbers = ["", "1", "30"];
+        let units = ["", "w", "d", "h", "m", "s", "ms", "W", "M", "x"];
+        let mut read = 0;
+        for head in ["", "P", "PT", "pt", "T"] {
+            for gap in ["", " "] {
+                for first in numbers {
+                    for a in units {
+                        for second in numbers {
+                            for b in units {
+                                let text = format!("{head}{first}{a}{gap}{second}{b}");
+                                let parsed = Span::parse(&text).is_ok();
+                                assert!(
+                                    parsed == allows(&text) || text != text.trim(),
+                                    "{text:?} is read: {parsed}"
+                                );
+                                read += usize::from(parsed);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(read > 200, "{read}");
     }
 }

@@ -7,27 +7,11 @@ use chrono::DateTime;
 
 use super::expr::{Cron, Expr};
 use super::field::Field;
+use super::names::{MONTHS, WEEKDAYS};
 use super::special::Special;
 
 /// Up to this many times of day are listed one by one.
 const CLOCK_TIMES_MAX: usize = 6;
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] =
-    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The sentence, without a full stop; `anchor` is what `@every` counts from.
 pub(super) fn sentence(expr: &Expr, anchor: i64, zone: &str) -> String {

@@ -1,49 +1,29 @@
 //! `@every 1h30m`: a whole number of seconds, counted from the job's creation.
 
 use super::fault::Fault;
+use crate::model::Span;
 
 /// The longest period: 3660 days. A bound, so that no arithmetic on it can overflow.
 const PERIOD_MAX_S: i64 = 3_660 * 86_400;
 
-/// Parses `90s`, `1h30m`, `2d` ... (units w d h m s, each at most once, largest first) to
-/// seconds, 1 to [`PERIOD_MAX_S`].
+/// Reads a duration, as everywhere ([`Span::parse`]), of 1 second to [`PERIOD_MAX_S`].
 pub(super) fn parse_period(text: &str) -> Result<i64, Fault> {
-    const UNITS: [(u8, i64); 5] =
-        [(b'w', 604_800), (b'd', 86_400), (b'h', 3_600), (b'm', 60), (b's', 1)];
-    let fault = |why: &str| {
-        Fault::expr(format!("@every `{text}`: {why}; write for example `90s`, `15m` or `1h30m`"))
-    };
-    let lower = text.to_ascii_lowercase();
-    let mut rest = lower.as_str();
-    let mut units = UNITS.iter();
-    let mut total = 0_i64;
-    if rest.is_empty() {
+    const EXAMPLES: &str = "write for example `90s`, `15m` or `1h30m`";
+    if text.is_empty() {
         return Err(Fault::expr("@every has no duration; write for example `@every 15m`"));
     }
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, tail) = rest.split_at(digits);
-        let Some(unit) = tail.bytes().next() else {
-            return Err(fault("the last number has no unit (w, d, h, m or s)"));
-        };
-        if digits == 0 || tail.starts_with("ms") {
-            return Err(fault("expected whole numbers, each followed by w, d, h, m or s"));
-        }
-        // `units` only moves forward, which refuses repeats and `30m1h`.
-        let Some((_, unit_s)) = units.find(|(letter, _)| *letter == unit) else {
-            return Err(fault("units are w, d, h, m and s, each at most once, largest first"));
-        };
-        let amount = number.parse::<i64>().ok().and_then(|n| n.checked_mul(*unit_s));
-        total = amount
-            .and_then(|s| s.checked_add(total))
-            .filter(|s| *s <= PERIOD_MAX_S)
-            .ok_or_else(|| fault("is longer than 3660 days"))?;
-        rest = &tail[1..];
+    let fault = |why: &str| Fault::expr(format!("@every `{text}`: {why}; {EXAMPLES}"));
+    let span = Span::parse(text).map_err(|_| {
+        fault("is not a duration: whole numbers with w, d, h, m or s, each once, largest first")
+    })?;
+    if span.millis() % 1_000 != 0 {
+        return Err(fault("a period is whole seconds"));
     }
-    if total < 1 {
-        return Err(fault("a period is at least one second"));
+    match i64::try_from(span.secs()) {
+        Ok(0) => Err(fault("a period is at least one second")),
+        Ok(secs @ ..=PERIOD_MAX_S) => Ok(secs),
+        _ => Err(fault("is longer than 3660 days")),
     }
-    Ok(total)
 }
 
 /// The first instant after `t` of `anchor + k * period` with k >= 1.
@@ -59,12 +39,20 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_bad_ones_refused() {
-        for (text, s) in [("90s", 90), ("1h30m", 5_400), ("2D", 172_800), ("1w1s", 604_801)] {
-            assert_eq!(parse_period(text), Ok(s));
+        for (text, s) in [
+            ("90s", 90),
+            ("1h30m", 5_400),
+            ("2D", 172_800),
+            ("1w1s", 604_801),
+            ("1h 30m", 5_400),
+            ("PT90M", 5_400),
+            ("90", 90),
+            ("2000ms", 2),
+        ] {
+            assert_eq!(parse_period(text), Ok(s), "{text}");
         }
         for text in [
             "",
-            "90",
             "s",
             "0s",
             "-5s",
@@ -74,7 +62,7 @@ mod tests {
             "1h1h",
             "99999999999999999999s",
             "3661d",
-            "1h 5m",
+            "P1M",
             "5y",
         ] {
             assert!(parse_period(text).is_err(), "{text}");

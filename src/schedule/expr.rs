@@ -96,7 +96,7 @@ fn parse_named(named: &str, job: &str) -> Result<Expr, Fault> {
         }
     };
     if !rest.is_empty() {
-        return Err(Fault::expr(format!("`@{word}` takes nothing after it; remove `{rest}`")));
+        return Err(Fault::expr(format!("`@{word}` takes nothing after it, but has `{rest}`")));
     }
     parse_cron(alias, job)
 }
@@ -109,12 +109,25 @@ fn parse_instant(text: &str) -> Result<i64, Fault> {
         ))
     })?;
     let t = instant.timestamp();
-    if instant.timestamp_subsec_nanos() != 0 {
-        let whole = instant.to_rfc3339_opts(SecondsFormat::Secs, true);
-        return Err(Fault::expr(format!("@at takes whole seconds; write `@at {whole}`")));
-    }
     if !(0..HORIZON_S).contains(&t) {
         return Err(Fault::expr(format!("@at `{text}` is outside the years 1970 to 2099")));
+    }
+    match instant.timestamp_subsec_nanos() {
+        0 => {}
+        // How the reader of the text says 23:59:60.
+        1_000_000_000.. => {
+            return Err(Fault::expr(format!(
+                "@at `{text}` is a leap second, and clocks here have none"
+            )));
+        }
+        _ => {
+            let whole = instant.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let better = match parse_instant(&whole) {
+                Ok(read) if read == t => format!("; the second that it lies in is `@at {whole}`"),
+                _ => String::new(),
+            };
+            return Err(Fault::expr(format!("@at takes whole seconds{better}")));
+        }
     }
     Ok(t)
 }
@@ -128,14 +141,11 @@ fn parse_cron(text: &str, job: &str) -> Result<Expr, Fault> {
         5 => (0, 0),
         6 => (1, 0),
         7 => (1, 1),
-        _ if text.starts_with("TZ=") || text.starts_with("CRON_TZ=") => {
-            return Err(Fault::expr("a zone can't be part of it; set `timezone` instead"));
-        }
         n => return Err(wrong_count(n)),
     };
     let field = |kind: &'static Kind, index: usize| {
         let text = texts.get(index).copied().unwrap_or("*");
-        Source { kind, job, text, place: (index + 1, texts.len()) }.parse()
+        Source { kind, job, text, place: (index + 1, texts.len()), texts: &texts }.parse()
     };
     Ok(Expr::Cron(Box::new(Cron {
         second: if seconds == 1 { field(&SECOND, 0)? } else { Field::fixed(&SECOND, 0) },

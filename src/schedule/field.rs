@@ -17,7 +17,7 @@ pub(super) struct Kind {
     /// The last value of a bare `H`: 28 for days, so that every month has it.
     hash_max: u32,
     /// Names of the values from `min` on.
-    names: &'static [&'static str],
+    pub(super) names: &'static [&'static str],
 }
 
 const fn kind(name: &'static str, min: u32, max: u32) -> Kind {
@@ -71,7 +71,26 @@ impl Field {
     }
 }
 
+/// What a refused item was meant to select.
+pub(super) enum Meant {
+    Values(Vec<u32>),
+    Days(Vec<Special>),
+}
+
+/// What the first characters of a field decide.
+#[derive(Clone, Copy)]
+pub(super) struct Signs {
+    pub(super) star: bool,
+    pub(super) wildcard: bool,
+}
+
+pub(super) fn signs(text: &str) -> Signs {
+    let spread = text.get(..2).is_some_and(|two| two.eq_ignore_ascii_case("H/"));
+    Signs { star: text.starts_with(['*', '?']), wildcard: text.starts_with(['*', '?']) || spread }
+}
+
 /// The text of one field, with what messages and `H` need to know about it.
+#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) kind: &'static Kind,
     /// The job's name, the seed of `H`.
@@ -79,19 +98,16 @@ pub(super) struct Source<'a> {
     pub(super) text: &'a str,
     /// 1-based place of the field, and the number of fields.
     pub(super) place: (usize, usize),
+    /// All fields: advice must fit into the whole.
+    pub(super) texts: &'a [&'a str],
 }
 
 impl Source<'_> {
     /// Reads the whole field: a comma-separated list of items.
     pub(super) fn parse(&self) -> Result<Field, Fault> {
-        let mut field = Field {
-            kind: self.kind,
-            values: vec![],
-            special: vec![],
-            star: self.text.starts_with(['*', '?']),
-            wildcard: self.text.starts_with('*')
-                || self.text.to_ascii_uppercase().starts_with("H/"),
-        };
+        let Signs { star, wildcard } = signs(self.text);
+        let (kind, values, special) = (self.kind, vec![], vec![]);
+        let mut field = Field { kind, values, special, star, wildcard };
         for item in self.text.split(',') {
             self.item(item, &mut field)?;
         }
@@ -125,37 +141,56 @@ impl Source<'_> {
             }
             field.special.push(symbol);
         } else if upper == "?" {
-            self.question_mark(step)?;
+            self.question_mark(item, step)?;
             field.values.extend(self.kind.min..=self.kind.star_max);
         } else if upper.starts_with('H') {
             self.hashed(&upper, step, field)?;
         } else if upper == "*" {
             self.push(self.kind.min, self.kind.star_max, step, item, field)?;
         } else if let Some((from, to)) = upper.split_once('-') {
-            let (from, to) = self.range(item, from, to)?;
+            let (from, to) = self.range(from, to)?.map_err(|(from, to)| {
+                let better = self.forwards(item, from, to, step.unwrap_or(1));
+                self.fault(format!("`{item}`: the range runs backwards{better}"))
+            })?;
             self.push(from, to, step, item, field)?;
         } else {
             let value = self.value(&upper)?;
             if let Some(n) = step {
-                let max = self.kind.star_max;
-                return Err(self.fault(format!(
-                    "`{item}`: crons disagree on a step after a single value; write \
-                     `{value}-{max}/{n}` for every {n} from {value}, or `{value}`"
-                )));
+                return Err(self.step_after_value(item, body, value, n));
             }
             field.values.push(value);
         }
         Ok(())
     }
 
-    fn question_mark(&self, step: Option<u32>) -> Result<(), Fault> {
+    fn question_mark(&self, item: &str, step: Option<u32>) -> Result<(), Fault> {
         if self.kind != &DAY_OF_MONTH && self.kind != &DAY_OF_WEEK {
-            return Err(self.fault("`?` belongs in the two day fields; write `*`"));
+            let all = self.kind.min..=self.kind.star_max;
+            let meant = Meant::Values(all.step_by(step.unwrap_or(1) as usize).collect());
+            let better = self.write(item, vec![item.replacen('?', "*", 1)], &meant);
+            return Err(self.fault(format!("`?` belongs in the two day fields{better}")));
         }
         if step.is_some() || self.text != "?" {
-            return Err(self.fault("`?` stands alone; write `*` to combine it"));
+            return Err(self.fault("`?` stands alone in its field"));
         }
         Ok(())
+    }
+
+    /// `5/15`: from 5 on to some, 5 alone to others.
+    fn step_after_value(&self, item: &str, body: &str, value: u32, n: u32) -> Fault {
+        let max = self.kind.star_max;
+        let from: Vec<u32> = (value..=max).step_by(n as usize).collect();
+        let several = from.len() > 1;
+        let every = self.proved(item, vec![format!("{body}-{max}/{n}")], &Meant::Values(from));
+        let alone = self.proved(item, vec![body.to_owned()], &Meant::Values(vec![value]));
+        let better = match (every.filter(|_| several), alone) {
+            (Some(every), Some(alone)) => {
+                format!("; write `{every}` for every {n} from {value}, or `{alone}`")
+            }
+            (None, Some(alone)) => format!("; write `{alone}`"),
+            _ => String::new(),
+        };
+        self.fault(format!("`{item}`: crons disagree on a step after a single value{better}"))
     }
 
     fn step(&self, item: &str, step: &str) -> Result<u32, Fault> {
@@ -179,35 +214,26 @@ impl Source<'_> {
     ) -> Result<(), Fault> {
         let n = step.unwrap_or(1);
         if n > (to - from).max(1) {
+            let better = self.write(item, vec![from.to_string()], &Meant::Values(vec![from]));
+            let better = if better.is_empty() { better } else { better + " if that is meant" };
             return Err(self.fault(format!(
                 "`{item}`: a step of {n} is larger than the range {from}-{to} and would select \
-                 {from} alone; write `{from}` if that is meant"
+                 {from} alone{better}"
             )));
         }
         field.values.extend((from..=to).step_by(n as usize));
         Ok(())
     }
 
-    /// Both ends of `from-to`. `SUN` as the end of a range is 7, so that `FRI-SUN` reads well.
-    fn range(&self, item: &str, from: &str, to: &str) -> Result<(u32, u32), Fault> {
+    /// Both ends of `from-to`; the inner error: they run backwards. `SUN` as the end of a range
+    /// is 7, so that `FRI-SUN` reads well.
+    fn range(&self, from: &str, to: &str) -> Result<Result<(u32, u32), (u32, u32)>, Fault> {
         let low = self.value(from)?;
         let high = match self.value(to)? {
             0 if to == "SUN" && low > 0 => 7,
             high => high,
         };
-        if low <= high {
-            return Ok((low, high));
-        }
-        let Kind { min, star_max, .. } = *self.kind;
-        let wrapped = if self.kind == &DAY_OF_WEEK && high == 0 {
-            format!("{low}-7")
-        } else {
-            format!("{low}-{star_max},{min}-{high}")
-        };
-        Err(self.fault(format!(
-            "`{item}`: the range runs backwards; write `{high}-{low}`, or `{wrapped}` to wrap \
-             around"
-        )))
+        Ok(if low <= high { Ok((low, high)) } else { Err((low, high)) })
     }
 
     /// `H`, `H/15`, `H(0-29)`, `H(10-40)/10`, already in upper case.
@@ -221,17 +247,23 @@ impl Source<'_> {
                 let inner =
                     rest.and_then(|r| r.strip_prefix('(')).and_then(|r| r.strip_suffix(')'));
                 let Some((from, to)) = inner.and_then(|r| r.split_once('-')) else {
-                    return Err(self
-                        .fault(format!("`{body}`: write `H`, `H/15`, `H(0-29)` or `H(0-29)/10`")));
+                    return Err(self.fault(format!(
+                        "`{body}`: the forms are `H`, `H/2`, `H(1-5)` and `H(1-5)/2`"
+                    )));
                 };
-                self.range(body, from, to)?
+                self.range(from, to)?.map_err(|_| {
+                    self.fault(format!("`{body}`: the range of `H` can't run backwards"))
+                })?
             }
         };
         match step {
             None => field.values.push(from + self.hash(to - from + 1)),
             Some(n) if n > to - from => {
+                let alone = (from + self.hash(n)..=to).step_by(n as usize).collect();
+                let item = format!("{body}/{n}");
+                let better = self.write(&item, vec![body.to_owned()], &Meant::Values(alone));
                 return Err(self.fault(format!(
-                    "`{body}/{n}`: the step is larger than the range {from}-{to}; write `{body}`"
+                    "`{item}`: the step is larger than the range {from}-{to}{better}"
                 )));
             }
             Some(n) => field.values.extend((from + self.hash(n)..=to).step_by(n as usize)),
@@ -256,13 +288,13 @@ impl Source<'_> {
                 return Ok(value);
             }
             let hint = match (self.kind.name, value) {
-                ("hour", 24) => "; midnight is 0",
-                ("minute" | "second", 60) => "; the full hour or minute is 0",
+                ("hour", 24) => "; a day begins with hour 0",
+                ("minute" | "second", 60) => "; an hour or minute begins with 0",
                 _ => "",
             };
             return Err(self.fault(format!("{value} is outside {min}-{max}{hint}")));
         }
-        if let Some(short) = text.get(..3).filter(|short| names.contains(short)) {
+        if let Some(short) = self.short_name(text) {
             return Err(self.fault(format!("`{text}`: names have three letters; write `{short}`")));
         }
         let names = if names.is_empty() {

@@ -23,6 +23,7 @@
 //! month), give it a phrase in `describe.rs`, a case in the oracle (`tests/schedule_oracle.rs`)
 //! and a row in `docs/schedules.md`. To add an alias: `expr.rs` only.
 
+mod advice;
 mod calendar;
 mod days;
 mod definition;
@@ -31,6 +32,7 @@ mod every;
 mod expr;
 mod fault;
 mod field;
+mod names;
 mod nominal;
 mod special;
 mod spread;

@@ -3,7 +3,7 @@
 //! Source of the rules: the Quartz scheduler's CronTrigger manual, with Vixie's weekday numbers.
 
 use super::fault::Fault;
-use super::field::{DAY_OF_MONTH, DAY_OF_WEEK, Source, number};
+use super::field::{DAY_OF_MONTH, DAY_OF_WEEK, Meant, Source, number};
 
 /// One day symbol. Weekdays are 0 (Sunday) to 6; days of the month 1 to 31.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +89,8 @@ fn day_of_month(source: &Source<'_>, item: &str) -> Result<Option<Special>, Faul
     }
     if item.contains('L') {
         return Err(source.fault(format!(
-            "`{item}`: write `L` (last day), `L-3` or `LW` here; `FRIL` (last Friday) belongs \
-             in the day-of-week field"
+            "`{item}`: the forms here are `L` (last day), `L-3` and `LW`; `FRIL` (last Friday) \
+             belongs in the day-of-week field"
         )));
     }
     Ok(None)
@@ -113,14 +113,29 @@ fn day_of_week(source: &Source<'_>, item: &str) -> Result<Option<Special>, Fault
         ));
     }
     match item.strip_suffix('L') {
-        Some(day) if day.contains('-') => Err(source
-            .fault(format!("`{item}`: `L` follows one weekday; write a list such as `THUL,FRIL`"))),
+        Some(days) if days.contains('-') => Err(last_of_several(source, item, days)),
         Some(day) => Ok(Some(Special::LastWeekday { dow: source.value(day)? % 7 })),
         None if item.ends_with('W') => {
             Err(source.fault(format!("`{item}`: `W` belongs in the day-of-month field")))
         }
         None => Ok(None),
     }
+}
+
+/// `MON-FRIL`: the last of each, when the days can be told.
+fn last_of_several(source: &Source<'_>, item: &str, days: &str) -> Fault {
+    let ends = days.split_once('-').map(|(from, to)| (source.value(from), source.value(to)));
+    let better = match ends {
+        Some((Ok(from), Ok(to))) if from < to => {
+            let each: Vec<u32> = (from..=to).collect();
+            let text: Vec<String> = each.iter().map(|dow| format!("{dow}L")).collect();
+            let of_day = |dow: u32| Special::LastWeekday { dow: dow % 7 };
+            let meant = Meant::Days(each.into_iter().map(of_day).collect());
+            source.write(item, vec![text.join(",")], &meant)
+        }
+        _ => String::new(),
+    };
+    source.fault(format!("`{item}`: `L` follows one weekday{better}"))
 }
 
 #[cfg(test)]

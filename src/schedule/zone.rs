@@ -120,44 +120,140 @@ fn naive(t: i64) -> Option<NaiveDateTime> {
 
 fn unknown(name: &str) -> String {
     let shown: String = name.chars().take(NAME_LEN_MAX).collect();
-    match suggest(name) {
-        Some(better) => format!("`{shown}` is not an IANA zone; did you mean `{better}`?"),
-        None => format!("`{shown}` is not an IANA zone; write a name such as `Europe/London`"),
-    }
+    let better =
+        advise(name).unwrap_or_else(|| "; write a name such as `Europe/London`".to_owned());
+    format!("`{shown}` is not an IANA zone{better}")
 }
 
-/// A known zone that the author may have meant.
-fn suggest(name: &str) -> Option<&'static str> {
+/// What the author may have meant, of which each part is compared with the zone data.
+fn advise(name: &str) -> Option<String> {
     if name.len() > NAME_LEN_MAX {
         return None;
     }
     let wanted = name.trim().to_lowercase().replace(' ', "_");
-    let abbreviation = match wanted.as_str() {
-        "pst" | "pdt" | "pt" => Some("America/Los_Angeles"),
-        "mdt" => Some("America/Denver"),
-        "cst" | "cdt" => Some("America/Chicago"),
-        "edt" | "et" => Some("America/New_York"),
-        "bst" => Some("Europe/London"),
-        "cest" => Some("Europe/Berlin"),
-        "ist" => Some("Asia/Kolkata"),
-        "jst" => Some("Asia/Tokyo"),
-        "aest" | "aedt" => Some("Australia/Sydney"),
-        "z" | "utc+0" | "gmt+00:00" | "+00:00" => Some("UTC"),
-        _ => None,
-    };
-    if abbreviation.is_some() {
-        return abbreviation;
+    if let Some(zone) = zone_names().find(|zone| zone.to_lowercase() == wanted) {
+        return Some(format!("; did you mean `{zone}`?"));
     }
-    // Shorter cities first on a tie, and never more than two typing errors.
-    let scored = zone_names().filter_map(|zone| {
-        let known = zone.to_lowercase();
-        let city = known.rsplit('/').next().unwrap_or(&known);
-        let whole = distance(&known, &wanted);
-        let part = if wanted.len() > 3 { distance(city, &wanted) } else { usize::MAX };
-        let score = whole.min(part);
-        (score <= 2 && score < wanted.len()).then_some((score, !zone.contains('/'), zone))
-    });
-    scored.min().map(|(_, _, zone)| zone)
+    if let Some(offset) = offset(&wanted) {
+        return Some(match fixed(offset) {
+            Some("UTC") => "; did you mean `UTC`?".to_owned(),
+            Some(zone) if wanted.starts_with("etc") => format!("; did you mean `{zone}`?"),
+            Some(zone) => format!(
+                " but an offset: write the name of a place, such as `Europe/London`, or `{zone}` \
+                 for that offset all year (its sign is the other way round)"
+            ),
+            None => " but an offset: write the name of a place, such as `Europe/London`".to_owned(),
+        });
+    }
+    if let Some((_, zone)) = ABBREVIATIONS.iter().find(|(short, _)| *short == wanted) {
+        return Some(format!(" but an abbreviation; one that is known by it is `{zone}`"));
+    }
+    nearest(&wanted).map(|zone| format!("; did you mean `{zone}`?"))
+}
+
+/// What people write for a zone, and one that shows it on its clock.
+const ABBREVIATIONS: [(&str, &str); 19] = [
+    ("pst", "America/Los_Angeles"),
+    ("pdt", "America/Los_Angeles"),
+    ("mdt", "America/Denver"),
+    ("cst", "America/Chicago"),
+    ("cdt", "America/Chicago"),
+    ("edt", "America/New_York"),
+    ("akst", "America/Anchorage"),
+    ("akdt", "America/Anchorage"),
+    ("bst", "Europe/London"),
+    ("west", "Europe/Lisbon"),
+    ("cest", "Europe/Berlin"),
+    ("eest", "Europe/Athens"),
+    ("msk", "Europe/Moscow"),
+    ("ist", "Asia/Kolkata"),
+    ("jst", "Asia/Tokyo"),
+    ("kst", "Asia/Seoul"),
+    ("aest", "Australia/Sydney"),
+    ("aedt", "Australia/Sydney"),
+    ("nzst", "Pacific/Auckland"),
+];
+
+/// Seconds east of UTC that `utc+3`, `gmt-05:30`, `+0100` or `z` say; `etc/gmt+3` is west.
+fn offset(wanted: &str) -> Option<i64> {
+    if wanted == "z" {
+        return Some(0);
+    }
+    let (rest, east) = match wanted.strip_prefix("etc/gmt") {
+        Some(rest) => (rest, -1),
+        None => {
+            let rest = wanted.strip_prefix("utc").or_else(|| wanted.strip_prefix("gmt"));
+            (rest.unwrap_or(wanted), 1)
+        }
+    };
+    let rest = rest.trim_start_matches('_');
+    let (sign, digits) = match (rest.strip_prefix('+'), rest.strip_prefix(['-', '\u{2212}'])) {
+        (Some(digits), _) => (1, digits),
+        (_, Some(digits)) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits.split_once(':') {
+        Some((hours, minutes)) if minutes.len() == 2 => (hours, minutes),
+        Some(_) => return None,
+        None if digits.is_ascii() && digits.len() == 4 => digits.split_at(2),
+        None => (digits, "0"),
+    };
+    let number = |text: &str| {
+        let plain = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        if plain { text.parse::<i64>().ok() } else { None }
+    };
+    let (hours, minutes) = (number(hours)?, number(minutes).filter(|minutes| *minutes < 60)?);
+    Some(east * sign * (hours * 3_600 + minutes * 60))
+}
+
+/// The zone that has this offset and never another.
+fn fixed(offset: i64) -> Option<&'static str> {
+    let name = match offset {
+        0 => "UTC".to_owned(),
+        // POSIX counts to the west.
+        _ if offset % 3_600 == 0 => format!("Etc/GMT{:+}", -offset / 3_600),
+        _ => return None,
+    };
+    let zone = Tz::from_str(&name).map(Zone).ok()?;
+    let ends = [0, super::HORIZON_S / 2, super::HORIZON_S - 1];
+    ends.iter().all(|t| zone.offset_at(*t) == offset).then(|| zone.name())
+}
+
+/// The one known zone within two typing errors, of the whole name or of its city. None when
+/// several are as near and their clocks differ.
+fn nearest(wanted: &str) -> Option<&'static str> {
+    // In `EST5EDT` and `GMT+3` another character is another clock.
+    let counts = |name: &str| name.contains(|c: char| c.is_ascii_digit());
+    if counts(wanted) {
+        return None;
+    }
+    let scored: Vec<(usize, bool, &str)> = zone_names()
+        .filter_map(|zone| {
+            let known = zone.to_lowercase();
+            let city = known.rsplit('/').next().unwrap_or(&known);
+            let whole = distance(&known, wanted);
+            let part = if wanted.len() > 3 { distance(city, wanted) } else { usize::MAX };
+            // In a short word two errors leave nothing of it.
+            let most = if wanted.len() < 7 { 1 } else { 2 };
+            let near = whole.min(part) <= most && wanted.len() > 2;
+            (near && !counts(zone)).then_some((whole.min(part), !zone.contains('/'), zone))
+        })
+        .collect();
+    let (score, _, zone) = *scored.iter().min()?;
+    let others = scored.iter().filter(|(other, ..)| *other == score);
+    let alike = |name: &str| match (Tz::from_str(zone), Tz::from_str(name)) {
+        (Ok(a), Ok(b)) => same_clock(Zone(a), Zone(b)),
+        _ => false,
+    };
+    let mut others = others.map(|(_, _, name)| *name);
+    others.all(alike).then_some(zone)
+}
+
+/// Whether two zones show the same time, looked at twice a month from 2000 on.
+fn same_clock(a: Zone, b: Zone) -> bool {
+    const FROM: i64 = 946_684_800;
+    const STEP: usize = 1_296_000;
+    (FROM..super::HORIZON_S / 2).step_by(STEP).all(|t| a.offset_at(t) == b.offset_at(t))
 }
 
 /// Levenshtein distance: insertions, deletions and substitutions of bytes.
@@ -184,11 +280,48 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reading, TZ_VARIANTS, Zone, first};
+    use chrono::TimeZone;
+    use chrono_tz::OffsetName;
+
+    use super::{ABBREVIATIONS, Reading, TZ_VARIANTS, Zone, first, fixed, naive, offset};
 
     const DAY_S: i64 = 86_400;
     /// 1973-01-01: before it some offsets have odd seconds, which the walk below does not need.
     const FROM: i64 = 94_694_400;
+
+    #[test]
+    fn abbreviations_are_shown_by_their_zones() {
+        for (short, name) in ABBREVIATIONS {
+            let zone = Zone::parse(name).unwrap();
+            // A day of each season, 2027.
+            let shown = [1_800_000_000, 1_815_000_000].map(|t| {
+                let at = zone.0.offset_from_utc_datetime(&naive(t).unwrap());
+                at.abbreviation().unwrap_or_default().to_lowercase()
+            });
+            assert!(shown.contains(&short.to_owned()), "{short}: {name} shows {shown:?}");
+        }
+    }
+
+    #[test]
+    fn offsets_are_read_and_the_zone_for_one_has_it() {
+        for (text, seconds) in [
+            ("gmt+3", 10_800),
+            ("utc-05:00", -18_000),
+            ("+0530", 19_800),
+            ("etc/gmt+15", -54_000),
+            ("z", 0),
+        ] {
+            assert_eq!(offset(text), Some(seconds), "{text}");
+        }
+        for text in ["utc", "gmt+", "+5:3", "+123", "utc+5.5", "est5edt"] {
+            assert_eq!(offset(text), None, "{text}");
+        }
+        for hours in -14..=16 {
+            let zone = fixed(hours * 3_600).map(|name| Zone::parse(name).unwrap());
+            assert_eq!(zone.is_some(), (-12..=14).contains(&hours), "{hours}");
+            assert!(zone.is_none_or(|zone| zone.offset_at(1_800_000_000) == hours * 3_600));
+        }
+    }
 
     /// Every change of every zone up to the horizon, read at the seconds around its edges.
     /// Changes that undo each other within two days are not seen; there are none in the data.
