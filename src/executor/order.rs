@@ -82,13 +82,13 @@ fn what(open: &OpenRun) -> Option<What> {
     }
     Some(match open.spec.runner.as_deref()?.clone() {
         Runner::Python { code, .. } => What::Python { code },
-        Runner::Shell { command, argv, env, cwd, user, pipefail } => {
+        Runner::Shell { command, argv, env, cwd, user, pipefail, stdin } => {
             let command = match (command, argv) {
                 (Some(line), _) => ShellCommand::Line(line),
                 (None, argv) => ShellCommand::Argv(argv.unwrap_or_default()),
             };
             let pipefail = pipefail.unwrap_or(true);
-            What::Shell { command, pipefail, env: texts(env), cwd, user }
+            What::Shell { command, pipefail, env: texts(env), cwd, user, stdin }
         }
         Runner::Http { method, url, headers, body, expect_status, hmac_secret } => What::Http {
             method,

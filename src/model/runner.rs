@@ -47,6 +47,10 @@ pub enum Runner {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         pipefail: Option<bool>,
+        /// What it reads from standard input; empty: nothing. Unless told, the parameters as JSON.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        stdin: Option<String>,
     },
     /// One HTTP request.
     Http {

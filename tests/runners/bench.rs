@@ -70,7 +70,7 @@ pub fn shell_with(
     let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
     let env: BTreeMap<_, _> = env.iter().map(owned).collect();
     let (cwd, user) = (cwd.map(str::to_owned), user.map(str::to_owned));
-    spec(What::Shell { command, pipefail: true, env, cwd, user }, json!({}))
+    spec(What::Shell { command, pipefail: true, env, cwd, user, stdin: None }, json!({}))
 }
 
 pub fn python(code: &str, params: Value) -> Spec {

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use cronapi::executor::runner::ShellCommand::{Argv, Line};
-use cronapi::executor::runner::{Ended, RunnerEnv};
+use cronapi::executor::runner::{Ended, RunnerEnv, What};
 use serde_json::json;
 
 use crate::bench::*;
@@ -284,4 +284,15 @@ async fn a_shell_job_writes_its_result_to_a_file() {
     let left = std::fs::read_dir(&results).expect("there").count();
     assert_eq!(left, 0, "results do not pile up");
     assert_eq!(attempt(shell("echo [$CRONAPI_RESULT]")).await.out(), "[]\n");
+}
+
+#[tokio::test]
+async fn what_it_reads_may_be_given_or_nothing() {
+    for (given, expected) in [(Some(""), "0"), (Some("a\nb"), "3"), (None, "2")] {
+        let mut spec = shell("wc -c | tr -d ' '");
+        if let What::Shell { stdin, .. } = &mut spec.what {
+            *stdin = given.map(str::to_owned);
+        }
+        assert_eq!(attempt(spec).await.out().trim(), expected, "{given:?}");
+    }
 }

@@ -125,9 +125,11 @@ async fn dispatch(attempt: Attempt<'_>, started: impl Start) -> Result<Outcome, 
     let spec = attempt.spec;
     match &spec.what {
         What::Python { code } => python::run(code, attempt, started).await,
-        What::Shell { command, pipefail, env, cwd, user } => {
+        What::Shell { command, pipefail, env, cwd, user, stdin } => {
             let (pipefail, cwd, user) = (*pipefail, cwd.as_deref(), user.as_deref());
-            shell::run(shell::Call { command, pipefail, env, cwd, user }, attempt, started).await
+            let stdin = stdin.as_deref();
+            let call = shell::Call { command, pipefail, env, cwd, user, stdin };
+            shell::run(call, attempt, started).await
         }
         What::Http { method, url, headers, body, expect_status, sign } => {
             let (body, sign) = (body.as_deref(), sign.as_ref());

@@ -27,6 +27,8 @@ pub(super) struct Call<'a> {
     pub(super) env: &'a BTreeMap<String, String>,
     pub(super) cwd: Option<&'a str>,
     pub(super) user: Option<&'a str>,
+    /// Instead of the parameters.
+    pub(super) stdin: Option<&'a str>,
 }
 
 /// # Errors
@@ -59,7 +61,8 @@ pub(super) async fn run(
     if let Some(result) = &result {
         program.env.insert("CRONAPI_RESULT".into(), result.path().into());
     }
-    let (stdin, limits) = (stdin_file::with(params.as_bytes())?, spec.limits.within(&node.limits));
+    let stdin = stdin_file::with(call.stdin.unwrap_or(params).as_bytes())?;
+    let limits = spec.limits.within(&node.limits);
     let launch = Launch { program, stdin, account, limits, node };
     let deadlines = Deadlines { timeout: spec.timeout, kill_grace: spec.kill_grace, cancel };
     let exit = drive(launch, deadlines, pump, started).await?;

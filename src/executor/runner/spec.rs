@@ -104,6 +104,8 @@ pub enum What {
         cwd: Option<String>,
         /// Account of this machine to run as; needs [`super::RunnerEnv::allow_user`].
         user: Option<String>,
+        /// What it reads; the parameters when absent.
+        stdin: Option<String>,
     },
     /// One HTTP request.
     Http {

@@ -66,9 +66,12 @@ impl JobSpec {
 fn of_runner(runner: &Runner, found: &mut Vec<(String, u32)>) {
     match runner {
         Runner::Python { code: _, env: _ } => {}
-        Runner::Shell { command: _, argv: _, env: _, cwd: _, user: _, pipefail } => {
+        Runner::Shell { command: _, argv: _, env: _, cwd: _, user: _, pipefail, stdin } => {
             if pipefail.is_some() {
                 found.push(("runner/pipefail".to_owned(), 5));
+            }
+            if stdin.is_some() {
+                found.push(("runner/stdin".to_owned(), 5));
             }
         }
         Runner::Http {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::background::{self, Background};
 use super::crontab::{Entry, Line, lines};
-use crate::model::{DstGap, Name};
+use crate::model::{DstGap, JobSpec, Name};
 use crate::schedule::{Definition, Fault, Schedule};
 
 /// How lines are read.
@@ -14,6 +15,8 @@ pub(super) struct Wanted<'a> {
     pub(super) system: bool,
     pub(super) prefix: &'a str,
     pub(super) timezone: &'a str,
+    /// A tag that tells of which crontab a job is.
+    pub(super) origin: Option<&'a str>,
 }
 
 /// A definition that does what a line did.
@@ -46,12 +49,12 @@ pub(super) struct Made {
 const NAME_LETTERS: usize = 60;
 
 /// Adds what is in a crontab.
-pub(super) fn convert(place: &str, text: &str, wanted: &Wanted<'_>, made: &mut Made) {
+pub(super) fn convert(place: &str, text: &[u8], wanted: &Wanted<'_>, made: &mut Made) {
     let mut env: BTreeMap<String, String> = BTreeMap::new();
     let note =
         |line: usize, lost: bool, text: String| Note { place: place.to_owned(), line, lost, text };
-    if !text.is_empty() && !text.ends_with('\n') {
-        let last = text.lines().count();
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        let last = text.split(|byte| *byte == b'\n').count();
         let said = "has no end: cron leaves such a line out; it is imported".to_owned();
         made.notes.push(note(last, false, said));
     }
@@ -59,32 +62,77 @@ pub(super) fn convert(place: &str, text: &str, wanted: &Wanted<'_>, made: &mut M
         match found {
             Line::Faulty(why) => made.notes.push(note(line, true, why)),
             Line::Variable { name, value } => {
-                if name == "MAILTO" && !value.is_empty() {
-                    let said =
-                        format!("MAILTO={value}: no mail is sent; output is kept with the run");
-                    made.notes.push(note(line, false, said));
-                }
-                if name == "RANDOM_DELAY" {
-                    let said = "RANDOM_DELAY is not taken over: give the jobs a jitter".to_owned();
-                    made.notes.push(note(line, false, said));
-                }
+                let said = about_variable(&name, &value);
+                made.notes.extend(said.map(|said| note(line, false, said)));
                 env.insert(name, value);
             }
-            Line::Entry(entry) => match job(&entry, &env, wanted) {
-                Ok((base, fields)) => {
+            Line::Entry(mut entry) => {
+                let mut said = Vec::new();
+                let job = in_front(&mut entry, &mut said).and_then(|()| job(&entry, &env, wanted));
+                let named = job.and_then(|(base, fields)| {
                     let name = unused(&mut made.names, &base);
-                    if entry.unlogged {
-                        let said = "the - before it is left out: runs are always recorded".into();
-                        made.notes.push(note(line, false, said));
-                    }
                     let mut all = Map::from_iter([("name".to_owned(), json!(name))]);
                     all.extend(fields);
-                    made.jobs.push(Job { place: format!("{place}:{line}"), name, fields: all });
+                    let faults = JobSpec::from_map(all.clone()).err().into_iter().flatten();
+                    let faults: Vec<String> = faults
+                        .map(|fault| format!("{}: {}", fault.pointer, fault.detail))
+                        .collect();
+                    if faults.is_empty() { Ok((name, all)) } else { Err(faults.join("; ")) }
+                });
+                match named {
+                    Ok((name, fields)) => {
+                        made.notes.extend(said.into_iter().map(|said| note(line, false, said)));
+                        made.jobs.push(Job { place: format!("{place}:{line}"), name, fields });
+                    }
+                    Err(why) => made.notes.push(note(line, true, why)),
                 }
-                Err(why) => made.notes.push(note(line, true, why)),
-            },
+            }
         }
     }
+}
+
+fn about_variable(name: &str, value: &str) -> Option<String> {
+    match name {
+        "MAILTO" if !value.is_empty() => {
+            Some(format!("MAILTO={value}: no mail is sent; output is kept with the run"))
+        }
+        "RANDOM_DELAY" => Some("RANDOM_DELAY is not taken over: give the jobs a jitter".to_owned()),
+        "TZ" => Some(
+            "TZ is in the environment of the jobs, and does not move their times: cron knows \
+             only CRON_TZ for that"
+                .to_owned(),
+        ),
+        "LOGNAME" => Some("LOGNAME is left out, as cron does".to_owned()),
+        _ => None,
+    }
+}
+
+/// Brings what runs in the background to the front, and notes what else is odd of a line.
+fn in_front(entry: &mut Entry, said: &mut Vec<String>) -> Result<(), String> {
+    match background::look(&entry.command) {
+        Background::None => {}
+        Background::Whole(command) => {
+            entry.command = command;
+            // A shell gives what it starts so nothing to read.
+            entry.input.clear();
+            said.push("the & at its end is left out: a run lasts until its command ends".into());
+        }
+        Background::Part => {
+            return Err("a command behind & would end with the run: add `wait` at the end, or \
+                        make it a line of its own"
+                .into());
+        }
+    }
+    if entry.unlogged {
+        said.push("the - before it is left out: runs are always recorded".into());
+    }
+    if entry.doubtful {
+        said.push(
+            "\\\\%: the command ends there, as in Vixie's and Debian's cron; cronie reads \\%"
+                .into(),
+        );
+    }
+    Ok(())
 }
 
 /// The name that a line suggests, and the other fields.
@@ -97,33 +145,23 @@ fn job(
         return Err("@reboot: nothing here starts with a machine; let its init system do it".into());
     }
     if entry.expr.contains('~') {
-        return Err(format!(
-            "{}: a random time has no equal; write H for a fixed one by name",
-            entry.expr
-        ));
+        return Err(random(&entry.expr));
     }
-    let zone = env.get("CRON_TZ").or_else(|| env.get("TZ")).map_or(wanted.timezone, String::as_str);
-    let schedule = Definition {
-        name: "crontab",
-        expr: &entry.expr,
-        timezone: zone,
-        anchor: 0,
-        start_at: None,
-        end_at: None,
-        dst_gap: DstGap::default(),
-        dst_fold: None,
-    };
+    // Empty means the machine's own.
+    let own = env.get("CRON_TZ").filter(|zone| !zone.is_empty());
+    let zone = own.map_or(wanted.timezone, String::as_str);
     // From whenever: such a line has no year.
     let told =
         |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    if !Schedule::parse(&schedule).map_err(told)?.fires_after(0) {
+    if !schedule(&entry.expr, zone).map_err(told)?.fires_after(0) {
         return Err(format!("expr: {} never comes", entry.expr));
     }
     let mut fields = Map::new();
     if !entry.comment.is_empty() {
         fields.insert("description".into(), json!(entry.comment));
     }
-    fields.insert("tags".into(), json!(["crontab"]));
+    let tags: Vec<&str> = std::iter::once("crontab").chain(wanted.origin).collect();
+    fields.insert("tags".into(), json!(tags));
     fields.insert("expr".into(), json!(entry.expr));
     if zone != "UTC" {
         fields.insert("timezone".into(), json!(zone));
@@ -137,22 +175,43 @@ fn job(
     Ok((base, fields))
 }
 
-fn runner(entry: &Entry, env: &BTreeMap<String, String>) -> Value {
-    let mut line = entry.command.clone();
-    if let Some(input) = &entry.input {
-        // A mark that the text does not hold.
-        let mut mark = "END_OF_INPUT".to_owned();
-        while input.lines().any(|line| line == mark) {
-            mark.push('_');
-        }
-        line = format!("{{ {line}\n}} <<'{mark}'\n{input}{mark}\n");
+fn schedule(expr: &str, timezone: &str) -> Result<Schedule, Vec<Fault>> {
+    let (dst_gap, dst_fold, start_at, end_at) = (DstGap::default(), None, None, None);
+    let (name, anchor) = ("crontab", 0);
+    let given = Definition { name, expr, timezone, anchor, start_at, end_at, dst_gap, dst_fold };
+    Schedule::parse(&given)
+}
+
+/// `~` and `0~30` are `H` and `H(0-30)`, if a fixed time by name will do.
+fn random(expr: &str) -> String {
+    let field = |field: &str| match field.split_once('~') {
+        Some(("", "")) => "H".to_owned(),
+        Some((from, to)) => format!("H({from}-{to})"),
+        None => field.to_owned(),
+    };
+    let fixed: Vec<String> = expr.split(' ').map(field).collect();
+    let fixed = fixed.join(" ");
+    let told = format!("{expr}: a random time has no equal");
+    match schedule(&fixed, "UTC") {
+        Ok(_) => format!("{told}; `{fixed}` has a fixed one in its place, by the name of the job"),
+        Err(_) => told,
     }
+}
+
+fn runner(entry: &Entry, env: &BTreeMap<String, String>) -> Value {
+    let line = &entry.command;
     let mut runner = Map::from_iter([("type".to_owned(), json!("shell"))]);
     match env.get("SHELL").filter(|shell| *shell != "/bin/sh") {
         Some(shell) => runner.insert("argv".into(), json!([shell, "-c", line])),
         None => runner.insert("command".into(), json!(line)),
     };
-    let ours = ["SHELL", "MAILTO", "MAILFROM", "CRON_TZ", "RANDOM_DELAY", "CONTENT_TYPE"];
+    // As cron's shell: only the last command of a pipeline counts.
+    if runner.contains_key("command") && line.contains('|') {
+        runner.insert("pipefail".into(), json!(false));
+    }
+    runner.insert("stdin".into(), json!(entry.input));
+    let ours =
+        ["SHELL", "LOGNAME", "MAILTO", "MAILFROM", "CRON_TZ", "RANDOM_DELAY", "CONTENT_TYPE"];
     let kept: Map<String, Value> = env
         .iter()
         .filter(|(name, _)| !ours.contains(&name.as_str()))

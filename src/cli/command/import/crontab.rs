@@ -19,31 +19,36 @@ pub(super) struct Entry {
     /// Who runs it, in a crontab of the system.
     pub(super) user: Option<String>,
     pub(super) command: String,
-    /// What follows the first `%`: what it reads.
-    pub(super) input: Option<String>,
+    /// What it reads: what follows the first `%`, mostly nothing.
+    pub(super) input: String,
+    /// `\\%` is in it, which crons read in two ways.
+    pub(super) doubtful: bool,
     /// A `-` before it: cron does not log it.
     pub(super) unlogged: bool,
     /// The comments directly above it.
     pub(super) comment: String,
 }
 
-/// Each line that means something, with its number.
-pub(super) fn lines(text: &str, system: bool) -> Vec<(usize, Line)> {
+/// Each line that means something, with its number. Only what is carried out must be UTF-8.
+pub(super) fn lines(text: &[u8], system: bool) -> Vec<(usize, Line)> {
     let mut found = Vec::new();
-    let mut comment: Vec<&str> = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let bare = line.trim();
-        if let Some(said) = bare.strip_prefix('#') {
-            comment.push(said.trim());
+    let mut comment: Vec<String> = Vec::new();
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
+        if let Some(said) = line.strip_prefix(b"#") {
+            comment.push(String::from_utf8_lossy(said).trim().to_owned());
             continue;
         }
-        if bare.is_empty() {
+        if line.trim_ascii_end().is_empty() {
             comment.clear();
             continue;
         }
-        let mut line = variable(bare).unwrap_or_else(|| entry(bare, system));
+        let mut line = match std::str::from_utf8(line) {
+            Ok(line) => variable(line.trim_end()).unwrap_or_else(|| entry(line, system)),
+            Err(error) => Line::Faulty(not_utf8(line, error.valid_up_to())),
+        };
         if let Line::Entry(entry) = &mut line {
-            let said: Vec<&str> = comment.drain(..).filter(|line| !line.is_empty()).collect();
+            let said: Vec<String> = comment.drain(..).filter(|line| !line.is_empty()).collect();
             // A line that was switched off is no comment on the one below it.
             let about = said.iter().all(|line| !looks_like_entry(line));
             entry.comment = if about { said.join(" ") } else { String::new() };
@@ -52,6 +57,15 @@ pub(super) fn lines(text: &str, system: bool) -> Vec<(usize, Line)> {
         found.push((at + 1, line));
     }
     found
+}
+
+fn not_utf8(line: &[u8], at: usize) -> String {
+    let byte = line.get(at).copied().unwrap_or_default();
+    format!(
+        "byte {} of it is 0x{byte:02X}, which is no UTF-8; write the file in UTF-8, for example \
+         with `iconv -f ISO-8859-1 -t UTF-8`",
+        at + 1
+    )
 }
 
 fn looks_like_entry(line: &str) -> bool {
@@ -105,29 +119,73 @@ fn entry(line: &str, system: bool) -> Line {
         };
         return Line::Faulty(format!("a line has {needed}"));
     }
-    let (command, input) = split_input(rest);
+    let Parts { command, input, doubtful } = parts(rest);
     if command.trim().is_empty() {
         return Line::Faulty("there is no command before %".to_owned());
     }
     let user = if system { fields.pop().map(str::to_owned) } else { None };
     let expr = fields.join(" ");
-    let command = command.trim_end().to_owned();
-    Line::Entry(Entry { expr, user, command, input, unlogged, comment: String::new() })
+    let comment = String::new();
+    Line::Entry(Entry { expr, user, command, input, doubtful, unlogged, comment })
 }
 
-/// The first `%` ends the command, further ones are ends of lines of what it reads; `\%` is
-/// the sign itself.
-fn split_input(text: &str) -> (String, Option<String>) {
-    let mut parts = vec![String::new()];
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        let last = parts.len() - 1;
-        match c {
-            '\\' if rest.peek() == Some(&'%') => parts[last].extend(rest.next()),
-            '%' => parts.push(String::new()),
-            other => parts[last].push(other),
+/// What is carried out, and what it reads.
+struct Parts {
+    command: String,
+    input: String,
+    doubtful: bool,
+}
+
+/// As do_command.c of Vixie's cron: the first `%` without a backslash ends the command, `\%` is
+/// the sign itself, and a backslash before anything else stays, with what it stands before.
+fn parts(text: &str) -> Parts {
+    let (mut command, mut escaped, mut input) = (String::new(), false, "");
+    for (at, c) in text.char_indices() {
+        if escaped {
+            if c == '%' {
+                command.pop();
+            }
+            escaped = false;
+        } else if c == '%' {
+            input = &text[at + 1..];
+            break;
+        } else {
+            escaped = c == '\\';
+        }
+        command.push(c);
+    }
+    let doubtful = text.contains("\\\\%");
+    // A blank behind a backslash is part of a word.
+    let bare = command.trim_end();
+    let command = if bare.ends_with('\\') { command.clone() } else { bare.to_owned() };
+    Parts { command, input: given(input), doubtful }
+}
+
+/// What follows the `%`, as it is read: `%` ends a line, `\%` is the sign itself, and the last
+/// line has an end. Nothing at all stays nothing.
+fn given(text: &str) -> String {
+    let (mut out, mut escaped, mut open) = (String::new(), false, false);
+    for c in text.chars() {
+        let c = match c {
+            '%' if !escaped => '\n',
+            other => {
+                if escaped && other != '%' {
+                    out.push('\\');
+                }
+                other
+            }
+        };
+        escaped = c == '\\';
+        if !escaped {
+            out.push(c);
+            open = c != '\n';
         }
     }
-    let command = parts.remove(0);
-    (command, (!parts.is_empty()).then(|| parts.join("\n") + "\n"))
+    if escaped {
+        out.push('\\');
+    }
+    if open {
+        out.push('\n');
+    }
+    out
 }

@@ -10,22 +10,28 @@
 //! To add a source: a module beside `crontab.rs`, a variant of [`Import`], docs/cli.md. To
 //! change what a line means: its row in the tests of `convert.rs`.
 
+mod background;
 mod convert;
 mod crontab;
+mod zone;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::Value;
 
+use super::super::client::{Request, escaped};
 use super::super::definitions::{self, Definition};
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::session::{Session, variable};
 use super::apply;
+use crate::model::{Name, limits};
 use convert::Wanted;
+
+const STDIN: &str = "standard input";
 
 /// What to import.
 #[derive(Debug, Subcommand)]
@@ -57,6 +63,12 @@ pub struct Crontab {
     /// The zone that the times are in [default: CRON_TZ in the crontab, else this machine's]
     #[arg(long, visible_alias = "tz", value_name = "ZONE")]
     timezone: Option<String>,
+    /// The name of the crontab, by which its jobs are known again [default: of machine and file]
+    #[arg(long, value_name = "NAME")]
+    origin: Option<String>,
+    /// Replace jobs of the same names that are not from this crontab
+    #[arg(long)]
+    replace: bool,
     /// Leave out what can't be imported; otherwise such a line keeps all from being written
     #[arg(long)]
     skip: bool,
@@ -76,14 +88,14 @@ impl Crontab {
     async fn run(self, session: &Session) -> Outcome {
         let timezone = match &self.timezone {
             Some(zone) => zone.clone(),
-            None => local_zone().unwrap_or_else(|| {
-                session.say("note: this machine's time zone is not known; UTC is taken");
-                "UTC".to_owned()
-            }),
+            None => machines_zone(session),
         };
-        let wanted = Wanted { system: self.system, prefix: &self.prefix, timezone: &timezone };
         let mut made = convert::Made::default();
         for (place, text) in self.texts()? {
+            let origin = self.origin(&place)?;
+            let (system, prefix) = (self.system, self.prefix.as_str());
+            let origin = origin.as_deref();
+            let wanted = Wanted { system, prefix, timezone: &timezone, origin };
             convert::convert(&place, &text, &wanted, &mut made);
         }
         for note in &made.notes {
@@ -111,10 +123,72 @@ impl Crontab {
         if jobs.is_empty() {
             return Err(Failure::failed("there is no job to import"));
         }
+        self.others(session, &jobs).await?;
         apply::plan_and_write(session, &jobs, &[], false, self.yes, output::As::default()).await
     }
 
-    fn texts(&self) -> Result<Vec<(String, String)>, Failure> {
+    /// The tag of the jobs of a crontab. What comes through a pipe has no name but a given one.
+    fn origin(&self, place: &str) -> Result<Option<String>, Failure> {
+        let name = match &self.origin {
+            Some(name) => name.clone(),
+            None if place == STDIN => return Ok(None),
+            None => {
+                let path = fs::canonicalize(place).unwrap_or_else(|_| PathBuf::from(place));
+                format!("{}{}", machine(), path.display())
+            }
+        };
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        let mut tag = format!("crontab.{}", name.chars().map(plain).collect::<String>());
+        // The end tells more of a path than its beginning.
+        if tag.len() > limits::NAME_LEN_MAX {
+            let over = tag.len() - limits::NAME_LEN_MAX;
+            tag.replace_range("crontab.".len().."crontab.".len() + over, "");
+        }
+        Name::parse(&tag).map_err(|why| Failure::usage(format!("--origin: {why}")))?;
+        Ok(Some(tag))
+    }
+
+    /// Jobs of the same names that are not from this crontab are not replaced, unless told.
+    async fn others(&self, session: &Session, jobs: &[Definition]) -> Result<(), Failure> {
+        if self.replace {
+            return Ok(());
+        }
+        let client = session.client()?;
+        let plan = apply::send(&client, jobs, true).await?;
+        let items = plan["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut others = Vec::new();
+        for (item, job) in items.iter().zip(jobs) {
+            if item["action"] != "updated" {
+                continue;
+            }
+            let path = format!("/jobs/{}", escaped(&job.name));
+            let known = client.fetch(Request::get(path)).await?;
+            let tags = |tags: &Value| -> Vec<String> {
+                let tags = tags.as_array().into_iter().flatten();
+                let tags = tags.filter_map(Value::as_str).map(str::to_owned);
+                tags.filter(|tag| tag.starts_with("crontab.")).collect()
+            };
+            let own = tags(job.fields.get("tags").unwrap_or(&Value::Null));
+            let theirs = tags(&known["tags"]);
+            if !own.iter().any(|tag| theirs.contains(tag)) {
+                others.push(job.name.as_str());
+            }
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        let text = format!("there are jobs of these names already: {}", others.join(", "));
+        if session.terminal.asks() {
+            let question = format!("{text}, and they are not from this crontab. Replace them?");
+            return session.terminal.confirm(&question, false);
+        }
+        let failure = Failure::new(Code::Conflict, format!("{text}; nothing was written"));
+        Err(failure.advise(
+            "--prefix TEXT gives the new ones other names; --replace puts them in place of the old",
+        ))
+    }
+
+    fn texts(&self) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let mut files = self.files.clone();
         if files.is_empty() {
             files.extend(system_files()?);
@@ -122,12 +196,13 @@ impl Crontab {
         let mut texts = Vec::new();
         for file in files {
             if file.as_os_str() == "-" {
-                let text = io::read_to_string(io::stdin());
-                let text = text.map_err(|e| Failure::failed(format!("standard input: {e}")))?;
-                texts.push(("standard input".to_owned(), text));
+                let mut text = Vec::new();
+                let read = io::stdin().read_to_end(&mut text);
+                read.map_err(|e| Failure::failed(format!("{STDIN}: {e}")))?;
+                texts.push((STDIN.to_owned(), text));
                 continue;
             }
-            let text = fs::read_to_string(&file).map_err(|error| {
+            let text = fs::read(&file).map_err(|error| {
                 let code = match error.kind() {
                     io::ErrorKind::NotFound => Code::NotFound,
                     _ => Code::Failed,
@@ -162,20 +237,14 @@ fn system_files() -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// The IANA name of this machine's zone: TZ, /etc/timezone, where /etc/localtime leads.
-fn local_zone() -> Option<String> {
-    let known = |name: &str| crate::schedule::zone_names().any(|zone| zone == name);
-    let linked = || {
-        let target = fs::canonicalize(Path::new("/etc/localtime")).ok()?;
-        let text = target.to_str()?;
-        Some(text.split_once("/zoneinfo/")?.1.to_owned())
-    };
-    let written = || Some(fs::read_to_string("/etc/timezone").ok()?.trim().to_owned());
-    let set = || variable("TZ").map(|zone| zone.trim_start_matches(':').to_owned());
-    let found = set().or_else(written).or_else(linked)?;
-    let found = found.trim_start_matches("posix/").trim_start_matches("right/").to_owned();
-    match found.as_str() {
-        "Etc/UTC" | "UTC0" | "Universal" => Some("UTC".to_owned()),
-        name => known(name).then(|| name.to_owned()),
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn machines_zone(session: &Session) -> String {
+    let found = zone::of_machine(Path::new("/"), variable("TZ").as_deref());
+    if let Some(said) = &found.said {
+        session.say(format!("note: {said}"));
     }
+    found.name
 }

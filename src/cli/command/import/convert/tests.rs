@@ -5,8 +5,12 @@ use serde_json::{Value, json};
 use super::*;
 
 fn made(text: &str, system: bool) -> Made {
+    made_of(text.as_bytes(), system)
+}
+
+fn made_of(text: &[u8], system: bool) -> Made {
     let mut made = Made::default();
-    let wanted = Wanted { system, prefix: "", timezone: "UTC" };
+    let wanted = Wanted { system, prefix: "", timezone: "UTC", origin: None };
     convert("tab", text, &wanted, &mut made);
     made
 }
@@ -28,7 +32,7 @@ fn one(text: &str) -> Value {
 }
 
 fn shell(command: &str) -> Value {
-    json!({"type": "shell", "command": command})
+    json!({"type": "shell", "command": command, "stdin": ""})
 }
 
 #[test]
@@ -57,13 +61,74 @@ fn lines_become_what_cron_would_do() {
     }
 }
 
+/// What each line gives to the shell and what that reads, by hand from do_command.c.
 #[test]
 fn what_follows_a_percent_is_what_it_reads() {
-    let line = one("0 9 * * * mail ann%Hello,%%100\\% sure\n");
-    let command = "{ mail ann\n} <<'END_OF_INPUT'\nHello,\n\n100% sure\nEND_OF_INPUT\n";
-    assert_eq!(line["runner"], shell(command));
-    let line = one("0 9 * * * cat%END_OF_INPUT\n");
-    assert!(line["runner"]["command"].as_str().unwrap().ends_with("END_OF_INPUT_\n"));
+    let rows = [
+        ("cat", "cat", ""),
+        ("cat%", "cat", ""),
+        ("cat%%", "cat", "\n"),
+        ("cat%a", "cat", "a\n"),
+        ("cat%a%", "cat", "a\n"),
+        ("cat%a%%b", "cat", "a\n\nb\n"),
+        ("cat%  a  ", "cat", "  a  \n"),
+        ("printf '100\\%'", "printf '100%'", ""),
+        ("date +\\%F\\%T", "date +%F%T", ""),
+        ("mail ann%Hello,%%100\\% sure", "mail ann", "Hello,\n\n100% sure\n"),
+        ("echo a\\b\\%c", "echo a\\b%c", ""),
+        ("echo a\\\\%b", "echo a\\\\", "b\n"),
+        ("echo a\\\\\\%b", "echo a\\\\%b", ""),
+        ("cat%a\\b", "cat", "a\\b\n"),
+        ("cat%a\\\\%b", "cat", "a\\%b\n"),
+        ("cat%a\\", "cat", "a\\\n"),
+        ("cat%\\", "cat", "\\"),
+        ("cat # 50\\% of it", "cat # 50% of it", ""),
+    ];
+    for (line, command, input) in rows {
+        let runner = json!({"type": "shell", "command": command, "stdin": input});
+        assert_eq!(one(&format!("0 9 * * * {line}\n"))["runner"], runner, "{line}");
+    }
+    let notes = made("0 9 * * * echo a\\\\%b\n", false).notes;
+    assert!(notes.len() == 1 && notes[0].text.contains("cronie"), "{notes:?}");
+}
+
+#[test]
+fn what_runs_in_the_background_comes_to_the_front_or_is_told() {
+    let text = "0 9 * * * nohup work >/dev/null 2>&1 &\n0 9 * * * a & b\n0 9 * * * cat &%in\n";
+    let made = made(text, false);
+    let commands: Vec<&Value> =
+        made.jobs.iter().map(|job| &job.fields["runner"]["command"]).collect();
+    assert_eq!(commands, ["nohup work >/dev/null 2>&1", "cat"]);
+    assert_eq!(made.jobs[1].fields["runner"]["stdin"], "");
+    let lost: Vec<usize> =
+        made.notes.iter().filter(|note| note.lost).map(|note| note.line).collect();
+    assert_eq!((lost, made.notes.len()), (vec![2], 3), "{:?}", made.notes);
+}
+
+#[test]
+fn only_what_is_carried_out_must_be_utf_8() {
+    let text = b"# Gr\xfc\xdfe\n@daily x\n@daily caf\xe9\nA=\xff\n@daily y\n";
+    let made = made_of(text, false);
+    let names: Vec<&str> = made.jobs.iter().map(|job| job.name.as_str()).collect();
+    assert_eq!(names, ["x", "y"]);
+    let told: Vec<(usize, bool)> =
+        made.notes.iter().map(|note| (note.line, note.text.contains("0x"))).collect();
+    assert_eq!(told, [(3, true), (4, true)], "{:?}", made.notes);
+}
+
+#[test]
+fn only_cron_tz_moves_times() {
+    let all =
+        jobs("TZ=Asia/Tokyo\n@daily a\nCRON_TZ=Europe/London\n@daily b\nCRON_TZ=\n@daily c\n");
+    let zones: Vec<&Value> = all.iter().map(|job| &job["timezone"]).collect();
+    assert_eq!(zones, [&Value::Null, &json!("Europe/London"), &Value::Null]);
+    assert_eq!(all[0]["runner"]["env"], json!({"TZ": "Asia/Tokyo"}));
+    // What the machine has is taken where the crontab has nothing.
+    let (mut made, timezone) = (Made::default(), "America/Lima");
+    let wanted = Wanted { system: false, prefix: "", timezone, origin: Some("crontab.host") };
+    convert("tab", b"CRON_TZ=\n@daily c\n", &wanted, &mut made);
+    assert_eq!(made.jobs[0].fields["timezone"], timezone);
+    assert_eq!(made.jobs[0].fields["tags"], json!(["crontab", "crontab.host"]));
 }
 
 #[test]
@@ -74,7 +139,7 @@ fn variables_count_for_the_lines_below_them() {
     assert_eq!(all[0]["runner"], shell("first"));
     let env = json!({"PATH": "/opt/bin:/bin", "HOME": "/srv", "A": "b c"});
     let second = json!({"type": "shell", "argv": ["/bin/bash", "-c", "second"], "env": env,
-        "cwd": "/srv"});
+        "cwd": "/srv", "stdin": ""});
     assert_eq!(all[1]["runner"], second);
     assert_eq!(all[2]["runner"]["env"]["A"], "");
 }
@@ -112,7 +177,11 @@ fn what_has_no_equal_is_told_with_its_line() {
         ("61 * * * * x\n", true, "expr"),
         ("0 0 30 2 * x\n", true, "expr"),
         ("@fortnightly x\n", true, "expr"),
-        ("~ * * * * x\n", true, "random"),
+        ("~ * * * * x\n", true, "`H * * * *`"),
+        ("0~30 2 * * * x\n", true, "`H(0-30) 2 * * *`"),
+        ("0~99 2 * * * x\n", true, "no equal"),
+        ("CRONAPI_X=1\n@daily x\n", true, "CRONAPI_"),
+        ("TZ=UTC\n@daily x\n", false, "only CRON_TZ"),
         ("0 0 * *\n", true, "five fields"),
         ("0 0 * * *\n", true, "five fields"),
         ("@daily\n", true, "@daily"),
@@ -137,8 +206,9 @@ fn what_has_no_equal_is_told_with_its_line() {
 
 #[test]
 fn what_is_made_is_a_definition() {
-    let text = "HOME=/srv\nSHELL=/bin/bash\n# Why.\n0 9 * * * mail ann%Hello\n@daily x\n";
+    let text = "HOME=/srv\nSHELL=/bin/bash\n# Why.\n0 9 * * * mail ann%Hello\n@daily x | y\n\
+                SHELL=/bin/sh\n@daily x | y\n";
     for job in made(text, false).jobs {
-        crate::model::JobSpec::from_map(job.fields).unwrap();
+        JobSpec::from_map(job.fields).unwrap();
     }
 }
