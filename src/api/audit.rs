@@ -12,13 +12,14 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
+use super::choices;
 use super::guard::Who;
 use super::jobs::Bare;
 use super::pages::{self, AuditPage};
 use super::problem::Problem;
 use super::query::Query;
 use super::stream as streams;
-use crate::model::Timestamp;
+use crate::model::{AUDIT_ACTIONS, Timestamp};
 use crate::service::Error;
 use crate::service::access::{AuditFilter, AuditVerdict};
 
@@ -59,6 +60,17 @@ impl AuditQuery {
         for (name, text) in texts {
             if text.as_ref().is_some_and(|text| text.chars().count() > 256) {
                 return Err(Problem::parameter(format!("query:{name}"), "has over 256 characters"));
+            }
+        }
+        if let Some(action) = &self.action {
+            let known = match action.strip_suffix('*') {
+                Some(start) => AUDIT_ACTIONS.iter().any(|known| known.starts_with(start)),
+                None => AUDIT_ACTIONS.contains(&action.as_str()),
+            };
+            if !known {
+                let given = action.trim_end_matches(['*', '.']);
+                let detail = choices::unknown(given, AUDIT_ACTIONS, ".*");
+                return Err(Problem::parameter("query:action", detail));
             }
         }
         let (actor, action, target) = (self.actor, self.action, self.target);

@@ -1,9 +1,29 @@
 //! What a parameter may be, for the document: a client then has the words to choose from.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
+use crate::model::job::near;
+
+/// What to say of a word that is none of a list. What stands before the dot of one is a family,
+/// which is written with `rest` behind it.
+pub(super) fn unknown(given: &str, known: &[&str], rest: &str) -> String {
+    let shown: String = given.chars().take(64).collect();
+    let families = known.iter().filter_map(|word| Some(word.split_once('.')?.0));
+    let families: BTreeSet<&str> = families.filter(|family| !known.contains(family)).collect();
+    let all: Vec<&str> = known.iter().copied().chain(families.iter().copied()).collect();
+    match near(given, &all, |_| true) {
+        Some(family) if families.contains(family) => {
+            format!("{shown:?} is not known; did you mean {family}{rest}?")
+        }
+        Some(word) => format!("{shown:?} is not known; did you mean {word}?"),
+        None => format!("{shown:?} is not known; there are {}", known.join(", ")),
+    }
+}
 
 /// Declares a schema of words; the name of each is for languages in which the word is none.
 macro_rules! choices {

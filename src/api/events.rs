@@ -10,11 +10,12 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
+use super::choices;
 use super::guard::{Bearer, Who};
 use super::problem::Problem;
 use super::query::Query;
 use super::stream::{self, Live, Next, SentEvent};
-use crate::model::{Event, Name};
+use crate::model::{EVENT_TYPES, Event, Name};
 use crate::service::EventFilter;
 
 /// Types in one filter.
@@ -72,6 +73,12 @@ async fn follow_events(
     if asked.types.len() > TYPES_MAX {
         let detail = format!("has over {TYPES_MAX} types");
         return Err(Problem::parameter("query:types", detail));
+    }
+    for kind in &asked.types {
+        let mut families = EVENT_TYPES.iter().filter_map(|known| known.split('.').next());
+        if !EVENT_TYPES.contains(&kind.as_str()) && !families.any(|family| family == kind) {
+            return Err(Problem::parameter("query:types", choices::unknown(kind, EVENT_TYPES, "")));
+        }
     }
     if asked.jobs.len() > JOBS_MAX {
         return Err(Problem::parameter("query:jobs", format!("has over {JOBS_MAX} jobs")));

@@ -52,7 +52,7 @@ pub enum Rejection {
     #[error("there is a {what} {name} already")]
     Exists { what: String, name: String },
     /// The version named in `If-Match` is not the present one.
-    #[error("version {expected} was expected, {actual} is present")]
+    #[error("{}", differs(*.expected, *.actual))]
     VersionConflict { expected: u64, actual: u64 },
     /// The attempt is not, or no longer, this node's to report on.
     #[error("the attempt is closed or belongs to another")]
@@ -116,5 +116,16 @@ impl Rejection {
 
     pub(crate) fn no_user(name: impl ToString) -> Self {
         Rejection::NotFound { what: "user".into(), name: name.to_string() }
+    }
+}
+
+/// What to say to one who expected another version; 0 is what no definition has.
+pub fn differs(expected: u64, actual: u64) -> String {
+    match expected {
+        0 => format!(
+            "none of the ETags given is one of a version: it is the number in quotes, and a weak \
+             one (W/) never matches here; version {actual} is present"
+        ),
+        _ => format!("version {expected} was expected, {actual} is present"),
     }
 }

@@ -6,6 +6,41 @@ use serde_json::Value;
 
 use super::time::Timestamp;
 
+/// All actions that are written down.
+pub const AUDIT_ACTIONS: &[&str] = &[
+    "access.denied",
+    "access.rotate-key",
+    "audit.dropped",
+    "backup.take",
+    "cluster.restore",
+    "job.create",
+    "job.delete",
+    "job.pause",
+    "job.pause.reason",
+    "job.resume",
+    "job.resume.reason",
+    "job.run",
+    "job.update",
+    "login",
+    "login.failed",
+    "login.refresh",
+    "login.refused",
+    "login.throttled",
+    "node.remove",
+    "queue.update",
+    "run.cancel",
+    "secret.delete",
+    "secret.put",
+    "secrets.key",
+    "token.create",
+    "token.delete",
+    "user.create",
+    "user.delete",
+    "user.password",
+    "user.revoke",
+    "user.role",
+];
+
 /// One write, login or denial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditRecord {

@@ -7,6 +7,34 @@ use super::name::Name;
 use super::run::RunStatus;
 use super::time::Timestamp;
 
+/// All types of events.
+pub const EVENT_TYPES: &[&str] = &[
+    "chain.unresolved",
+    "cluster.format",
+    "fire.skipped",
+    "job.created",
+    "job.deleted",
+    "job.paused",
+    "job.resumed",
+    "job.updated",
+    "node.draining",
+    "node.lost",
+    "node.removed",
+    "node.up",
+    "run.assigned",
+    "run.cancelled",
+    "run.cancelling",
+    "run.failed",
+    "run.lost",
+    "run.queued",
+    "run.running",
+    "run.skipped",
+    "run.succeeded",
+    "run.timed_out",
+    "run.waiting",
+    "run.withdrawn",
+];
+
 /// One change. `index` and `sub` give its place: equal on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Event {
@@ -35,4 +63,59 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::audit::AUDIT_ACTIONS;
+
+    /// The first texts in the calls of some functions, in all sources.
+    fn named(calls: &[&str]) -> BTreeSet<String> {
+        let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut found = BTreeSet::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                for call in calls {
+                    for rest in text.split(call).skip(1) {
+                        let end = rest.find(';').unwrap_or(rest.len());
+                        let texts = rest[..end].split('"').skip(1).step_by(2);
+                        let dotted = |text: &&str| {
+                            text.contains('.')
+                                && text.chars().all(|c| c.is_ascii_lowercase() || ".-_".contains(c))
+                        };
+                        found.extend(texts.take(1).filter(dotted).map(str::to_owned));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_type_and_action_that_is_written_is_listed() {
+        let types = named(&["self.event(", "self.event_because("]);
+        assert!(types.len() > 12, "{types:?}");
+        for kind in types {
+            assert!(EVENT_TYPES.contains(&kind.as_str()), "{kind} is not in EVENT_TYPES");
+        }
+        for status in ["succeeded", "failed", "timed_out", "cancelled", "lost", "skipped"] {
+            let kind = format!("run.{status}");
+            assert!(EVENT_TYPES.contains(&kind.as_str()), "{kind}");
+        }
+        let actions =
+            named(&["self.audit(", "self.note(", "self.remark(", "let verb = if enabled"]);
+        assert!(actions.len() > 15, "{actions:?}");
+        for action in actions {
+            assert!(AUDIT_ACTIONS.contains(&action.as_str()), "{action} is not in AUDIT_ACTIONS");
+        }
+    }
 }

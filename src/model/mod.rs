@@ -39,8 +39,8 @@ pub mod time;
 pub mod trace;
 
 pub use access::{Actor, ApiToken, External, Role, Scope, Session, User};
-pub use audit::AuditRecord;
-pub use event::Event;
+pub use audit::{AUDIT_ACTIONS, AuditRecord};
+pub use event::{EVENT_TYPES, Event};
 pub use fact::Fact;
 pub use ids::{BootId, Fence, JobNo, JobUid, NodeId, RunId};
 pub use invalid::Invalid;

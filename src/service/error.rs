@@ -6,6 +6,7 @@
 
 use crate::consensus::SubmitError;
 use crate::machine::Rejection;
+use crate::machine::reply::differs;
 use crate::model::{Invalid, Span};
 use crate::storage;
 
@@ -56,7 +57,7 @@ pub enum Error {
         detail: String,
     },
     /// `If-Match` names another version than the present one.
-    #[error("version {expected} was expected, {actual} is present")]
+    #[error("{}", differs(*.expected, *.actual))]
     Precondition {
         /// The version asked for.
         expected: u64,
