@@ -43,6 +43,8 @@ pub(super) struct Connection {
     pub(super) tokens: Option<Tokens>,
     /// The context whose tokens these are.
     pub(super) context: Option<String>,
+    /// The token is that of CRONAPI_TOKEN.
+    pub(super) from_variable: bool,
 }
 
 const LOCAL: &str = "http://127.0.0.1:8000";
@@ -84,12 +86,18 @@ impl Where {
         let ca = self.ca.clone().or_else(|| env("CRONAPI_CA").map(PathBuf::from));
         let ca = ca.or_else(|| context.filter(|c| ours(c)).and_then(|c| c.ca.clone()));
         if let Some(token) = env("CRONAPI_TOKEN") {
-            let tokens = Some(Tokens { access: token, refresh: None });
-            return Ok(Connection { servers, ca, tokens, context: None });
+            let access = token.trim().to_owned();
+            if access.is_empty() || !access.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let text = "CRONAPI_TOKEN holds a character that no token has";
+                return Err(Failure::usage(text)
+                    .advise("set it to the token alone, as `cronapi token create` shows it"));
+            }
+            let (tokens, context) = (Some(Tokens { access, refresh: None }), None);
+            return Ok(Connection { servers, ca, tokens, context, from_variable: true });
         }
         let context = name.filter(|_| context.is_some_and(ours));
         let tokens = context.as_deref().map(|name| settings.tokens(name)).transpose()?.flatten();
-        Ok(Connection { servers, ca, tokens, context })
+        Ok(Connection { servers, ca, tokens, context, from_variable: false })
     }
 }
 

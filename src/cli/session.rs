@@ -40,7 +40,8 @@ impl Session {
     /// A client that is logged in for this command only, if a user is named.
     pub(super) async fn client_as(&self, who: &AsUser) -> Result<Client, Failure> {
         let Some(user) = &who.user else { return self.client() };
-        let connection = Connection { tokens: None, context: None, ..self.connection()? };
+        let (tokens, context, from_variable) = (None, None, false);
+        let connection = Connection { tokens, context, from_variable, ..self.connection()? };
         let client = Client::new(connection, &self.settings)?;
         let tokens = client.log_in(user, &self.password(false)?).await?;
         client.use_tokens(Some(tokens));

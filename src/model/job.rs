@@ -27,6 +27,9 @@ use super::time::Timestamp;
 
 pub use spelling::{near, unknown_field};
 
+/// What is said of a schedule that names no time to come.
+pub const NEVER_FIRES: &str = "never fires from now on; mend the expression, start_at or end_at";
+
 /// A job that is started when a run ends: its name, or its name with parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]

@@ -82,6 +82,8 @@ impl Definition for Map<String, Value> {
     }
 }
 
+/// Times a definition is written again that was changed meanwhile.
+const TRIES_MAX: usize = 5;
 /// Definitions under way at a time: enough to share entries of the log.
 const CONCURRENT: usize = 64;
 /// Bytes of definitions under way at a time: all usual ones, few that are large.
@@ -130,8 +132,10 @@ impl Service {
     async fn draft<D: Definition>(&self, c: &Caller, state: &State, twice: bool, item: D) -> Draft {
         let name = item.name().to_string();
         let before = state.job(&name).map(|job| &*job.spec);
+        let mut says_enabled = false;
         let (mut read, given) = match item.read() {
             Ok(mut map) => {
+                says_enabled = map.get("enabled").is_some_and(|value| !value.is_null());
                 let given = ReadOnly::take(&mut map);
                 let mut read = self.read_definition(map, before).await;
                 if let Err(faults) = &mut read {
@@ -146,22 +150,28 @@ impl Service {
             let fault = Invalid::new("name", detail);
             read = Err(read.err().into_iter().flatten().chain([fault]).collect());
         }
-        Draft { name, read, given }
+        Draft { name, says_enabled, read, given }
     }
 
     async fn write_one(&self, c: &Caller, draft: Draft) -> Result<Judged, Error> {
-        let Draft { name, read, given } = draft;
+        let Draft { name, says_enabled, read, given } = draft;
         let spec = match read {
             Ok(spec) => spec,
-            Err(faults) => return Ok(Judged { name, outcome: Err(faults) }),
+            Err(faults) => return Ok(Judged { name, says_enabled, outcome: Err(faults) }),
         };
         let intend = |state: &State| {
-            let intent = intent(c, state, &spec)?;
+            let intent = intent(c, state, &spec, says_enabled)?;
             self.judge_read_only(c, state, &given, &spec)?;
             Ok(intent)
         };
-        let done = self.submit(c, None, intend).await;
-        Judged::of(name, done.map(|done| done.reply))
+        let mut tries = 0;
+        loop {
+            match self.submit(c, None, intend).await {
+                // Changed since it was looked at: perhaps paused.
+                Err(Error::Precondition { .. }) if tries < TRIES_MAX => tries += 1,
+                done => return Judged::of(name, says_enabled, done.map(|done| done.reply)),
+            }
+        }
     }
 
     /// What the definitions would do, one after the other, on a copy of the state.
@@ -179,20 +189,20 @@ impl Service {
             (self.draft(c, start, twice, item).await, held)
         });
         let mut drafts = std::pin::pin!(drafts.buffered(CONCURRENT));
-        while let Some((Draft { name, read, given }, _held)) = drafts.next().await {
+        while let Some((Draft { name, says_enabled, read, given }, _held)) = drafts.next().await {
             if judged.len() % CONCURRENT == CONCURRENT - 1 {
                 tokio::task::yield_now().await;
             }
             let outcome = match read {
-                Err(faults) => Judged { name, outcome: Err(faults) },
+                Err(faults) => Judged { name, says_enabled, outcome: Err(faults) },
                 Ok(spec) => {
-                    let intent = intent(c, &copy, &spec).and_then(|intent| {
+                    let intent = intent(c, &copy, &spec, says_enabled).and_then(|intent| {
                         self.judge_read_only(c, &copy, &given, &spec).map(|()| intent)
                     });
                     let output = &mut Output::default();
                     let reply =
                         intent.and_then(|intent| self.judge_on(c, &mut copy, intent, output));
-                    Judged::of(name, reply)?
+                    Judged::of(name, says_enabled, reply)?
                 }
             };
             judged.push(outcome);
@@ -217,16 +227,24 @@ async fn hold(room: &Semaphore, bytes: usize) -> Option<SemaphorePermit<'_>> {
     room.acquire_many(bytes).await.ok()
 }
 
-fn intent(c: &Caller, state: &State, spec: &JobSpec) -> Result<Intent, Error> {
-    let before = state.job(spec.name.as_str()).map(|job| &*job.spec);
-    may_put(c, state, before, spec)?;
-    let (mode, expected) = (PutMode::Upsert, None);
-    Ok(Intent::PutJob { spec: Box::new(spec.clone()), mode, expected })
+/// A pause is a person's act: a definition that does not name `enabled` leaves it as it is.
+fn intent(c: &Caller, state: &State, spec: &JobSpec, says_enabled: bool) -> Result<Intent, Error> {
+    let present = state.job(spec.name.as_str());
+    let (mut spec, mut expected) = (Box::new(spec.clone()), None);
+    if let Some(job) = present.filter(|_| !says_enabled) {
+        spec.enabled = job.spec.enabled;
+        // It may be paused, or resumed, before this is written.
+        expected = Some(job.version);
+    }
+    may_put(c, state, present.map(|job| &*job.spec), &spec)?;
+    Ok(Intent::PutJob { spec, mode: PutMode::Upsert, expected })
 }
 
 /// A definition as read.
 struct Draft {
     name: String,
+    /// It names `enabled`.
+    says_enabled: bool,
     read: Result<JobSpec, Vec<Invalid>>,
     given: ReadOnly,
 }
@@ -234,12 +252,13 @@ struct Draft {
 /// What became of a definition: version, created, changed; or its faults.
 struct Judged {
     name: String,
+    says_enabled: bool,
     outcome: Result<(u64, bool, bool), Vec<Invalid>>,
 }
 
 impl Judged {
     /// A refusal is the outcome of this definition; a failure of the cluster is one of all.
-    fn of(name: String, reply: Result<Reply, Error>) -> Result<Judged, Error> {
+    fn of(name: String, says_enabled: bool, reply: Result<Reply, Error>) -> Result<Judged, Error> {
         let outcome = match reply {
             Ok(Reply::Job { version, created, changed, .. }) => Ok((version, created, changed)),
             Ok(other) => return Err(unexpected(&other)),
@@ -250,11 +269,11 @@ impl Judged {
             Err(error @ Error::Internal(_)) => return Err(error),
             Err(refused) => Err(vec![Invalid::new("", refused.to_string())]),
         };
-        Ok(Judged { name, outcome })
+        Ok(Judged { name, says_enabled, outcome })
     }
 
     fn item(self, c: &Caller, start: &State, end: &State) -> ApplyItem {
-        let Judged { name, outcome } = self;
+        let Judged { name, says_enabled, outcome } = self;
         // A refused definition may be that of a job that the caller may not see.
         let seen = |state: &State| {
             let job = state.job(&name).cloned();
@@ -269,7 +288,11 @@ impl Judged {
             Err(errors) => (ApplyAction::Refused, seen(start).map(|job| job.version), errors),
         };
         let written = end.job(&name).filter(|_| action != ApplyAction::Refused);
-        let warnings = written.map(|job| unresolved_warnings(end, &job.spec)).unwrap_or_default();
+        let mut warnings =
+            written.map(|job| unresolved_warnings(end, &job.spec)).unwrap_or_default();
+        if written.is_some_and(|job| !job.spec.enabled.0) && !says_enabled {
+            warnings.push("stays paused: the definition does not say `enabled`".to_owned());
+        }
         ApplyItem { name, action, version, errors, warnings, next_before, next_after }
     }
 }

@@ -18,6 +18,9 @@ pub(super) const LIVE: Duration = Duration::from_secs(4);
 pub struct NodeView {
     /// Identity.
     pub id: NodeId,
+    /// What people call it: its label `name`, else the name of its machine in its address, else
+    /// its address.
+    pub name: String,
     /// Where other nodes reach it.
     pub address: String,
     /// Where it serves REST; empty: it has not said yet.
@@ -121,8 +124,10 @@ fn view_of(id: NodeId, node: Option<&Node>, member: Option<&Member>) -> NodeView
         (None, Some(node)) => node.address.clone(),
         (None, None) => String::new(),
     };
+    let labels = node.map(|node| node.labels.clone()).unwrap_or_default();
     NodeView {
         id,
+        name: name_of(&labels, &address),
         address,
         api: node.map_or_else(String::new, |node| node.api.clone()),
         role,
@@ -132,11 +137,24 @@ fn view_of(id: NodeId, node: Option<&Node>, member: Option<&Member>) -> NodeView
         lag: None,
         proven_index: member.map(|member| member.proven).filter(|index| *index > 0),
         differs_from: member.and_then(|member| member.differs),
-        labels: node.map(|node| node.labels.clone()).unwrap_or_default(),
+        labels,
         slots: node.map_or(0, |node| node.slots),
         busy: node.map_or(0, |node| node.busy),
         boot: node.map(|node| node.boot),
         up_since: node.map(|node| node.up_since),
+    }
+}
+
+/// `web1` of the label `name=web1`, or of the address `web1.example:8001`.
+fn name_of(labels: &Labels, address: &str) -> String {
+    if let Some(name) = labels.get("name") {
+        return name.clone();
+    }
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let is_ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    match host.split('.').next() {
+        Some(machine) if !is_ip && !machine.is_empty() => machine.to_owned(),
+        _ => address.to_owned(),
     }
 }
 

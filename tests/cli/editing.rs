@@ -114,6 +114,8 @@ fn an_edit_is_written_unless_the_job_was_changed_meanwhile() {
     std::fs::remove_file(file).unwrap();
     let line = format!("sed -i 's/0 2/0 3/' \"$1\"; {} pause a >/dev/null", super::place::PROGRAM);
     let late = edit(&line).bad(5, "changed meanwhile");
+    // To apply it would take the other change back.
+    assert!(late.err.contains("cronapi diff -f") && !late.err.contains("apply"), "{late:?}");
     let file = late.err.split("your text is in ").nth(1).unwrap().split(';').next().unwrap();
     std::fs::remove_file(file).unwrap();
     assert_eq!(place.run(&["get", "job", "a", "-o", "json"]).good().json()["expr"], "0 2 * * *");

@@ -18,3 +18,4 @@ mod place;
 mod running;
 mod screen;
 mod terminal;
+mod words;

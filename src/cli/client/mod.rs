@@ -40,6 +40,8 @@ pub(super) struct Client {
     /// The server that answered last.
     preferred: AtomicUsize,
     tokens: Mutex<Option<Tokens>>,
+    /// They come from CRONAPI_TOKEN.
+    from_variable: bool,
     /// Where new tokens are kept.
     keep: Option<(Settings, String)>,
 }
@@ -55,7 +57,8 @@ impl Client {
             .map_err(|error| Failure::failed(format!("no HTTP client: {error}")))?;
         let keep = connection.context.map(|context| (settings.clone(), context));
         let (servers, tokens) = (connection.servers, Mutex::new(connection.tokens));
-        Ok(Client { http, servers, preferred: AtomicUsize::new(0), tokens, keep })
+        let (from_variable, preferred) = (connection.from_variable, AtomicUsize::new(0));
+        Ok(Client { http, servers, preferred, tokens, from_variable, keep })
     }
 
     /// A successful answer.
@@ -75,6 +78,11 @@ impl Client {
     /// What an answer with an error says.
     pub(super) fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
         let failure = Failure::of_answer(status, body);
+        if status == StatusCode::UNAUTHORIZED && self.from_variable {
+            return failure.of("the token in CRONAPI_TOKEN is refused").advise(
+                "it stands over what `cronapi login` keeps: set it anew, or unset CRONAPI_TOKEN",
+            );
+        }
         if status == StatusCode::UNAUTHORIZED && self.tokens().is_none() {
             let server = &self.servers[0];
             return Failure::new(Code::Access, format!("you are not logged in to {server}"))
@@ -233,11 +241,14 @@ impl Client {
     /// Tokens for a user.
     pub(super) async fn log_in(&self, user: &str, password: &str) -> Result<Tokens, Failure> {
         let body = json!({ "username": user, "password": password });
-        let issued = self.fetch(Request::post("/auth/token", &body).repeatable()).await;
-        let issued = issued.map_err(|failure| match failure.code {
-            Code::Access => failure.without_advice(),
-            _ => failure,
-        })?;
+        let answer = self.ask(&Request::post("/auth/token", &body).repeatable()).await?;
+        if !answer.status.is_success() {
+            let failure = Failure::of_answer(answer.status, &answer.body);
+            // To log in is what was tried.
+            let access = failure.code == Code::Access;
+            return Err(if access { failure.without_advice() } else { failure });
+        }
+        let issued = answer.json()?;
         issued_tokens(&issued).ok_or_else(|| Failure::failed("the server's answer has no token"))
     }
 
@@ -290,5 +301,24 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
         return "it took too long".to_owned();
     }
     let chain = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    chain.last().map_or_else(|| error.to_string(), ToString::to_string)
+    let told = chain.last().map_or_else(|| error.to_string(), ToString::to_string);
+    let scheme = error.url().map_or("", reqwest::Url::scheme);
+    other_protocol(scheme, &told).map_or(told, str::to_owned)
+}
+
+/// What it means when a server speaks another protocol than the URL says.
+fn other_protocol(scheme: &str, told: &str) -> Option<&'static str> {
+    // The words of rustls, of hyper, and of a connection that is closed at the first bytes.
+    let no_tls = ["InvalidContentType", "corrupt message", "tls handshake eof"];
+    let no_http = ["invalid HTTP version", "invalid HTTP header", "HTTP/0.9", "message head is"];
+    let says = |words: &[&str]| words.iter().any(|word| told.contains(word));
+    match scheme {
+        "https" if says(&no_tls) => {
+            Some("it speaks plain HTTP there, not HTTPS: write http:// in its URL")
+        }
+        "http" if says(&no_http) => {
+            Some("it does not speak plain HTTP there; if it is HTTPS, write https:// in its URL")
+        }
+        _ => None,
+    }
 }

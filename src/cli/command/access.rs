@@ -4,13 +4,13 @@ use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::super::client::{Request, escaped};
-use super::super::exit::{Failure, Outcome};
+use super::super::client::{Client, Request, escaped};
+use super::super::exit::{Code, Failure, Outcome};
 use super::super::output::columns::{self, field};
 use super::super::output::{self, As, Format};
 use super::super::session::{Session, variable};
 use super::super::terminal::secret_from_stdin;
-use super::get::Named;
+use super::get::{Named, is_run};
 
 /// What somebody may do.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -121,7 +121,7 @@ pub enum Token {
     /// Delete one
     #[command(visible_aliases = ["rm", "revoke"])]
     Delete {
-        /// Its id
+        /// Its id, or its name if no other has it
         id: String,
         /// Don't ask
         #[arg(short, long)]
@@ -252,6 +252,7 @@ impl Token {
             }
             Token::Delete { id, yes } => {
                 let client = session.client()?;
+                let id = token_id(&client, id).await?;
                 let question = format!("Delete token {id}? Programs that use it are refused then.");
                 session.terminal.confirm(&question, yes)?;
                 client.send(Request::delete(format!("/tokens/{}", escaped(&id)))).await?;
@@ -259,6 +260,26 @@ impl Token {
             }
         }
         Ok(0)
+    }
+}
+
+/// The id of a token, which may be given by its name.
+async fn token_id(client: &Client, word: String) -> Result<String, Failure> {
+    if is_run(&word) {
+        return Ok(word);
+    }
+    let tokens = client.fetch(Request::get("/tokens")).await?;
+    let all = tokens["items"].as_array().into_iter().flatten();
+    let named = all.filter(|token| token["name"] == *word);
+    let ids: Vec<String> = named.map(|token| field(token, "/id")).collect();
+    match ids.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Failure::new(Code::NotFound, format!("no token has the id or the name {word}"))
+            .advise("`cronapi token list` lists them")),
+        several => {
+            let text = format!("{} tokens have the name {word}: give the id", several.len());
+            Err(Failure::usage(text).advise(several.join(", ")))
+        }
     }
 }
 

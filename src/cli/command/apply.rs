@@ -11,6 +11,7 @@ use super::super::output::columns::{self, field};
 use super::super::output::{As, Format};
 use super::super::session::Session;
 use super::get::all;
+use crate::model::job::NEVER_FIRES;
 
 /// Create and change jobs from files.
 #[derive(Debug, clap::Args)]
@@ -84,7 +85,7 @@ pub(super) async fn plan_and_write(
     let changed = ["created", "updated", "deleted"].iter().any(|what| count(&plan, what) > 0);
     if dry_run || !changed {
         output.list(&plan, &columns::PLAN)?;
-        warn(session, &plan);
+        warn(session, &plan, definitions);
         session.say(format!("{}{}", sum(&plan), if dry_run { " (dry run)" } else { "" }));
         return Ok(0);
     }
@@ -102,7 +103,7 @@ pub(super) async fn plan_and_write(
         output.list(&done, &columns::PLAN)?;
     }
     refused(&done, definitions)?;
-    warn(session, &done);
+    warn(session, &done, definitions);
     session.say(format!("done: {}", sum(&done)));
     Ok(0)
 }
@@ -148,7 +149,7 @@ pub(super) fn refused(plan: &Value, definitions: &[Definition]) -> Result<(), Fa
     let items = plan["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut lines = Vec::new();
     for (item, definition) in items.iter().zip(definitions) {
-        if item["action"] != "refused" {
+        if item["action"] != "refused" || is_over(item, definition) {
             continue;
         }
         lines.push(format!("  job {}, {}:", definition.name, definition.place));
@@ -166,7 +167,24 @@ pub(super) fn refused(plan: &Value, definitions: &[Definition]) -> Result<(), Fa
     Err(Failure::new(Code::Failed, format!("{text}\n{}", lines.join("\n"))))
 }
 
-fn warn(session: &Session, plan: &Value) {
+/// Whether a definition is refused for nothing but that its times are over: of one time that has
+/// come, or with an end. Such a one must not keep the others back for ever.
+fn is_over(item: &Value, definition: &Definition) -> bool {
+    let fields = &definition.fields;
+    let ends = fields.get("end_at").is_some_and(Value::is_string)
+        || fields.get("expr").and_then(Value::as_str).is_some_and(|expr| expr.starts_with("@at"));
+    let errors = item["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ends && !errors.is_empty() && errors.iter().all(|error| error["detail"] == NEVER_FIRES)
+}
+
+fn warn(session: &Session, plan: &Value, definitions: &[Definition]) {
+    let items = plan["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (item, definition) in items.iter().zip(definitions) {
+        if item["action"] == "refused" && is_over(item, definition) {
+            let (name, place) = (&definition.name, &definition.place);
+            session.say(format!("warning: {name}, {place}: left out: its times are over"));
+        }
+    }
     for item in plan["items"].as_array().into_iter().flatten() {
         for warning in item["warnings"].as_array().into_iter().flatten() {
             let text = warning.as_str().unwrap_or_default();

@@ -95,7 +95,8 @@ fn key(new: bool, data: Option<PathBuf>) -> Outcome {
     Ok(0)
 }
 
-async fn status(session: &Session, output: As) -> Outcome {
+/// Who leads, what runs, and the nodes.
+pub(super) async fn status(session: &Session, output: As) -> Outcome {
     let client = session.client()?;
     // What this node knows, also when there is no leader to ask.
     let status = client.fetch(Request::get("/system/status?consistency=local")).await?;

@@ -10,6 +10,7 @@ use super::super::output::columns::{self, field, time};
 use super::super::output::{self, As, Format, Output, plain};
 use super::super::session::Session;
 use super::get::job;
+use super::pick::run_id;
 
 /// What to describe.
 #[derive(Debug, Subcommand)]
@@ -24,13 +25,13 @@ pub enum Describe {
     },
     /// A run: its times, attempts and parameters
     Run {
-        /// Its id
+        /// Its id; the beginning is enough
         id: String,
     },
     /// A node
     Node {
-        /// Its number
-        id: u64,
+        /// Its number or name
+        id: String,
     },
 }
 
@@ -43,13 +44,14 @@ impl Describe {
                 describe_job(&client, &output, &name, deleted).await?;
             }
             Describe::Run { id } => {
-                let run = client.fetch(Request::get(format!("/runs/{}", escaped(&id)))).await?;
+                let id = run_id(&client, &id).await?;
+                let run = client.fetch(Request::get(format!("/runs/{id}"))).await?;
                 fields(&output, &run, &[])?;
             }
             Describe::Node { id } => {
                 let nodes = client.fetch(Request::get("/cluster/nodes")).await?;
                 let mut items = nodes["items"].as_array().into_iter().flatten();
-                let node = items.find(|node| node["id"] == id).ok_or_else(|| {
+                let node = items.find(|node| is_node(node, &id)).ok_or_else(|| {
                     Failure::new(Code::NotFound, format!("there is no node {id}"))
                         .advise("`cronapi get nodes` lists them")
                 })?;
@@ -58,6 +60,10 @@ impl Describe {
         }
         Ok(0)
     }
+}
+
+fn is_node(node: &Value, word: &str) -> bool {
+    node["name"] == word || node["id"].as_u64().is_some_and(|id| word.parse() == Ok(id))
 }
 
 async fn describe_job(

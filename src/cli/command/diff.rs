@@ -39,12 +39,18 @@ impl Diff {
         apply::refused(&plan, &all)?;
         let mut differs = false;
         for (definition, item) in all.iter().zip(plan["items"].as_array().into_iter().flatten()) {
-            if item["action"] == "unchanged" {
+            if item["action"] == "unchanged" || item["action"] == "refused" {
                 continue;
             }
             differs = true;
             let before = present(&client, &definition.name).await?;
-            let after = planned(&client, &definition.name, &definition.fields).await?;
+            let mut fields = definition.fields.clone();
+            if let Some(enabled) = before.get("enabled").filter(|_| !fields.contains_key("enabled"))
+            {
+                // As `apply` does: a pause is no part of a file that does not name it.
+                fields.insert("enabled".to_owned(), enabled.clone());
+            }
+            let after = planned(&client, &definition.name, &fields).await?;
             let text = unified(&definition.name, &before, &after, session.terminal.color())?;
             output::text(&text)?;
         }

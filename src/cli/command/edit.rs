@@ -52,14 +52,17 @@ impl Edit {
         // Whatever goes wrong from here on: the work is not lost.
         let kept = || -> Result<String, Failure> {
             let (_, path) = file.keep().map_err(|error| Failure::failed(error.to_string()))?;
-            Ok(format!("your text is in {}; mend it, then: cronapi apply -f {0}", path.display()))
+            Ok(path.display().to_string())
+        };
+        let mend = |path: String| {
+            format!("your text is in {path}; mend it, then: cronapi apply -f {path}")
         };
         let mut parsed = match definitions::parse("the edited text", &edited) {
             Ok(parsed) => parsed,
-            Err(failure) => return Err(failure.advise(kept()?)),
+            Err(failure) => return Err(failure.advise(mend(kept()?))),
         };
         let (Some(after), true) = (parsed.pop(), parsed.is_empty()) else {
-            return Err(Failure::usage("one definition is edited at a time").advise(kept()?));
+            return Err(Failure::usage("one definition is edited at a time").advise(mend(kept()?)));
         };
         if after.fields == before {
             session.say("nothing was changed");
@@ -67,13 +70,13 @@ impl Edit {
         }
         if after.name != self.name {
             let text = "a job can't be renamed: its history belongs to its name";
-            return Err(Failure::usage(text).advise(kept()?));
+            return Err(Failure::usage(text).advise(mend(kept()?)));
         }
         if session.terminal.asks() && !self.yes {
             let color = session.terminal.color();
             output::text(&unified(&self.name, &before, &after.fields, color)?)?;
             if let Err(failure) = session.terminal.confirm("Write it?", false) {
-                return Err(failure.advise(kept()?));
+                return Err(failure.advise(mend(kept()?)));
             }
         }
         let request = Request::new(Method::PUT, path).json(&Value::Object(after.fields));
@@ -85,11 +88,20 @@ impl Edit {
             }
             Err(failure) if failure.code == Code::Conflict => {
                 let text = format!("job {} was changed meanwhile; nothing was written", self.name);
-                Err(Failure::new(Code::Conflict, text).advise(kept()?))
+                Err(Failure::new(Code::Conflict, text).advise(begin_again(&self.name, &kept()?)))
             }
-            Err(failure) => Err(failure.advise(kept()?)),
+            Err(failure) => Err(failure.advise(mend(kept()?))),
         }
     }
+}
+
+/// What to do with a text that was written for an earlier version: to apply it would take the
+/// other change back.
+fn begin_again(name: &str, path: &str) -> String {
+    format!(
+        "your text is in {path}; `cronapi diff -f {path}` shows what the job has now and your \
+         text has not; `cronapi edit {name}` begins from what it is now"
+    )
 }
 
 /// What the user made of a text, and the file it is in.

@@ -10,6 +10,7 @@ use super::super::output::when;
 use super::super::output::{As, Columns, Format, Output};
 use super::super::session::Session;
 use super::jobs::found;
+use super::pick::{Several, is_part, run_id};
 use super::watch;
 
 /// What to show.
@@ -47,11 +48,12 @@ pub enum Get {
     Secrets(Named),
 }
 
-/// Jobs, or one of them.
+/// Jobs, or some of them.
 #[derive(Debug, clap::Args)]
 pub struct Jobs {
-    /// One job
-    name: Option<String>,
+    /// These jobs
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
     /// With this tag; may be repeated
     #[arg(short = 'l', long, value_name = "TAG")]
     tag: Vec<String>,
@@ -106,7 +108,7 @@ pub struct Versions {
 /// Runs, or one of them.
 #[derive(Debug, clap::Args)]
 pub struct Runs {
-    /// A job, or the id of a run
+    /// A job, or the id of a run or its beginning
     name: Option<String>,
     /// Of the job of that name, or uid, that was deleted
     #[arg(long, requires = "name", conflicts_with = "watch")]
@@ -163,13 +165,21 @@ impl Get {
 impl Jobs {
     async fn run(self, session: &Session) -> Outcome {
         let (client, mut output) = (session.client()?, session.output(self.output));
-        let watched = self.watch.then(|| watch::Watch::jobs(&client, self.name.as_deref()));
+        let watched = self.watch.then(|| watch::Watch::jobs(&client, &self.names));
         let mut watched = watch::ready(watched).await?;
-        match &self.name {
-            Some(name) => {
+        match self.names.as_slice() {
+            [name] => {
                 output.one(&job(&client, name, self.deleted).await?, &columns::JOBS)?;
             }
-            None => {
+            names @ [_, ..] => {
+                let mut several = Several::default();
+                for name in names {
+                    several.add(name, job(&client, name, self.deleted).await);
+                }
+                output.list(&json!({ "items": several.done }), &columns::JOBS)?;
+                several.end()?;
+            }
+            [] => {
                 let enabled = (self.active || self.paused).then(|| self.active.to_string());
                 let mut query = vec![
                     ("q", self.query.clone()),
@@ -226,7 +236,7 @@ impl Runs {
                 .map(|text| when::parse(flag, text, output.now).map(|at| at.to_string()))
                 .transpose()
         };
-        let watched = self.watch.then(|| watch::Watch::runs(&client, self.name.as_deref()));
+        let watched = self.watch.then(|| watch::Watch::runs(&client, self.name.as_slice()));
         let mut watched = watch::ready(watched).await?;
         let status = (!self.status.is_empty()).then(|| self.status.join(","));
         let query = [
@@ -241,7 +251,20 @@ impl Runs {
             Some(name) => format!("/jobs/{}/runs", escaped(name)),
             None => "/runs".to_owned(),
         };
-        let answer = all(&client, &with_query(&path, &query), self.limit).await?;
+        let answer = all(&client, &with_query(&path, &query), self.limit).await;
+        if let (Err(failure), Some(word)) = (&answer, &self.name)
+            && failure.code == Code::NotFound
+        {
+            if is_part(word) {
+                let id = run_id(&client, word).await?;
+                let run = client.fetch(Request::get(format!("/runs/{id}"))).await?;
+                output.one(&run, &columns::RUNS)?;
+                return Ok(0);
+            }
+            found(&client, word, answer).await?;
+            return Ok(0);
+        }
+        let answer = answer?;
         output.list(&answer, &columns::RUNS)?;
         empty(session, &output, &answer, "no run fits");
         match watched.as_mut() {
@@ -267,6 +290,7 @@ impl Named {
             return Ok(0);
         };
         let is_it = |item: &&Value| match &item[key] {
+            _ if item["name"] == **name => true,
             Value::String(text) => text == name,
             other => other.as_u64().is_some_and(|id| name.parse() == Ok(id)),
         };

@@ -8,13 +8,17 @@ use super::super::output::As;
 use super::super::output::columns;
 use super::super::session::Session;
 use super::get::closest;
+use super::pick::{Several, jobs};
 
 /// Pause jobs, or resume them.
 #[derive(Debug, clap::Args)]
 pub struct Enable {
     /// The jobs
-    #[arg(required = true)]
+    #[arg(required_unless_present = "tag")]
     names: Vec<String>,
+    /// And those with this tag; may be repeated: with all of them
+    #[arg(short = 'l', long, value_name = "TAG")]
+    tag: Vec<String>,
     /// Why, for the audit
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -29,8 +33,11 @@ pub struct Enable {
 #[derive(Debug, clap::Args)]
 pub struct Delete {
     /// The jobs
-    #[arg(required = true)]
+    #[arg(required_unless_present = "tag")]
     names: Vec<String>,
+    /// And those with this tag; may be repeated: with all of them
+    #[arg(short = 'l', long, value_name = "TAG")]
+    tag: Vec<String>,
     /// Don't ask
     #[arg(short, long)]
     yes: bool,
@@ -42,43 +49,46 @@ pub struct Delete {
 impl Enable {
     pub(super) async fn run(self, session: &Session, verb: &str) -> Outcome {
         let client = session.client()?;
-        let mut items = Vec::new();
-        for name in &self.names {
+        let mut several = Several::default();
+        for name in &jobs(&client, &self.names, &self.tag).await? {
             let path = format!("/jobs/{}/{verb}?dry_run={}", escaped(name), self.dry_run);
             let request = Request::post(path, &json!({ "reason": self.reason })).once()?;
-            items.push(found(&client, name, client.fetch(request).await).await?);
+            several.add(name, found(&client, name, client.fetch(request).await).await);
         }
-        let answer = match items.as_slice() {
-            [one] => {
-                session.output(self.output).one(one, &columns::JOBS)?;
-                return Ok(0);
-            }
-            several => json!({ "items": several }),
-        };
-        session.output(self.output).list(&answer, &columns::JOBS)?;
-        Ok(0)
+        let output = session.output(self.output);
+        match several.done.as_slice() {
+            [] => {}
+            [one] => output.one(one, &columns::JOBS)?,
+            items => output.list(&json!({ "items": items }), &columns::JOBS)?,
+        }
+        several.end()
     }
 }
 
 impl Delete {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let client = session.client()?;
-        let what = match self.names.as_slice() {
+        let names = jobs(&client, &self.names, &self.tag).await?;
+        let what = match names.as_slice() {
             [one] => format!("job {one}"),
             several => format!("{} jobs ({})", several.len(), several.join(", ")),
         };
         let question = format!("Delete {what}? Open runs are cancelled.");
         session.terminal.confirm(&question, self.yes || self.dry_run)?;
-        for name in &self.names {
+        let mut several = Several::default();
+        for name in &names {
             let path = format!("/jobs/{}?dry_run={}", escaped(name), self.dry_run);
             let answer = client.send(Request::delete(path).once()?).await;
-            found(&client, name, answer.map(|_| Value::Null)).await?;
-            session.say(match self.dry_run {
-                true => format!("job {name} could be deleted (dry run)"),
-                false => format!("job {name} is deleted"),
-            });
+            let outcome = found(&client, name, answer.map(|_| Value::Null)).await;
+            if outcome.is_ok() {
+                session.say(match self.dry_run {
+                    true => format!("job {name} could be deleted (dry run)"),
+                    false => format!("job {name} is deleted"),
+                });
+            }
+            several.add(name, outcome);
         }
-        Ok(0)
+        several.end()
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::output::columns::field;
 use super::super::session::Session;
 use super::super::stream::Events;
 use super::get::{closest, is_run};
+use super::pick::{is_part, run_id};
 
 /// After this long without a byte of an answer under way, the connection is dead.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -19,7 +20,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Show what a run wrote.
 #[derive(Debug, clap::Args)]
 pub struct Logs {
-    /// The id of a run, or a job: its newest run
+    /// The id of a run or its beginning, or a job: its newest run
     run: String,
     /// Go on until the run has ended
     #[arg(short, long)]
@@ -223,6 +224,9 @@ pub(super) async fn newest(client: &Client, word: &str) -> Result<String, Failur
     }
     let path = format!("/jobs/{}/runs?limit=1", escaped(word));
     let page = match client.fetch(Request::get(path)).await {
+        Err(failure) if failure.code == Code::NotFound && is_part(word) => {
+            return run_id(client, word).await;
+        }
         Err(failure) if failure.code == Code::NotFound => {
             return Err(closest(client, word, failure).await);
         }

@@ -19,12 +19,16 @@ mod import;
 mod jobs;
 mod login;
 mod logs;
+mod pick;
+mod queue;
 mod records;
+mod rollback;
 mod run;
 mod runs;
 mod secret;
 mod times;
 mod top;
+mod version;
 mod watch;
 
 use clap::Subcommand;
@@ -65,6 +69,10 @@ pub enum Command {
     ///
     /// Example: EDITOR=nano cronapi edit backup
     Edit(edit::Edit),
+    /// Make a job what it was in an earlier version
+    ///
+    /// Example: cronapi rollback backup --to 3
+    Rollback(rollback::Rollback),
     /// Delete jobs; their open runs are cancelled
     ///
     /// Example: cronapi delete old-backup --yes
@@ -80,7 +88,7 @@ pub enum Command {
     /// Examples:
     ///   cronapi run backup
     ///   cronapi run report -p day=2027-01-01 --follow
-    #[command(verbatim_doc_comment)]
+    #[command(verbatim_doc_comment, aliases = ["trigger", "start"])]
     Run(run::Run),
     /// List runs, the same as `get runs`
     ///
@@ -142,9 +150,14 @@ pub enum Command {
     /// List, set and delete secrets, which jobs name and nobody reads
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// List queues, and set how many of their runs go on at a time
+    #[command(subcommand)]
+    Queue(queue::Queue),
     /// Show and change the nodes of the cluster
     #[command(subcommand)]
     Cluster(cluster::Cluster),
+    /// Show who leads, what runs, and the nodes; the same as `cluster status`
+    Status(super::output::As),
     /// Check that every nominal time of a live cluster has exactly one outcome
     ///
     /// With several servers, each is compared with the first.
@@ -176,6 +189,8 @@ pub enum Command {
     Logout(login::Logout),
     /// Show who is asking, and what they may
     Whoami(login::Whoami),
+    /// Show the versions of this program and of the node that is asked
+    Version(version::Version),
     /// List, choose and change contexts: which servers, as whom
     #[command(subcommand)]
     Context(context::Context),
@@ -192,6 +207,7 @@ impl Command {
             Command::Logs(logs) => logs.run(session).await,
             Command::Describe(describe) => describe.run(session).await,
             Command::Edit(edit) => edit.run(session).await,
+            Command::Rollback(rollback) => rollback.run(session).await,
             Command::Delete(delete) => delete.run(session).await,
             Command::Pause(enable) => enable.run(session, "pause").await,
             Command::Resume(enable) => enable.run(session, "resume").await,
@@ -208,13 +224,16 @@ impl Command {
             Command::Token(token) => token.run(session).await,
             Command::Key(key) => key.run(session).await,
             Command::Secret(secret) => secret.run(session).await,
+            Command::Queue(queue) => queue.run(session).await,
             Command::Cluster(cluster) => cluster.run(session).await,
+            Command::Status(output) => cluster::status(session, output).await,
             Command::AuditFires(options) => options.run(session).await,
             Command::Backup(options) => options.run(session).await,
             Command::Api(api) => api.run(session).await,
             Command::Login(login) => login.run(session).await,
             Command::Logout(logout) => logout.run(session).await,
             Command::Whoami(whoami) => whoami.run(session).await,
+            Command::Version(version) => version.run(session).await,
             Command::Context(context) => context.run(session),
         }
     }

@@ -1,18 +1,19 @@
 //! What is done to a run: `cancel`, `retry`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::super::client::Request;
+use super::super::client::{Client, Request};
 use super::super::exit::{Failure, Outcome};
 use super::super::output::As;
 use super::super::output::columns;
 use super::super::session::Session;
 use super::get::is_run;
+use super::pick::{Several, is_part, run_id};
 
 /// Cancel runs, or start them anew.
 #[derive(Debug, clap::Args)]
 pub struct Change {
-    /// Ids of runs
+    /// Ids of runs; the beginning of one is enough
     #[arg(required = true, value_name = "RUN")]
     ids: Vec<String>,
     /// Check that it could be done, and don't
@@ -24,21 +25,28 @@ pub struct Change {
 
 impl Change {
     pub(super) async fn run(self, session: &Session, verb: &str) -> Outcome {
-        if let Some(odd) = self.ids.iter().find(|id| !is_run(id)) {
+        // What is no id at all is a slip of the hand: nothing is done then.
+        if let Some(odd) = self.ids.iter().find(|id| !is_run(id) && !is_part(id)) {
             return Err(Failure::usage(format!("{odd} is not the id of a run"))
                 .advise(format!("`cronapi runs {odd}` lists the runs of a job with their ids")));
         }
         let client = session.client()?;
-        let mut items = Vec::new();
-        for id in &self.ids {
-            let path = format!("/runs/{id}/{verb}?dry_run={}", self.dry_run);
-            items.push(client.fetch(Request::post(path, &json!({})).once()?).await?);
+        let mut several = Several::default();
+        for word in &self.ids {
+            several.add(word, self.one(&client, word, verb).await);
         }
         let output = session.output(self.output);
-        match items.as_slice() {
+        match several.done.as_slice() {
+            [] => {}
             [one] => output.one(one, &columns::RUNS)?,
-            several => output.list(&json!({ "items": several }), &columns::RUNS)?,
+            items => output.list(&json!({ "items": items }), &columns::RUNS)?,
         }
-        Ok(0)
+        several.end()
+    }
+
+    async fn one(&self, client: &Client, word: &str, verb: &str) -> Result<Value, Failure> {
+        let id = run_id(client, word).await?;
+        let path = format!("/runs/{id}/{verb}?dry_run={}", self.dry_run);
+        client.fetch(Request::post(path, &json!({})).once()?).await
     }
 }

@@ -9,6 +9,7 @@ use super::super::output::{self, As, Format, when};
 use super::super::session::Session;
 use super::get::{all, wanted};
 use super::jobs::found;
+use crate::model::{Span, Timestamp};
 
 /// When a job or an expression fires next.
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ pub struct Next {
 pub struct Explain {
     /// A job, or an expression to say in words
     what: String,
-    /// The time: RFC 3339, or how long ago [default: now]
+    /// The time: RFC 3339; or how long ago: the nearest time of the job [default: the last one]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Of the job of that name, or uid, that was deleted
@@ -118,14 +119,7 @@ impl Explain {
             output.list(&json!({ "items": preview["next"] }), &columns::NEXT)?;
             return Ok(0);
         }
-        let at = match &self.at {
-            Some(text) => when::parse("--at", text, output.now)?,
-            None => output.now,
-        };
-        let path = format!("/jobs/{}/explain", escaped(&self.what));
-        let path =
-            with_query(&path, &[("at", Some(at.to_string())), ("deleted", wanted(self.deleted))]);
-        let answer = found(&client, &self.what, client.fetch(Request::get(path)).await).await?;
+        let answer = self.answer(&client, output.now).await?;
         if !person {
             output.one(&answer, &columns::LEDGER)?;
             return Ok(0);
@@ -156,6 +150,48 @@ impl Explain {
             ))?;
         }
         Ok(0)
+    }
+}
+
+impl Explain {
+    /// About the instant given; about the nearest time of the job when none is, or only how long
+    /// ago it was.
+    async fn answer(&self, client: &Client, now: Timestamp) -> Result<Value, Failure> {
+        let at = match &self.at {
+            Some(text) => when::parse("--at", text, now)?,
+            None => now,
+        };
+        let answer = self.about(client, at).await?;
+        let about = self.at.as_ref().is_none_or(|text| Span::parse(text).is_ok());
+        if !about {
+            return Ok(answer);
+        }
+        // There was no job yet: the first of its times is the nearest.
+        let early = answer["verdict"] == "before_creation";
+        let answer = if early { self.about(client, now).await? } else { answer };
+        if answer["verdict"] != "not_nominal" {
+            return Ok(answer);
+        }
+        let time = |key: &str| Timestamp::parse(&field(&answer, key)).ok();
+        let (before, after) = (time("/previous"), time("/next"));
+        // Why something ran, or did not, is asked of what is past.
+        let past = after.filter(|after| *after <= now);
+        let near = match (before, past) {
+            (Some(before), Some(after)) if after.since(at) < at.since(before) => Some(after),
+            (Some(before), _) => Some(before),
+            (None, past) => past.or(after),
+        };
+        match near {
+            Some(near) => self.about(client, near).await,
+            None => Ok(answer),
+        }
+    }
+
+    async fn about(&self, client: &Client, at: Timestamp) -> Result<Value, Failure> {
+        let path = format!("/jobs/{}/explain", escaped(&self.what));
+        let query = [("at", Some(at.to_string())), ("deleted", wanted(self.deleted))];
+        let path = with_query(&path, &query);
+        found(client, &self.what, client.fetch(Request::get(path)).await).await
     }
 }
 

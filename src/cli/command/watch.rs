@@ -21,13 +21,13 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn jobs(client: &'a Client, name: Option<&str>) -> Self {
-        let events = Events::new(client, path("types=job,run", name));
+    pub(super) fn jobs(client: &'a Client, names: &[String]) -> Self {
+        let events = Events::new(client, path("types=job,run", names));
         Watch { client, events, key: "job", folder: "/jobs", shown: BTreeMap::new() }
     }
 
-    pub(super) fn runs(client: &'a Client, job: Option<&str>) -> Self {
-        let events = Events::new(client, path("types=run", job));
+    pub(super) fn runs(client: &'a Client, jobs: &[String]) -> Self {
+        let events = Events::new(client, path("types=run", jobs));
         Watch { client, events, key: "run_id", folder: "/runs", shown: BTreeMap::new() }
     }
 
@@ -61,7 +61,8 @@ pub(super) async fn ready(watch: Option<Watch<'_>>) -> Result<Option<Watch<'_>>,
     Ok(Some(watch))
 }
 
-fn path(types: &str, job: Option<&str>) -> String {
-    let job = job.map(|name| format!("&jobs={}", escaped(name))).unwrap_or_default();
-    format!("/events?{types}{job}")
+fn path(types: &str, jobs: &[String]) -> String {
+    let names: Vec<String> = jobs.iter().map(|name| escaped(name)).collect();
+    let jobs = if names.is_empty() { String::new() } else { format!("&jobs={}", names.join(",")) };
+    format!("/events?{types}{jobs}")
 }

@@ -117,6 +117,19 @@ fn why(item: &Value) -> Cell {
     found.filter(|text| text != "0").unwrap_or_else(|| "-".into()).into()
 }
 
+/// Letters of an id that tell runs apart: the time to the millisecond, and a part of chance.
+const SHORT: usize = 18;
+
+/// The id of a run: to a person, as much of it as tells runs apart.
+fn run(item: &Value, output: &Output) -> Cell {
+    let id = field(item, "/id");
+    let short = output.person && matches!(output.format, super::Format::Table);
+    match id.get(..SHORT).filter(|_| short && id.len() == 36) {
+        Some(part) => part.to_owned().into(),
+        None => id.into(),
+    }
+}
+
 pub(in crate::cli) const JOBS: Columns = Columns {
     columns: &[
         col("NAME", |v, _| cell(v, "/name")),
@@ -140,7 +153,7 @@ pub(in crate::cli) const JOBS: Columns = Columns {
 
 pub(in crate::cli) const RUNS: Columns = Columns {
     columns: &[
-        col("RUN", |v, _| cell(v, "/id")),
+        col("RUN", run),
         col("JOB", |v, _| cell(v, "/job")),
         col("STATUS", |v, _| status(field(v, "/status"))),
         col("STARTED", |v, o| time(v, "/started_at", o)),
@@ -161,6 +174,7 @@ pub(in crate::cli) const RUNS: Columns = Columns {
 pub(in crate::cli) const NODES: Columns = Columns {
     columns: &[
         col("NODE", |v, _| cell(v, "/id")),
+        col("NAME", |v, _| cell(v, "/name")),
         col("ROLE", |v, _| status(field(v, "/role"))),
         col("LIVE", |v, _| yes(v, "/live")),
         col("ADDRESS", |v, _| cell(v, "/address")),

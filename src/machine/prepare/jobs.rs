@@ -158,7 +158,7 @@ fn check_unchanged(
     timing
 }
 
-const NEVER: &str = "never fires from now on; mend the expression, start_at or end_at";
+const NEVER: &str = crate::model::job::NEVER_FIRES;
 
 /// Checks what needs the clock, zones or a JSON Schema; gives the compiled schedule.
 pub(super) fn check(

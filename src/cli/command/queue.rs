@@ -1,0 +1,57 @@
+//! `queue`: how many runs of a queue may go on at a time.
+
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::json;
+
+use super::super::client::{Request, escaped};
+use super::super::exit::Outcome;
+use super::super::output::{As, columns};
+use super::super::session::Session;
+use super::get::Named;
+
+/// What to do with queues.
+#[derive(Debug, Subcommand)]
+pub enum Queue {
+    /// List those that have a limit or runs in them
+    #[command(visible_alias = "ls")]
+    List(Named),
+    /// Set the limit of one
+    ///
+    /// Example: cronapi queue set slow 2
+    Set {
+        /// Its name
+        name: String,
+        /// Runs at a time
+        limit: u32,
+        #[command(flatten)]
+        output: As,
+    },
+    /// Take the limit of one away
+    Unset {
+        /// Its name
+        name: String,
+    },
+}
+
+impl Queue {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let path = |name: &str| format!("/queues/{}", escaped(name));
+        match self {
+            Queue::List(named) => {
+                return named.run(session, "/queues", "name", &columns::QUEUES).await;
+            }
+            Queue::Set { name, limit, output } => {
+                let body = json!({ "concurrency": limit });
+                let request = Request::new(Method::PUT, path(&name)).json(&body).repeatable();
+                let queue = session.client()?.fetch(request).await?;
+                session.output(output).one(&queue, &columns::QUEUES)?;
+            }
+            Queue::Unset { name } => {
+                session.client()?.send(Request::delete(path(&name))).await?;
+                session.say(format!("queue {name} has no limit any more"));
+            }
+        }
+        Ok(0)
+    }
+}
