@@ -10,6 +10,7 @@ use super::time::Timestamp;
 pub const AUDIT_ACTIONS: &[&str] = &[
     "access.denied",
     "access.rotate-key",
+    "access.seal-key",
     "audit.dropped",
     "backup.take",
     "cluster.restore",
@@ -32,6 +33,7 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "secret.delete",
     "secret.put",
     "secrets.key",
+    "session.end",
     "token.create",
     "token.delete",
     "user.create",
