@@ -83,11 +83,7 @@ impl Shape {
 
     /// Whether a plain word here is a text. A follower is one, or an object.
     fn is_text(&self) -> bool {
-        match self {
-            Shape::Text => true,
-            Shape::Fields([("job", _)]) => true,
-            _ => false,
-        }
+        matches!(self, Shape::Text | Shape::Fields([("job", _)]))
     }
 }
 
