@@ -270,8 +270,7 @@ impl Sources<'_> {
             "CRONAPI_METRICS_LISTEN",
             file.metrics_listen,
         );
-        let metrics_jobs = file.metrics_jobs.map(|jobs| jobs.to_string());
-        let metrics_jobs = self.text("metrics_jobs", &None, "CRONAPI_METRICS_JOBS", metrics_jobs);
+        let metrics_jobs = self.metrics_jobs(file.metrics_jobs);
         let pool = self.text("--data-pool", &flags.data_pool, "CRONAPI_DATA_POOL", file.data_pool);
         if pool.is_some() && cluster.join.is_empty() {
             self.fault("--join", "is needed with --data-pool: the nodes of a pool are one cluster");
@@ -301,12 +300,7 @@ impl Sources<'_> {
             proxies,
             cluster_listen: cluster.listen,
             metrics_listen: metrics.map(|given| self.address(Some(given), "127.0.0.1:9090")),
-            metrics_jobs: self.parse(metrics_jobs, "0", |text| {
-                text.parse()
-                    .ok()
-                    .filter(|jobs| *jobs <= METRICS_JOBS_MAX)
-                    .ok_or_else(|| format!("{text:?} is not a number from 0 to {METRICS_JOBS_MAX}"))
-            }),
+            metrics_jobs,
             advertise: cluster.advertise,
             join: cluster.join,
             voters: cluster.voters,
@@ -332,6 +326,17 @@ impl Sources<'_> {
             admin_password: password.map(|(password, _)| password),
             move_aside_damaged: flags.move_aside_damaged,
         }
+    }
+
+    fn metrics_jobs(&mut self, file: Option<u32>) -> usize {
+        let file = file.map(|jobs| jobs.to_string());
+        let given = self.text("metrics_jobs", &None, "CRONAPI_METRICS_JOBS", file);
+        self.parse(given, "0", |text| {
+            text.parse()
+                .ok()
+                .filter(|jobs| *jobs <= METRICS_JOBS_MAX)
+                .ok_or_else(|| format!("{text:?} is not a number from 0 to {METRICS_JOBS_MAX}"))
+        })
     }
 
     fn log_json(&mut self, format: Option<(String, String)>) -> Option<bool> {
