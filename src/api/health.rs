@@ -58,6 +58,10 @@ async fn ready(
         tracing::debug!(?failed, "not ready");
         let detail = failed.iter().map(|check| match &check.detail {
             Some(detail) if known => format!("{}: {detail}", check.name.as_str()),
+            // Not a secret, and what whoever starts nodes one after the other looks for.
+            _ if check.name == CheckName::Leader => {
+                format!("{} (it waits for a majority of the voters)", check.name.as_str())
+            }
             _ => check.name.as_str().to_owned(),
         });
         let detail = detail.collect::<Vec<_>>().join("; ");

@@ -84,6 +84,15 @@ impl Handle {
         self.running.leadership.clone()
     }
 
+    /// Whether this node leads, and is the only one with a vote: it need not wait for others.
+    pub fn leads_alone(&self) -> bool {
+        let metrics = self.running.raft.metrics();
+        let metrics = metrics.borrow();
+        let mut voters = metrics.membership_config.membership().voter_ids();
+        self.running.leadership.borrow().is_leader
+            && voters.all(|voter| voter == self.running.local.node)
+    }
+
     /// The history.
     pub fn history(&self) -> &History {
         &self.running.history

@@ -74,6 +74,7 @@ mod tail;
 mod transfer;
 mod transport;
 mod types;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

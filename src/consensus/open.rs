@@ -53,7 +53,8 @@ pub(super) struct Opened {
 }
 
 /// Opens a node in its data directory, or a new cluster of one in a new directory. When the node
-/// is its cluster's only voter, it leads on return and has applied its whole log.
+/// is its cluster's only voter, it leads on return and has applied its whole log, unless that
+/// takes long.
 ///
 /// # Errors
 /// See [`OpenError`]. A damaged directory is refused, or moved aside if the options say so.

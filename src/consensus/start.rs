@@ -27,7 +27,7 @@ use super::state_machine::StateMachine;
 use super::stop::Tasks;
 use super::transport::{self, Listener};
 use super::types::{NodeId, Raft};
-use super::{contact, form, format, membership};
+use super::{contact, form, format, membership, waiting};
 use crate::storage::Identity;
 
 /// The leader's heartbeat, and the span from which each node draws its patience with it. A new
@@ -39,7 +39,8 @@ pub(super) const ELECTION_MS_MAX: u64 = 300;
 const LAG_ENTRIES_MAX: u64 = 20_000;
 /// The only voter asks for an election when it does not lead by itself by then.
 const ELECT_AFTER: Duration = Duration::from_millis(100);
-/// How long the only voter of a cluster is waited for to lead.
+/// How long the only voter of a cluster is waited for to lead. A slow disk or a long log may take
+/// longer: it goes on beside what is served already.
 const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
@@ -161,6 +162,7 @@ async fn become_part(
     beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
     beside.push(tokio::spawn(elector::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(format::note(handle.clone(), stop.clone())));
+    beside.push(tokio::spawn(waiting::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
     if let Ok(mut tasks) = running.tasks.lock()
         && let Some(tasks) = tasks.as_mut()
@@ -220,6 +222,9 @@ async fn lead_alone(handle: &Handle) -> Result<(), OpenError> {
     };
     match timeout(LEAD_PATIENCE, ready).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(consensus("the only voter does not come to lead")),
+        Err(_) => {
+            tracing::warn!("this node, the only voter, does not lead yet; it goes on trying");
+            Ok(())
+        }
     }
 }

@@ -106,8 +106,11 @@ impl Node {
             slots: config.slots,
             labels: config.labels.clone(),
         };
-        if consensus.leadership().borrow().is_leader {
-            presence.announce().await.map_err(|error| Failure::Join(error.to_string()))?;
+        // With other voters it may take until they are there, and is tried until then.
+        if consensus.leads_alone()
+            && let Err(error) = presence.announce().await
+        {
+            tracing::warn!(%error, "this node is not announced yet");
         }
         let (stop_presence, stopped) = watch::channel(false);
         let presence_kept = tokio::spawn(presence.clone().keep(stopped));

@@ -119,12 +119,21 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
         ..consensus::Options::new(&config.data, clock::now().millis())
     };
     let consensus = consensus::open(options).await?;
-    // A cluster of one is complete by now; others form while REST is served already.
-    let complete = consensus.leadership().borrow().is_leader;
+    // A cluster of one is complete by now; others form while REST is served already. A node that
+    // led last takes itself for the leader at once, and may have to wait for a majority all day.
+    let mut complete = consensus.leads_alone();
     let mut generated = None;
     if complete {
         let (password, vault) = (config.admin_password.as_ref(), config.vault.as_deref());
-        generated = bootstrap::first_admin(&consensus, password, vault).await?;
+        match bootstrap::first_admin(&consensus, password, vault).await {
+            Ok(made_up) => generated = made_up,
+            // A slow disk is no reason to end.
+            Err(bootstrap::Error::Log(why)) => {
+                tracing::warn!(%why, "there is no admin to log in with yet");
+                complete = false;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     let node = Node::start(&config, consensus, boot, listeners, metrics).await?;
     let base = format!("{scheme}://{address}");

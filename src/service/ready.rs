@@ -94,11 +94,15 @@ impl Service {
 
     fn led(&self) -> Result<String, String> {
         let now = *self.consensus().leadership().borrow();
-        let Some(leader) = now.leader else { return Err("no leader is known".to_string()) };
+        let Some(leader) = now.leader else { 
+            let why = "no leader is known: this node waits for a majority of the voters";
+            return Err(why.to_string());
+        };
         // A leader that is cut off takes itself for one until it hears of another.
         if *self.consensus().lease().borrow() <= Instant::now() {
             return Err(format!(
-                "node {leader} leads as far as this one knows, but no majority was heard of lately"
+                "node {leader} leads as far as this one knows, but no majority was heard of lately: \
+                 this node waits for it"
             ));
         }
         Ok(format!("node {leader} leads in term {}", now.term))

@@ -89,6 +89,25 @@ pub async fn plain(url: &str) -> Result<u16, reqwest::Error> {
     answer.map(|answer| answer.status().as_u16())
 }
 
+/// An answer to a GET without a token.
+#[derive(Clone, Debug)]
+pub struct PlainAnswer {
+    /// Status.
+    pub status: u16,
+    /// Body.
+    pub text: String,
+}
+
+/// What a GET without a token gets.
+///
+/// # Errors
+/// Nobody answers.
+pub async fn plain_text(url: &str) -> Result<PlainAnswer, reqwest::Error> {
+    let answer = http().get(url).timeout(TRY_MAX).send().await?;
+    let status = answer.status().as_u16();
+    Ok(PlainAnswer { status, text: answer.text().await? })
+}
+
 impl Client {
     /// For the nodes that `bases` has at the time, in turn, as `user`; it logs in when it
     /// has to.

@@ -208,6 +208,11 @@ impl Cluster {
         self.node(index).await.runs()
     }
 
+    /// What the processes of a node wrote to standard error.
+    pub async fn log(&self, index: usize) -> String {
+        std::fs::read_to_string(self.node(index).await.launch.log()).unwrap_or_default()
+    }
+
     /// The processes so far, in order of time.
     pub async fn boots(&self) -> Vec<Boot> {
         let mut boots = Vec::new();
