@@ -79,14 +79,16 @@ impl Presence {
     /// Keeps this boot announced until `stop` turns true.
     pub async fn keep(self, mut stop: watch::Receiver<bool>) {
         let mut tick = interval(EVERY);
-        let lease = self.consensus.lease();
+        let mut lease = self.consensus.lease();
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
+                // At once: what fires meanwhile would all go to those that were there before.
+                Ok(()) = lease.changed() => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             // Without the leader's word what is seen here is old.
-            if *lease.borrow() <= Instant::now() || self.is_announced() {
+            if *lease.borrow_and_update() <= Instant::now() || self.is_announced() {
                 continue;
             }
             match self.announce().await {

@@ -45,7 +45,25 @@ fn the_least_loaded_node_with_the_most_liked_labels_is_taken() {
         runs.iter().filter_map(|run| run.node).collect()
     };
     assert_eq!(nodes(&mut world, "picky", 9), [2, 2, 2, 2, 2, 2, 2, 2, 1]);
-    assert_eq!(nodes(&mut world, "any", 3), [3, 3, 1]);
+    assert_eq!(nodes(&mut world, "any", 2), [3, 3]);
+}
+
+#[test]
+fn nodes_that_are_alike_are_taken_in_turn() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    for node in 1..=3 {
+        world.node(node, 4);
+    }
+    world.work(json!({"name": "m"}));
+    world.script("m", &[(Succeeded, 1)]);
+    let mut count = [0; 3];
+    for _ in 0..9 {
+        let id = world.trigger("m");
+        world.run_for(5);
+        let node = world.run(id).node.expect("it ran somewhere");
+        count[node as usize - 1] += 1;
+    }
+    assert_eq!(count, [3, 3, 3]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Which node a queued run goes to: one with its required labels and a free slot, then the
-//! most preferred labels, then the least load.
+//! most preferred labels, then the least load; of those that are alike, each in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ const PASSED_MAX: usize = 32_768;
 pub struct Slots {
     nodes: Vec<Free>,
     queues: BTreeMap<Name, u32>,
+    /// How many runs there have been, and those that got a slot of this.
+    turn: usize,
 }
 
 struct Free {
@@ -60,7 +62,10 @@ impl Slots {
                 Some((name.clone(), most.saturating_sub(queue.busy)))
             })
             .collect();
-        Slots { nodes, queues }
+        let closed = &state.totals;
+        let closed = closed.succeeded + closed.failed + closed.cancelled + closed.lost;
+        let turn = state.runs.len().wrapping_add(closed as usize);
+        Slots { nodes, queues, turn }
     }
 
     /// Takes a slot for a run of `job`.
@@ -87,18 +92,22 @@ impl Slots {
             return None;
         }
         let wanted = spec.placement.as_deref();
-        let best = self
+        let count = self.nodes.len().max(1);
+        let first = self.turn % count;
+        let (_, best) = self
             .nodes
             .iter_mut()
-            .filter(|node| node.busy < node.slots && fits(node))
-            .filter(|node| wanted.is_none_or(|placement| placement.allows(&node.labels)))
-            .max_by_key(|node| {
+            .enumerate()
+            .filter(|(_, node)| node.busy < node.slots && fits(node))
+            .filter(|(_, node)| wanted.is_none_or(|placement| placement.allows(&node.labels)))
+            .max_by_key(|(place, node)| {
                 let liked = wanted.map_or(0, |placement| placement.matches(&node.labels));
-                // Free share of the node in thousandths, then the lower id.
+                // Free share of the node in thousandths, then whose turn it is.
                 let free = u64::from(node.slots - node.busy) * 1_000 / u64::from(node.slots);
-                (liked, free, std::cmp::Reverse(node.id))
+                (liked, free, std::cmp::Reverse((place + count - first) % count))
             })?;
         best.busy += 1;
+        self.turn = self.turn.wrapping_add(1);
         let place = best.place;
         if let Some(left) = spec.queue.as_ref().and_then(|name| self.queues.get_mut(name)) {
             *left -= 1;
