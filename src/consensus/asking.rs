@@ -1,9 +1,12 @@
 //! The way of a wish: decided here when this node leads, sent to the leader when not.
 
+use std::time::Duration;
+
 use tokio::runtime::RuntimeFlavor;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
+use super::clocks;
 use super::forward::{Asked, Wish, Wished};
 use super::handle::Handle;
 use super::proposer::{BATCH_BYTES_MAX, COMMAND_BYTES_MAX, COMMANDS_MAX, Decided, Single};
@@ -16,6 +19,13 @@ use crate::model::Actor;
 use crate::wire::EncodedCommand;
 
 type Answered = oneshot::Receiver<Result<Committed, SubmitError>>;
+
+/// A leader that heard no majority for so long asks for one before it takes a wish.
+const FOLLOWED: Duration = Duration::from_millis(1_500);
+/// How long a leader that is cut off waits for the answer to what it took; it may still come true.
+const CUT_OFF: Duration = Duration::from_secs(3);
+/// Between two looks whether it is.
+const LOOK: Duration = Duration::from_millis(250);
 
 impl Handle {
     /// Submits a command, whose time the leader stamps. On return it is durable, and applied
@@ -90,6 +100,9 @@ impl Handle {
     /// Takes a wish in. What can't be prepared is refused only once a majority has confirmed that
     /// this node leads: one that was cut off may refuse what has long been right elsewhere.
     async fn take(&self, wish: &Wish) -> Result<Taken, SubmitError> {
+        if !self.followed() {
+            self.read_barrier().await?;
+        }
         match self.decide(wish)? {
             Taken::Refused(_) => {
                 self.read_barrier().await?;
@@ -104,7 +117,8 @@ impl Handle {
         if let Some(refused) = self.no_room_for(wish) {
             return refused.map(Taken::Refused);
         }
-        let now = self.running.clock.now();
+        // By a clock that is wrong nobody leads.
+        let now = self.time().ok_or(SubmitError::NoLeader { leader: None })?;
         let command = match wish {
             Wish::Command(command) => {
                 if let Err(rejection) = needs::gate(&self.state(), &command.op) {
@@ -134,10 +148,37 @@ impl Handle {
     }
 
     async fn await_answer(&self, answer: Answered) -> Result<Committed, SubmitError> {
-        match timeout(self.running.submit_timeout, answer).await {
+        let answered = timeout(self.running.submit_timeout, answer);
+        let outcome = tokio::select! {
+            biased;
+            outcome = answered => outcome,
+            () = self.cut_off() => return Err(SubmitError::Unknown),
+        };
+        match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(SubmitError::Unknown),
         }
+    }
+
+    /// Resolves once this node has taken itself for the leader for a while, and no majority did.
+    async fn cut_off(&self) {
+        let mut since = Instant::now();
+        while since.elapsed() < CUT_OFF + self.running.pace.slack() {
+            sleep(LOOK).await;
+            if !self.running.leadership.borrow().is_leader || self.followed() {
+                since = Instant::now();
+            }
+        }
+    }
+
+    /// Whether a majority was heard of lately, or this node votes alone.
+    fn followed(&self) -> bool {
+        let metrics = self.running.raft.metrics();
+        let metrics = metrics.borrow();
+        let alone = metrics.membership_config.membership().voter_ids().count() <= 1;
+        let lately = FOLLOWED + self.running.pace.slack();
+        let heard = metrics.millis_since_quorum_ack.map(Duration::from_millis);
+        alone || heard.is_some_and(|heard| heard < lately)
     }
 
     /// Waits until this node has applied the log up to `index`.
@@ -155,7 +196,7 @@ impl Handle {
 
     /// Submits what the leader decided in `term`, in order, as few entries as fit it. The term
     /// is checked before each is appended; the machine's own checks are what makes a late one
-    /// harmless.
+    /// harmless. By a clock that is wrong nothing is decided.
     ///
     /// # Errors
     /// See [`SubmitError`]. When several entries were needed, an error says "unknown" if any
@@ -165,6 +206,11 @@ impl Handle {
         term: u64,
         batch: Vec<Command>,
     ) -> Result<Vec<Answer>, SubmitError> {
+        let now = self.time().ok_or(SubmitError::NoLeader { leader: None })?;
+        // A clock that was wrong for a moment, and is right again.
+        if batch.iter().any(|command| command.at.micros() - now.micros() > clocks::APART_MICROS) {
+            return Err(SubmitError::NoLeader { leader: None });
+        }
         let mut waiting = Vec::new();
         let mut refusal = None;
         for commands in split(batch)? {

@@ -1,6 +1,7 @@
 //! Linearizable reads: one question to the leader, and to a majority, for all readers that came
 //! before it was asked. (Ongaro, "Consensus: Bridging Theory and Practice", §6.4, ReadIndex.)
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::error::RaftError;
@@ -8,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::leadership::Leadership;
+use super::pace::Pace;
 use super::rpc::{Lane, Peers};
 use super::submit::SubmitError;
 use super::types::{LogId, NodeId, Raft};
@@ -21,6 +23,8 @@ const READERS_MAX: usize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// One question.
 const DEADLINE: Duration = Duration::from_secs(1);
+/// The same of a leader that has long been cut off.
+const QUICK: Duration = Duration::from_millis(200);
 /// Between two questions, after the first had no answer.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -31,23 +35,26 @@ pub(super) struct Barrier {
     node: NodeId,
     raft: Raft,
     peers: Peers,
+    pace: Arc<Pace>,
     leadership: watch::Receiver<Leadership>,
     /// The end of the log when this process began.
     found: Option<LogId>,
     readers: mpsc::Receiver<Reader>,
+    /// Since when this node takes itself for the leader, and no majority says so.
+    cut_off: Option<Instant>,
 }
 
 impl Barrier {
     pub fn new(
         node: NodeId,
         raft: &Raft,
-        peers: &Peers,
+        (peers, pace): (Peers, Arc<Pace>),
         leadership: &watch::Receiver<Leadership>,
         found: Option<LogId>,
     ) -> (Self, mpsc::Sender<Reader>) {
         let (sender, readers) = mpsc::channel(QUEUE);
-        let (raft, peers, leadership) = (raft.clone(), peers.clone(), leadership.clone());
-        (Self { node, raft, peers, leadership, found, readers }, sender)
+        let (raft, leadership) = (raft.clone(), leadership.clone());
+        (Self { node, raft, peers, pace, leadership, found, readers, cut_off: None }, sender)
     }
 
     /// Runs until `stop` turns true.
@@ -70,19 +77,33 @@ impl Barrier {
         }
     }
 
-    async fn ask(&self) -> Result<u64, SubmitError> {
+    async fn ask(&mut self) -> Result<u64, SubmitError> {
         let began = Instant::now();
+        // Waited for once, not by each who asks.
+        let cut_off = self.cut_off.is_some_and(|since| since.elapsed() >= PATIENCE);
+        let (patience, deadline) = match cut_off {
+            true => (Duration::ZERO, QUICK + self.pace.slack()),
+            false => (PATIENCE + self.pace.slack(), DEADLINE + self.pace.slack()),
+        };
         loop {
             let Leadership { term, leader, .. } = *self.leadership.borrow();
             let answer = match leader {
                 Some(leader) if leader == self.node => {
-                    confirm(&self.raft).await.map(|index| index.max(resumed(self.found, term)))
+                    let confirmed = confirm(&self.raft, deadline).await;
+                    self.cut_off = match &confirmed {
+                        Ok(_) => None,
+                        Err(_) => self.cut_off.or(Some(began)),
+                    };
+                    confirmed.map(|index| index.max(resumed(self.found, term)))
                 }
-                Some(leader) => self.ask_leader(leader).await,
+                Some(leader) => {
+                    self.cut_off = None;
+                    self.ask_leader(leader).await
+                }
                 None => Err(SubmitError::NoLeader { leader: None }),
             };
             match answer {
-                Err(SubmitError::NoLeader { .. }) if began.elapsed() < PATIENCE => {
+                Err(SubmitError::NoLeader { .. }) if began.elapsed() < patience => {
                     sleep(PAUSE).await;
                 }
                 other => return other,
@@ -92,10 +113,11 @@ impl Barrier {
 
     async fn ask_leader(&self, leader: NodeId) -> Result<u64, SubmitError> {
         let message = proto::ReadIndexRequest {};
+        let deadline = DEADLINE + self.pace.slack();
         let call = |mut client: proto::cluster_client::ClusterClient<_>, request| async move {
             client.read_index(request).await
         };
-        match self.peers.call(leader, Lane::Raft, DEADLINE, message, call).await {
+        match self.peers.call(leader, Lane::Raft, deadline, message, call).await {
             Ok(reply) => Ok(reply.index),
             Err(_) => Err(SubmitError::NoLeader { leader: None }),
         }
@@ -110,8 +132,8 @@ pub(super) fn resumed(found: Option<LogId>, term: u64) -> u64 {
 }
 
 /// Asks a majority whether this node leads; gives the index of what was committed before.
-pub(super) async fn confirm(raft: &Raft) -> Result<u64, SubmitError> {
-    match timeout(DEADLINE, raft.get_read_log_id()).await {
+async fn confirm(raft: &Raft, deadline: Duration) -> Result<u64, SubmitError> {
+    match timeout(deadline, raft.get_read_log_id()).await {
         Ok(Ok((id, _))) => Ok(id.map_or(0, |id| id.index)),
         Ok(Err(RaftError::Fatal(_))) => Err(SubmitError::Stopping),
         Ok(Err(_)) | Err(_) => Err(SubmitError::NoLeader { leader: None }),

@@ -112,7 +112,7 @@ impl Contact {
         let call = running.peers.call(
             leader,
             Lane::Raft,
-            DEADLINE,
+            DEADLINE + running.pace.slack(),
             message,
             |mut client, request| async move { client.beat(request).await },
         );

@@ -1,14 +1,16 @@
 //! Calls an election in good order when the leader has gone.
 //!
 //! Left to the library's timers, those who miss a leader stand at about the same time: votes are
-//! split, or go to a node whose log is too short, and each lost round costs a timeout. So whoever
-//! misses the leader asks the other voters first (Ongaro's thesis, 9.6, "pre-vote"), and stands
-//! only if a majority misses it too and none of them would make a better leader. Nobody's term
-//! rises for an election that can't be won.
+//! split, or go to a node whose log is too short, and each lost round costs a timeout. Its timers
+//! hold for one length of way and one kind of disk, too. So they are switched off, and every
+//! election begins here: whoever misses the leader asks the other voters first (Ongaro's thesis,
+//! 9.6, "pre-vote"), and stands only if a majority misses it as well and none of them would make a
+//! better leader. Nobody's term rises for an election that can't be won.
 //!
 //! A leader whose address refuses connections has ended, and is missed for no longer than its
-//! lease; one that is only silent gets a little longer. When nothing comes of it, the library's
-//! own timers act.
+//! lease; one that is only silent gets a little longer. How long each is follows the way and the
+//! disks (`pace`). Whoever gave its vote away waits as for a leader; an election that came to
+//! nothing is tried again later and later, by whom chance takes first.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,43 +22,64 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::handle::Handle;
 use super::rpc::Lane;
-use super::start::{ELECTION_MS_MAX, ELECTION_MS_MIN};
 use super::types::{LogId, NodeId};
 use super::{Leadership, convert};
+use crate::chance;
 use crate::wire::proto;
 
 /// Between two looks at the leader's silence.
 const LOOK: Duration = Duration::from_millis(15);
 /// A leader speaks three times as often.
 const SUSPECT: Duration = Duration::from_millis(150);
-/// Voters refuse every candidate for so long after they heard the leader.
-const LEASE: Duration = Duration::from_millis(ELECTION_MS_MAX + 1);
-/// A leader that does not refuse connections may only be slow. The library acts at the earliest
-/// after its lease and its shortest timeout, which this stays below.
-const SILENT: Duration = Duration::from_millis(ELECTION_MS_MAX + ELECTION_MS_MIN - 50);
-/// From here on it is left to the library.
-const GIVE_UP: Duration = Duration::from_secs(3);
-/// Whether a connection is refused shows within this.
+/// Whether a connection is refused shows within this, and the way there and back.
 const REFUSAL: Duration = Duration::from_millis(100);
-/// A question to another voter.
+/// A question to another voter, and the way there and back.
 const DEADLINE: Duration = Duration::from_millis(100);
-/// What an election takes, before the next is tried.
-const ELECTION: Duration = Duration::from_millis(150);
 
-/// When a leader was last heard at this node, or when this node began to lead.
+/// When a leader was last heard at this node, or when this node began to lead; a candidate that
+/// this node voted for counts as one.
 pub(super) struct Heartbeat {
     since: Instant,
     micros: AtomicU64,
+    term: AtomicU64,
+    /// The latest term for which a vote was asked for.
+    asked: AtomicU64,
 }
 
 impl Heartbeat {
     pub fn new() -> Self {
-        Self { since: Instant::now(), micros: AtomicU64::new(0) }
+        let (micros, term, asked) = Default::default();
+        Self { since: Instant::now(), micros, term, asked }
     }
 
-    /// It was heard now.
-    pub fn heard(&self) {
+    /// Whoever leads in `term`, or stands for it, was heard now; one of an earlier term than was
+    /// heard before does not count.
+    pub fn heard(&self, term: u64) {
+        if self.term.fetch_max(term, Ordering::Relaxed) <= term {
+            self.waits();
+        }
+    }
+
+    /// This node's vote for `term` is asked for: whatever comes of it takes its time.
+    pub fn vote_asked(&self, term: u64) {
+        if self.asked.fetch_max(term, Ordering::Relaxed) < term {
+            self.waits();
+        }
+    }
+
+    /// The latest term in which anyone leads or stands, as far as it has come to this node.
+    fn latest(&self) -> u64 {
+        self.term().max(self.asked.load(Ordering::Relaxed))
+    }
+
+    /// From now on it is waited as if a leader had been heard.
+    fn waits(&self) {
         self.micros.store(self.since.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// The latest term in which anyone was heard.
+    pub fn term(&self) -> u64 {
+        self.term.load(Ordering::Relaxed)
     }
 
     /// For how long it was not heard.
@@ -72,93 +95,143 @@ struct Voter {
     node: NodeId,
     last: Option<LogId>,
     silent_for: Duration,
+    wrong_clock: bool,
 }
 
-/// Whether this node should stand, after what the voters that answered have said. `voters` counts
-/// all of them, this node and the missing leader too.
-fn stands(own: NodeId, last: Option<LogId>, answers: &[Voter], voters: usize) -> bool {
-    let miss_it = || answers.iter().filter(|voter| voter.silent_for >= LEASE);
+/// Who votes: while the membership is changed, of two sets, and a majority of each counts.
+type Voters = Vec<BTreeSet<NodeId>>;
+
+fn majority(voters: &Voters, of: &BTreeSet<NodeId>) -> bool {
+    voters.iter().all(|set| set.intersection(of).count() > set.len() / 2)
+}
+
+/// Whether this node should stand, after what the voters that answered have said: a majority
+/// misses the leader for at least `missed`. At first the one that would make the best leader
+/// stands, and none with a wrong clock; `late` whoever can win.
+fn stands(own: &Voter, answers: &[Voter], voters: &Voters, missed: Duration, late: bool) -> bool {
+    let miss_it = || answers.iter().filter(|voter| voter.silent_for >= missed);
     // The longer log wins; of equal ones the lower id.
-    let is_best = miss_it().all(|other| match other.last.cmp(&last) {
-        std::cmp::Ordering::Less => true,
-        std::cmp::Ordering::Equal => own < other.node,
-        std::cmp::Ordering::Greater => false,
-    });
-    is_best && 1 + miss_it().count() > voters / 2
+    let better =
+        |other: &Voter| !other.wrong_clock && (other.last, own.node) > (own.last, other.node);
+    let can_vote = miss_it().filter(|other| other.last <= own.last).map(|other| other.node);
+    let with_it: BTreeSet<NodeId> = can_vote.chain([own.node]).collect();
+    let best = !own.wrong_clock && !miss_it().any(better);
+    (late || best) && majority(voters, &with_it)
 }
 
 /// Watches the leader until `stop` turns true.
 pub(super) async fn run(handle: Handle, mut stop: watch::Receiver<bool>) {
+    let mut elector = Elector { handle, failed: 0, more: Duration::ZERO };
     loop {
         tokio::select! {
             () = sleep(LOOK) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        let silent = handle.running.heartbeat.silent_for();
-        if silent < SUSPECT || silent > GIVE_UP {
+        if elector.handle.running.heartbeat.silent_for() < SUSPECT {
             continue;
         }
         tokio::select! {
-            () = look(&handle) => {}
+            () = elector.look() => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
 }
 
-async fn look(handle: &Handle) {
-    let running = &handle.running;
-    let now = *running.leadership.borrow();
-    let Leadership { leader: Some(leader), is_leader: false, .. } = now else { return };
-    let own = running.local.node;
-    let Some(voters) = voters(handle) else { return };
-    if !voters.contains(&own) {
-        return;
+struct Elector {
+    handle: Handle,
+    /// Elections in a row that this node stood for and that brought no leader.
+    failed: u32,
+    /// What chance adds to the patience after one.
+    more: Duration,
+}
+
+impl Elector {
+    async fn look(&mut self) {
+        let running = &self.handle.running;
+        let now = *running.leadership.borrow();
+        let own = running.local.node;
+        let voters = voters(&self.handle);
+        if now.is_leader || !voters.iter().any(|set| set.contains(&own)) {
+            return;
+        }
+        let pace = &running.pace;
+        // Of a later term than the library knows, it is still busy with the vote for it.
+        let over = running.heartbeat.latest() > now.term;
+        let leader = now.leader.filter(|leader| *leader != own && !over);
+        let (missed, patience) = match leader {
+            Some(leader) if running.peers.refuses(leader, REFUSAL + pace.way()).await => {
+                (pace.lease(), pace.lease())
+            }
+            Some(_) => (pace.lease(), pace.silent()),
+            // An election is under way, or came to nothing.
+            None => {
+                let once = pace.lease().max(pace.election(0));
+                (once, once.max(pace.election(self.failed)) + self.more)
+            }
+        };
+        let silent = running.heartbeat.silent_for();
+        if silent < patience {
+            return sleep((patience - silent).min(SUSPECT)).await;
+        }
+        let others: BTreeSet<NodeId> = voters.iter().flatten().copied().collect();
+        let others = others.into_iter().filter(|node| *node != own && Some(*node) != leader);
+        let answers = ask(&self.handle, others.collect()).await;
+        let silent = running.heartbeat.silent_for();
+        let unchanged = *running.leadership.borrow() == now && silent >= patience;
+        let late = silent >= patience + pace.election(0) + pace.lease();
+        let (last, wrong_clock) = (running.log.last(), self.handle.clock_is_wrong());
+        let this = Voter { node: own, last, silent_for: silent, wrong_clock };
+        if unchanged && stands(&this, &answers, &voters, missed, late) {
+            self.stand(now).await;
+        }
     }
-    let patience = if running.peers.refuses(leader, REFUSAL).await { LEASE } else { SILENT };
-    let silent = running.heartbeat.silent_for();
-    if silent < patience {
-        // Not beyond the moment when it is the library's turn.
-        return sleep((patience - silent).min(SUSPECT)).await;
-    }
-    let others: Vec<NodeId> =
-        voters.iter().copied().filter(|node| *node != own && *node != leader).collect();
-    let answers = ask(handle, &others).await;
-    let unchanged = *running.leadership.borrow() == now && running.heartbeat.silent_for() >= LEASE;
-    if unchanged && stands(own, running.log.last(), &answers, voters.len()) {
-        tracing::info!(leader, term = now.term, "the leader is missed; this node stands");
+
+    async fn stand(&mut self, then: Leadership) {
+        let running = &self.handle.running;
+        let leader = then.leader.unwrap_or_default();
+        tracing::info!(leader, term = then.term, "the leader is missed; this node stands");
+        running.heartbeat.waits();
         if running.raft.trigger().elect().await.is_err() {
             return;
         }
+        let patience = running.pace.election(self.failed);
         let mut leadership = running.leadership.clone();
-        let _ = timeout(ELECTION, leadership.wait_for(|then| then.leader != now.leader)).await;
+        let elected = leadership.wait_for(|now| now.leader.is_some() && now.term > then.term);
+        if timeout(patience, elected).await.is_ok() {
+            (self.failed, self.more) = (0, Duration::ZERO);
+        } else {
+            self.failed += 1;
+            let most = running.pace.election(self.failed).as_micros() as u64;
+            // Without chance all nodes wait equally long, and the best of them stands again.
+            let drawn = chance::number().unwrap_or_default() % most.max(1);
+            self.more = Duration::from_micros(drawn);
+        }
     }
 }
 
-/// Who votes; none: the membership is being changed, which takes two majorities.
-fn voters(handle: &Handle) -> Option<BTreeSet<NodeId>> {
+fn voters(handle: &Handle) -> Voters {
     let metrics = handle.running.raft.metrics();
     let metrics = metrics.borrow();
-    let membership = metrics.membership_config.membership();
-    let plain = membership.get_joint_config().len() == 1;
-    plain.then(|| membership.voter_ids().collect())
+    metrics.membership_config.membership().get_joint_config().clone()
 }
 
 /// What the others say; those that don't answer soon are left out.
-async fn ask(handle: &Handle, others: &[NodeId]) -> Vec<Voter> {
+async fn ask(handle: &Handle, others: Vec<NodeId>) -> Vec<Voter> {
     let mut calls = JoinSet::new();
-    for node in others.iter().copied() {
+    for node in others {
         let handle = handle.clone();
         calls.spawn(async move {
             let call = handle.running.peers.call(
                 node,
-                Lane::Raft,
-                DEADLINE,
+                Lane::Pulse,
+                DEADLINE + handle.running.pace.way(),
                 proto::MissedRequest {},
                 |mut client, request| async move { client.missed(request).await },
             );
             let reply = call.await.ok()?;
             let last = reply.last_log.as_ref().map(convert::log_id_in);
-            Some(Voter { node, last, silent_for: Duration::from_millis(reply.silent_ms) })
+            let silent_for = Duration::from_millis(reply.silent_ms);
+            Some(Voter { node, last, silent_for, wrong_clock: reply.wrong_clock })
         });
     }
     let mut answers = Vec::new();
@@ -168,9 +241,21 @@ async fn ask(handle: &Handle, others: &[NodeId]) -> Vec<Voter> {
     answers
 }
 
+impl Handle {
+    /// The leader of `term` speaks to this node, or one that it voted for. What waits for the
+    /// library stands behind what its disk has to do; this is noted before.
+    pub(super) fn hears(&self, term: u64) {
+        if term >= self.running.leadership.borrow().term {
+            self.running.heartbeat.heard(term);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LEASE: Duration = Duration::from_millis(301);
 
     fn at(index: u64) -> Option<LogId> {
         let id = proto::LogId { term: 1, node: 1, index };
@@ -178,27 +263,68 @@ mod tests {
     }
 
     fn voter(node: NodeId, index: u64, silent_ms: u64) -> Voter {
-        Voter { node, last: at(index), silent_for: Duration::from_millis(silent_ms) }
+        let silent_for = Duration::from_millis(silent_ms);
+        Voter { node, last: at(index), silent_for, wrong_clock: false }
+    }
+
+    fn of(count: u64) -> Voters {
+        vec![(1..=count).collect()]
+    }
+
+    fn soon(own: NodeId, index: u64, answers: &[Voter], count: u64) -> bool {
+        stands(&voter(own, index, 400), answers, &of(count), LEASE, false)
     }
 
     #[test]
     fn only_one_of_those_that_miss_the_leader_stands() {
         // Of equal logs the lower id.
-        assert!(stands(2, at(9), &[voter(3, 9, 400)], 3));
-        assert!(!stands(3, at(9), &[voter(2, 9, 400)], 3));
+        assert!(soon(2, 9, &[voter(3, 9, 400)], 3));
+        assert!(!soon(3, 9, &[voter(2, 9, 400)], 3));
         // The longer log.
-        assert!(stands(3, at(10), &[voter(2, 9, 400)], 3));
-        assert!(!stands(2, at(9), &[voter(3, 10, 400)], 3));
+        assert!(soon(3, 10, &[voter(2, 9, 400)], 3));
+        assert!(!soon(2, 9, &[voter(3, 10, 400)], 3));
     }
 
     #[test]
     fn nobody_stands_whom_a_majority_would_refuse() {
-        assert!(!stands(2, at(9), &[], 3), "alone");
-        assert!(!stands(2, at(9), &[voter(3, 9, 250)], 3), "the other one still hears it");
-        assert!(!stands(2, at(9), &[voter(3, 9, 400), voter(4, 9, 10)], 5));
-        assert!(stands(2, at(9), &[voter(3, 9, 400), voter(4, 8, 400)], 5));
+        assert!(!soon(2, 9, &[], 3), "alone");
+        assert!(!soon(2, 9, &[voter(3, 9, 250)], 3), "the other one still hears it");
+        assert!(!soon(2, 9, &[voter(3, 9, 400), voter(4, 9, 10)], 5));
+        assert!(soon(2, 9, &[voter(3, 9, 400), voter(4, 8, 400)], 5));
         // Who hears the leader would not vote, so its longer log does not matter.
-        assert!(stands(2, at(9), &[voter(3, 9, 400), voter(4, 12, 10), voter(5, 9, 302)], 5));
+        assert!(soon(2, 9, &[voter(3, 9, 400), voter(4, 12, 10), voter(5, 9, 302)], 5));
+    }
+
+    #[test]
+    fn later_whoever_can_win_stands() {
+        let late = |own, index, answers: &[Voter], count| {
+            stands(&voter(own, index, 400), answers, &of(count), LEASE, true)
+        };
+        assert!(late(3, 9, &[voter(2, 9, 400)], 3), "the better one did not stand");
+        assert!(!late(3, 9, &[voter(2, 10, 400)], 3), "its vote is not to be had");
+        assert!(late(3, 9, &[voter(2, 10, 400), voter(4, 9, 400), voter(5, 8, 400)], 5));
+        assert!(!late(3, 9, &[voter(2, 9, 250)], 3));
+        assert!(late(1, 9, &[], 1), "the only voter");
+    }
+
+    #[test]
+    fn a_node_with_a_wrong_clock_leaves_it_to_the_others() {
+        let wrong = |voter: Voter| Voter { wrong_clock: true, ..voter };
+        let stands = |own: Voter, others: &[Voter], late| stands(&own, others, &of(3), LEASE, late);
+        let (two, three) = (voter(2, 9, 400), voter(3, 9, 400));
+        assert!(!stands(wrong(two), &[three], false) && stands(three, &[wrong(two)], false));
+        assert!(stands(wrong(two), &[three], true), "when the other one did not");
+        assert!(!stands(three, &[wrong(voter(2, 10, 400))], false), "it would not vote");
+    }
+
+    #[test]
+    fn while_voters_change_it_takes_a_majority_of_both_sets() {
+        let both = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([3, 4, 5])];
+        let this = voter(3, 9, 400);
+        let stands = |answers: &[Voter]| stands(&this, answers, &both, LEASE, false);
+        assert!(!stands(&[voter(4, 9, 400)]), "none of the others of the first");
+        assert!(!stands(&[voter(2, 8, 400)]), "none of the others of the second");
+        assert!(stands(&[voter(2, 8, 400), voter(4, 9, 400)]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -206,8 +332,12 @@ mod tests {
         let heartbeat = Heartbeat::new();
         sleep(Duration::from_millis(40)).await;
         assert_eq!(heartbeat.silent_for(), Duration::from_millis(40));
-        heartbeat.heard();
+        heartbeat.heard(3);
         sleep(Duration::from_millis(7)).await;
         assert_eq!(heartbeat.silent_for(), Duration::from_millis(7));
+        heartbeat.heard(2);
+        assert_eq!(heartbeat.silent_for(), Duration::from_millis(7), "one of an earlier term");
+        heartbeat.heard(3);
+        assert_eq!((heartbeat.silent_for(), heartbeat.term()), (Duration::ZERO, 3));
     }
 }

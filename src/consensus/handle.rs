@@ -9,12 +9,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::barrier::Reader;
+use super::clocks::Clocks;
 use super::elector::Heartbeat;
 use super::events::TooOld;
 use super::forward::Wished;
 use super::leadership::Leadership;
 use super::local::Local;
 use super::log_store::LogStore;
+use super::pace::Pace;
 use super::proofs::Proofs;
 use super::proposer::{Pause, Queues};
 use super::roll::{Heard, Member, Roll};
@@ -48,6 +50,8 @@ pub(super) struct Running {
     pub roll: Roll,
     pub proofs: Arc<Proofs>,
     pub heartbeat: Arc<Heartbeat>,
+    pub pace: Arc<Pace>,
+    pub clocks: Clocks,
     pub published: Arc<Published>,
     pub history: History,
     pub transfers: Transfers,
@@ -133,6 +137,11 @@ impl Handle {
     /// When this node, as leader, last heard of the others.
     pub fn heard(&self) -> BTreeMap<NodeId, Heard> {
         self.running.roll.heard()
+    }
+
+    /// What the way and the disks add to what an answer takes within a site.
+    pub fn slack(&self) -> Duration {
+        self.running.pace.slack()
     }
 
     /// Where other nodes reach this one.

@@ -90,7 +90,7 @@ impl Handle {
             if matched >= last {
                 break last;
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > PATIENCE + running.pace.slack() {
                 let text = format!("node {to} does not catch up");
                 return Err(MemberError::Refused(text));
             }
@@ -105,14 +105,14 @@ impl Handle {
         let call = running.peers.call(
             to,
             Lane::Raft,
-            2 * PATIENCE,
+            2 * (PATIENCE + 2 * running.pace.slack()),
             message,
             |mut client, request| async move { client.stand(request).await },
         );
         call.await.map_err(|error| MemberError::Unknown(error.to_string()))?;
         let mut leadership = running.leadership.clone();
         let moved = leadership.wait_for(|now| now.leader.is_some() && !now.is_leader);
-        match timeout(PATIENCE, moved).await {
+        match timeout(PATIENCE + running.pace.slack(), moved).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(MemberError::Unknown("this node does not see the new leader".to_owned())),
         }
@@ -132,7 +132,8 @@ impl Handle {
                 running.raft.trigger().elect().await.map_err(|_| MemberError::NoLeader)?;
                 let leads = leadership.wait_for(|now| now.is_leader);
                 // A leader of a moment ago is bound by its own vote for as long as by a lease.
-                match timeout(AGAIN, leads).await {
+                // On a slow disk, asked again too soon it would begin anew each time.
+                match timeout(AGAIN.max(running.pace.election(0)), leads).await {
                     Ok(_) => return Ok(()),
                     Err(_) => tracing::debug!("not elected yet"),
                 }
@@ -143,6 +144,7 @@ impl Handle {
             }
         };
         let refused = || Err(MemberError::Refused("this node was not elected".to_owned()));
-        timeout(PATIENCE, elected).await.unwrap_or_else(|_| refused())
+        let patience = PATIENCE + 2 * running.pace.slack();
+        timeout(patience, elected).await.unwrap_or_else(|_| refused())
     }
 }

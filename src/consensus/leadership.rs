@@ -50,7 +50,7 @@ pub(super) async fn follow(
             Leadership { term: new.vote.leader_id.term, leader, is_leader }
         };
         if now.is_leader && !sender.borrow().is_leader {
-            seen.heartbeat.heard();
+            seen.heartbeat.heard(now.term);
         }
         sender.send_if_modified(|last| std::mem::replace(last, now) != now);
         tokio::select! {

@@ -119,7 +119,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         };
         self.ends().last = Some(last);
         let shared = Arc::clone(&self.shared);
+        let flush = self.shared.flushes.begin();
         let done: Done = Box::new(move |outcome| {
+            drop(flush);
             if outcome.is_ok() {
                 shared.durable.store(last.index + 1, Ordering::Release);
             }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::convert;
 use super::cover::Cover;
+use super::pace::Flushes;
 use super::tail::Tail;
 use super::types::{Entry, LogId, StorageError, Vote};
 use crate::storage::{self, Done, Fatal, Log, LogWriter, Mark, Write, off_thread};
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) ends: Mutex<Ends>,
     pub(super) cover: Cover,
     pub(super) fatal: Fatal,
+    /// How long what is written takes to become durable.
+    pub(super) flushes: Arc<Flushes>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -67,8 +70,8 @@ impl LogStore {
         })?;
         let durable = AtomicU64::new(last.map_or(0, |id| id.index + 1));
         let ends = Mutex::new(Ends { purged, last, committed, vote });
-        let (tail, appended) = Default::default();
-        let shared = Shared { log, writer, tail, durable, appended, ends, cover, fatal };
+        let (tail, appended, flushes) = Default::default();
+        let shared = Shared { log, writer, tail, durable, appended, ends, cover, fatal, flushes };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -92,6 +95,11 @@ impl LogStore {
         self.shared.appended.load(Ordering::Relaxed)
     }
 
+    /// How long what is written takes to become durable.
+    pub fn flushes(&self) -> Arc<Flushes> {
+        Arc::clone(&self.shared.flushes)
+    }
+
     /// Bytes the log takes on disk.
     pub fn bytes_on_disk(&self) -> u64 {
         self.shared.log.bytes_on_disk()
@@ -110,7 +118,9 @@ impl LogStore {
     /// Writes, and waits until it is durable.
     pub(super) async fn write(&self, write: Write) -> Result<(), storage::Error> {
         let (sender, receiver) = oneshot::channel();
+        let flush = self.shared.flushes.begin();
         let done: Done = Box::new(move |outcome| {
+            drop(flush);
             // Nobody may wait any more; the write happened all the same.
             let _ = sender.send(outcome);
         });

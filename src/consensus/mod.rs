@@ -16,7 +16,8 @@
 //!                             └─ checkpointer: clone, write, publish, purge the log
 //! read_barrier ─ barrier ─> the leader, and a majority
 //! form ─> contact (twice a second: lease, address) ─> membership (the leader's care) ─> handover
-//! elector: the leader is missed, by a majority: one of them stands
+//! pulse: the leader is there; elector: it is missed, by a majority: one of them stands
+//! clocks: whose clock may be decided by; pace: what the way and the disks take, and how patient all are by it
 //! ```
 //!
 //! Invariants:
@@ -35,6 +36,7 @@ mod asking;
 mod backup;
 mod barrier;
 mod checkpointer;
+mod clocks;
 mod contact;
 mod convert;
 mod count;
@@ -56,9 +58,11 @@ mod network;
 pub mod offline;
 mod open;
 mod options;
+mod pace;
 mod proofs;
 mod proposer;
 mod proving;
+mod pulse;
 mod recovery;
 mod roll;
 mod room;

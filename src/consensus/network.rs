@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::OptionalSend;
@@ -15,6 +16,7 @@ use openraft::raft::{
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::pace::Pace;
 use super::rpc::{self, CallError, Lane, Peers};
 use super::transfer::Outgoing;
 use super::types::{Node, NodeId, Snapshot, TypeConfig, Vote};
@@ -22,10 +24,8 @@ use crate::storage;
 
 type RpcResult<T> = Result<T, RPCError<NodeId, Node, RaftError<NodeId>>>;
 
-/// A vote counts only while the election lasts.
-const VOTE_DEADLINE: Duration = Duration::from_millis(500);
-/// The library gives up an append by itself, sooner.
-const APPEND_DEADLINE: Duration = Duration::from_secs(2);
+/// A vote counts only while the election lasts, which a slow disk draws out.
+const VOTE_DEADLINE: Duration = Duration::from_secs(10);
 /// A whole checkpoint with its history, on its way.
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 /// Parts of a checkpoint, of up to 1 MiB each, that are read before they can be sent.
@@ -36,12 +36,14 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// Makes a client for each peer.
 pub(super) struct Network {
     pub peers: Peers,
+    pub pace: Arc<Pace>,
 }
 
 /// The client of a peer.
 pub(super) struct Peer {
     target: NodeId,
     peers: Peers,
+    pace: Arc<Pace>,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
@@ -49,7 +51,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
     async fn new_client(&mut self, target: NodeId, node: &Node) -> Peer {
         self.peers.member(target, &node.addr);
-        Peer { target, peers: self.peers.clone() }
+        Peer { target, peers: self.peers.clone(), pace: Arc::clone(&self.pace) }
     }
 }
 
@@ -78,7 +80,7 @@ impl RaftNetwork<TypeConfig> for Peer {
         let call = self.peers.call(
             self.target,
             Lane::Raft,
-            APPEND_DEADLINE,
+            self.pace.append(),
             message,
             |mut client, request| async move { client.append(request).await },
         );
@@ -95,7 +97,7 @@ impl RaftNetwork<TypeConfig> for Peer {
         let message = rpc::vote_request_out(&request);
         let call = self.peers.call(
             self.target,
-            Lane::Raft,
+            Lane::Pulse,
             VOTE_DEADLINE,
             message,
             |mut client, request| async move { client.vote(request).await },

@@ -1,5 +1,7 @@
-//! The async runtime under the consensus library: tokio's. Only chance is our own, so that a
-//! simulation can repeat it.
+//! The async runtime under the consensus library: tokio's. Two things are our own. Chance, so that
+//! a simulation can repeat it; and how long a call of the library may take. It gives an append up
+//! after a heartbeat's interval, and a vote after the shortest election timeout, whatever the way
+//! and the disks take. `network` has deadlines of its own for both, which follow what is measured.
 
 use std::time::Duration;
 
@@ -7,6 +9,9 @@ use openraft::{AsyncRuntime, OptionalSend, TokioInstant, TokioRuntime};
 use rand_core::RngCore;
 
 use crate::chance;
+
+/// The library gives nothing up sooner.
+const PATIENCE_MIN: Duration = Duration::from_secs(30);
 
 /// Tokio, with the chance of [`crate::chance`].
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -70,7 +75,7 @@ impl AsyncRuntime for Runtime {
         duration: Duration,
         future: F,
     ) -> Self::Timeout<R, F> {
-        TokioRuntime::timeout(duration, future)
+        TokioRuntime::timeout(duration.max(PATIENCE_MIN), future)
     }
 
     fn timeout_at<R, F: Future<Output = R> + OptionalSend>(

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::barrier::Barrier;
 use super::checkpointer::Checkpointer;
+use super::clocks::Clocks;
 use super::count::Count;
 use super::elector::{self, Heartbeat};
 use super::forward::Forwarder;
@@ -20,6 +21,7 @@ use super::log_store::LogStore;
 use super::network::Network;
 use super::open::{OpenError, Opened, consensus};
 use super::options::{Options, Reach};
+use super::pace::Pace;
 use super::proposer::{Pause, Proposer};
 use super::roll::Roll;
 use super::rpc::{self, Peers};
@@ -27,11 +29,11 @@ use super::state_machine::StateMachine;
 use super::stop::Tasks;
 use super::transport::{self, Listener};
 use super::types::{NodeId, Raft};
-use super::{contact, form, format, membership, waiting};
+use super::{clocks, contact, form, format, membership, pulse, waiting};
 use crate::storage::Identity;
 
-/// The leader's heartbeat, and the span from which each node draws its patience with it. A new
-/// leader stands within some 0.7 s of the old one's death.
+/// The leader's heartbeat to the library of the others. Theirs refuse every candidate for
+/// `ELECTION_MS_MAX` after it; when to stand is decided by `elector`.
 const HEARTBEAT_MS: u64 = 50;
 pub(super) const ELECTION_MS_MIN: u64 = 200;
 pub(super) const ELECTION_MS_MAX: u64 = 300;
@@ -58,7 +60,9 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
     let write_behind = tokio::spawn(history.clone().write_behind(stopped.clone()));
-    let raft = library(&identity, &peers, &log, machine).await?;
+    let pace = Arc::new(Pace::new(log.flushes()));
+    let network = Network { peers: peers.clone(), pace: Arc::clone(&pace) };
+    let raft = library(&identity, network, &log, machine).await?;
     let (leads, leadership) = watch::channel(Leadership::default());
     tokio::spawn(leadership::count(leadership.clone(), options.metrics));
     let (pause, heartbeat) = (Pause::new(), Arc::new(Heartbeat::new()));
@@ -68,7 +72,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let (forwarder, forward) =
         Forwarder::new(node_id, peers.clone(), leadership.clone(), options.submit_timeout);
     let found = log.last();
-    let (barrier, readers) = Barrier::new(node_id, &raft, &peers, &leadership, found);
+    let asked = (peers.clone(), Arc::clone(&pace));
+    let (barrier, readers) = Barrier::new(node_id, &raft, asked, &leadership, found);
     let checkpointer =
         Checkpointer::new(&raft, &log, &published, &transfers, &space, options.checkpoint_entries);
     let (stop_proposer, proposer_stopped) = watch::channel(false);
@@ -89,6 +94,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         stop_rest,
     };
     let (boot, clock, roll) = (options.boot, options.clock, Roll::new());
+    let clocks = Clocks::new(Arc::clone(&clock));
     let running = Running {
         local,
         peers,
@@ -103,6 +109,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         roll,
         proofs,
         heartbeat,
+        pace,
+        clocks,
         published,
         history,
         transfers,
@@ -161,6 +169,8 @@ async fn become_part(
     }));
     beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
     beside.push(tokio::spawn(elector::run(handle.clone(), stop.clone())));
+    beside.push(tokio::spawn(pulse::run(handle.clone(), stop.clone())));
+    beside.push(tokio::spawn(clocks::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(format::note(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(waiting::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));
@@ -174,12 +184,11 @@ async fn become_part(
 
 async fn library(
     identity: &Identity,
-    peers: &Peers,
+    network: Network,
     log: &LogStore,
     machine: StateMachine,
 ) -> Result<Raft, OpenError> {
     let config = Arc::new(config(identity)?);
-    let network = Network { peers: peers.clone() };
     Raft::new(identity.node_id, config, network, log.clone(), machine).await.map_err(consensus)
 }
 
@@ -189,6 +198,8 @@ fn config(identity: &Identity) -> Result<Config, OpenError> {
         heartbeat_interval: HEARTBEAT_MS,
         election_timeout_min: ELECTION_MS_MIN,
         election_timeout_max: ELECTION_MS_MAX,
+        // Its timers know nothing of the way, nor of the disks.
+        enable_elect: false,
         replication_lag_threshold: LAG_ENTRIES_MAX,
         // The checkpointer decides both: it knows the bytes, and which checkpoints are kept.
         snapshot_policy: SnapshotPolicy::Never,
@@ -213,8 +224,11 @@ async fn lead_alone(handle: &Handle) -> Result<(), OpenError> {
     let mut leadership = handle.leadership();
     let mut applied = handle.applied();
     let ready = async {
-        while timeout(ELECT_AFTER, leadership.wait_for(|now| now.is_leader)).await.is_err() {
+        // Asked again before its vote is durable, it would begin anew.
+        let mut patience = ELECT_AFTER;
+        while timeout(patience, leadership.wait_for(|now| now.is_leader)).await.is_err() {
             running.raft.trigger().elect().await.map_err(consensus)?;
+            patience = running.pace.election(0).max(2 * patience);
         }
         let end = running.log.last().map_or(0, |id| id.index);
         applied.wait_for(|applied| *applied >= end).await.map_err(consensus)?;

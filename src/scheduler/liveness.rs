@@ -83,7 +83,10 @@ pub fn verdicts(
 /// Nodes that nothing should be given to: their present boot was not heard of for a moment, or
 /// not at all. A new leader knows of itself only, until it has heard of others.
 pub(super) fn silent(duties: &Term, state: &State) -> BTreeSet<NodeId> {
-    silent_at(state, &heard_by(&duties.consensus), duties.consensus.node_id(), Instant::now())
+    let (own, slack) = (duties.consensus.node_id(), duties.consensus.slack());
+    let now = Instant::now();
+    // Over a long way a node speaks less often.
+    silent_at(state, &heard_by(&duties.consensus), own, now.checked_sub(slack).unwrap_or(now))
 }
 
 fn silent_at(

@@ -133,6 +133,10 @@ impl Page<'_> {
         now.one("cronapi_raft_term", "The term that this node is in.", status.term as f64)?;
         let help = "1 while this node leads and a majority follows it.";
         now.one("cronapi_raft_is_leader", help, flag(leads))?;
+        if let Some(micros) = self.service.consensus().clock_ahead() {
+            let help = "How far this node's clock is ahead of most voters' clocks.";
+            now.one("cronapi_clock_ahead_seconds", help, micros as f64 / 1e6)?;
+        }
         let voter = matches!(status.role, Role::Leader | Role::Follower | Role::Candidate);
         now.one("cronapi_raft_is_voter", "1 while this node votes.", flag(voter))?;
         let help = "The last entry of the log that this node applied.";

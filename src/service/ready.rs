@@ -94,7 +94,7 @@ impl Service {
 
     fn led(&self) -> Result<String, String> {
         let now = *self.consensus().leadership().borrow();
-        let Some(leader) = now.leader else { 
+        let Some(leader) = now.leader else {
             let why = "no leader is known: this node waits for a majority of the voters";
             return Err(why.to_string());
         };

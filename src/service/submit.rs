@@ -98,7 +98,9 @@ impl Service {
             };
             let again = match &error {
                 SubmitError::Unknown => request.is_some(),
-                SubmitError::NoLeader { .. } => self.leader_comes().await,
+                SubmitError::NoLeader { .. } => {
+                    began.elapsed() < LEADER_PATIENCE && self.leader_comes().await
+                }
                 _ => false,
             };
             if !again || began.elapsed() >= RESEND_WITHIN {

@@ -61,6 +61,10 @@ pub struct SystemStatus {
     pub checkpoint_index: u64,
     /// Log time.
     pub log_time: Timestamp,
+    /// How far its clock is ahead of most voters' clocks, in milliseconds; missing: not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub clock_ahead_ms: Option<i64>,
     /// Jobs.
     pub jobs: u64,
     /// Those of them that are paused.
@@ -175,6 +179,7 @@ impl Service {
             applied_index: status.applied,
             checkpoint_index: status.checkpoint,
             log_time: state.last_at,
+            clock_ahead_ms: self.consensus().clock_ahead().map(|micros| micros / 1_000),
             jobs: state.jobs.len() as u64,
             jobs_paused: state.jobs.values().filter(|job| !job.spec.enabled.0).count() as u64,
             open_runs: open_runs.map(|(s, n)| (s.as_str().to_string(), n)).collect(),

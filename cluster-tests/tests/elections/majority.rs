@@ -19,7 +19,9 @@ async fn says_that_it_waits(cluster: &Cluster, node: usize) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let last = match plain_text(&ready).await {
-            Ok(PlainAnswer { status: 503, text }) if text.contains("waits for a majority") => return,
+            Ok(PlainAnswer { status: 503, text }) if text.contains("waits for a majority") => {
+                return;
+            }
             other => format!("{other:?}"),
         };
         assert!(cluster.runs(node).await, "node {node} has ended");

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -22,9 +23,12 @@ use crate::wire::proto::cluster_client::ClusterClient;
 /// Calls in a row that may go unanswered before their line is replaced.
 const TROUBLE_MAX: u32 = 4;
 
-/// Which of the two lines to a peer a call takes: what is large must not hold up heartbeats.
+/// Which of the lines to a peer a call takes: what is large must not hold up what can't wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::consensus) enum Lane {
+    /// What is tiny, and asked while a leader is missed: it waits for nothing but the way. When its
+    /// calls go unanswered, all lines to the peer are replaced.
+    Pulse,
     /// Raft's own traffic.
     Raft,
     /// The rest.
@@ -49,6 +53,27 @@ struct Line {
     client: ClusterClient<Channel>,
     addr: String,
     trouble: Arc<AtomicU32>,
+    /// Dropped with the line: calls that are under way on it then are lost.
+    stands: watch::Sender<()>,
+}
+
+impl Line {
+    fn call(&self) -> Calling {
+        let (client, trouble) = (self.client.clone(), Arc::clone(&self.trouble));
+        Calling { client, trouble, stands: self.stands.subscribe() }
+    }
+}
+
+/// A line, for one call.
+struct Calling {
+    client: ClusterClient<Channel>,
+    trouble: Arc<AtomicU32>,
+    stands: watch::Receiver<()>,
+}
+
+/// Resolves when a line was replaced.
+async fn replaced(mut stands: watch::Receiver<()>) {
+    while stands.changed().await.is_ok() {}
 }
 
 /// A call on its way. One that ends without an answer, or is dropped, is trouble for its line.
@@ -168,11 +193,19 @@ impl Peers {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let (client, trouble) = self.line(node, lane)?;
+        let Calling { client, trouble, stands } = self.line(node, lane)?;
         let watched = Watched { trouble, answered: false };
         let mut request = Request::new(message);
         self.mark(&mut request, node);
-        match timeout(deadline, call(client, request)).await {
+        let answer = tokio::select! {
+            answer = timeout(deadline, call(client, request)) => answer,
+            // What was sent to the leader may still be answered; what Raft sends is sent again.
+            () = replaced(stands), if lane != Lane::Bulk => {
+                let reason = "its connection was given up".to_owned();
+                return Err(CallError::Lost { node, reason });
+            }
+        };
+        match answer {
             Ok(Ok(answer)) => {
                 watched.answered();
                 Ok(answer.into_inner())
@@ -245,11 +278,7 @@ impl Peers {
         metadata.insert(TO, MetadataValue::from(to));
     }
 
-    fn line(
-        &self,
-        node: NodeId,
-        lane: Lane,
-    ) -> Result<(ClusterClient<Channel>, Arc<AtomicU32>), CallError> {
+    fn line(&self, node: NodeId, lane: Lane) -> Result<Calling, CallError> {
         let unreachable = |reason: &str| CallError::NotSent { node, reason: reason.to_owned() };
         let transport =
             self.transport.as_ref().ok_or_else(|| unreachable("this node has no network"))?;
@@ -260,11 +289,15 @@ impl Peers {
         let usable =
             |line: &Line| line.addr == addr && line.trouble.load(Ordering::Relaxed) < TROUBLE_MAX;
         if !known.lines.get(&lane).is_some_and(usable) {
+            if lane == Lane::Pulse {
+                known.lines.clear();
+            }
+            let (trouble, stands) = (Arc::default(), watch::Sender::new(()));
             let client = client(Arc::clone(transport), addr.clone());
-            known.lines.insert(lane, Line { client, addr, trouble: Arc::default() });
+            known.lines.insert(lane, Line { client, addr, trouble, stands });
         }
         let line = known.lines.get(&lane).ok_or_else(|| unreachable("it has no line"))?;
-        Ok((line.client.clone(), Arc::clone(&line.trouble)))
+        Ok(line.call())
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<NodeId, Known>> {

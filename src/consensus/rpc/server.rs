@@ -193,10 +193,13 @@ impl Cluster for Desk {
         self.check(&request)?;
         let append = super::append_in(request.into_inner()).map_err(malformed)?;
         let raft = &self.handle.running.raft;
+        let term = append.vote.leader_id.term;
+        // Before it waits for the disk, and after: from then on the library's lease counts.
+        self.handle.hears(term);
         bounded(async {
             let reply = raft.append_entries(append).await.map_err(failed)?;
             if !matches!(reply, AppendEntriesResponse::HigherVote(_)) {
-                self.handle.running.heartbeat.heard();
+                self.handle.hears(term);
             }
             Ok(super::append_reply_out(&reply))
         })
@@ -210,11 +213,37 @@ impl Cluster for Desk {
         self.check(&request)?;
         let vote = super::vote_request_in(request.into_inner()).map_err(malformed)?;
         let raft = &self.handle.running.raft;
+        let term = vote.vote.leader_id.term;
+        self.handle.running.heartbeat.vote_asked(term);
         bounded(async {
             let reply = raft.vote(vote).await.map_err(failed)?;
+            if reply.vote_granted {
+                self.handle.hears(term);
+            }
             Ok(super::vote_reply_out(&reply))
         })
         .await
+    }
+
+    async fn pulse(
+        &self,
+        request: Request<proto::PulseRequest>,
+    ) -> Result<Response<proto::PulseReply>, Status> {
+        self.check(&request)?;
+        let proto::PulseRequest { term, trip_us, flush_us, right_us, .. } = request.into_inner();
+        let running = &self.handle.running;
+        self.handle.hears(term);
+        let latest = running.heartbeat.term();
+        if latest == term {
+            let (trip, flush) = (Duration::from_micros(trip_us), Duration::from_micros(flush_us));
+            running.pace.told(trip, flush);
+            if let Some(right) = right_us {
+                running.clocks.told(right);
+            }
+        }
+        let flush_us = running.pace.own_flush().as_micros() as u64;
+        let clock_us = running.clock.now().micros();
+        Ok(Response::new(proto::PulseReply { term: latest, flush_us, clock_us }))
     }
 
     async fn install(
@@ -306,7 +335,8 @@ impl Cluster for Desk {
             false => running.heartbeat.silent_for(),
         };
         let last_log = running.log.last().as_ref().map(convert::log_id_out);
-        Ok(Response::new(proto::MissedReply { last_log, silent_ms: silent.as_millis() as u64 }))
+        let (silent_ms, wrong_clock) = (silent.as_millis() as u64, self.handle.clock_is_wrong());
+        Ok(Response::new(proto::MissedReply { last_log, silent_ms, wrong_clock }))
     }
 
     async fn stand(
