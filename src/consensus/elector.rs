@@ -33,8 +33,10 @@ const LOOK: Duration = Duration::from_millis(15);
 const SUSPECT: Duration = Duration::from_millis(150);
 /// Whether a connection is refused shows within this, and the way there and back.
 const REFUSAL: Duration = Duration::from_millis(100);
-/// A question to another voter, and the way there and back.
+/// A question to another voter, and the way there and back; longer, up to so much longer, when too
+/// few answered in time: it may be that nobody knows how long the way is by now.
 const DEADLINE: Duration = Duration::from_millis(100);
+const LONGER_MAX: Duration = Duration::from_millis(2_400);
 
 /// When a leader was last heard at this node, or when this node began to lead; a candidate that
 /// this node voted for counts as one.
@@ -121,7 +123,8 @@ fn stands(own: &Voter, answers: &[Voter], voters: &Voters, missed: Duration, lat
 
 /// Watches the leader until `stop` turns true.
 pub(super) async fn run(handle: Handle, mut stop: watch::Receiver<bool>) {
-    let mut elector = Elector { handle, failed: 0, more: Duration::ZERO };
+    let (more, longer) = (Duration::ZERO, Duration::ZERO);
+    let mut elector = Elector { handle, failed: 0, more, longer };
     loop {
         tokio::select! {
             () = sleep(LOOK) => {}
@@ -143,6 +146,8 @@ struct Elector {
     failed: u32,
     /// What chance adds to the patience after one.
     more: Duration,
+    /// How much longer answers are waited for.
+    longer: Duration,
 }
 
 impl Elector {
@@ -175,7 +180,13 @@ impl Elector {
         }
         let others: BTreeSet<NodeId> = voters.iter().flatten().copied().collect();
         let others = others.into_iter().filter(|node| *node != own && Some(*node) != leader);
-        let answers = ask(&self.handle, others.collect()).await;
+        let deadline = DEADLINE + pace.way() + self.longer;
+        let answers = ask(&self.handle, others.collect(), deadline).await;
+        let heard_of = answers.iter().map(|voter| voter.node).chain([own]).collect();
+        self.longer = match majority(&voters, &heard_of) {
+            true => Duration::ZERO,
+            false => (2 * self.longer).max(DEADLINE).min(LONGER_MAX),
+        };
         let silent = running.heartbeat.silent_for();
         let unchanged = *running.leadership.borrow() == now && silent >= patience;
         let late = silent >= patience + pace.election(0) + pace.lease();
@@ -216,7 +227,7 @@ fn voters(handle: &Handle) -> Voters {
 }
 
 /// What the others say; those that don't answer soon are left out.
-async fn ask(handle: &Handle, others: Vec<NodeId>) -> Vec<Voter> {
+async fn ask(handle: &Handle, others: Vec<NodeId>, deadline: Duration) -> Vec<Voter> {
     let mut calls = JoinSet::new();
     for node in others {
         let handle = handle.clone();
@@ -224,7 +235,7 @@ async fn ask(handle: &Handle, others: Vec<NodeId>) -> Vec<Voter> {
             let call = handle.running.peers.call(
                 node,
                 Lane::Pulse,
-                DEADLINE + handle.running.pace.way(),
+                deadline,
                 proto::MissedRequest {},
                 |mut client, request| async move { client.missed(request).await },
             );

@@ -110,7 +110,7 @@ async fn beat(handle: &Handle, term: u64, node: NodeId) {
     let call = running.peers.call(
         node,
         Lane::Pulse,
-        running.pace.lease(),
+        running.pace.lease().max(running.peers.patience(node, Lane::Pulse)),
         message,
         |mut client, request| async move { client.pulse(request).await },
     );

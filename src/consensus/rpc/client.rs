@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ use crate::wire::proto::cluster_client::ClusterClient;
 
 /// Calls in a row that may go unanswered before their line is replaced.
 const TROUBLE_MAX: u32 = 4;
+/// How long a line that never answered is kept, at first and at most: over a long way it takes a
+/// while until a connection stands.
+const STANDS: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(2_400));
 
 /// Which of the lines to a peer a call takes: what is large must not hold up what can't wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,22 +55,40 @@ pub(in crate::consensus) enum CallError {
 struct Line {
     client: ClusterClient<Channel>,
     addr: String,
-    trouble: Arc<AtomicU32>,
+    health: Arc<Health>,
+    made: Instant,
     /// Dropped with the line: calls that are under way on it then are lost.
     stands: watch::Sender<()>,
 }
 
 impl Line {
     fn call(&self) -> Calling {
-        let (client, trouble) = (self.client.clone(), Arc::clone(&self.trouble));
-        Calling { client, trouble, stands: self.stands.subscribe() }
+        let (client, health) = (self.client.clone(), Arc::clone(&self.health));
+        Calling { client, health, stands: self.stands.subscribe() }
     }
+
+    fn is_usable(&self, patience: Duration) -> bool {
+        self.health.trouble.load(Ordering::Relaxed) < TROUBLE_MAX
+            || (!self.has_answered() && self.made.elapsed() < patience)
+    }
+
+    fn has_answered(&self) -> bool {
+        self.health.answered.load(Ordering::Relaxed)
+    }
+}
+
+/// What came of the calls on a line.
+#[derive(Default)]
+struct Health {
+    /// So many in a row were not answered.
+    trouble: AtomicU32,
+    answered: AtomicBool,
 }
 
 /// A line, for one call.
 struct Calling {
     client: ClusterClient<Channel>,
-    trouble: Arc<AtomicU32>,
+    health: Arc<Health>,
     stands: watch::Receiver<()>,
 }
 
@@ -78,21 +99,22 @@ async fn replaced(mut stands: watch::Receiver<()>) {
 
 /// A call on its way. One that ends without an answer, or is dropped, is trouble for its line.
 struct Watched {
-    trouble: Arc<AtomicU32>,
+    health: Arc<Health>,
     answered: bool,
 }
 
 impl Watched {
     fn answered(mut self) {
         self.answered = true;
-        self.trouble.store(0, Ordering::Relaxed);
+        self.health.trouble.store(0, Ordering::Relaxed);
+        self.health.answered.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         if !self.answered {
-            self.trouble.fetch_add(1, Ordering::Relaxed);
+            self.health.trouble.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -117,6 +139,8 @@ struct Known {
     /// As the membership says.
     member: Option<String>,
     lines: BTreeMap<Lane, Line>,
+    /// How long a line that does not answer is kept, when the last one never did.
+    patience: BTreeMap<Lane, Duration>,
     /// The last entries that were sent to it were not answered.
     silent: Silent,
 }
@@ -193,8 +217,8 @@ impl Peers {
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let Calling { client, trouble, stands } = self.line(node, lane)?;
-        let watched = Watched { trouble, answered: false };
+        let Calling { client, health, stands } = self.line(node, lane)?;
+        let watched = Watched { health, answered: false };
         let mut request = Request::new(message);
         self.mark(&mut request, node);
         let answer = tokio::select! {
@@ -222,6 +246,14 @@ impl Peers {
                 Err(CallError::Lost { node, reason })
             }
         }
+    }
+
+    /// How long an answer over a lane may be on its way, as far as that is known: the last line
+    /// that never brought one was kept for half as long.
+    pub fn patience(&self, node: NodeId, lane: Lane) -> Duration {
+        let known = self.known();
+        let patience = known.get(&node).and_then(|known| known.patience.get(&lane).copied());
+        patience.unwrap_or(STANDS.0)
     }
 
     /// Calls a node on a line of its own, for what takes long.
@@ -286,15 +318,19 @@ impl Peers {
         let known = all.entry(node).or_default();
         let addr = known.told.clone().or_else(|| known.member.clone());
         let addr = addr.ok_or_else(|| unreachable("its address is not known"))?;
-        let usable =
-            |line: &Line| line.addr == addr && line.trouble.load(Ordering::Relaxed) < TROUBLE_MAX;
+        let patience = known.patience.get(&lane).copied().unwrap_or(STANDS.0);
+        let usable = |line: &Line| line.addr == addr && line.is_usable(patience);
         if !known.lines.get(&lane).is_some_and(usable) {
+            let in_vain = known.lines.get(&lane).is_some_and(|line| !line.has_answered());
+            let patience = if in_vain { (2 * patience).min(STANDS.1) } else { STANDS.0 };
+            known.patience.insert(lane, patience);
             if lane == Lane::Pulse {
                 known.lines.clear();
             }
-            let (trouble, stands) = (Arc::default(), watch::Sender::new(()));
+            let (health, stands) = (Arc::default(), watch::Sender::new(()));
             let client = client(Arc::clone(transport), addr.clone());
-            known.lines.insert(lane, Line { client, addr, trouble, stands });
+            let made = Instant::now();
+            known.lines.insert(lane, Line { client, addr, health, made, stands });
         }
         let line = known.lines.get(&lane).ok_or_else(|| unreachable("it has no line"))?;
         Ok(line.call())
@@ -339,8 +375,6 @@ fn client(transport: Arc<dyn Transport>, addr: String) -> ClusterClient<Channel>
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::super::{KEEPALIVE, deaf};
     use super::*;
 
