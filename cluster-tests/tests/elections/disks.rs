@@ -46,7 +46,7 @@ async fn a_sync_of_250_and_500_ms_deposes_no_leader_and_hinders_no_election() {
 struct Neighbour(Child);
 
 /// Megabytes of a file; it is written again and again.
-const MEGABYTES: u32 = 1_000;
+const MEGABYTES: u32 = 300;
 
 impl Neighbour {
     fn moves_in(sandbox: &Sandbox) -> Neighbour {
