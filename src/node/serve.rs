@@ -121,20 +121,9 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
     let consensus = consensus::open(options).await?;
     // A cluster of one is complete by now; others form while REST is served already. A node that
     // led last takes itself for the leader at once, and may have to wait for a majority all day.
-    let mut complete = consensus.leads_alone();
-    let mut generated = None;
-    if complete {
-        let (password, vault) = (config.admin_password.as_ref(), config.vault.as_deref());
-        match bootstrap::first_admin(&consensus, password, vault).await {
-            Ok(made_up) => generated = made_up,
-            // A slow disk is no reason to end.
-            Err(bootstrap::Error::Log(why)) => {
-                tracing::warn!(%why, "there is no admin to log in with yet");
-                complete = false;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let alone = consensus.leads_alone();
+    let (complete, generated) =
+        if alone { set_up(&consensus, &config).await? } else { (false, None) };
     let node = Node::start(&config, consensus, boot, listeners, metrics).await?;
     let base = format!("{scheme}://{address}");
     banner::show(&banner::text(&base, &config.data, generated.as_deref()));
@@ -171,6 +160,20 @@ fn look_after_access(consensus: &Handle, config: &Config, complete: bool) {
     }
     if let Some(vault) = config.vault.clone() {
         tokio::spawn(bootstrap::keep_sealed(consensus.clone(), vault));
+    }
+}
+
+/// Sets a cluster of one up: whether that is done, and a password that was made up.
+async fn set_up(consensus: &Handle, config: &Config) -> Result<(bool, Option<String>), Failure> {
+    let (password, vault) = (config.admin_password.as_ref(), config.vault.as_deref());
+    match bootstrap::first_admin(consensus, password, vault).await {
+        Ok(made_up) => Ok((true, made_up)),
+        // A slow disk is no reason to end.
+        Err(bootstrap::Error::Log(why)) => {
+            tracing::warn!(%why, "there is no admin to log in with yet");
+            Ok((false, None))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
