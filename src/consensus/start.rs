@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::barrier::Barrier;
@@ -76,23 +77,12 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let (barrier, readers) = Barrier::new(node_id, &raft, asked, &leadership, found);
     let checkpointer =
         Checkpointer::new(&raft, &log, &published, &transfers, &space, options.checkpoint_entries);
-    let (stop_proposer, proposer_stopped) = watch::channel(false);
-    let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
-    let (stop_beside, beside_stopped) = watch::channel(false);
-    let tasks = Tasks {
-        proposer: tokio::spawn(proposer.run(proposer_stopped)),
-        beside: vec![
-            tokio::spawn(forwarder.run(beside_stopped.clone())),
-            tokio::spawn(barrier.run(beside_stopped.clone())),
-        ],
-        checkpointer: tokio::spawn(checkpointer.run(checkpointer_stopped)),
-        write_behind,
-        leadership: tokio::spawn(following),
-        stop_proposer,
-        stop_beside,
-        stop_checkpointer,
-        stop_rest,
-    };
+    let following = tokio::spawn(following);
+    let (tasks, beside_stopped) = set_going(
+        (proposer, checkpointer),
+        (forwarder, barrier),
+        (write_behind, following, stop_rest),
+    );
     let (boot, clock, roll) = (options.boot, options.clock, Roll::new());
     let clocks = Clocks::new(Arc::clone(&clock));
     let running = Running {
@@ -125,6 +115,32 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let handle = Handle { running: Arc::new(running) };
     let way = form::Way { join: options.join, founder: options.founder };
     become_part(&handle, way, options.voters, listener, beside_stopped).await.map(|()| handle)
+}
+
+/// Lets run what runs beside the library; gives what follows the stop of what talks to others.
+fn set_going(
+    (proposer, checkpointer): (Proposer, Checkpointer),
+    (forwarder, barrier): (Forwarder, Barrier),
+    (write_behind, leadership, stop_rest): (JoinHandle<()>, JoinHandle<()>, watch::Sender<bool>),
+) -> (Tasks, watch::Receiver<bool>) {
+    let (stop_proposer, proposer_stopped) = watch::channel(false);
+    let (stop_checkpointer, checkpointer_stopped) = watch::channel(false);
+    let (stop_beside, beside_stopped) = watch::channel(false);
+    let tasks = Tasks {
+        proposer: tokio::spawn(proposer.run(proposer_stopped)),
+        beside: vec![
+            tokio::spawn(forwarder.run(beside_stopped.clone())),
+            tokio::spawn(barrier.run(beside_stopped.clone())),
+        ],
+        checkpointer: tokio::spawn(checkpointer.run(checkpointer_stopped)),
+        write_behind,
+        leadership,
+        stop_proposer,
+        stop_beside,
+        stop_checkpointer,
+        stop_rest,
+    };
+    (tasks, beside_stopped)
 }
 
 /// Listens for other nodes; gives the address that they dial as well.
