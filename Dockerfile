@@ -6,6 +6,18 @@
 # rust-toolchain.toml. A digest is stricter still: --build-arg DEBIAN=12.15-slim@sha256:…
 ARG RUST=1.95.0-bookworm
 ARG DEBIAN=12.15-slim
+ARG NODE=20.20.2-bookworm
+
+# The page, which `cargo build` embeds.
+FROM node:${NODE} AS page
+WORKDIR /src/ui
+COPY ui/package.json ui/package-lock.json ./
+RUN npm ci --no-audit --no-fund --ignore-scripts
+COPY openapi.json /src/
+COPY ui ./
+RUN npm run --silent check \
+    && npx vite build --logLevel warn --outDir /out/page --emptyOutDir \
+    && node compress.mjs /out/page
 
 FROM rust:${RUST} AS build
 ARG PROFILE=release
@@ -20,12 +32,15 @@ COPY Cargo.toml Cargo.lock build.rs ./
 COPY proto proto
 COPY cluster-tests/Cargo.toml cluster-tests/
 COPY cluster-tests/sim/Cargo.toml cluster-tests/sim/
+COPY ui/Cargo.toml ui/build.rs ui/embed.rs ui/
 # Empty sources for every target that a manifest has, so that only the dependencies are built.
 RUN mkdir -p src benches/cronapi cluster-tests/src cluster-tests/benches/cluster cluster-tests/sim/src \
     && for target in src/main benches/cronapi/main cluster-tests/benches/cluster/main cluster-tests/sim/src/main; \
        do echo 'fn main() {}' >"$target.rs"; done \
     && touch src/lib.rs cluster-tests/src/lib.rs \
-    && cargo build --locked --profile "$PROFILE" --package cronapi --bin cronapi
+    && CRONAPI_UI=skip cargo build --locked --profile "$PROFILE" --package cronapi --bin cronapi
+COPY --from=page /out/page /out/page
+ENV CRONAPI_UI_DIST=/out/page
 COPY docs docs
 COPY src src
 # Cargo goes by the age of files: what is copied may be older than the empty sources were.

@@ -70,7 +70,7 @@ build() {
 
 # As users do it: everything in the image's own build.
 whole() {
-    ci/engine.sh base debian rust
+    ci/engine.sh base debian rust node
     build .
 }
 

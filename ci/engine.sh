@@ -6,12 +6,13 @@
 #   ci/engine.sh down DIR          stops it
 #   ci/engine.sh base debian rust  makes the images that the Dockerfile begins with of what this
 #                                  machine has, for when no registry of images can be reached;
-#                                  so redis, which is that of docker-compose.yml
+#                                  so node, and redis, which is that of docker-compose.yml
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 debian_tag=debian:$(sed -n 's/^ARG DEBIAN=//p' "$top/Dockerfile")
 rust_tag=rust:$(sed -n 's/^ARG RUST=//p' "$top/Dockerfile")
+node_tag=node:$(sed -n 's/^ARG NODE=//p' "$top/Dockerfile")
 redis_tag=$(sed -n 's/^ *image: \(redis:.*\)$/\1/p' "$top/docker-compose.yml")
 
 say() { printf 'engine: %s\n' "$*" >&2; }
@@ -101,6 +102,32 @@ END
         { tail -n 20 "$work/log" >&2; return 1; }
 }
 
+node() {
+    mkdir -p "$work/context/ca" "$work/context/node/bin" "$work/context/node/lib/node_modules"
+    local home
+    home=$(dirname "$(dirname "$(realpath "$(command -v node)")")")
+    cp -L "$home/bin/node" "$work/context/node/bin/"
+    cp -a "$home/lib/node_modules/npm" "$work/context/node/lib/node_modules/"
+    cp /usr/local/share/ca-certificates/*.crt "$work/context/ca/" 2>/dev/null || true
+    cp "$(npm config get userconfig)" "$work/context/npmrc" 2>/dev/null || : >"$work/context/npmrc"
+    cat >"$work/context/Dockerfile" <<END
+FROM $debian_tag
+RUN apt-get update \\
+    && apt-get install -y --no-install-recommends ca-certificates libatomic1 libstdc++6 \\
+    && rm -rf /var/lib/apt/lists/*
+COPY ca/ /usr/local/share/ca-certificates/
+RUN update-ca-certificates
+COPY node/ /usr/local/
+COPY npmrc /root/.npmrc
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\
+    && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
+ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
+END
+    DOCKER_BUILDKIT=0 docker build -q -t "$node_tag" "$work/context" \
+        >/dev/null 2>"$work/log" ||
+        { tail -n 20 "$work/log" >&2; return 1; }
+}
+
 redis() {
     mkdir -p "$work/context"
     cat >"$work/context/Dockerfile" <<END
@@ -117,7 +144,7 @@ END
 
 # Makes the images that are neither here nor to be had from a registry.
 base() {
-    declare -A tags=([debian]=$debian_tag [rust]=$rust_tag [redis]=$redis_tag)
+    declare -A tags=([debian]=$debian_tag [rust]=$rust_tag [node]=$node_tag [redis]=$redis_tag)
     for name in "$@"; do
         local tag=${tags[$name]}
         if docker image inspect "$tag" >/dev/null 2>&1; then continue; fi

@@ -45,6 +45,8 @@ mod keys;
 mod layers;
 mod metrics;
 mod oidc;
+mod overview;
+mod page_session;
 mod pages;
 mod path;
 mod patient;
@@ -67,6 +69,7 @@ mod strict;
 mod system;
 mod tokens;
 mod triggers;
+mod ui;
 mod users;
 mod write;
 
@@ -145,6 +148,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(jobs::routes())
         .merge(history::routes())
         .merge(explain::routes())
+        .merge(overview::routes())
         .merge(triggers::routes())
         .merge(schedules::routes())
         .merge(apply::routes())
@@ -166,6 +170,7 @@ fn guarded() -> OpenApiRouter<Api> {
 fn open() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .merge(sessions::open())
+        .merge(page_session::open())
         .merge(oidc::routes())
         .merge(health::routes())
         .merge(index::routes())
@@ -177,7 +182,8 @@ pub fn router(service: Service, options: Options) -> Router {
     let guard = middleware::from_fn_with_state(api.clone(), guard::guard);
     let (guarded, _) = guarded().split_for_parts();
     let (open, _) = open().split_for_parts();
-    let routes = guarded.route_layer(guard).merge(open).merge(reference::routes());
+    let routes =
+        guarded.route_layer(guard).merge(open).merge(reference::routes()).merge(ui::routes());
     let routes = routes.method_not_allowed_fallback(layers::no_method).with_state(api.clone());
     let all = Router::new().nest("/v1", routes.clone()).merge(routes);
     layers::around(all.fallback(layers::no_route), api)

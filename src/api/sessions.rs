@@ -37,7 +37,7 @@ pub(super) fn guarded() -> OpenApiRouter<Api> {
 /// A login, as OAuth2 writes it (RFC 6749, section 4.3.2). Other fields are ignored.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
-struct Login {
+pub(super) struct Login {
     /// `password`, or `refresh_token`; `password` unless told.
     #[schema(nullable = false, pattern = "^(password|refresh_token)$")]
     grant_type: Option<String>,
@@ -53,7 +53,7 @@ struct Login {
 }
 
 /// A form or JSON.
-struct Credentials(Login);
+pub(super) struct Credentials(pub(super) Login);
 
 impl FromRequest<Api> for Credentials {
     type Rejection = Problem;
@@ -114,7 +114,7 @@ async fn login(
     enter(&api, &origin, &login).await.map(Json).map_err(Problem::for_oauth)
 }
 
-async fn enter(api: &Api, origin: &Origin, login: &Login) -> Result<Issued, Problem> {
+pub(super) async fn enter(api: &Api, origin: &Origin, login: &Login) -> Result<Issued, Problem> {
     match login.grant_type.as_deref() {
         None | Some("password") => {
             let user = needed("username", login.username.as_ref())?;

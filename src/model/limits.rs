@@ -43,6 +43,12 @@ pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 pub const PAGE_MAX: usize = 1_000;
 /// Items of a page unless told.
 pub const PAGE_DEFAULT: usize = 50;
+/// Jobs in one request for strips.
+pub const STRIPS_MAX: usize = 100;
+/// Cells of a strip, past and to come together.
+pub const CELLS_MAX: usize = 200;
+/// Runs that the figures of a job are made of: the newest.
+pub const SAMPLES_MAX: usize = 500;
 /// Calendars of a job, and dates or date ranges in one of them.
 pub const CALENDARS_MAX: usize = 8;
 /// Dates or date ranges in one calendar.

@@ -13,6 +13,7 @@ mod input;
 mod jobs;
 mod metrics;
 mod oidc;
+mod page;
 mod provider;
 mod secrets;
 mod sent_back;

@@ -1,0 +1,132 @@
+// The fire strip: the last nominal times of a job and the next ones, as cells in a row. A cell has a
+// colour, a shape and a word; the height of one that ran is its duration against the job's own p95.
+
+import { Link } from "@tanstack/react-router";
+import { memo } from "react";
+
+import type { Cell, Strip as Data } from "../api/client";
+import { type Kind, WORDS, kindOf, tell } from "../model/outcome";
+import { absolute, clock, span } from "../model/time";
+
+const HIGH = 24;
+const WIDE = 7;
+const GAP = 2;
+/** A range is as wide as this many cells. */
+const RANGE = 9;
+
+/** One shape; `x` is its left edge. */
+function Shape({ kind, x, wide, high }: { kind: Kind; x: number; wide: number; high: number }) {
+  const y = HIGH - high;
+  switch (kind) {
+    case "ok":
+      return (
+        <>
+          <rect className="ok-soft" x={x} y={y} width={wide} height={high} />
+          <rect className="ok" x={x} y={y} width={wide} height={2} />
+        </>
+      );
+    case "bad":
+      return <rect className="bad" x={x} y={y} width={wide} height={high} />;
+    case "run":
+      return <rect className="run" x={x + 0.5} y={HIGH - 13.5} width={wide - 1} height={13} rx={2} />;
+    case "wait":
+      return <rect className="wait" x={x} y={HIGH - 10} width={wide} height={10} />;
+    case "skip":
+      return <rect className="skip" x={x} y={HIGH - 3} width={wide} height={3} />;
+    case "miss":
+      return <rect className="miss" x={x + 0.5} y={HIGH - 9.5} width={wide - 1} height={9} />;
+    case "past":
+      return <rect className="plan" x={x} y={HIGH - 6} width={wide} height={6} />;
+    case "plan":
+      return <circle className="plan" cx={x + wide / 2} cy={HIGH - 2} r={1.6} />;
+  }
+}
+
+function height(cell: Cell, p95: number | null | undefined): number {
+  if (cell.took_ms == null) return 8;
+  const against = Math.max(p95 ?? 0, 1);
+  return Math.max(4, Math.min(HIGH - 2, 4 + (cell.took_ms / against) * 14));
+}
+
+/** What a cell is, in a line: for the tooltip and for readers of the screen. */
+export function line(cell: Cell): string {
+  const took = cell.took_ms == null ? "" : `, took ${span(cell.took_ms)}`;
+  const late = (cell.late_ms ?? 0) >= 1000 ? `, ${span(cell.late_ms ?? 0)} late` : "";
+  const end = cell.until ? ` to ${clock(cell.until)}` : "";
+  return `${absolute(cell.at)}${end}: ${tell(cell)}${took}${late}`;
+}
+
+type Props = { strip: Data | undefined; label?: boolean };
+
+export const Strip = memo(function Strip({ strip, label }: Props) {
+  if (!strip) return <div className="strip skeleton" aria-hidden />;
+  let x = 0;
+  const cells = strip.cells.map((cell) => {
+    const wide = cell.until ? RANGE * (WIDE + GAP) - GAP : WIDE;
+    const placed = { cell, x, wide };
+    x += wide + GAP;
+    return placed;
+  });
+  const now = x + 1;
+  const coming = strip.coming.map((at, index) => ({ at, x: now + 4 + index * (WIDE + GAP) }));
+  const total = now + 6 + coming.length * (WIDE + GAP);
+  return (
+    <svg
+      className="strip"
+      viewBox={`0 0 ${total} ${HIGH}`}
+      style={{ width: total, height: HIGH }}
+      role="group"
+      aria-label={`The last ${strip.cells.length} nominal times of ${strip.job}, and the next ${coming.length}`}
+    >
+      {cells.map(({ cell, x: left, wide }) => (
+        <Link
+          key={cell.at}
+          to="/jobs/$name"
+          params={{ name: strip.job }}
+          search={(old: object) => ({ ...old, at: cell.at })}
+          aria-label={line(cell)}
+          className="cell"
+          tabIndex={label ? 0 : -1}
+        >
+          <title>{line(cell)}</title>
+          <rect className="hit" x={left - 1} y={0} width={wide + GAP} height={HIGH} />
+          {cell.until ? (
+            <>
+              <rect className="plan" x={left} y={HIGH - 6} width={wide} height={6} />
+              <text x={left + wide / 2} y={HIGH - 9}>
+                {cell.reason === "misfire" ? "missed" : (cell.reason ?? cell.outcome).replaceAll("_", " ")}
+                {cell.count ? ` ${cell.count.toLocaleString("en")}` : ""}
+              </text>
+            </>
+          ) : (
+            <Shape kind={kindOf(cell)} x={left} wide={wide} high={height(cell, strip.p95_ms)} />
+          )}
+        </Link>
+      ))}
+      <line className="now" x1={now} x2={now} y1={1} y2={HIGH} />
+      {coming.map(({ at, x: left }) => (
+        <g key={at}>
+          <title>{`${absolute(at)}: to come`}</title>
+          <Shape kind="plan" x={left} wide={WIDE} high={0} />
+        </g>
+      ))}
+    </svg>
+  );
+});
+
+export function Legend() {
+  const shown: Kind[] = ["ok", "bad", "run", "wait", "skip", "miss", "plan"];
+  return (
+    <p className="legend">
+      {shown.map((kind) => (
+        <span key={kind}>
+          <svg viewBox={`0 0 ${WIDE} ${HIGH}`} aria-hidden>
+            <Shape kind={kind} x={0} wide={WIDE} high={14} />
+          </svg>
+          {WORDS[kind]}
+        </span>
+      ))}
+      <span className="faint">height: duration against the job&rsquo;s own p95</span>
+    </p>
+  );
+}

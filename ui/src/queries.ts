@@ -1,0 +1,90 @@
+// What pages ask for, each under one key, so that two that show the same share it.
+
+import { queryOptions } from "@tanstack/react-query";
+
+import { api, take, takeWith } from "./api/client";
+
+export const overview = queryOptions({
+  queryKey: ["overview"],
+  queryFn: () => take(api.GET("/overview")),
+  refetchInterval: 15_000,
+});
+
+export type JobSearch = {
+  q?: string;
+  tag?: string;
+  enabled?: boolean;
+  runner?: "python" | "shell" | "http" | "none";
+  queue?: string;
+  sort?: "name" | "-name" | "next_fire_at" | "-updated_at" | "-last_run_at" | "-created_at";
+};
+
+export const JOBS_PAGE = 100;
+
+export const jobPage = (search: JobSearch, cursor: string | null) => ({
+  ...search,
+  tag: search.tag ? [search.tag] : undefined,
+  limit: JOBS_PAGE,
+  cursor: cursor ?? undefined,
+});
+
+export const strips = (jobs: string[]) =>
+  queryOptions({
+    queryKey: ["strips", jobs],
+    queryFn: async () => {
+      const answer = await take(api.GET("/strips", { params: { query: { jobs } } }));
+      return new Map(answer.items.map((strip) => [strip.job, strip]));
+    },
+    enabled: jobs.length > 0,
+    placeholderData: (old) => old,
+  });
+
+export const job = (name: string) =>
+  queryOptions({
+    queryKey: ["job", name],
+    queryFn: () => takeWith(api.GET("/jobs/{name}", { params: { path: { name } } })),
+  });
+
+export const statistics = (name: string) =>
+  queryOptions({
+    queryKey: ["statistics", name],
+    queryFn: () => take(api.GET("/jobs/{name}/statistics", { params: { path: { name } } })),
+  });
+
+export const explanation = (name: string, at: string) =>
+  queryOptions({
+    queryKey: ["explain", name, at],
+    queryFn: () => take(api.GET("/jobs/{name}/explain", { params: { path: { name }, query: { at } } })),
+  });
+
+export const upcoming = (name: string, count: number) =>
+  queryOptions({
+    queryKey: ["next", name, count],
+    queryFn: () => take(api.GET("/jobs/{name}/next", { params: { path: { name }, query: { count } } })),
+  });
+
+export const versions = (name: string) =>
+  queryOptions({
+    queryKey: ["versions", name],
+    queryFn: () => take(api.GET("/jobs/{name}/versions", { params: { path: { name }, query: { limit: 100 } } })),
+  });
+
+export const run = (id: string) =>
+  queryOptions({
+    queryKey: ["run", id],
+    queryFn: () => take(api.GET("/runs/{id}", { params: { path: { id } } })),
+  });
+
+export const nodes = queryOptions({
+  queryKey: ["nodes"],
+  queryFn: () => take(api.GET("/cluster/nodes")),
+  refetchInterval: 2_000,
+  meta: { live: false },
+});
+
+export const status = queryOptions({
+  queryKey: ["status"],
+  queryFn: () => take(api.GET("/system/status")),
+  refetchInterval: 2_000,
+  meta: { live: false },
+});

@@ -1,0 +1,86 @@
+// Every page has an address, and everything that can be seen is in it.
+
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+
+import type { Run } from "./api/client";
+import { Overview } from "./pages/Overview";
+import { Jobs } from "./pages/Jobs";
+import { type Tab, TABS } from "./pages/Job";
+import type { JobSearch } from "./queries";
+import type { RunSearch } from "./parts/RunTable";
+import { Fault } from "./parts/small";
+import { Shell } from "./shell/Shell";
+
+type Raw = Record<string, unknown>;
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
+
+/** Without what is not given, so that addresses stay short. */
+function given<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as T;
+}
+
+const root = createRootRoute({ errorComponent: ({ error }) => <Fault error={error} /> });
+const shell = createRoute({ getParentRoute: () => root, id: "in", component: Shell });
+const parent = { getParentRoute: () => shell };
+
+const overview = createRoute({ ...parent, path: "/", component: Overview });
+const jobs = createRoute({
+  ...parent,
+  path: "/jobs",
+  component: Jobs,
+  validateSearch: (raw: Raw): JobSearch =>
+    given({
+      q: text(raw.q),
+      tag: text(raw.tag),
+      enabled: typeof raw.enabled === "boolean" ? raw.enabled : undefined,
+      runner: text(raw.runner) as JobSearch["runner"],
+      queue: text(raw.queue),
+      sort: text(raw.sort) as JobSearch["sort"],
+    }),
+});
+const job = createRoute({
+  ...parent,
+  path: "/jobs/$name",
+  component: lazyRouteComponent(() => import("./pages/Job"), "Job"),
+  validateSearch: (raw: Raw): { at?: string; tab?: Tab } => given({ at: text(raw.at), tab: TABS.find((tab) => tab === raw.tab) }),
+});
+const edit = createRoute({ ...parent, path: "/jobs/$name/edit", component: lazyRouteComponent(() => import("./pages/Edit"), "EditJob") });
+const fresh = createRoute({ ...parent, path: "/new", component: lazyRouteComponent(() => import("./pages/Edit"), "NewJob") });
+const runs = createRoute({
+  ...parent,
+  path: "/runs",
+  component: lazyRouteComponent(() => import("./pages/Runs"), "Runs"),
+  validateSearch: (raw: Raw): RunSearch => given({ job: text(raw.job), status: text(raw.status), trigger: text(raw.trigger) as Run["trigger"] }),
+});
+const run = createRoute({ ...parent, path: "/runs/$id", component: lazyRouteComponent(() => import("./pages/Run"), "Run") });
+const cluster = createRoute({ ...parent, path: "/cluster", component: lazyRouteComponent(() => import("./pages/Cluster"), "Cluster") });
+const queues = createRoute({ ...parent, path: "/queues", component: lazyRouteComponent(() => import("./pages/Admin"), "Queues") });
+const secrets = createRoute({ ...parent, path: "/secrets", component: lazyRouteComponent(() => import("./pages/Admin"), "Secrets") });
+const audit = createRoute({
+  ...parent,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("./pages/Admin"), "Audit"),
+  validateSearch: (raw: Raw): { actor?: string; action?: string; target?: string } =>
+    given({ actor: text(raw.actor), action: text(raw.action), target: text(raw.target) }),
+});
+const users = createRoute({ ...parent, path: "/users", component: lazyRouteComponent(() => import("./pages/Admin"), "Users") });
+const tokens = createRoute({ ...parent, path: "/tokens", component: lazyRouteComponent(() => import("./pages/Admin"), "Tokens") });
+const settings = createRoute({ ...parent, path: "/settings", component: lazyRouteComponent(() => import("./pages/Settings"), "Settings") });
+const help = createRoute({ ...parent, path: "/help", component: lazyRouteComponent(() => import("./pages/Help"), "Help") });
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, cluster, queues, secrets, audit, users, tokens, settings, help]),
+  ]),
+  basepath: "/ui",
+  defaultPreload: "intent",
+  defaultNotFoundComponent: () => <Fault error={new Error("There is no page at this address.")} />,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
