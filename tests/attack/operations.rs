@@ -53,6 +53,7 @@ pub fn filled(path: &str, run: &str) -> String {
     } else {
         path.to_owned()
     };
+    let path = if path == "/strips" { format!("{path}?jobs=a") } else { path };
     let id = if path.starts_with("/cluster/") { "77" } else { run };
     path.replace("{name}", name).replace("{version}", "1").replace("{id}", id)
 }
@@ -100,8 +101,11 @@ fn reading() -> Vec<Operation> {
         get("/jobs/{name}/logs", Viewer, Hidden),
         get("/jobs/{name}/next", Viewer, Hidden),
         get("/jobs/{name}/runs", Viewer, Hidden),
+        get("/jobs/{name}/statistics", Viewer, Hidden),
         get("/jobs/{name}/versions", Viewer, Hidden),
         get("/jobs/{name}/versions/{version}", Viewer, Hidden),
+        get("/overview", Viewer, Left),
+        get("/strips", Viewer, Left),
         get("/runs", Viewer, Left),
         get("/runs/{id}", Viewer, Hidden),
         get("/runs/{id}/logs", Viewer, Hidden),
@@ -178,7 +182,11 @@ fn own() -> Vec<Operation> {
     let change = json!({"old_password": "wrong", "new_password": "longer than 8"});
     vec![
         with("post", "/auth/token", Anybody, Apart, login.clone()),
-        with("post", "/auth/login", Anybody, Apart, login),
+        with("post", "/auth/login", Anybody, Apart, login.clone()),
+        // Without the header of the page they are refused, whoever asks.
+        with("post", "/auth/session", Anybody, Apart, login),
+        bare("put", "/auth/session", Anybody, Apart),
+        bare("delete", "/auth/session", Anybody, Apart),
         with("post", "/auth/refresh", Anybody, Apart, json!({"refresh_token": "x"})),
         with("post", "/tokens", Known, Apart, json!({"name": "t"})),
         bare("delete", "/tokens/{id}", Known, Apart),
