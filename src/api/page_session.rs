@@ -125,7 +125,7 @@ fn answer(api: &Api, issued: Issued) -> Result<Response, Problem> {
 
 /// RFC 6265; `Secure` where the node itself speaks TLS.
 fn cookie(api: &Api, value: &str, max_age: u64) -> Result<HeaderValue, Problem> {
-    let secure = if false { "; Secure" } else { "" };
+    let secure = if api.options.https { "; Secure" } else { "" };
     let text = format!(
         "{NAME}={value}; Path={PATH}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
     );
