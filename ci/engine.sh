@@ -118,7 +118,7 @@ RUN apt-get update \\
 COPY ca/ /usr/local/share/ca-certificates/
 RUN update-ca-certificates
 COPY node/ /usr/local/
-COPY npmrc /root/.npmrc
+COPY npmrc /usr/local/etc/npmrc
 RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\
     && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt

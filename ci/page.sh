@@ -14,7 +14,8 @@ for name in chromium chromium-browser google-chrome; do
     CHROMIUM=${CHROMIUM:-$(command -v "$name" || true)}
 done
 if [ -z "$CHROMIUM" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-    apt-get update -qq >/dev/null && apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
+    apt-get update -qq >/dev/null &&
+        apt-get install -y -qq --no-install-recommends chromium >/dev/null || true
     CHROMIUM=$(command -v chromium || true)
 fi
 [ -n "$CHROMIUM" ] || skip "there is no Chromium on the PATH, and none can be installed"

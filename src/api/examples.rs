@@ -127,7 +127,7 @@ fn jobs() -> Vec<Example> {
 fn of_access(method: &str, path: &str) -> Vec<Example> {
     let one = |value| vec![("one", "", value)];
     match (method, path) {
-        ("post", "/auth/token") => one(json!({
+        ("post", "/auth/token" | "/auth/session") => one(json!({
             "grant_type": "password", "username": "admin", "password": "correct horse"
         })),
         ("post", "/auth/login") => one(json!({ "username": "admin", "password": "correct horse" })),

@@ -29,7 +29,8 @@ const NAME: &str = "cronapi_session";
 const PATH: &str = "/auth/session";
 
 pub(super) fn open() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(begin_page_session, renew_page_session, end_page_session))
+    let routes = routes!(create_page_session, refresh_page_session, delete_page_session);
+    OpenApiRouter::new().routes(routes)
 }
 
 /// Proof that a page of this origin asks.
@@ -70,7 +71,7 @@ struct PageToken {
     request_body(content = Login, content_type = "application/x-www-form-urlencoded",
         description = "The credentials."),
     responses((status = 200, description = "The access token.", body = PageToken)))]
-async fn begin_page_session(
+async fn create_page_session(
     State(api): State<Api>,
     From(origin): From,
     _: OfPage,
@@ -85,7 +86,7 @@ async fn begin_page_session(
     ("X-CronAPI-Page" = String, Header, description = "Always 1.")),
     responses((status = 200, description = "The access token.", body = PageToken),
         (status = 204, description = "Nobody is logged in here.")))]
-async fn renew_page_session(
+async fn refresh_page_session(
     State(api): State<Api>,
     From(origin): From,
     _: OfPage,
@@ -104,7 +105,7 @@ async fn renew_page_session(
 #[utoipa::path(delete, path = "/auth/session", tag = "auth", params(
     ("X-CronAPI-Page" = String, Header, description = "Always 1.")),
     responses((status = 204, description = "The cookie is gone.")))]
-async fn end_page_session(
+async fn delete_page_session(
     State(api): State<Api>,
     _: OfPage,
     Query(Bare {}): Query<Bare>,

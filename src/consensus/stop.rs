@@ -6,8 +6,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::handle::Handle;
-use super::types::Raft;
+use super::handle::{Handle, Running};
 use crate::storage;
 
 /// How long a stop waits for what was accepted to be answered.
@@ -15,7 +14,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// A majority that was not there for so long is not waited for.
 const MAJORITY_GONE: Duration = Duration::from_secs(2);
-/// A leader that heard no majority for so long has none.
+/// A leader that heard no majority for so long has none, and who heard no leader; longer where the
+/// way or the disks are slow.
 const SILENT: Duration = Duration::from_secs(1);
 /// Between two looks whether it is there.
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,16 +49,21 @@ pub(super) struct Tasks {
 }
 
 /// Resolves once no majority was there for so long: nothing that was proposed is answered then.
-async fn majority_gone(raft: &Raft, for_so_long: Duration) {
-    let metrics = raft.metrics();
+async fn majority_gone(running: &Running, for_so_long: Duration) {
+    let metrics = running.raft.metrics();
     let mut since = Instant::now();
     while since.elapsed() < for_so_long {
         sleep(LOOK).await;
+        let silent = SILENT + running.pace.slack();
         let now = metrics.borrow();
         let there = match now.millis_since_quorum_ack {
             // A leader stays one when the others go, and hears nothing of them.
-            Some(millis) => u128::from(millis) < SILENT.as_millis(),
-            None => now.current_leader.is_some_and(|leader| leader != now.id),
+            Some(millis) => u128::from(millis) < silent.as_millis(),
+            // Who follows names the last leader as long as no other stands: it has to be heard too.
+            None => {
+                now.current_leader.is_some_and(|leader| leader != now.id)
+                    && running.heartbeat.silent_for() < silent
+            }
         };
         if there {
             since = Instant::now();
@@ -70,7 +75,7 @@ impl Handle {
     /// Resolves once no majority was there for so long, without a pause: what is proposed is not
     /// recorded then.
     pub async fn majority_gone(&self, for_so_long: Duration) {
-        majority_gone(&self.running.raft, for_so_long).await;
+        majority_gone(&self.running, for_so_long).await;
     }
 
     /// Stops the node: answers what was accepted, takes a checkpoint, writes the history, stops
@@ -87,7 +92,7 @@ impl Handle {
         let drained = tokio::select! {
             drained = timeout(DRAIN, &mut proposer) => drained.is_ok(),
             // As when a whole cluster is stopped: what is left open shows when it is back.
-            () = majority_gone(&running.raft, MAJORITY_GONE) => {
+            () = majority_gone(&running, MAJORITY_GONE) => {
                 tracing::warn!("no majority is left: what was not answered may still be done");
                 proposer.abort();
                 true

@@ -97,6 +97,7 @@ async fn an_exported_audit_is_verified_elsewhere() {
     }
     node.post("/auth/token", json!({"username": "ann", "password": "wrong"})).await.expect(401);
     with(&node, "login.failed").await;
+    with(&node, "login").await;
     let export = node.get("/audit/export").await.expect(200);
     assert_eq!(export.header("content-type"), "application/x-ndjson");
     let text = String::from_utf8(export.body.to_vec()).unwrap();

@@ -2,9 +2,11 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use cronapi::machine::command::{Next, Op};
-use cronapi::model::{Role, Timestamp};
+use cronapi::clock::Clock;
+use cronapi::machine::command::{End, Next, Op, Place};
+use cronapi::model::{Role, RunId, RunStatus, Timestamp};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::fixture::{Answer, Node, PASSWORD};
 
@@ -97,6 +99,33 @@ async fn a_browser_is_sent_to_the_page_and_others_to_the_index() {
     assert!(whole.body.len() > packed.body.len());
 }
 
+/// A node is up, gets the run, and says that it failed.
+async fn fails(node: &Node, run: RunId) {
+    let boot = Uuid::from_u128(7);
+    let (address, api) = ("10.0.0.1:8001".to_owned(), String::new());
+    let up = Op::NodeUp { node: 1, boot, address, api, slots: 2, labels: Default::default() };
+    node.submit(up).await;
+    if node.consensus.state().runs[&run].run.attempts.is_empty() {
+        node.submit(Op::Assign { run, attempt: 1, place: Place { node: 1, boot } }).await;
+    }
+    let fence = node.consensus.state().runs[&run].run.attempts[0].fence;
+    let (started_at, finished_at) = (Some(node.clock.now()), node.clock.now());
+    let end = End {
+        status: RunStatus::Failed,
+        started_at,
+        finished_at,
+        exit_code: Some(3),
+        signal: None,
+        http_status: None,
+        error: Some("no good".into()),
+        result: None,
+        usage: None,
+        output: Vec::new(),
+        retry_after: None,
+    };
+    node.submit(Op::Ended { run, attempt: 1, fence, end: Box::new(end) }).await;
+}
+
 #[tokio::test]
 async fn many_jobs_are_shown_at_once() {
     let node = Node::start().await;
@@ -106,12 +135,11 @@ async fn many_jobs_are_shown_at_once() {
     for job in ["good", "good"] {
         node.post(&format!("/jobs/{job}/run?wait=20s"), json!({})).await.expect(200);
     }
-    // No node is up that could run it: refused, it has failed.
     let run = node.post("/jobs/bad/run", json!({})).await.expect(202).json();
     let waits = node.get("/overview").await.expect(200).json();
     assert_eq!((&waits["waiting"], &waits["waiting_runs"][0]["job"]), (&json!(1), &json!("bad")));
-    let id = serde_json::from_value(run["id"].clone()).unwrap();
-    node.submit(Op::Refuse { run: id, error: "no good".into() }).await;
+    let id: RunId = serde_json::from_value(run["id"].clone()).unwrap();
+    fails(&node, id).await;
     let path = "/strips?jobs=good,bad,none&past=10&coming=3";
     let strips = node.get(path).await.expect(200).json();
     let names: Vec<&str> =
@@ -131,7 +159,7 @@ async fn many_jobs_are_shown_at_once() {
     let figures = node.get("/jobs/good/statistics").await.expect(200).json();
     assert_eq!((&figures["runs"], &figures["by_status"]["succeeded"]), (&json!(2), &json!(2)));
     let bad = node.get("/jobs/bad/statistics").await.expect(200).json();
-    assert_eq!(bad["by_status"], json!({"failed": 1}));
+    assert_eq!(bad["by_exit_code"], json!({"3": 1}));
     node.get("/jobs/none/statistics").await.expect(404);
 
     for wrong in

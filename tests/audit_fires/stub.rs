@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-pub const TOKEN: &str = "a token";
+pub const TOKEN: &str = "a-token";
 pub const PASSWORD: &str = "correct horse";
 /// 2026-11-23T10:00:00Z: the job was created, and is due every five minutes from then on.
 pub const CREATED: &str = "2026-11-23T10:00:00Z";

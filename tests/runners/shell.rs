@@ -141,10 +141,13 @@ async fn the_recipes_of_the_documentation_fail_when_they_should() {
         let line = line.replace("/backup", &folder.path().display().to_string());
         for (ends, ended) in [("echo data; exit 1", Ended::Failed), ("echo data", Ended::Succeeded)]
         {
-            std::fs::write(&script, format!("#!/bin/sh\n{ends}\n")).expect("written");
+            // What it dumps goes to the file it is told.
+            let text = format!("#!/bin/sh\n[ \"$1\" = --file ] && exec >\"$2\"\n{ends}\n");
+            std::fs::write(&script, text).expect("written");
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(&script, mode).expect("executable");
-            let ran = attempt(shell_with(Line(line.clone()), &[("PATH", &path)], None, None)).await;
+            let cwd = folder.path().to_str();
+            let ran = attempt(shell_with(Line(line.clone()), &[("PATH", &path)], cwd, None)).await;
             assert_eq!(ran.outcome.ended, ended, "{line}: {ran:?}");
             tried += 1;
         }

@@ -25,8 +25,8 @@ impl Watched {
         cluster.start().await;
         cluster.wait_whole().await;
         let clients: Vec<Client> = cluster.indexes().map(|node| cluster.client_of(node)).collect();
-        let each = json!({"name": "each-second", "expr": "* * * * * *", "runner":
-            {"type": "shell", "command": "true"}});
+        let each = json!({"name": "each-second", "expr": "* * * * * *",
+            "overlap": "allow", "runner": {"type": "shell", "command": "true"}});
         clients[0].create(&each, "each-second").await.expect("created");
         for client in &clients {
             client.get("/system/status?consistency=local").await.expect("it answers");

@@ -169,7 +169,8 @@ impl Explain {
         // There was no job yet: the first of its times is the nearest.
         let early = answer["verdict"] == "before_creation";
         let answer = if early { self.about(client, now).await? } else { answer };
-        if answer["verdict"] != "not_nominal" {
+        // Within the second of its creation there still is none.
+        if answer["verdict"] != "not_nominal" && answer["verdict"] != "before_creation" {
             return Ok(answer);
         }
         let time = |key: &str| Timestamp::parse(&field(&answer, key)).ok();

@@ -222,8 +222,10 @@ fn nothing_given_prints_what_holds() {
     let folder = tempfile::tempdir().unwrap();
     let printed = Config::look(&Flags::default(), &none, &[]).print();
     let path = file(&folder, &printed);
-    let again = of(&[("CRONAPI_CONFIG", &path)]).unwrap();
+    let mut again = of(&[("CRONAPI_CONFIG", &path)]).unwrap();
     let config = Config::load(&Flags::default(), &none).unwrap();
+    // The file itself is kept from jobs, and there is none otherwise.
+    assert!(again.jobs.isolation.keep.pop().is_some_and(|kept| kept.ends_with("c.toml")));
     assert_eq!(format!("{again:?}"), format!("{config:?}"));
     for (at, line) in printed.lines().enumerate() {
         assert!(line.ends_with("# default") || line.ends_with("is not set"), "{at}: {line}");
