@@ -15,9 +15,10 @@ use super::Api;
 use super::problem::Problem;
 
 /// Nothing from elsewhere, no script that is not a file of ours, nothing that frames the page.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                      font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; \
-                      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                      img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+                      manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
+                      form-action 'self'; frame-ancestors 'none'";
 /// Names of these files change with what they hold.
 const NAMED_BY_CONTENT: &str = "assets/";
 
@@ -57,10 +58,10 @@ fn page(headers: &HeaderMap) -> Response {
 fn without(why: &str) -> Response {
     let text = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>CronAPI</title>\
-         <h1>This build has no page</h1><p>It has none because {why}.</p><p>The REST interface works: \
-         <a href=\"/docs\">/docs</a>. For the page, build again where Node.js 20.19 or newer is on the \
-         PATH (<code>CRONAPI_UI=require cargo build --release</code> says what is missing), or use the \
-         image, which has it.</p></html>"
+         <h1>This build has no page</h1><p>It has none because {why}.</p><p>The REST interface \
+         works: <a href=\"/docs\">/docs</a>. For the page, build again where Node.js 20.19 or \
+         newer is on the PATH (<code>CRONAPI_UI=require cargo build --release</code> says what is \
+         missing), or use the image, which has it.</p></html>"
     );
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)];
     (headers, text).into_response()

@@ -17,7 +17,8 @@
 //! read_barrier ─ barrier ─> the leader, and a majority
 //! form ─> contact (twice a second: lease, address) ─> membership (the leader's care) ─> handover
 //! pulse: the leader is there; elector: it is missed, by a majority: one of them stands
-//! clocks: whose clock may be decided by; pace: what the way and the disks take, and how patient all are by it
+//! clocks: whose clock may be decided by
+//! pace: what the way and the disks take, and how patient all are by it
 //! ```
 //!
 //! Invariants:

@@ -101,8 +101,8 @@ impl Service {
         // A leader that is cut off takes itself for one until it hears of another.
         if *self.consensus().lease().borrow() <= Instant::now() {
             return Err(format!(
-                "node {leader} leads as far as this one knows, but no majority was heard of lately: \
-                 this node waits for it"
+                "node {leader} leads as far as this one knows, but no majority was heard of \
+                 lately: this node waits for it"
             ));
         }
         Ok(format!("node {leader} leads in term {}", now.term))

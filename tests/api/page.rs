@@ -129,8 +129,8 @@ async fn fails(node: &Node, run: RunId) {
 #[tokio::test]
 async fn many_jobs_are_shown_at_once() {
     let node = Node::start().await;
-    let fails = json!({"type": "shell", "command": "exit 3"});
-    node.post("/jobs", json!({"name": "bad", "runner": fails, "tags": ["x"]})).await.expect(201);
+    let exits = json!({"type": "shell", "command": "exit 3"});
+    node.post("/jobs", json!({"name": "bad", "runner": exits, "tags": ["x"]})).await.expect(201);
     node.post("/jobs", json!({"name": "good", "expr": "@yearly"})).await.expect(201);
     for job in ["good", "good"] {
         node.post(&format!("/jobs/{job}/run?wait=20s"), json!({})).await.expect(200);
