@@ -246,22 +246,25 @@ mod tests {
         let pace = pace();
         pace.answered(2, 9 * MS, 8 * MS);
         assert_eq!((pace.lease(), pace.silent()), (LEASE, SILENT));
-        assert_eq!((pace.election(0), pace.append(), pace.slack()), (ELECTION, APPEND, 0 * MS));
+        assert_eq!(
+            (pace.election(0), pace.append(), pace.slack()),
+            (ELECTION, APPEND, Duration::ZERO)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn patience_follows_the_way_and_the_disk() {
         let pace = pace();
         // A busy moment makes one answer late; the way is no longer for that.
-        pace.answered(2, 900 * MS, 1 * MS);
-        pace.answered(2, 210 * MS, 1 * MS);
+        pace.answered(2, 900 * MS, MS);
+        pace.answered(2, 210 * MS, MS);
         assert_eq!(pace.lease(), LEASE + 800 * MS);
         pace.told(20 * MS, 510 * MS);
         assert_eq!(pace.longest(), (210 * MS, 510 * MS));
         assert_eq!(pace.election(0), ELECTION + 800 * MS + 3_000 * MS);
         assert!(pace.election(1) > pace.election(0) && pace.election(60) <= ELECTION_MAX);
         tokio::time::sleep(KEPT).await;
-        assert_eq!(pace.longest(), (0 * MS, 0 * MS), "what is old counts no more");
+        assert_eq!(pace.longest(), (Duration::ZERO, Duration::ZERO), "what is old counts no more");
     }
 
     #[tokio::test(start_paused = true)]
@@ -276,6 +279,6 @@ mod tests {
         tokio::time::sleep(RECENT).await;
         assert_eq!(flushes.longest(), 70 * MS, "for a while");
         tokio::time::sleep(2 * RECENT).await;
-        assert_eq!(flushes.longest(), 0 * MS);
+        assert_eq!(flushes.longest(), Duration::ZERO);
     }
 }

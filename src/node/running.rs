@@ -93,10 +93,7 @@ impl Node {
         let node = consensus.node_id();
         let tag = format!("node-{node}");
         let boot_tag = format!("{tag}/{boot}");
-        let reaped = reap_leftovers(&tag, &boot_tag);
-        if reaped > 0 {
-            tracing::warn!(processes = reaped, "ended what an earlier boot left running");
-        }
+        reap(&tag, &boot_tag);
         let runners = runners(config, &tag)?;
         let presence = Presence {
             consensus: consensus.clone(),
@@ -213,6 +210,14 @@ impl Node {
         self.consensus.shutdown().await?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// Ends what an earlier boot of this node left running.
+fn reap(tag: &str, boot_tag: &str) {
+    let reaped = reap_leftovers(tag, boot_tag);
+    if reaped > 0 {
+        tracing::warn!(processes = reaped, "ended what an earlier boot left running");
     }
 }
 

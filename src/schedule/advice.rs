@@ -108,8 +108,8 @@ impl Source<'_> {
             kind if kind == &DAY_OF_WEEK => &WEEKDAYS[..],
             _ => return None,
         };
-        let starts = |name: &&str| text.len() > 3 && name.to_ascii_uppercase().starts_with(text);
-        let at = long.iter().position(|name| starts(&name))?;
+        let starts = |name: &str| text.len() > 3 && name.to_ascii_uppercase().starts_with(text);
+        let at = long.iter().position(|name| starts(name))?;
         let short = self.kind.names.get(at)?;
         let meant = Meant::Values(vec![self.kind.min + at as u32]);
         self.selects(short, &meant).then_some(*short)

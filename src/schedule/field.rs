@@ -102,6 +102,9 @@ pub(super) struct Source<'a> {
     pub(super) texts: &'a [&'a str],
 }
 
+/// Both ends of a range; the error: they run backwards.
+type Ends = Result<(u32, u32), (u32, u32)>;
+
 impl Source<'_> {
     /// Reads the whole field: a comma-separated list of items.
     pub(super) fn parse(&self) -> Result<Field, Fault> {
@@ -227,7 +230,7 @@ impl Source<'_> {
 
     /// Both ends of `from-to`; the inner error: they run backwards. `SUN` as the end of a range
     /// is 7, so that `FRI-SUN` reads well.
-    fn range(&self, from: &str, to: &str) -> Result<Result<(u32, u32), (u32, u32)>, Fault> {
+    fn range(&self, from: &str, to: &str) -> Result<Ends, Fault> {
         let low = self.value(from)?;
         let high = match self.value(to)? {
             0 if to == "SUN" && low > 0 => 7,

@@ -64,6 +64,9 @@ async fn packets_that_are_lost_depose_no_leader_and_hinder_no_election() {
 /// Until a leader that is cut off gives a write up, with room for a slow machine.
 const GIVEN_UP: Duration = Duration::from_millis(4_000);
 
+/// Method, path, body, headers.
+type Write<'a> = (Method, &'a str, &'a Value, &'a [(&'a str, &'a str)]);
+
 #[tokio::test]
 async fn a_leader_that_is_cut_off_answers_a_write_within_its_patience() {
     let sandbox = Sandbox::new();
@@ -82,7 +85,7 @@ async fn a_leader_that_is_cut_off_answers_a_write_within_its_patience() {
     let there = json!({"name": "each-second"});
     let new = json!({"name": "new"});
     let changed = json!({"description": "changed"});
-    let writes: [(Method, &str, &Value, &[(&str, &str)]); 5] = [
+    let writes: [Write<'_>; 5] = [
         (Method::PUT, "/jobs/each-second", &there, &[]),
         (Method::PUT, "/jobs/new", &new, &[("If-None-Match", "*")]),
         (Method::PUT, "/jobs/new", &new, &[("Idempotency-Key", "cut-off")]),
