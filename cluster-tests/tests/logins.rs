@@ -40,6 +40,20 @@ async fn a_refresh_token_is_used_up_on_all_nodes() {
         let client = cluster.client_of(node);
         client.attempt(&Method::POST, path, Some(body), &[]).await.expect("an answer")
     };
+    // Used up it is from the format on that a new cluster comes to by and by.
+    let newest = json!({ "name": "newest", "limits": { "cpu": "1m" } });
+    let taken = async || {
+        let client = cluster.client_of(0);
+        client.attempt(&Method::POST, "/jobs", Some(&newest), &[]).await.expect("an answer").status
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        match taken().await {
+            201 => break,
+            status => assert!(std::time::Instant::now() < deadline, "{status}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     let session = ask(0, "/auth/token", &login).await.body;
     let first = json!({ "refresh_token": session["refresh_token"] });
     let next = ask(1, "/auth/refresh", &first).await;

@@ -53,6 +53,21 @@ fn whole(world: &World, no: JobNo, from: Timestamp, until: Timestamp) {
 }
 
 #[test]
+fn edits_in_one_second_are_dated_when_they_were_made() {
+    let mut world = World::newest();
+    world.now = at(BEGIN);
+    let no = world.put(every_second(json!({})));
+    world.run_for(3);
+    // The first settles up to the end of its second, in which there is no other time.
+    for edit in 2..5 {
+        world.now = world.now.plus(millis(40));
+        let made = world.now;
+        world.submit(enable(edit % 2 == 1)).unwrap();
+        assert_eq!(version(&world, no, edit).at, made, "version {edit}");
+    }
+}
+
+#[test]
 fn a_version_is_dated_by_the_instant_that_its_schedule_begins_at() {
     let mut world = World::newest();
     world.now = at(BEGIN);

@@ -139,6 +139,13 @@ impl Client {
     /// # Errors
     /// Nobody answers.
     pub async fn login(&self) -> Result<(u16, Option<String>), reqwest::Error> {
+        let (status, text) = self.login_told().await?;
+        let body: Value = serde_json::from_str(&text).unwrap_or_default();
+        Ok((status, body["access_token"].as_str().map(str::to_string)))
+    }
+
+    /// The status of a login, and all that it is answered.
+    pub async fn login_told(&self) -> Result<(u16, String), reqwest::Error> {
         let url = format!("{}/auth/token", self.base());
         let form = format!(
             "grant_type=password&username={}&password={}",
@@ -149,9 +156,7 @@ impl Client {
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let answer = request.body(form).send().await?;
         let status = answer.status().as_u16();
-        let body: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
-        let token = body["access_token"].as_str().map(str::to_string);
-        Ok((status, token))
+        Ok((status, answer.text().await?))
     }
 
     async fn token(&self) -> Result<String, String> {

@@ -29,7 +29,13 @@ async fn cluster(voters: usize) -> Vec<Handle> {
     for node in &nodes[1..] {
         has_role(node, Role::Follower).await;
     }
-    nodes[0].submit(command(Op::RaiseFormat { to: FORMAT })).await.unwrap().answer.unwrap();
+    // A machine under load may be without a leader for a moment.
+    let raised = async {
+        while nodes[0].submit(command(Op::RaiseFormat { to: FORMAT })).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(super::cluster::PATIENCE, raised).await.expect("it leads");
     nodes
 }
 

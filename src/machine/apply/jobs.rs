@@ -175,8 +175,10 @@ impl Cx<'_> {
         if self.s.format() < FORMAT_OF_PAST {
             return self.at;
         }
-        let decided = before.map_or(Timestamp::ZERO, |job| job.live.decided);
-        self.command.at.max(decided)
+        // Nominal times are whole seconds: a range that was settled to the end of one holds no
+        // other, and does not put the edit off.
+        let decided = before.map_or(0, |job| job.live.decided.secs());
+        self.command.at.max(Timestamp::from_secs(decided))
     }
 
     fn record_version(&mut self, no: JobNo, put: &PutJob) {
