@@ -9,6 +9,8 @@ use serde_json::json;
 async fn three(sandbox: &Sandbox) -> Cluster {
     let cluster = Cluster::make(sandbox, Shape::loopback(3)).expect("the loopback interface");
     cluster.start().await;
+    // Its first admin is there then.
+    cluster.wait_whole().await;
     cluster
 }
 

@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { memo } from "react";
 
 import type { Cell, Strip as Data } from "../api/client";
-import { type Kind, WORDS, kindOf, tell } from "../model/outcome";
+import { type Kind, WORDS, kindOf, tell, words } from "../model/outcome";
 import { absolute, clock, span } from "../model/time";
 
 const HIGH = 24;
@@ -56,6 +56,12 @@ export function line(cell: Cell): string {
   return `${absolute(cell.at)}${end}: ${tell(cell)}${took}${late}`;
 }
 
+/** What stands on a cell of many times. */
+function written(cell: Cell): string {
+  const word = cell.reason === "misfire" ? "missed" : words(cell.reason ?? cell.outcome);
+  return cell.count ? `${word} ${cell.count.toLocaleString("en")}` : word;
+}
+
 type Props = { strip: Data | undefined; label?: boolean };
 
 export const Strip = memo(function Strip({ strip, label }: Props) {
@@ -84,7 +90,7 @@ export const Strip = memo(function Strip({ strip, label }: Props) {
           to="/jobs/$name"
           params={{ name: strip.job }}
           search={(old: object) => ({ ...old, at: cell.at })}
-          aria-label={line(cell)}
+          aria-label={cell.until ? `${written(cell)}: ${line(cell)}` : line(cell)}
           className="cell"
           tabIndex={label ? 0 : -1}
         >
@@ -94,8 +100,7 @@ export const Strip = memo(function Strip({ strip, label }: Props) {
             <>
               <rect className="plan" x={left} y={HIGH - 6} width={wide} height={6} />
               <text x={left + wide / 2} y={HIGH - 9}>
-                {cell.reason === "misfire" ? "missed" : (cell.reason ?? cell.outcome).replaceAll("_", " ")}
-                {cell.count ? ` ${cell.count.toLocaleString("en")}` : ""}
+                {written(cell)}
               </text>
             </>
           ) : (
