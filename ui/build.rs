@@ -39,12 +39,15 @@ fn main() -> Outcome<()> {
         (None, "auto" | "require") if env::var_os("DOCS_RS").is_some() => {
             (None, Some("this build makes documentation only"))
         }
-        (None, mode @ ("auto" | "require")) => match tools() {
+        (None, mode @ ("auto" | "require")) => match tools().and_then(|()| install(&here)) {
             Ok(()) => (Some(build(&here, &out)?), None),
             Err(why) if mode == "require" => return Err(why.into()),
             Err(why) => {
-                println!("cargo::warning=the page is not embedded: {why}; the API works without");
-                (None, Some("no Node.js 20.19 or newer was found when this program was built"))
+                let first = why.lines().next().unwrap_or_default();
+                println!("cargo::warning=no page: {first}; the API works without one");
+                let missing = "Node.js 20.19 or newer, or a package that the page needs, was not to \
+                               be had when this program was built";
+                (None, Some(missing))
             }
         },
         (None, other) => {
@@ -69,15 +72,22 @@ fn tools() -> Result<(), String> {
     npm.map(|_| ()).map_err(|error| format!("npm can't be started: {error}"))
 }
 
-/// Installs what the lock file says, unless it is there, and builds. Packages that can't be fetched
-/// and faults in our own sources both end the build: they are told apart by what npm prints.
-fn build(here: &Path, out: &Path) -> Outcome<PathBuf> {
-    let lock = fs::read(here.join("package-lock.json"))?;
+/// Installs what the lock file says, unless it is there. Without a network that is no fault of
+/// ours.
+fn install(here: &Path) -> Result<(), String> {
+    let told = |error: std::io::Error| format!("package-lock.json: {error}");
+    let lock = fs::read(here.join("package-lock.json")).map_err(told)?;
     let stamp = here.join("node_modules/.installed-lock");
-    if fs::read(&stamp).ok().as_deref() != Some(lock.as_slice()) {
-        run(here, "npm", &["ci", "--no-audit", "--no-fund", "--ignore-scripts"])?;
-        fs::write(&stamp, &lock)?;
+    if fs::read(&stamp).ok().as_deref() == Some(lock.as_slice()) {
+        return Ok(());
     }
+    let packages = run(here, "npm", &["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    packages.map_err(|error| error.to_string())?;
+    fs::write(&stamp, &lock).map_err(told)
+}
+
+/// Builds; a fault in our own sources ends the build of the daemon too.
+fn build(here: &Path, out: &Path) -> Outcome<PathBuf> {
     let dist = out.join("dist");
     let target = dist.to_string_lossy().into_owned();
     run(here, "npm", &["run", "--silent", "check"])?;
