@@ -45,8 +45,8 @@ fn main() -> Outcome<()> {
             Err(why) => {
                 let first = why.lines().next().unwrap_or_default();
                 println!("cargo::warning=no page: {first}; the API works without one");
-                let missing = "Node.js 20.19 or newer, or a package that the page needs, was not to \
-                               be had when this program was built";
+                let missing = "Node.js 20.19 or newer, or a package that it takes, was not to be \
+                               had when this program was built";
                 (None, Some(missing))
             }
         },
