@@ -58,9 +58,9 @@ export function Cluster() {
           <tr>
             <th>node</th>
             <th>role</th>
-            <th className="fill">log, applied</th>
+            <th className="fill hide">log, applied</th>
             <th className="right">behind</th>
-            <th className="right">slots</th>
+            <th className="right hide">slots</th>
             <th className="hide">labels</th>
             <th className="hide">up since</th>
             <th />
@@ -79,11 +79,11 @@ export function Cluster() {
                   {!node.live && <span className="bad"> away</span>}
                   {node.live && !node.accepting && <span className="warn"> draining</span>}
                 </td>
-                <td className="fill">
+                <td className="fill hide">
                   <progress max={most} value={at} aria-label={`applied ${at} of ${most}`} />
                 </td>
                 <td className="right">{node.applied_index == null ? "?" : (most - at).toLocaleString("en")}</td>
-                <td className="right">
+                <td className="right hide">
                   {node.busy} / {node.slots}
                 </td>
                 <td className="dim hide">{Object.entries(node.labels).map(([key, value]) => `${key}=${value}`).join(" ")}</td>
