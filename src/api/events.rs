@@ -15,13 +15,15 @@ use super::guard::{Bearer, Who};
 use super::problem::Problem;
 use super::query::Query;
 use super::stream::{self, Live, Next, SentEvent};
-use crate::model::{EVENT_TYPES, Event, Name};
-use crate::service::EventFilter;
+use crate::model::{EVENT_TYPES, Event, Name, RunId};
+use crate::service::{EventFilter, LogLine, LogPosition};
 
 /// Types in one filter.
 const TYPES_MAX: usize = 64;
 /// Jobs in one filter.
 const JOBS_MAX: usize = 1_000;
+/// Pieces of output between two looks at the events.
+const LINES: usize = 200;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(follow_events))
@@ -42,13 +44,26 @@ struct EventsQuery {
     /// The id of the last event seen; from now on unless told.
     #[param(pattern = "^[0-9]{1,19}\\.[0-9]{1,10}$")]
     after: Option<String>,
+    /// A run whose output comes in the same stream, as `output.line`; `output.end` once it is
+    /// closed and all of it was sent.
+    output: Option<RunId>,
+    /// Its output behind this place, `attempt.seq`; all of it unless told.
+    #[param(pattern = "^[0-9]{1,9}\\.[0-9]{1,9}$")]
+    output_after: Option<String>,
+}
+
+/// The output that a stream of events carries beside them.
+struct Output {
+    run: RunId,
+    after: Option<LogPosition>,
 }
 
 /// Follow what happens
 ///
 /// A stream of server-sent events in log order, the same on every node. An event's `id` is
 /// its place, `index.sub`; send it as `Last-Event-ID` to go on after it. `event: reset`
-/// says that some are gone: read everything anew. `event: end` says why the stream ends.
+/// says that some are gone: read everything anew. `event: end` says why the stream ends. With
+/// `output` the lines of a run come as well, without an `id`: a page needs one stream only.
 #[utoipa::path(get, path = "/events", tag = "events", params(
     EventsQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")
@@ -83,16 +98,43 @@ async fn follow_events(
     if asked.jobs.len() > JOBS_MAX {
         return Err(Problem::parameter("query:jobs", format!("has over {JOBS_MAX} jobs")));
     }
+    let output = match (asked.output, &asked.output_after) {
+        (Some(run), place) => {
+            Some(Output { run, after: place.as_deref().map(position).transpose()? })
+        }
+        (None, Some(_)) => {
+            return Err(Problem::parameter("query:output_after", "goes with output"));
+        }
+        (None, None) => None,
+    };
+    if let Some(Output { run, after }) = &output {
+        // A run that is not there is told now, not within the stream.
+        api.service.output(&caller, *run, *after, 1).await?;
+    }
     let jobs = asked.jobs.iter().map(ToString::to_string).collect();
     let filter = EventFilter { jobs, types: asked.types };
     let after = after.unwrap_or_else(|| *api.service.events_changed().borrow());
-    stream::start(&api, caller, bearer, move |live| follow(live, filter, after))
+    stream::start(&api, caller, bearer, move |live| follow(live, filter, after, output))
 }
 
-async fn follow(mut live: Live, filter: EventFilter, mut after: (u64, u32)) {
+fn position(text: &str) -> Result<LogPosition, Problem> {
+    let (attempt, seq) = stream::numbers(text).ok_or_else(|| {
+        Problem::parameter("query:output_after", "must be the place of a line, such as 1.0")
+    })?;
+    Ok(LogPosition { attempt, seq })
+}
+
+async fn follow(
+    mut live: Live,
+    filter: EventFilter,
+    mut after: (u64, u32),
+    mut output: Option<Output>,
+) {
     let mut changed = live.service.events_changed();
+    let mut applied = live.service.changed();
     loop {
         let newest = *changed.borrow_and_update();
+        applied.borrow_and_update();
         let found = live.service.events_since(&live.caller, after.0, after.1, &filter);
         match live.still_good().await {
             Ok(true) => {}
@@ -122,12 +164,79 @@ async fn follow(mut live: Live, filter: EventFilter, mut after: (u64, u32)) {
                 }
             }
         }
-        match live.wait(&mut changed).await {
+        let more = match &mut output {
+            Some(from) => match lines(&mut live, from).await {
+                Lines::Some => true,
+                Lines::None => false,
+                Lines::Over => {
+                    output = None;
+                    false
+                }
+                Lines::Gone => return,
+            },
+            None => false,
+        };
+        if more {
+            continue;
+        }
+        let next = match output {
+            // Output is applied without an event.
+            Some(_) => live.wait_either(&mut changed, &mut applied).await,
+            None => live.wait(&mut changed).await,
+        };
+        match next {
             Next::Look => {}
             Next::Over(reason) => return live.end(reason).await,
             Next::Gone => return,
         }
     }
+}
+
+/// What a look at the output came to.
+enum Lines {
+    /// There were some: there may be more.
+    Some,
+    /// None for now.
+    None,
+    /// No more will come.
+    Over,
+    /// Nobody listens.
+    Gone,
+}
+
+/// Sends a page of output behind what was sent.
+async fn lines(live: &mut Live, output: &mut Output) -> Lines {
+    let page = live.service.output(&live.caller, output.run, output.after, LINES).await;
+    match live.still_good().await {
+        Ok(true) => {}
+        // The next round reads it again, or ends the stream.
+        Ok(false) | Err(_) => return Lines::Some,
+    }
+    let (pieces, closed) = match page {
+        Ok(page) => {
+            output.after = page.next.or(output.after);
+            (page.pieces, page.closed)
+        }
+        // Retention took the run, or the caller may not see it any more.
+        Err(_) => (Vec::new(), true),
+    };
+    let some = !pieces.is_empty();
+    for line in pieces.into_iter().map(LogLine::from) {
+        let Ok(event) = Sent::default().event("output.line").json_data(&line) else {
+            return Lines::Gone;
+        };
+        if !live.send(event).await {
+            return Lines::Gone;
+        }
+    }
+    if closed {
+        let run = serde_json::json!({ "run_id": output.run });
+        let Ok(event) = Sent::default().event("output.end").json_data(run) else {
+            return Lines::Gone;
+        };
+        return if live.send(event).await { Lines::Over } else { Lines::Gone };
+    }
+    if some { Lines::Some } else { Lines::None }
 }
 
 async fn send(live: &Live, event: &Event) -> bool {

@@ -45,6 +45,7 @@ mod keys;
 mod layers;
 mod metrics;
 mod oidc;
+mod over_time;
 mod overview;
 mod page_session;
 mod pages;
@@ -59,6 +60,7 @@ mod rights;
 mod run_logs;
 mod runs;
 mod schedules;
+mod search;
 mod secrets;
 mod server;
 mod sessions;
@@ -149,11 +151,13 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(history::routes())
         .merge(explain::routes())
         .merge(overview::routes())
+        .merge(over_time::routes())
         .merge(triggers::routes())
         .merge(schedules::routes())
         .merge(apply::routes())
         .merge(runs::routes())
         .merge(run_logs::routes())
+        .merge(search::routes())
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(keys::routes())

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::problem::Problem;
 use crate::model::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::model::{AuditRecord, LedgerRow, Run};
-use crate::service::{JobView, Page, Paging, VersionView};
+use crate::service::{ComingFire, JobView, Page, Paging, VersionView};
 
 /// Declares the schema of a page. A generic one would be inlined at every use.
 macro_rules! pages {
@@ -36,6 +36,8 @@ pages! {
     VersionPage of VersionView;
     /// Rows of a ledger, newest first.
     LedgerPage of LedgerRow;
+    /// Fires to come, the nearest first.
+    FirePage of ComingFire;
     /// Audit records, newest first.
     AuditPage of AuditRecord;
 }

@@ -86,6 +86,21 @@ impl Live {
         }
     }
 
+    /// As [`Live::wait`], for what is told in two places.
+    pub(super) async fn wait_either<A, B>(
+        &mut self,
+        one: &mut watch::Receiver<A>,
+        other: &mut watch::Receiver<B>,
+    ) -> Next {
+        tokio::select! {
+            next = self.wait(one) => next,
+            moved = other.changed() => match moved {
+                Ok(()) => Next::Look,
+                Err(_) => Next::Over("the node is stopping"),
+            },
+        }
+    }
+
     /// Whether what was just read for the caller may be shown: false, it has to be read again
     /// with the rights of now. To be asked after each reading: what was done about the caller
     /// before something happened is seen then, if that is.

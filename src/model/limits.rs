@@ -49,6 +49,18 @@ pub const STRIPS_MAX: usize = 100;
 pub const CELLS_MAX: usize = 200;
 /// Runs that the figures of a job are made of: the newest.
 pub const SAMPLES_MAX: usize = 500;
+/// Buckets of a range of time, such as of a load map.
+pub const BUCKETS_MAX: usize = 1_500;
+/// A range of time that is cut in buckets, or whose coming fires are listed.
+pub const LOAD_RANGE_MAX: Span = Span::from_secs(366 * 86_400);
+/// Runs in one answer for a timeline.
+pub const BARS_MAX: usize = 5_000;
+/// Jobs in one graph of chains and gates.
+pub const GRAPH_JOBS_MAX: usize = 1_000;
+/// Characters of a text that is looked for in output.
+pub const SEARCH_LEN_MAX: usize = 200;
+/// Hits in one answer of a search in output.
+pub const HITS_MAX: usize = 500;
 /// Calendars of a job, and dates or date ranges in one of them.
 pub const CALENDARS_MAX: usize = 8;
 /// Dates or date ranges in one calendar.

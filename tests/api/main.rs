@@ -13,6 +13,7 @@ mod input;
 mod jobs;
 mod metrics;
 mod oidc;
+mod over_time;
 mod page;
 mod provider;
 mod secrets;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use cronapi::clock::Clock;
-use cronapi::machine::command::{End, Next, Op, Place};
+use cronapi::machine::command::{End, Next, Op, OutputChunk, Place};
 use cronapi::model::{Role, RunId, RunStatus, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
@@ -101,6 +101,15 @@ async fn a_browser_is_sent_to_the_page_and_others_to_the_index() {
 
 /// A node is up, gets the run, and says that it failed.
 async fn fails(node: &Node, run: RunId) {
+    carries_out(node, run, &[]).await;
+}
+
+/// The same, and the run wrote two lines.
+pub(super) async fn writes(node: &Node, run: RunId) {
+    carries_out(node, run, &["one\n", "two\n"]).await;
+}
+
+async fn carries_out(node: &Node, run: RunId, lines: &[&str]) {
     let boot = Uuid::from_u128(7);
     let (address, api) = ("10.0.0.1:8001".to_owned(), String::new());
     let up = Op::NodeUp { node: 1, boot, address, api, slots: 2, labels: Default::default() };
@@ -110,6 +119,11 @@ async fn fails(node: &Node, run: RunId) {
     }
     let fence = node.consensus.state().runs[&run].run.attempts[0].fence;
     let (started_at, finished_at) = (Some(node.clock.now()), node.clock.now());
+    for (seq, line) in (0..).zip(lines) {
+        let bytes = line.as_bytes().to_vec();
+        let chunks = vec![OutputChunk { seq, stream: 'o', at: finished_at, bytes }];
+        node.submit(Op::Output { run, attempt: 1, fence, chunks }).await;
+    }
     let end = End {
         status: RunStatus::Failed,
         started_at,

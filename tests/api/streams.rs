@@ -169,3 +169,44 @@ async fn a_stream_leaves_out_what_its_callers_new_role_does_not_count_for() {
     node.with_job("b-1").await;
     assert_eq!(live.next().await.unwrap().data["job"], "b-1");
 }
+
+#[tokio::test]
+async fn one_stream_carries_the_events_and_the_output_of_a_run() {
+    let node = Node::start().await;
+    let shell = json!({"type": "shell", "command": "true"});
+    node.post("/jobs", json!({"name": "a", "runner": shell})).await.expect(201);
+    let run = node.call("POST", "/jobs/a/run", None).await.expect(202).json();
+    let id = run["id"].as_str().unwrap();
+    let mut live = Stream::open(&node, events(&node, &format!("?output={id}"), &[])).await;
+    node.with_job("b").await;
+    assert_eq!(live.next().await.unwrap().name, "job.created");
+    // Output has no event of its own: it comes all the same.
+    super::page::writes(&node, serde_json::from_value(run["id"].clone()).unwrap()).await;
+    let (mut texts, mut names) = (Vec::new(), Vec::new());
+    loop {
+        let event = live.next().await.unwrap();
+        names.push(event.name.clone());
+        match event.name.as_str() {
+            "output.line" => {
+                assert_eq!(event.id, "", "the place in the events is not moved by output");
+                texts.push(event.data["text"].as_str().unwrap().to_owned());
+            }
+            "output.end" => {
+                assert_eq!(event.data["run_id"], id);
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(texts, ["one\n", "two\n"]);
+    assert!(names.contains(&"run.failed".to_owned()), "{names:?}");
+    // It goes on with events, and is taken up behind the place it had.
+    node.with_job("c").await;
+    assert_eq!(live.next().await.unwrap().data["job"], "c");
+    let again = events(&node, &format!("?output={id}&output_after=1.0"), &[]);
+    let mut again = Stream::open(&node, again).await;
+    assert_eq!(again.next().await.unwrap().data["text"], "two\n");
+    let missing = "/events?output=0190a0a0-0000-7000-8000-000000000000";
+    node.get(missing).await.expect(404);
+    node.get("/events?output_after=1.0").await.expect(400);
+}

@@ -53,7 +53,14 @@ pub fn filled(path: &str, run: &str) -> String {
     } else {
         path.to_owned()
     };
-    let path = if path == "/strips" { format!("{path}?jobs=a") } else { path };
+    let path = match path.as_str() {
+        "/strips" => format!("{path}?jobs=a"),
+        "/fires" | "/load" | "/activity" | "/timeline" => {
+            format!("{path}?from=2027-01-15T08:00:00Z&until=2027-01-16T08:00:00Z")
+        }
+        search if search.ends_with("/search") => format!("{path}?q=a"),
+        _ => path,
+    };
     let id = if path.starts_with("/cluster/") { "77" } else { run };
     path.replace("{name}", name).replace("{version}", "1").replace("{id}", id)
 }
@@ -106,6 +113,13 @@ fn reading() -> Vec<Operation> {
         get("/jobs/{name}/versions/{version}", Viewer, Hidden),
         get("/overview", Viewer, Left),
         get("/strips", Viewer, Left),
+        get("/fires", Viewer, Left),
+        get("/load", Viewer, Left),
+        get("/activity", Viewer, Left),
+        get("/timeline", Viewer, Left),
+        get("/graph", Viewer, Left),
+        get("/jobs/{name}/logs/search", Viewer, Hidden),
+        get("/runs/{id}/logs/search", Viewer, Hidden),
         get("/runs", Viewer, Left),
         get("/runs/{id}", Viewer, Hidden),
         get("/runs/{id}/logs", Viewer, Hidden),

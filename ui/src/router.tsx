@@ -7,6 +7,7 @@ import { Overview } from "./pages/Overview";
 import { Jobs } from "./pages/Jobs";
 import { type Tab, TABS } from "./pages/Job";
 import type { JobSearch } from "./queries";
+import type { TimelineSearch } from "./pages/Timeline";
 import type { RunSearch } from "./parts/RunTable";
 import { Fault } from "./parts/small";
 import { Shell } from "./shell/Shell";
@@ -54,6 +55,19 @@ const runs = createRoute({
   validateSearch: (raw: Raw): RunSearch => given({ job: text(raw.job), status: text(raw.status), trigger: text(raw.trigger) as Run["trigger"] }),
 });
 const run = createRoute({ ...parent, path: "/runs/$id", component: lazyRouteComponent(() => import("./pages/Run"), "Run") });
+const timeline = createRoute({
+  ...parent,
+  path: "/timeline",
+  component: lazyRouteComponent(() => import("./pages/Timeline"), "Timeline"),
+  validateSearch: (raw: Raw): TimelineSearch =>
+    given({
+      from: text(raw.from),
+      span: typeof raw.span === "number" && raw.span > 0 ? raw.span : undefined,
+      by: raw.by === "node" ? "node" : undefined,
+      q: text(raw.q),
+      list: typeof raw.list === "boolean" ? raw.list : undefined,
+    }),
+});
 const cluster = createRoute({ ...parent, path: "/cluster", component: lazyRouteComponent(() => import("./pages/Cluster"), "Cluster") });
 const queues = createRoute({ ...parent, path: "/queues", component: lazyRouteComponent(() => import("./pages/Admin"), "Queues") });
 const secrets = createRoute({ ...parent, path: "/secrets", component: lazyRouteComponent(() => import("./pages/Admin"), "Secrets") });
@@ -71,7 +85,7 @@ const help = createRoute({ ...parent, path: "/help", component: lazyRouteCompone
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, cluster, queues, secrets, audit, users, tokens, settings, help]),
+    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, cluster, queues, secrets, audit, users, tokens, settings, help]),
   ]),
   basepath: "/ui",
   defaultPreload: "intent",

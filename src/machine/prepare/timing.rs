@@ -86,6 +86,11 @@ impl Timing {
         out || missing
     }
 
+    /// The job's share of its jitter: from a nominal time to when it is due.
+    pub fn share(&self) -> Span {
+        self.share
+    }
+
     /// The schedule itself, for previews.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule

@@ -7,6 +7,7 @@ export const PLACES = [
   ["o", "/", "Overview"],
   ["j", "/jobs", "Jobs"],
   ["r", "/runs", "Runs"],
+  ["i", "/timeline", "Timeline"],
   ["c", "/cluster", "Cluster"],
   ["q", "/queues", "Queues"],
   ["s", "/secrets", "Secrets"],
