@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::stub::{
-    PASSWORD, TOKEN, World, attempt, audit_fires, audit_fires_as, chain, fired, minute, range, run,
-    second,
+    PASSWORD, TOKEN, World, attempt, audit_fires, audit_fires_as, chain, chain_at, fired, minute,
+    range, run, second,
 };
 
 /// Changes a sound world, and gives what is found there: `rule: what`.
@@ -281,6 +281,37 @@ async fn the_audit_is_one_chain() {
     only(&found(|w| w.audit[2]["actor"] = json!("eve")).await, "record 1 is not as it was");
     let verdict = json!({"intact": false, "detail": "record 9 is missing"});
     only(&found(|w| w.verdict = verdict).await, "says that it is broken: record 9 is missing");
+}
+
+/// Notes of logins bear the time of the login at their node, and come in some time after it.
+#[tokio::test]
+async fn the_audit_is_one_chain_whatever_its_times() {
+    let of = |targets: &[(&str, u64)]| -> Vec<(String, String)> {
+        targets.iter().map(|(target, at)| ((*target).to_owned(), minute(*at))).collect()
+    };
+    let mixed = of(&[("a", 8), ("b", 31), ("c", 24), ("d", 20), ("e", 26)]);
+    let chained = |of: &[(String, String)]| {
+        chain_at(&of.iter().map(|(name, at)| (&**name, at.clone())).collect::<Vec<_>>())
+    };
+    let mut world = World::sound();
+    world.audit = chained(&mixed);
+    let url = world.serve().await;
+    for (since, until, records) in [
+        ("2026-11-23T10:05:00Z", "2026-11-23T10:30:00Z", 4),
+        ("2026-11-23T10:25:00Z", "2026-11-23T10:30:00Z", 1),
+        ("2026-11-23T10:00:00Z", "2026-11-23T10:25:00Z", 3),
+    ] {
+        let more = ["--since", since, "--until", until, "--output", "json"];
+        let said = audit_fires(&url, &more).await;
+        assert_eq!(said.code, 0, "{}", said.stdout);
+        assert_eq!(said.json()["checked"]["audit_records"], records, "{since} {until}");
+    }
+    let mut world = World::sound();
+    world.audit = chained(&mixed);
+    world.audit.remove(3);
+    let more = ["--until", "2026-11-23T10:30:00Z", "--output", "json"];
+    let said = audit_fires(&world.serve().await, &more).await;
+    assert!(said.stdout.contains("between records 1 and 3 some are missing"), "{}", said.stdout);
 }
 
 #[tokio::test]

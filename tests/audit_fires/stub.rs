@@ -110,10 +110,16 @@ pub fn range(from: u64, until: u64, count: Value) -> Value {
 }
 
 pub fn chain(targets: &[&str]) -> Vec<Value> {
+    let times: Vec<String> = (1..).map(|seq| second(seq, 30)).take(targets.len()).collect();
+    chain_at(&targets.iter().copied().zip(times).collect::<Vec<_>>())
+}
+
+/// A chain of records about these targets, at these times.
+pub fn chain_at(of: &[(&str, String)]) -> Vec<Value> {
     let mut hash = vec![0_u8; 32];
     let mut records = Vec::new();
-    for (seq, target) in (1..).zip(targets) {
-        let (at, actor) = (second(seq, 30), "admin");
+    for (seq, (target, at)) in (1..).zip(of) {
+        let actor = "admin";
         let mut record = json!({"seq": seq, "at": at, "actor": actor, "action": "job.update",
             "target": target, "hash": ""});
         let text = record.to_string();
@@ -236,7 +242,12 @@ async fn runs(world: State<World>, headers: HeaderMap, asked: Asked) -> Response
 }
 
 async fn audit(world: State<World>, headers: HeaderMap, asked: Asked) -> Response {
-    guarded(world, headers, |w| page(w.audit, &asked)).await
+    let within = |record: &Value| {
+        let at = record["at"].as_str().unwrap();
+        asked.get("from").is_none_or(|from| at >= &**from)
+            && asked.get("to").is_none_or(|to| at < &**to)
+    };
+    guarded(world, headers, |w| page(w.audit.into_iter().filter(within).collect(), &asked)).await
 }
 
 async fn verify(world: State<World>, headers: HeaderMap) -> Response {

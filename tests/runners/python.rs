@@ -72,6 +72,7 @@ async fn how_parameters_are_passed() {
         ("def f(event): return event", ab(), ab()),
         ("def f(event): return event", json!({}), json!({})),
         ("def f(event, /): return event", ab(), ab()),
+        ("async def job_function(params): return params['a']", ab(), json!(1)),
         ("def f(event, b=0): return [event, b]", ab(), json!([ab(), 2])),
         ("def f(event, **rest): return [event, rest]", ab(), json!([ab(), ab()])),
         ("async def f(a): return a", ab(), json!(1)),
@@ -89,8 +90,8 @@ async fn how_parameters_are_passed() {
         ("def f(*, c): pass", "TypeError: f() needs 'c'; the run's parameters have 'a', 'b'"),
         ("def f(c): pass", "TypeError: f() needs 'c'; the run's parameters have 'a', 'b'"),
         (
-            "def f(params): pass",
-            "TypeError: f() needs 'params'; the run's parameters have 'a', 'b'",
+            "def f(params, c): pass",
+            "TypeError: f() needs 'params', 'c'; the run's parameters have 'a', 'b'",
         ),
         (
             "def f(event, c): pass",

@@ -3,10 +3,15 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::model::{Span, Timestamp};
+
 use super::super::exit::{Code, Failure};
 use super::Audit;
 use super::pages::Pages;
 use super::report::{Findings, Report, rule};
+
+/// How much later than its time a note may stand in the chain.
+const NOTED_LATE: Span = Span::from_secs(60);
 
 /// What `/audit/verify` answers.
 #[derive(serde::Deserialize)]
@@ -33,11 +38,20 @@ pub(super) async fn check(audit: &Audit, report: &mut Report) -> Result<(), Fail
             Err(failure) => return Err(failure),
         }
     }
-    let query = format!("/audit?limit=1000&from={}&to={}", audit.wanted.since, audit.wanted.until);
-    let mut records: Pages<'_, Value> = Pages::new(&audit.client, 0, &query);
+    // All of them, not those of the time that is wanted: a note of a login bears the time of the
+    // login, and may follow one of a later time from another node.
+    let mut records: Pages<'_, Value> = Pages::new(&audit.client, 0, "/audit?limit=1000");
     let mut newer: Option<Value> = None;
     while let Some(record) = records.next().await? {
-        report.records += 1;
+        let at = time(&record);
+        if at.is_some_and(|at| at < audit.wanted.since.minus(NOTED_LATE)) {
+            break;
+        }
+        if at.is_some_and(|at| audit.wanted.since <= at && at < audit.wanted.until) {
+            report.records += 1;
+        } else if newer.is_none() {
+            continue;
+        }
         if let Some(fault) = newer.as_ref().and_then(|newer| broken(&record, newer)) {
             found.add(rule::AUDIT_CHAIN, fault);
         }
@@ -48,6 +62,10 @@ pub(super) async fn check(audit: &Audit, report: &mut Report) -> Result<(), Fail
     }
     report.add(found);
     Ok(())
+}
+
+fn time(record: &Value) -> Option<Timestamp> {
+    Timestamp::parse(record["at"].as_str()?).ok()
 }
 
 /// What is wrong between two records that should follow each other.

@@ -105,8 +105,9 @@ def bind(function, parameters, params):
         p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty
     ]
     values = dict(params)
-    if [p.name for p in needed] == ["event"] and required:
-        values.setdefault("event", params)
+    # All of them, as serverless platforms and the first examples of CronAPI hand them over.
+    if len(needed) == 1 and required and needed[0].name in ("event", "params"):
+        values.setdefault(needed[0].name, params)
     missing = [p.name for p in needed if p.name not in values]
     if missing:
         raise TypeError(
