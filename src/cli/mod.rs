@@ -27,6 +27,7 @@ mod config;
 mod connection;
 mod data;
 mod definitions;
+mod demo;
 mod exit;
 mod grammar;
 mod health;
@@ -52,6 +53,7 @@ use terminal::{Color, Terminal};
 /// A job scheduler managed over REST.
 ///
 /// Examples:
+///   cronapi demo                        see it: three nodes, jobs, the page
 ///   cronapi serve                       start a node
 ///   cronapi login                       log in to it
 ///   cronapi apply -f jobs/              create and change jobs
@@ -94,8 +96,13 @@ enum Alone {
     /// Example: cronapi serve --data ./state --listen 127.0.0.1:8000
     #[command(display_order = 0)]
     Serve(Box<Flags>),
+    /// Show it: three nodes with jobs and their past, and the page, until Ctrl-C
+    ///
+    /// Example: cronapi demo
+    #[command(display_order = 1)]
+    Demo(demo::Options),
     /// Look at the settings of a node
-    #[command(subcommand, display_order = 1)]
+    #[command(subcommand, display_order = 2)]
     Config(config::Command),
     /// Make a data directory for a new cluster of a backup
     ///
@@ -131,14 +138,15 @@ pub fn main() -> ExitCode {
             let text = "--server, --context and --ca are for commands that ask a server";
             ended(Err(Failure::usage(text)))
         }
-        Command::Alone(command) => command.run(),
+        Command::Alone(command) => command.run(&terminal),
     }
 }
 
 impl Alone {
-    fn run(self) -> ExitCode {
+    fn run(self, terminal: &Terminal) -> ExitCode {
         match self {
             Alone::Serve(flags) => serve(&flags),
+            Alone::Demo(options) => ended(demo::run(&options, terminal)),
             Alone::Config(command) => config::run(&command),
             Alone::Restore(options) => ended(data::restore::run(&options)),
             Alone::Doctor(options) => ended(data::doctor::run(&options)),

@@ -9,14 +9,17 @@
 //!                           └> rows: each decodes, and stands under its own key
 //! restore:  verify, all of it ─> empty directory ─> rows, as they are
 //!                                state ─> Op::Restored ─> state, rows ─> identity, last of all
+//! rehearse: what happens, what attempts do ─> prepare, plan, apply ─> rows, state ─> identity
 //! ```
 //!
 //! To add a check: where the thing is read; both verify and restore go through `verify`.
 
+mod rehearse;
 mod restore;
 mod verify;
 
 pub use crate::consensus::offline::{Fault, Inspected, inspect};
+pub use rehearse::{Beginning, Ending, Happening, Rehearsal, Rehearsed, rehearse};
 pub use restore::{AsOf, Restored, Restoring, restore};
 pub use verify::{Verified, verify, verify_outside};
 

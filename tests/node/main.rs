@@ -3,6 +3,7 @@
 mod cluster_key;
 mod config;
 mod crowds;
+mod demo;
 mod https;
 mod notify;
 mod process;

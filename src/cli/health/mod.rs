@@ -69,6 +69,11 @@ pub(super) fn run(options: &Options) -> ExitCode {
     }
 }
 
+/// Whether the node at that address can serve, over HTTP.
+pub(super) fn is_ready(address: &str) -> bool {
+    ask(address, "/readyz", None).is_ok_and(|status| status == 200)
+}
+
 /// What listens everywhere is asked on the loopback address.
 fn dialled(mut listen: SocketAddr) -> SocketAddr {
     if listen.ip().is_unspecified() {

@@ -61,6 +61,11 @@ impl Rebuilding {
         &self.identity.cluster_id
     }
 
+    /// The node whose directory it will be.
+    pub fn node(&self) -> u64 {
+        self.identity.node_id
+    }
+
     /// Adds rows of the history.
     ///
     /// # Errors

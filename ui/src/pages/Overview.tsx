@@ -87,8 +87,7 @@ function Needs({ facts }: { facts: Facts }) {
             </td>
             <td className="dim fill">
               {f.times > 1 ? `failed ${f.times} times` : f.status.replace("_", " ")}
-              {f.exit_code ? `, exit ${f.exit_code}` : ""}
-              {f.error ? `: ${f.error}` : ""}
+              {f.error ? `: ${f.error}` : f.exit_code ? `, exit ${f.exit_code}` : ""}
             </td>
             <td className="dim hide">since {clock(f.since)}</td>
             <td className="right">
