@@ -22,7 +22,7 @@ use super::left_out::LeftOut;
 use super::order::{Here, order};
 use super::parts::Parts;
 use super::report::report;
-use super::runner::{self, Chunk, Ended, Outcome, Stream};
+use super::runner::{self, Chunk, Ended, Outcome, Spec, Stream};
 
 /// An attempt that ends sooner does not report its start on its own: the end tells it.
 const START_REPORT_AFTER: Duration = Duration::from_millis(20);
@@ -73,14 +73,12 @@ async fn attempt_in(
     let (outcome, output) = if !come(&open, &*parts.clock, &mut stop).await {
         started.refuse();
         (None, Vec::new())
-    } else if let Some(mut spec) = order(&open, &here) {
-        let state = parts.consensus.state();
-        match fill(&mut spec, &open, &state, parts.vault.as_deref()) {
-            Ok(()) => run(&parts, spec, held, &started, stop.clone()).await,
+    } else {
+        match ordered(&parts, &open, &here) {
+            Ok(Some(spec)) => run(&parts, spec, held, &started, stop.clone()).await,
+            Ok(None) => (None, Vec::new()),
             Err(why) => (Some(Outcome::failed(why)), Vec::new()),
         }
-    } else {
-        (None, Vec::new())
     };
     // What follows is only told.
     drop(one);
@@ -100,6 +98,17 @@ async fn attempt_in(
         tracing::warn!(%refused, "the end of an attempt came too late");
     }
     Left::Over
+}
+
+/// What to carry out, with what this node alone fills in.
+///
+/// # Errors
+/// A sentence for the run.
+fn ordered(parts: &Parts, open: &OpenRun, here: &Here<'_>) -> Result<Option<Spec>, String> {
+    let Some(mut spec) = order(open, here)? else { return Ok(None) };
+    let state = parts.consensus.state();
+    fill(&mut spec, open, &state, parts.vault.as_deref())?;
+    Ok(Some(spec))
 }
 
 /// The attempt was not begun: it may be later, or the log is told that it never will be.

@@ -2,6 +2,7 @@
 
 use crate::machine::State;
 use crate::machine::state::OpenRun;
+use crate::model::parameters::SecretParameters;
 use crate::model::secret::{SecretRef, Setting};
 use crate::model::{Runner, Scope};
 use crate::vault::Vault;
@@ -18,6 +19,7 @@ pub(super) fn fill(
     state: &State,
     vault: Option<&Vault>,
 ) -> Result<(), String> {
+    fill_parameters(spec, open, state, vault)?;
     let (settings, headers) = match open.spec.runner.as_deref() {
         Some(Runner::Python { env, .. } | Runner::Shell { env, .. }) => (env, false),
         Some(Runner::Http { headers, .. }) => (headers, true),
@@ -32,6 +34,31 @@ pub(super) fn fill(
         let into = if headers { &mut spec.filled.headers } else { &mut spec.filled.env };
         into.insert(place.clone(), whole);
     }
+    Ok(())
+}
+
+/// The parameters that are secrets: their values are for standard input and for the file of the
+/// parameters, and nowhere else.
+fn fill_parameters(
+    spec: &mut Spec,
+    open: &OpenRun,
+    state: &State,
+    vault: Option<&Vault>,
+) -> Result<(), String> {
+    let Some(schema) = &open.spec.parameters_schema else { return Ok(()) };
+    let secrets = SecretParameters::of(schema);
+    if secrets.is_empty() {
+        return Ok(());
+    }
+    let may = |scope: &Scope| scope.covers(open.run.job.as_str(), &open.spec.tags);
+    let mut masked = Vec::new();
+    let filled = secrets.filled(&spec.params, |wanted| {
+        let value = value(wanted, may, state, vault)?;
+        masked.push(value.clone());
+        Ok(value)
+    })?;
+    spec.filled.params = filled;
+    spec.filled.masked.extend(masked);
     Ok(())
 }
 

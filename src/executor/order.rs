@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::machine::state::OpenRun;
 use crate::model::{Runner, Setting, Timestamp, TraceParent, limits};
 
-use super::runner::{Context, Filled, HttpSign, Limits, ShellCommand, Spec, What};
+use super::runner::{Context, Filled, HttpSign, Limits, ShellCommand, Spec, Values, What};
 
 /// Where the attempt runs.
 pub(super) struct Here<'a> {
@@ -19,8 +19,11 @@ pub(super) struct Here<'a> {
 }
 
 /// The runner's order for the open attempt of a run; none: there is nothing to carry out.
-pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
-    let attempt = open.run.attempts.last()?;
+///
+/// # Errors
+/// A sentence for the run: what could not be filled in.
+pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Result<Option<Spec>, String> {
+    let Some(attempt) = open.run.attempts.last() else { return Ok(None) };
     let context = Context {
         job: open.run.job.to_string(),
         run_id: open.run.id.to_string(),
@@ -32,17 +35,21 @@ pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Option<Spec> {
         trigger: open.run.trigger.as_str().to_string(),
         boot_tag: here.boot_tag.to_string(),
     };
-    Some(Spec {
-        what: what(open)?,
-        filled: Filled { env: python_env(open), ..Filled::default() },
+    let params = open.run.parameters.to_value();
+    let values = Values::new(&context, &params);
+    let Some(what) = what(open, &values)? else { return Ok(None) };
+    let env = values.env(python_env(open))?;
+    Ok(Some(Spec {
+        what,
+        filled: Filled { env, ..Filled::default() },
         context,
-        params: open.run.parameters.to_value(),
+        params,
         timeout: open.spec.timeout.map(|span| span.std()),
         kill_grace: kill_grace(open),
         output_max: limits::OUTPUT_BYTES_MAX,
         result_max: limits::RESULT_BYTES_MAX,
         limits: bounds(open),
-    })
+    }))
 }
 
 /// The texts among some settings; secrets are filled in later.
@@ -76,19 +83,22 @@ fn bounds(open: &OpenRun) -> Limits {
     }
 }
 
-fn what(open: &OpenRun) -> Option<What> {
+fn what(open: &OpenRun, values: &Values<'_>) -> Result<Option<What>, String> {
     if let Some(code) = &open.spec.code {
-        return Some(What::Python { code: code.to_string() });
+        return Ok(Some(What::Python { code: code.to_string() }));
     }
-    Some(match open.spec.runner.as_deref()?.clone() {
+    let Some(runner) = open.spec.runner.as_deref() else { return Ok(None) };
+    Ok(Some(match runner.clone() {
         Runner::Python { code, .. } => What::Python { code },
         Runner::Shell { command, argv, env, cwd, user, pipefail, stdin } => {
             let command = match (command, argv) {
                 (Some(line), _) => ShellCommand::Line(line),
-                (None, argv) => ShellCommand::Argv(argv.unwrap_or_default()),
+                (None, argv) => ShellCommand::Argv(values.argv(argv.unwrap_or_default())?),
             };
             let pipefail = pipefail.unwrap_or(true);
-            What::Shell { command, pipefail, env: texts(env), cwd, user, stdin }
+            let env = values.env(texts(env))?;
+            let cwd = cwd.map(|cwd| values.cwd(cwd)).transpose()?;
+            What::Shell { command, pipefail, env, cwd, user, stdin }
         }
         Runner::Http { method, url, headers, body, expect_status, hmac_secret } => What::Http {
             method,
@@ -98,5 +108,5 @@ fn what(open: &OpenRun) -> Option<What> {
             expect_status: expect_status.iter().filter_map(|item| item.bounds()).collect(),
             sign: hmac_secret.map(|secret| HttpSign { secret }),
         },
-    })
+    }))
 }

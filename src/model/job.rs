@@ -18,10 +18,11 @@ pub use needs::Need;
 use super::bounds::Bounds;
 use super::invalid::Invalid;
 use super::name::Name;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, SecretParameters};
 use super::placement::Placement;
 use super::policy::{DstFold, DstGap, Misfire, OnLeaseLost, Overlap, Retention, Retry};
 use super::runner::Runner;
+use super::secret::SecretRef;
 use super::span::Span;
 use super::time::Timestamp;
 
@@ -47,7 +48,8 @@ pub struct TargetWith {
     /// The job to start.
     pub job: Name,
     /// Laid over its own. A text that is `${result}`, `${result.a.b}`, `${parameters.a}`,
-    /// `${run_id}`, `${status}` or `${error}` is replaced by that of the run that ended.
+    /// `${run_id}`, `${status}` or `${error}` is replaced by that of the run that ended; within a
+    /// longer text, by it as a text.
     #[serde(default)]
     pub parameters: Parameters,
 }
@@ -431,8 +433,22 @@ impl JobSpec {
     }
 
     /// The places of secrets, each with where it stands.
-    pub fn secrets(&self) -> Vec<(String, &super::SecretRef)> {
-        self.runner.as_deref().map(super::Runner::secrets).unwrap_or_default()
+    pub fn secrets(&self) -> Vec<(String, SecretRef)> {
+        let runner = self.runner.as_deref().map(super::Runner::secrets).unwrap_or_default();
+        let runner = runner.into_iter().map(|(pointer, place)| (pointer, place.clone()));
+        let own = self.parameters.clone().unwrap_or_default();
+        runner.chain(self.secrets_in(&own)).collect()
+    }
+
+    /// The secrets that parameters of a run name, each with where.
+    pub fn secrets_in(&self, parameters: &Parameters) -> Vec<(String, SecretRef)> {
+        let Some(schema) = self.parameters_schema.as_deref() else { return Vec::new() };
+        let secrets = SecretParameters::of(schema);
+        if secrets.is_empty() {
+            return Vec::new();
+        }
+        let named = secrets.named(&parameters.to_value()).into_iter();
+        named.map(|(at, place)| (format!("parameters/{at}"), place)).collect()
     }
 
     /// Every job this one names, with the field and place that does.

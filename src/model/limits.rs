@@ -21,6 +21,8 @@ pub const APPLY_VALUES_MAX: usize = 500_000;
 pub const PARAMETERS_BYTES_MAX: usize = 32 * 1024;
 /// A run's result as JSON, in bytes.
 pub const RESULT_BYTES_MAX: usize = 32 * 1024;
+/// What all templates of one attempt make once values are filled in, in bytes.
+pub const TEMPLATE_BYTES_MAX: usize = 1024 * 1024;
 /// A name of a job, user, queue or label, in characters.
 pub const NAME_LEN_MAX: usize = 128;
 /// A description or a reason, in characters.

@@ -35,6 +35,7 @@ pub mod run;
 pub mod runner;
 pub mod secret;
 pub mod span;
+pub mod template;
 pub mod time;
 pub mod trace;
 

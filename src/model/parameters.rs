@@ -1,7 +1,13 @@
 //! A run's parameters: a JSON object of at most 32 KiB.
 
+mod defaults;
+mod secrets;
+mod walk;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use secrets::SecretParameters;
 
 use super::limits::PARAMETERS_BYTES_MAX;
 
@@ -52,6 +58,16 @@ impl Parameters {
         map.extend(over.0.iter().map(|(k, v)| (k.clone(), v.clone())));
         Parameters::new(map)
     }
+
+    /// These, with the defaults of the schema for what is not given; size as in
+    /// [`Parameters::new`].
+    pub fn with_defaults(self, schema: Option<&Value>) -> Result<Self, String> {
+        let Some(schema) = schema else { return Ok(self) };
+        match defaults::filled(&self.0, schema)? {
+            Some(filled) => Parameters::new(filled),
+            None => Ok(self),
+        }
+    }
 }
 
 impl utoipa::PartialSchema for Parameters {
@@ -66,3 +82,6 @@ impl utoipa::PartialSchema for Parameters {
 }
 
 impl utoipa::ToSchema for Parameters {}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What carries out an attempt: a Python function, a shell command, an HTTP call.
 
+mod templates;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::invalid::Invalid;
 use super::limits::RUNNER_ENTRIES_MAX;
 use super::secret::{SecretRef, Setting};
+pub(super) use templates::not_in_code;
 
 /// What carries out the runs of a job; docs/runners.md.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -17,7 +20,8 @@ pub enum Runner {
         /// The source text.
         #[schema(max_length = 65536)]
         code: String,
-        /// Environment variables beside those of the run: texts, or `{"secret": "name"}`.
+        /// Environment variables beside those of the run: texts, which may be templates, or
+        /// `{"secret": "name"}`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         env: BTreeMap<String, Setting>,
     },
@@ -27,14 +31,16 @@ pub enum Runner {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         command: Option<String>,
-        /// Program and arguments, no shell in between. Give this or `command`.
+        /// Program and arguments, no shell in between; arguments may be templates. Give this or
+        /// `command`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false, min_items = 1)]
         argv: Option<Vec<String>>,
-        /// Environment variables beside those of the run: texts, or `{"secret": "name"}`.
+        /// Environment variables beside those of the run: texts, which may be templates, or
+        /// `{"secret": "name"}`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         env: BTreeMap<String, Setting>,
-        /// Working directory.
+        /// Working directory; may be a template.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         cwd: Option<String>,
@@ -57,7 +63,7 @@ pub enum Runner {
         /// Method; GET unless told.
         #[serde(default = "get")]
         method: String,
-        /// Absolute `http` or `https` URL.
+        /// Absolute `http` or `https` URL; may be a template after its host.
         url: String,
         /// Headers beside the default ones; values may be templates, or `{"secret": "name"}`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -138,6 +144,7 @@ impl Runner {
     }
 
     pub(super) fn check(&self, faults: &mut Vec<Invalid>) {
+        self.check_templates(faults);
         match self {
             Runner::Python { code, env } => {
                 if code.trim().is_empty() {

@@ -5,6 +5,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::jobs::unexpected;
 use super::lookup::{job_for, may_run};
+use super::secrets::may_pass;
 use super::submit::{Done, Judged};
 use super::{Action, Caller, Error, Service, Target, WriteOptions, Written};
 use crate::machine::command::{Op, TriggerRun};
@@ -38,6 +39,7 @@ impl Service {
         self.start(c, o, |state| {
             let job = job_for(c, action, state, name)?;
             expect(o, job.version)?;
+            may_pass(state, &job.spec, &parameters)?;
             let (name, parameters) = (job.spec.name.clone(), parameters.clone());
             Ok(Intent::Trigger { name, parameters, force, cause: None })
         })
@@ -124,6 +126,7 @@ impl Service {
             let job = state.jobs.get(&id.job_no()).ok_or_else(|| Error::no_job(&run.job))?;
             c.permit(Action::ManageJobs, Target::from(&*job.spec))?;
             expect(o, job.version)?;
+            may_pass(state, &job.spec, &run.parameters)?;
             if let Some(schema) = &job.spec.parameters_schema {
                 parameters::fits(schema, &run.parameters, "parameters").map_err(Error::Invalid)?;
             }

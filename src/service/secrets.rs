@@ -6,7 +6,9 @@ use super::access::check_scope;
 use super::{Action, Caller, Error, Service, Target};
 use crate::machine::{Op, State};
 use crate::model::limits::{SECRET_BYTES_MAX, SECRET_BYTES_MIN};
-use crate::model::{DataKey, Invalid, JobSpec, Name, Scope, Secret, Timestamp};
+use crate::model::{
+    DataKey, Invalid, JobSpec, Name, Parameters, Scope, Secret, SecretRef, Timestamp,
+};
 use crate::vault::{self, SecretKey, Vault};
 
 /// Times a write is prepared.
@@ -249,19 +251,35 @@ pub(super) fn may_use(
         let known = before.is_some_and(|before| {
             before.secrets().iter().any(|(_, known)| known.secret == place.secret)
         });
-        let secret = state.secrets.items.get(&place.secret);
-        if !known
-            && let Some(secret) = secret
-            && !secret.jobs.covers(spec.name.as_str(), &spec.tags)
-        {
-            let detail = format!(
-                "the secret {} is not for this job; an admin can widen its scope",
-                place.secret
-            );
-            faults.push(Invalid::new(pointer, detail));
+        if !known {
+            faults.extend(not_for(state, spec, pointer, &place));
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
+}
+
+/// Whether a run of `spec` may be given the secrets that its parameters name: those that are for
+/// the job, whoever starts it.
+pub(super) fn may_pass(
+    state: &State,
+    spec: &JobSpec,
+    parameters: &Parameters,
+) -> Result<(), Error> {
+    let named = spec.secrets_in(parameters).into_iter();
+    let faults: Vec<Invalid> =
+        named.filter_map(|(pointer, place)| not_for(state, spec, pointer, &place)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
+}
+
+/// The fault of naming a secret that is for other jobs. One that is not there yet is none.
+fn not_for(state: &State, spec: &JobSpec, pointer: String, place: &SecretRef) -> Option<Invalid> {
+    let secret = state.secrets.items.get(&place.secret)?;
+    if secret.jobs.covers(spec.name.as_str(), &spec.tags) {
+        return None;
+    }
+    let name = &place.secret;
+    let detail = format!("the secret {name} is not for this job; an admin can widen its scope");
+    Some(Invalid::new(pointer, detail))
 }
 
 /// Warnings for secrets that `spec` names and that do not exist.
@@ -269,7 +287,7 @@ pub(super) fn missing_warnings(state: &State, spec: &JobSpec) -> Vec<String> {
     let named = spec.secrets();
     let missing =
         named.iter().filter(|(_, place)| !state.secrets.items.contains_key(&place.secret));
-    let told = |(pointer, place): &(String, &crate::model::SecretRef)| {
+    let told = |(pointer, place): &(String, SecretRef)| {
         let name = &place.secret;
         format!("/{pointer}: there is no secret {name} yet; runs fail until there is one")
     };

@@ -61,4 +61,4 @@ macro_rules! targets {
     )* };
 }
 
-targets!(record, batch, command, state, backup, schedule, definition);
+targets!(record, batch, command, state, backup, schedule, definition, template);

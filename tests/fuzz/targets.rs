@@ -1,17 +1,19 @@
 //! What is fuzzed, and the right inputs that each begins with. A target answers whether the
 //! input was taken.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use bytes::Bytes;
 use cronapi::backup::{Decoder, Encoder, Header, Part};
 use cronapi::machine::prepare::check;
 use cronapi::machine::{Command, State};
-use cronapi::model::{DstGap, JobSpec, Timestamp};
+use cronapi::model::limits::TEMPLATE_BYTES_MAX;
+use cronapi::model::{DstGap, JobSpec, Timestamp, template};
 use cronapi::schedule::{Definition, Schedule};
 use cronapi::wire::{self, proto};
 use prost::Message;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub struct Target {
     pub name: &'static str,
@@ -73,6 +75,47 @@ pub fn state() -> Target {
         name: "state",
         corpus: || golden("state"),
         parse: |bytes| rmp_serde::from_slice::<State>(bytes).is_ok(),
+    }
+}
+
+/// A template, filled in.
+pub fn template() -> Target {
+    Target {
+        name: "template",
+        corpus: || {
+            let texts = [
+                "{{params.x | json}} {{nominal_time-1d | date(\"%Y-%m-%d\", \"Europe/London\")}}",
+                "{\"a\": \"{{ params.x.0 | default('}}') }}\", \"b\": {{job}}{{\"{{\"}}}",
+            ];
+            texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+        },
+        parse: |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            assert!(template::ends(&text, &['/', '?']) <= text.len());
+            let hole = template::has_hole(&text);
+            let Ok(parsed) = template::parse(&text) else { return hole };
+            let room = Cell::new(TEMPLATE_BYTES_MAX);
+            let filled = parsed.fill(&room, |_, hole| {
+                let run =
+                    Run(json!({"x": ["\u{7f}\"x", {"y": null}], "at": "2026-01-01T00:00:00Z"}));
+                Ok(hole.value(&run, false)?.text())
+            });
+            filled.is_ok_and(|filled| filled.len() <= TEMPLATE_BYTES_MAX)
+        },
+    }
+}
+
+struct Run(Value);
+
+impl template::Values for Run {
+    fn told(&self, _: &template::Source<'_>) -> String {
+        "told".to_owned()
+    }
+    fn nominal_time(&self) -> Option<Timestamp> {
+        Some(Timestamp::from_secs(1_767_225_600))
+    }
+    fn parameters(&self) -> &Value {
+        &self.0
     }
 }
 

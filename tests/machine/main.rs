@@ -26,3 +26,4 @@ mod restore;
 mod retries;
 mod schemas;
 mod secrets;
+mod templates;

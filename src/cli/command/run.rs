@@ -23,7 +23,8 @@ const SHOWN_EVERY: Duration = Duration::from_secs(1);
 pub struct Run {
     /// The job
     name: String,
-    /// A parameter; the value is JSON if it can be read as that, else text
+    /// A parameter; the value is JSON if it can be read as that, `@secret:NAME` the name of a
+    /// secret, else text
     #[arg(short, long = "param", value_name = "KEY=VALUE")]
     param: Vec<String>,
     /// Parameters, a JSON object
@@ -167,7 +168,13 @@ impl Run {
             },
         };
         for given in &self.param {
-            let (key, value) = pair("-p", given)?;
+            // In quotes it is a text like any other.
+            let (key, value) = match given.split_once("=@secret:") {
+                Some((key, name)) if !key.is_empty() && !key.contains('=') => {
+                    (key.to_owned(), json!({ "secret": name }))
+                }
+                _ => pair("-p", given)?,
+            };
             all.insert(key, value);
         }
         Ok(all)

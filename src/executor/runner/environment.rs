@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::limits::{ARGUMENT_BYTES_MAX, PARAMS_ENV_BYTES_MAX};
 use super::process::account::Account;
+use super::process::stdin_file;
 use super::spec::Context;
 
 /// The path when the daemon itself has none.
@@ -65,7 +67,7 @@ impl Environment {
         let note = (params.len() > PARAMS_ENV_BYTES_MAX).then(|| {
             format!(
                 "CRONAPI_PARAMS is not set: the parameters have {} bytes, more than {}; \
-                 read them from standard input",
+                 read them from the file that CRONAPI_PARAMS_FILE names",
                 params.len(),
                 PARAMS_ENV_BYTES_MAX
             )
@@ -74,6 +76,25 @@ impl Environment {
             vars.insert("CRONAPI_PARAMS".into(), params.into());
         }
         Ok(Self { vars, note })
+    }
+
+    /// A file of the parameters for the child to open, where the variable alone does not tell all
+    /// of them: they have secrets, whose values `secret` holds, or are too large.
+    ///
+    /// # Errors
+    /// A sentence, when there is no room for it.
+    pub(super) fn params_file(
+        &mut self,
+        params: &str,
+        secret: Option<&str>,
+    ) -> Result<Option<OwnedFd>, String> {
+        if secret.is_none() && self.note.is_none() {
+            return Ok(None);
+        }
+        let file = stdin_file::with(secret.unwrap_or(params).as_bytes())?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        self.vars.insert("CRONAPI_PARAMS_FILE".into(), path.into());
+        Ok(Some(file))
     }
 
     /// Value of a variable, as the child will see it.

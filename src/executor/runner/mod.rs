@@ -40,6 +40,7 @@ mod spec;
 mod start;
 mod stop;
 mod tail;
+mod template;
 mod utf8;
 
 use tokio::sync::mpsc::Sender;
@@ -52,6 +53,7 @@ use self::outcome::shorten;
 pub use self::outcome::{Ended, Outcome};
 pub use self::spec::{CancelToken, Context, Filled, HttpSign, Limits, ShellCommand, Spec, What};
 pub use self::start::Start;
+pub(super) use self::template::Values;
 
 use self::capture::Capture;
 use self::mask::Masker;
@@ -84,8 +86,10 @@ pub async fn run(
     let done = match params_text(&spec.params) {
         Err(refused) => Err(refused),
         Ok(params) => {
-            let (spec, params, pump, cancel) = (&spec, &params, &mut pump, &mut cancel);
-            let attempt = Attempt { spec, params, cancel, pump, node: env, now_micros };
+            let secret = spec.filled.params.as_ref().map(ToString::to_string);
+            let (spec, pump, cancel) = (&spec, &mut pump, &mut cancel);
+            let (params, secret) = (&*params, secret.as_deref());
+            let attempt = Attempt { spec, params, secret, cancel, pump, node: env, now_micros };
             dispatch(attempt, started).await
         }
     };
@@ -115,10 +119,19 @@ struct Attempt<'a> {
     spec: &'a Spec,
     /// [`Spec::params`] as JSON text.
     params: &'a str,
+    /// The same with the values of secrets, when some are.
+    secret: Option<&'a str>,
     cancel: &'a mut CancelToken,
     pump: &'a mut Pump,
     node: &'a RunnerEnv,
     now_micros: fn() -> i64,
+}
+
+impl<'a> Attempt<'a> {
+    /// The parameters as the job reads them: never in an environment or a log.
+    fn given(&self) -> &'a str {
+        self.secret.unwrap_or(self.params)
+    }
 }
 
 async fn dispatch(attempt: Attempt<'_>, started: impl Start) -> Result<Outcome, String> {

@@ -47,14 +47,15 @@ pub(super) async fn run(
     attempt: Attempt<'_>,
     started: impl Start,
 ) -> Result<Outcome, String> {
-    let Attempt { spec, params, cancel, pump, node, .. } = attempt;
+    let Attempt { spec, params, secret, cancel, pump, node, .. } = attempt;
     let Some(python) = &node.python else {
         return Err("there is no python3 (3.8 or newer) on this node".to_owned());
     };
     let account = node.isolation.account().cloned();
     let own = &spec.filled.env;
-    let environment =
+    let mut environment =
         Environment::build(&node.inherited, &spec.context, params, own, account.as_ref())?;
+    let passed = environment.params_file(params, secret)?;
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }
@@ -62,12 +63,12 @@ pub(super) async fn run(
     let last = ["-c", BOOTSTRAP, &spec.context.job];
     let words = FLAGS.iter().copied().chain(last).map(OsString::from);
     let argv = std::iter::once(python.as_os_str().to_owned()).chain(words).collect();
-    let program = Program { file: python.clone(), argv, env: environment.vars, cwd: None };
+    let program = Program { file: python.clone(), argv, env: environment.vars, cwd: None, passed };
     let request = json!({
         "harness": HARNESS,
         "code": code,
         "name": spec.context.job,
-        "params": spec.params.as_object().cloned().unwrap_or_default(),
+        "params": spec.given().as_object().cloned().unwrap_or_default(),
         "result_max": spec.result_max,
     })
     .to_string();

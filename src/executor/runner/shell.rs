@@ -38,15 +38,17 @@ pub(super) async fn run(
     attempt: Attempt<'_>,
     started: impl Start,
 ) -> Result<Outcome, String> {
-    let Attempt { spec, params, cancel, pump, node, .. } = attempt;
+    let given = attempt.given();
+    let Attempt { spec, params, secret, cancel, pump, node, .. } = attempt;
     let account = match call.user {
         Some(name) => Some(node.account(name)?),
         None => node.isolation.account().cloned(),
     };
     let mut env = call.env.clone();
     env.extend(spec.filled.env.clone());
-    let environment =
+    let mut environment =
         Environment::build(&node.inherited, &spec.context, params, &env, account.as_ref())?;
+    let passed = environment.params_file(params, secret)?;
     if let Some(note) = &environment.note {
         pump.capture.note(note);
     }
@@ -57,11 +59,12 @@ pub(super) async fn run(
         pump.capture.note(pipefail::WANTING);
     }
     let mut program = program(&call, environment, &node.pipefail)?;
+    program.passed = passed;
     let result = ResultFile::name(node.results_dir.as_deref(), account.as_ref())?;
     if let Some(result) = &result {
         program.env.insert("CRONAPI_RESULT".into(), result.path().into());
     }
-    let stdin = stdin_file::with(call.stdin.unwrap_or(params).as_bytes())?;
+    let stdin = stdin_file::with(call.stdin.unwrap_or(given).as_bytes())?;
     let limits = spec.limits.within(&node.limits);
     let launch = Launch { program, stdin, account, limits, node };
     let deadlines = Deadlines { timeout: spec.timeout, kill_grace: spec.kill_grace, cancel };
@@ -112,7 +115,8 @@ fn program(
             (file, argv.iter().map(OsString::from).collect())
         }
     };
-    Ok(Program { file, argv, env: environment.vars, cwd: cwd.map(Path::to_owned) })
+    let cwd = cwd.map(Path::to_owned);
+    Ok(Program { file, argv, env: environment.vars, cwd, passed: None })
 }
 
 /// A script that was written with Windows line ends throughout, with those of a shell: its

@@ -31,6 +31,13 @@ pub struct Spec {
     pub limits: Limits,
 }
 
+impl Spec {
+    /// The parameters as the job reads them.
+    pub(super) fn given(&self) -> &serde_json::Value {
+        self.filled.params.as_ref().unwrap_or(&self.params)
+    }
+}
+
 /// Bounds on the processes of an attempt; none: no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -73,6 +80,8 @@ pub struct Filled {
     pub env: BTreeMap<String, String>,
     /// Added to the headers of a request, as they are: no templates.
     pub headers: BTreeMap<String, String>,
+    /// The parameters with the values of those that are secrets; none: none is one.
+    pub params: Option<serde_json::Value>,
     /// Masked in output, error and result.
     pub masked: Vec<String>,
 }

@@ -4,8 +4,10 @@
 use serde_json::Value;
 
 use crate::machine::history::run_key;
+use crate::machine::state::FORMAT_OF_TEMPLATES;
 use crate::model::job::Target;
-use crate::model::{Fact, JobNo, Parameters, Run, RunStatus, SkipReason, Trigger, limits};
+use crate::model::parameters::SecretParameters;
+use crate::model::{Fact, JobNo, JobSpec, Parameters, Run, RunStatus, SkipReason, Trigger, limits};
 
 use super::Cx;
 use super::admit::NewRun;
@@ -19,12 +21,7 @@ impl Cx<'_> {
                 self.event_because("chain.unresolved", Some(name), None, Some(&why));
                 continue;
             };
-            let own = job.spec.parameters.clone().unwrap_or_default();
-            let passed = fill(&target.parameters(), run);
-            let (parameters, too_large) = match passed.and_then(|passed| own.overlaid(&passed)) {
-                Ok(parameters) => (parameters, None),
-                Err(why) => (own, Some(why)),
-            };
+            let (parameters, refused) = self.passed(&job.spec, target, run);
             let new = NewRun {
                 cause: Some(run.id),
                 trace: run.traceparent.clone(),
@@ -32,12 +29,48 @@ impl Cx<'_> {
                 unchecked: job.spec.parameters_schema.is_some(),
                 ..NewRun::of(trigger, parameters)
             };
-            match too_large {
+            match refused {
                 None => self.start_following(job.no, new),
                 Some(why) => {
                     self.refuse_following(job.no, new, SkipReason::ParametersRefused, &why)
                 }
             }
+        }
+    }
+
+    /// The parameters of a run that a chain starts, and why it can't be, if it can't.
+    fn passed(&self, spec: &JobSpec, target: &Target, run: &Run) -> (Parameters, Option<String>) {
+        let own = spec.parameters.clone().unwrap_or_default();
+        let composed = self.s.format() >= FORMAT_OF_TEMPLATES;
+        let schema = spec.parameters_schema.as_deref().filter(|_| composed);
+        let passed = fill(&target.parameters(), run, composed);
+        let passed = passed.and_then(|passed| own.overlaid(&passed)?.with_defaults(schema));
+        match (passed, schema) {
+            (Err(why), _) => (own, Some(why)),
+            (Ok(parameters), None) => (parameters, None),
+            (Ok(parameters), Some(schema)) => {
+                let secrets = SecretParameters::of(schema);
+                let value = parameters.to_value();
+                let faults = secrets.faults(&value, "parameters");
+                let Some(first) = faults.first() else { return (parameters, None) };
+                // The run that tells of it must not keep the value.
+                let kept = match secrets.without_plain(&value) {
+                    Value::Object(map) => Parameters::new(map).unwrap_or_default(),
+                    _ => Parameters::default(),
+                };
+                (kept, Some(first.to_string()))
+            }
+        }
+    }
+
+    /// The parameters of a run that is given none: the job's own, with the defaults of its schema.
+    pub(super) fn own_parameters(&self, spec: &JobSpec) -> Parameters {
+        let own = spec.parameters.clone().unwrap_or_default();
+        let schema = spec.parameters_schema.as_deref();
+        match schema.filter(|_| self.s.format() >= FORMAT_OF_TEMPLATES) {
+            // Too large once filled in: one that was written before they were.
+            Some(schema) => own.clone().with_defaults(Some(schema)).unwrap_or(own),
+            None => own,
         }
     }
 
@@ -79,38 +112,92 @@ impl Cx<'_> {
 }
 
 /// Replaces `${…}` in the parameters that are passed on by what the ended run has; refused
-/// past their size limit.
-fn fill(parameters: &Parameters, run: &Run) -> Result<Parameters, String> {
-    let mut room = limits::PARAMETERS_BYTES_MAX;
+/// past their size limit. `composed`: within a text too, and not only where it is all of it.
+fn fill(parameters: &Parameters, run: &Run, composed: bool) -> Result<Parameters, String> {
+    let mut filling = Filling { run, composed, room: limits::PARAMETERS_BYTES_MAX };
     let mut filled = serde_json::Map::new();
     for (key, value) in parameters.map() {
-        filled.insert(key.clone(), fill_value(value, run, &mut room)?);
+        filled.insert(key.clone(), filling.value(value)?);
     }
     Parameters::new(filled)
 }
 
-/// `room` is what may still be filled in: a large result that is named a thousand times is
-/// refused before it is copied a thousand times.
-fn fill_value(value: &Value, run: &Run, room: &mut usize) -> Result<Value, String> {
-    match value {
-        Value::String(text) => {
-            let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-            let Some(found) = inner.and_then(|path| look_up(path, run)) else {
-                return Ok(value.clone());
-            };
-            let bytes = found.to_string().len();
-            *room = room.checked_sub(bytes).ok_or_else(|| {
-                format!("are over {} bytes once filled in", limits::PARAMETERS_BYTES_MAX)
-            })?;
-            Ok(found)
+struct Filling<'a> {
+    run: &'a Run,
+    composed: bool,
+    /// What may still be filled in: a large result that is named a thousand times is refused
+    /// before it is copied a thousand times.
+    room: usize,
+}
+
+impl Filling<'_> {
+    fn value(&mut self, value: &Value) -> Result<Value, String> {
+        match value {
+            Value::String(text) => {
+                let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+                // One that is closed before its end is two.
+                let whole = inner.filter(|path| !self.composed || !path.contains('}'));
+                match whole.and_then(|path| look_up(path, self.run)) {
+                    Some(found) => {
+                        self.take(found.to_string().len())?;
+                        Ok(found)
+                    }
+                    None if self.composed && text.contains("${") => {
+                        self.text(text).map(Value::String)
+                    }
+                    None => Ok(value.clone()),
+                }
+            }
+            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, item)| Ok((key.clone(), self.value(item)?)))
+                .collect::<Result<_, _>>()
+                .map(Value::Object),
+            other => Ok(other.clone()),
         }
-        Value::Array(items) => items.iter().map(|item| fill_value(item, run, room)).collect(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, item)| Ok((key.clone(), fill_value(item, run, room)?)))
-            .collect::<Result<_, _>>()
-            .map(Value::Object),
-        other => Ok(other.clone()),
+    }
+
+    /// A text with values in it: texts as they are, nothing for null, others as JSON. `$${`
+    /// stands for `${`, and what is no path stands as it is.
+    fn text(&mut self, text: &str) -> Result<String, String> {
+        let (mut filled, mut rest) = (String::new(), text);
+        while let Some(at) = rest.find("${") {
+            let (before, inner) = (&rest[..at], &rest[at + 2..]);
+            if let Some(before) = before.strip_suffix('$') {
+                filled.push_str(before);
+                filled.push_str("${");
+                rest = inner;
+                continue;
+            }
+            filled.push_str(before);
+            let found = inner.split_once('}');
+            match found.and_then(|(path, after)| Some((look_up(path, self.run)?, after))) {
+                Some((found, after)) => {
+                    let made = match found {
+                        Value::Null => String::new(),
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    };
+                    self.take(made.len())?;
+                    filled.push_str(&made);
+                    rest = after;
+                }
+                None => {
+                    filled.push_str("${");
+                    rest = inner;
+                }
+            }
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.room = self.room.checked_sub(bytes).ok_or_else(|| {
+            format!("are over {} bytes once filled in", limits::PARAMETERS_BYTES_MAX)
+        })?;
+        Ok(())
     }
 }
 

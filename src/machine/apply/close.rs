@@ -151,7 +151,7 @@ impl Cx<'_> {
                 job.live.join_mark = mark;
                 job.live.gate_mark = mark;
             });
-            let parameters = job.spec.parameters.clone().unwrap_or_default();
+            let parameters = self.own_parameters(&job.spec);
             let new = NewRun {
                 cause: Some(cause.id),
                 trace: cause.traceparent.clone(),

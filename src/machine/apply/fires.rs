@@ -29,7 +29,7 @@ impl Cx<'_> {
         }
         self.decide(no, scheduled_for, next);
         self.expire_gates(no);
-        let parameters = job.spec.parameters.clone().unwrap_or_default();
+        let parameters = self.own_parameters(&job.spec);
         let new = NewRun { place, ..NewRun::of(Trigger::Schedule, parameters) };
         match self.admit(no, NewRun { nominal: Some(scheduled_for), ..new }) {
             Ok(id) => {

@@ -9,7 +9,7 @@ use crate::model::job::Enabled;
 use crate::model::{Invalid, JobSpec, Name, Timestamp};
 
 use super::PutMode;
-use super::parameters::check_defaults;
+use super::parameters::{check_chains, check_defaults};
 use super::timing::{Timing, undecided};
 
 pub(super) fn put(
@@ -32,7 +32,16 @@ pub(super) fn put(
     if let Some(job) = present.as_deref().filter(|job| *job.spec != spec) {
         none_ahead(state, job)?;
     }
-    command(present.as_deref(), spec, expected.is_some(), verb, now)
+    let mut faults = Vec::new();
+    check_chains(state, &spec, &mut faults);
+    match command(present.as_deref(), spec, expected.is_some(), verb, now) {
+        Err(Rejection::Invalid(found)) => {
+            faults.extend(found);
+            Err(Rejection::Invalid(faults))
+        }
+        Ok(_) if !faults.is_empty() => Err(Rejection::Invalid(faults)),
+        done => done,
+    }
 }
 
 pub(super) fn set_enabled(

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
+use crate::machine::state::State;
+use crate::model::job::Target;
+use crate::model::parameters::SecretParameters;
 use crate::model::{Invalid, JobSpec, Parameters};
 
 use super::known;
@@ -21,10 +24,25 @@ pub const STEPS_MAX: u64 = 40_000_000;
 
 /// Holds `parameters` against `schema`; `pointer` is where they stand in the request.
 pub fn fits(schema: &Value, parameters: &Parameters, pointer: &str) -> Result<(), Vec<Invalid>> {
-    let schema = known::compiled(schema);
+    let value = parameters.to_value();
+    let plain = SecretParameters::of(schema).faults(&value, pointer);
+    if !plain.is_empty() {
+        // Alone: what the schema finds may tell of the value.
+        return Err(plain);
+    }
+    let schema = compiled(schema);
     let schema = schema.map_err(|detail| vec![Invalid::new("parameters_schema", detail)])?;
-    let faults = faults(&schema, &parameters.to_value(), pointer, |_| true);
+    let faults = faults(&schema, &value, pointer, |_| true);
     if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// The schema as parameters are held against it: of a secret, only its name is known.
+fn compiled(schema: &Value) -> Result<Arc<Schema>, String> {
+    let secrets = SecretParameters::of(schema);
+    match secrets.is_empty() {
+        true => known::compiled(schema),
+        false => known::compiled(schema).and_then(|_| known::compiled(&secrets.stripped(schema))),
+    }
 }
 
 fn faults(
@@ -80,14 +98,49 @@ fn nodes(value: &Value) -> usize {
 /// give what is required, so only then is a missing one no fault.
 pub(super) fn check_defaults(spec: &JobSpec, into: &mut Vec<Invalid>) {
     let Some(schema) = &spec.parameters_schema else { return };
-    let schema = match known::compiled(schema) {
-        Ok(schema) => schema,
-        Err(detail) => return into.push(Invalid::new("parameters_schema", detail)),
+    let own = spec.parameters.clone().unwrap_or_default().with_defaults(Some(schema));
+    let (compiled, own) = match (compiled(schema), own) {
+        (Ok(compiled), Ok(own)) => (compiled, own),
+        (Err(detail), _) => return into.push(Invalid::new("parameters_schema", detail)),
+        (_, Err(detail)) => return into.push(Invalid::new("parameters", detail)),
     };
-    let own = spec.parameters.clone().unwrap_or_default();
+    let plain = SecretParameters::of(schema).faults(&own.to_value(), "parameters");
+    if !plain.is_empty() {
+        let new: Vec<Invalid> = plain.into_iter().filter(|it| !into.contains(it)).collect();
+        return into.extend(new);
+    }
     let scheduled = spec.expr.is_some();
-    let found = faults(&schema, &own.to_value(), "parameters", |kind| {
+    let found = faults(&compiled, &own.to_value(), "parameters", |kind| {
         scheduled || !matches!(kind, ValidationErrorKind::Required { .. })
     });
     into.extend(found);
+}
+
+/// Chains that pass a secret itself to a job that wants its name: what a definition says is seen by
+/// many.
+pub(super) fn check_chains(state: &State, spec: &JobSpec, into: &mut Vec<Invalid>) {
+    let lists = [
+        ("on_success", &spec.on_success),
+        ("on_failure", &spec.on_failure),
+        ("on_finish", &spec.on_finish),
+    ];
+    for (field, targets) in lists {
+        for (at, target) in targets.iter().enumerate() {
+            let Target::With(with) = target else { continue };
+            let schema =
+                state.job(with.job.as_str()).and_then(|job| job.spec.parameters_schema.clone());
+            let Some(schema) = schema else { continue };
+            let secrets = SecretParameters::of(&schema);
+            let faults = secrets.faults(&with.parameters.to_value(), "");
+            let templates = |fault: &Invalid| {
+                let value = with.parameters.to_value();
+                let text = value.pointer(&fault.pointer).and_then(Value::as_str);
+                text.is_some_and(|text| text.starts_with("${") && text.ends_with('}'))
+            };
+            let faults = faults.into_iter().filter(|fault| !templates(fault));
+            into.extend(faults.map(|fault| {
+                Invalid::new(format!("{field}/{at}/parameters{}", fault.pointer), fault.detail)
+            }));
+        }
+    }
 }

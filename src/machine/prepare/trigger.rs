@@ -24,10 +24,12 @@ pub(super) fn trigger(
         none_ahead(state, job)?;
     }
     let own = job.spec.parameters.clone().unwrap_or_default();
+    let schema = job.spec.parameters_schema.as_deref();
     let parameters = own
         .overlaid(given)
+        .and_then(|parameters| parameters.with_defaults(schema))
         .map_err(|detail| Rejection::Invalid(vec![Invalid::new("parameters", detail)]))?;
-    if let Some(schema) = &job.spec.parameters_schema {
+    if let Some(schema) = schema {
         parameters::fits(schema, &parameters, "parameters").map_err(Rejection::Invalid)?;
     }
     // A hint only, as in a fire: `apply` judges overlap, gate and slots. Among several nodes

@@ -154,6 +154,9 @@ pub const FORMAT_OF_PROOFS: u32 = 5;
 /// that their schedule begins at.
 pub const FORMAT_OF_PAST: u32 = 5;
 
+/// What templates in processes need, secrets among parameters, defaults of schemas that are filled
+/// in, and chains that put values into texts.
+pub const FORMAT_OF_TEMPLATES: u32 = 5;
 /// What refresh tokens need that are good once.
 pub const FORMAT_OF_SESSIONS: u32 = 5;
 

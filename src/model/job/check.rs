@@ -3,8 +3,9 @@
 use crate::model::invalid::Invalid;
 use crate::model::limits;
 use crate::model::name::Name;
-use crate::model::parameters::Parameters;
+use crate::model::parameters::{Parameters, SecretParameters};
 use crate::model::policy;
+use crate::model::runner::not_in_code;
 use crate::model::span::Span;
 
 use super::{JobSpec, Target};
@@ -24,9 +25,11 @@ impl JobSpec {
             (Some(code), None) if code.contains('\0') => {
                 faults.push(Invalid::new("code", "holds a NUL character"));
             }
+            (Some(code), None) => not_in_code("code", code, faults),
             (None, Some(runner)) => runner.check(faults),
             _ => {}
         }
+        self.check_secret_parameters(faults);
         if let Some(retry) = &self.retry {
             policy::check_retry(retry, faults);
         }
@@ -54,6 +57,24 @@ impl JobSpec {
                 "",
                 format!("the definition is {bytes} bytes of JSON; at most {most} fit"),
             ));
+        }
+    }
+
+    /// Parameters that are secrets: named, and where nobody sees them.
+    fn check_secret_parameters(&self, faults: &mut Vec<Invalid>) {
+        let Some(schema) = self.parameters_schema.as_deref() else { return };
+        let secrets = SecretParameters::of(schema);
+        if let Some(detail) = secrets.misplaced(schema) {
+            faults.push(Invalid::new("parameters_schema", detail));
+        }
+        if secrets.is_empty() {
+            return;
+        }
+        if let Some(own) = &self.parameters {
+            faults.extend(secrets.faults(&own.to_value(), "parameters"));
+        }
+        if let Some(runner) = &self.runner {
+            runner.check_secret_templates(|named| secrets.touches(named), faults);
         }
     }
 

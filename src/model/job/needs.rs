@@ -7,6 +7,7 @@
 
 use super::{CalendarSpec, JobSpec, Target};
 use crate::model::bounds::Bounds;
+use crate::model::parameters::SecretParameters;
 use crate::model::placement::Placement;
 use crate::model::policy::{Misfire, Retention, Retry};
 use crate::model::runner::Runner;
@@ -32,6 +33,12 @@ impl JobSpec {
         let mut found = Vec::new();
         if let Some(runner) = self.runner.as_deref() {
             of_runner(runner, &mut found);
+            found.extend(runner.new_templates().map(|pointer| (pointer, 5)));
+        }
+        if let Some(schema) = self.parameters_schema.as_deref()
+            && !SecretParameters::of(schema).is_empty()
+        {
+            found.push(("parameters_schema".to_owned(), 5));
         }
         if let Some(retry) = self.retry.as_deref() {
             let Retry { max_attempts: _, delay: _, multiplier: _, max_delay: _, jitter: _, on: _ } =

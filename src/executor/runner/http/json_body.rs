@@ -5,7 +5,8 @@
 
 use serde::de::IgnoredAny;
 
-use super::template::{Found, Values};
+use crate::executor::runner::template::Values;
+use crate::model::template::Found;
 
 /// The body of a request, with its placeholders filled. `kind` is its `Content-Type`, if one is
 /// set: without one, a template that gives JSON when filled so is JSON.
@@ -87,7 +88,7 @@ mod tests {
         let error = "ValueError: \"x\\y\"\n\t{\"a\": 1}, \u{1}é";
         let params = json!({"e": error, "n": 5, "o": {"k": "\""}, "raw": "[1]", "s": "word",
             "evil": "x\", \"admin\": true, \"y\": \""});
-        let values = Values { context: &context, params: &params };
+        let values = Values::new(&context, &params);
         let read = |template: &str| -> Value {
             let filled = fill(template, None, &values).unwrap();
             serde_json::from_str(&filled).unwrap_or_else(|e| panic!("{e}: {filled}"))
@@ -103,6 +104,15 @@ mod tests {
             read(r#"[{{params.raw}}, {{params.s}}, {{run_id}}]"#),
             json!([[1], "word", "r-1"])
         );
+        assert_eq!(
+            read(
+                r#"{"t": {{params.e | json}}, "in": "{{ params.n | json }}", "x": {{params.none | default("-")}}}"#
+            ),
+            json!({"t": error, "in": "5", "x": "-"})
+        );
+        assert_eq!(read(r#"{"t": "{{params.s | json}}"}"#), json!({"t": "\"word\""}));
+        let literal = read(r#"{"a": "{{"{{"}} {{params.evil}}"}"#);
+        assert_eq!(literal["a"], format!("{{{{ {}", params["evil"].as_str().unwrap()));
         let evil = read(r#"{"a": "{{params.evil}}"}"#);
         assert_eq!(evil, json!({"a": params["evil"]}), "no field comes in by a value");
     }
@@ -111,7 +121,7 @@ mod tests {
     fn what_is_no_json_is_left_as_it_is() {
         let context = Context::default();
         let params = json!({"e": "a \"b\""});
-        let values = Values { context: &context, params: &params };
+        let values = Values::new(&context, &params);
         let with = |template, kind| fill(template, kind, &values).unwrap();
         assert_eq!(with("e={{params.e}}", None), "e=a \"b\"");
         assert_eq!(with("[x] \"{{params.e}}\"", None), "[x] \"a \"b\"\"");

@@ -1,6 +1,6 @@
 //! The HTTP runner: one request, its response as output and result.
 //!
-//! **Owns** building the request (`request`, `template`, `signature`), where it may go
+//! **Owns** building the request (`request`, `url`, `json_body`, `signature`), where it may go
 //! (`guard`, `redirect`), the connections (`client`), reading the answer (`unpack`,
 //! `retry_after`), and saying what went wrong (`failure`). **Does not own** output and stopping,
 //! which are the same as for processes.
@@ -9,18 +9,18 @@
 //! server at any moment, and whether a request that was on its way then was acted on is unknown.
 //! Time-out and cancel drop the request, and close its connection.
 //!
-//! To add a field of the request: `What::Http`, `request`, and `template` if it may hold
-//! placeholders; its rule in `tests/runners/http.rs`.
+//! To add a field of the request: `What::Http`, `request`, and the check of templates in
+//! `model/runner` if it may hold placeholders; its rule in `tests/runners/http.rs`.
 
 mod client;
 mod failure;
 mod guard;
 mod json_body;
+mod percent;
 mod redirect;
 mod request;
 mod retry_after;
 mod signature;
-mod template;
 mod unpack;
 mod url;
 
@@ -87,7 +87,8 @@ pub(super) async fn run(
     attempt: Attempt<'_>,
     started: impl Start,
 ) -> Result<Outcome, String> {
-    let Attempt { spec, params, cancel, pump, node, now_micros } = attempt;
+    let params = attempt.given();
+    let Attempt { spec, cancel, pump, node, now_micros, .. } = attempt;
     let client = node.client.get_or_init(|| Client::new(&node.http_deny, &node.http_allow));
     let client = client.as_ref().map_err(Clone::clone)?;
     let order = Order { call: &call, spec, params, now_micros };

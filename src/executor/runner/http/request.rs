@@ -5,10 +5,11 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 
+use super::percent::percent_decode;
 use super::signature::sign;
-use super::template::{Values, percent_decode};
 use super::{Call, json_body, url};
 use crate::executor::runner::spec::{Context, Spec};
+use crate::executor::runner::template::Values;
 
 /// Headers beginning so are told by the runner and can't be set by a job.
 const RESERVED: &str = "x-cronapi-";
@@ -40,7 +41,7 @@ pub(super) fn build(
     now_seconds: i64,
 ) -> Result<Request, String> {
     let context = &spec.context;
-    let values = Values { context, params: &spec.params };
+    let values = Values::new(context, spec.given());
     let method = Method::from_bytes(call.method.as_bytes())
         .map_err(|_| format!("method {:?} is not a method", call.method))?;
     let mut url = url::fill(call.url, &values)?;

@@ -2,7 +2,9 @@
 
 use reqwest::Url;
 
-use super::template::{Values, percent_decode, percent_encode};
+use super::percent::percent_decode;
+use crate::executor::runner::template::Values;
+use crate::model::template::{Found, ends, percent_encode};
 
 /// Percent-encoding within percent-encoding that is looked through.
 const DECODED_MAX: usize = 4;
@@ -23,9 +25,8 @@ pub(super) fn fill(text: &str, values: &Values<'_>) -> Result<Url, String> {
     }
     let (path, query) = rest.split_at(ends(rest, &['?', '#']));
     let path = fill_path(path, values)?;
-    let encode =
-        |_: &str, _: &str, value: super::template::Found<'_>| Ok(percent_encode(&value.text()));
-    let query = values.fill(query, "the URL", encode)?;
+    let encode = |_: &str, _: &str, value: Found<'_>| Ok(percent_encode(&value.text()));
+    let query = values.fill_encoded(query, "the URL", encode)?;
     let filled = format!("{host}{path}{query}");
     let url = Url::parse(&filled).map_err(|e| match filled.contains('@') {
         true => format!("the URL can't be used: {e}"),
@@ -42,7 +43,7 @@ fn fill_path(mut path: &str, values: &Values<'_>) -> Result<String, String> {
     let mut filled = String::with_capacity(path.len());
     while !path.is_empty() {
         let (step, rest) = path.split_at(ends(path, &['/', '\\']));
-        let insert = |_: &str, name: &str, value: super::template::Found<'_>| {
+        let insert = |_: &str, name: &str, value: Found<'_>| {
             let text = value.text();
             if climbs(&text) {
                 Err(refusal(&format!("{{{{{name}}}}}")))
@@ -50,7 +51,7 @@ fn fill_path(mut path: &str, values: &Values<'_>) -> Result<String, String> {
                 Ok(percent_encode(&text))
             }
         };
-        let made = values.fill(step, "the URL", insert)?;
+        let made = values.fill_encoded(step, "the URL", insert)?;
         if step.contains("{{") && is_dots(&percent_decode(&made)) {
             return Err(format!("the URL: {}", refusal(step)));
         }
@@ -64,22 +65,6 @@ fn fill_path(mut path: &str, values: &Values<'_>) -> Result<String, String> {
 
 fn refusal(step: &str) -> String {
     format!("{step} would make a step of the path . or .., which leads elsewhere")
-}
-
-/// Where the first of these stands that is not within a placeholder, or the end.
-fn ends(text: &str, of: &[char]) -> usize {
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let next = rest.find(of).unwrap_or(rest.len());
-        match rest.find("{{") {
-            Some(open) if open < next => match rest[open..].find("}}") {
-                Some(close) => at += open + close + 2,
-                None => return text.len(),
-            },
-            _ => return at + next,
-        }
-    }
-    text.len()
 }
 
 /// Whether a server that decodes once more than it should, or takes a backslash for a slash,
@@ -112,7 +97,7 @@ mod tests {
     fn filled(url: &str, t: &str) -> Result<String, String> {
         let params = json!({ "t": t, "dot": "." });
         let context = Context::default();
-        fill(url, &Values { context: &context, params: &params }).map(|url| url.to_string())
+        fill(url, &Values::new(&context, &params)).map(|url| url.to_string())
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
@@ -27,6 +27,8 @@ pub(in super::super) struct Program {
     pub(in super::super) env: BTreeMap<OsString, OsString>,
     /// Working directory; none: the daemon's own where it may be entered, else `/`.
     pub(in super::super) cwd: Option<PathBuf>,
+    /// A file that it finds open under the same number.
+    pub(in super::super) passed: Option<OwnedFd>,
 }
 
 /// Who it runs as.
@@ -99,6 +101,7 @@ struct Order<'a> {
     cwd: Option<CString>,
     here: Option<CString>,
     stdio: [RawFd; 3],
+    passed: Option<RawFd>,
     cage: &'a Cage<'a>,
     /// What failed in the child, which shares this memory.
     failed: Option<(Step, i32)>,
@@ -138,6 +141,7 @@ pub(super) fn spawn(
         cwd: cwd.map_err(invalid)?,
         here,
         stdio: stdio.map(|file| file.as_raw_fd()),
+        passed: program.passed.as_ref().map(AsRawFd::as_raw_fd),
         cage,
         failed: None,
     };
@@ -221,6 +225,10 @@ fn prepare(order: &Order<'_>) -> Done {
         tried(Step::Files, libc::setpgid(0, 0).into())?;
         for (number, file) in (0..).zip(order.stdio) {
             tried(Step::Files, libc::dup2(file, number).into())?;
+        }
+        if let Some(file) = order.passed {
+            // The child's table of files is its own: here alone it outlives `execve`.
+            tried(Step::Files, libc::fcntl(file, libc::F_SETFD, 0).into())?;
         }
         if let Some(score) = cage.oom_score {
             let flags = libc::O_WRONLY | libc::O_CLOEXEC;
