@@ -16,7 +16,7 @@ export default defineConfig({
   server: {
     proxy: Object.fromEntries(
       [
-        "auth", "jobs", "runs", "strips", "overview", "queues", "secrets", "users", "tokens", "audit",
+        "auth", "jobs", "runs", "strips", "overview", "fires", "load", "activity", "timeline", "graph", "queues", "secrets", "users", "tokens", "audit",
         "events", "system", "cluster", "schedules", "apply", "readyz", "openapi.json",
       ].map((path) => [`/${path}`, node]),
     ),

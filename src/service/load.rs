@@ -4,7 +4,7 @@
 //! fires too often to count all of its times is counted on at the pace it had so far.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::model::limits::{BUCKETS_MAX, LOAD_RANGE_MAX};
 use crate::model::{JobNo, JobUid, Name, Span, Timestamp};
 
 /// Nominal times counted one by one for a load map.
-const COUNTED_MAX: usize = bound(300_000, 40);
-/// Jobs whose schedule is walked for a load map; further ones count with their next time alone.
+const COUNTED_MAX: usize = bound(100_000, 40);
+/// Schedules that are walked for a load map; jobs of further ones count with their next time alone.
 const WALKED_MAX: usize = bound(20_000, 5);
 /// Times round by which what is left of the count is shared out.
 const ROUNDS_MAX: usize = 6;
@@ -133,6 +133,8 @@ struct Pace {
     timing: Arc<Timing>,
     next: Option<Next>,
     first: Timestamp,
+    /// Jobs with the same times.
+    times: u64,
     walked: u64,
     fires: u64,
 }
@@ -156,11 +158,19 @@ impl Service {
 
     fn counted_load(&self, c: &Caller, state: &State, range: Buckets) -> Load {
         let mut counts = vec![0_u64; range.count()];
-        let jobs: Vec<&Arc<Job>> = firing(c, state, range.until).collect();
-        let (mut walks, mut estimated, mut fire) = (Vec::new(), 0, 0);
-        for (at, job) in jobs.iter().enumerate() {
-            if at < WALKED_MAX {
-                walks.extend(self.pace(job, range.from));
+        let (mut walks, mut estimated, mut fire) = (Vec::<Pace>::new(), 0, 0);
+        let mut alike = HashMap::new();
+        for job in firing(c, state, range.until) {
+            let key = self.same_times(job);
+            let known = key.as_ref().and_then(|key| alike.get(key)).copied();
+            if let Some(pace) = known.and_then(|at: usize| walks.get_mut(at)) {
+                pace.times += 1;
+            } else if walks.len() < WALKED_MAX {
+                let Some(pace) = self.pace(job, range.from) else { continue };
+                if let Some(key) = key {
+                    alike.insert(key, walks.len());
+                }
+                walks.push(pace);
             } else if let Some(n) = job.live.next.and_then(|next| range.of(next.due)) {
                 (counts[n], fire, estimated) = (counts[n] + 1, fire + 1, estimated + 1);
             }
@@ -178,14 +188,30 @@ impl Service {
             open.retain(|pace| pace.next.is_some());
         }
         for pace in open {
-            estimated += u64::from(pace.guess(range, &mut counts));
+            estimated += if pace.guess(range, &mut counts) { pace.times } else { 0 };
         }
-        fire += walks.iter().filter(|pace| pace.fires > 0).count() as u64;
+        fire += walks.iter().filter(|pace| pace.fires > 0).map(|pace| pace.times).sum::<u64>();
         let buckets = counts.into_iter().enumerate().filter(|(_, fires)| *fires > 0);
         let buckets = buckets.map(|(n, fires)| LoadBucket { at: range.start(n), fires });
         let there = state.nodes.values().filter(|node| !node.lost);
         let slots = there.map(|node| u64::from(node.slots));
         Load { buckets: buckets.collect(), jobs: fire, estimated, slots: slots.sum() }
+    }
+
+    /// What jobs that have the same times have in common; none: the job may have times of its own.
+    fn same_times(&self, job: &Job) -> Option<(Arc<str>, Option<Arc<str>>, String)> {
+        let spec = &job.spec;
+        let plain = spec.calendars.is_empty()
+            && (spec.start_at, spec.end_at, spec.jitter, spec.max_runs) == (None, None, None, None)
+            && (spec.dst_gap, spec.dst_fold) == (None, None);
+        let expr = spec.expr.clone().filter(|expr| plain && !expr.starts_with("@every"))?;
+        // The sentence has the values of `H`, which come from the name; not every job needs to be
+        // compiled for it.
+        let sentence = match expr.contains(['H', 'h']) {
+            true => self.0.compiled.of(job)?.schedule().describe(),
+            false => String::new(),
+        };
+        Some((expr, spec.timezone.clone(), sentence))
     }
 
     /// The walk of a job from its first time that is due at `from` or later.
@@ -196,7 +222,7 @@ impl Service {
         let first = from.minus(timing.share());
         let next = if first > next.nominal { timing.next_from(first)? } else { next };
         let (job, first) = (Arc::clone(job), next.nominal);
-        Some(Pace { job, timing, next: Some(next), first, walked: 0, fires: 0 })
+        Some(Pace { job, timing, next: Some(next), first, times: 1, walked: 0, fires: 0 })
     }
 
     /// The fires to come of all jobs that the caller may see, the nearest first.
@@ -308,7 +334,7 @@ impl Pace {
             }
             looked += 1;
             if let Some(n) = range.of(next.due).filter(|_| !self.timing.is_off(next.nominal)) {
-                counts[n] += 1;
+                counts[n] += self.times;
                 self.fires += 1;
             }
             self.step();
@@ -329,7 +355,7 @@ impl Pace {
             }
             // The sum up to here, so that what rounding leaves out is not lost.
             let sum = i128::from(end.micros() - next.nominal.micros()) * counted / walked;
-            *count += u64::try_from(sum - told).unwrap_or(0);
+            *count += u64::try_from(sum - told).unwrap_or(0) * self.times;
             told = sum;
         }
         true

@@ -67,6 +67,12 @@ fn logs_of_a_run_and_of_the_newest_run_of_a_job() {
     let stamped = place.run(&["logs", id, "-t"]).good().out;
     assert!(stamped.lines().all(|line| line.starts_with("20") && line.contains("Z ")), "{stamped}");
     assert!(place.run(&["logs", id, "--jsonl"]).good().out.starts_with('{'));
+    // Lines that hold a text, of one run and of all runs of the job.
+    assert_eq!(place.run(&["logs", id, "--grep", "ERR"]).good().out, "err\n");
+    assert_eq!(place.run(&["logs", "good", "--grep", "err"]).good().out, format!("{id} err\n"));
+    assert_eq!(place.run(&["logs", "good", "--grep", "absent"]).good().out, "");
+    place.run(&["logs", "good", "--grep", "x", "--tail", "1"]).bad(2, "--tail");
+    place.run(&["logs", "none-such", "--grep", "x"]).bad(3, "");
     place.run(&["logs", "00000000-0000-7000-8000-000000000000"]).bad(3, "");
 }
 
@@ -155,6 +161,10 @@ fn jobs_are_paused_resumed_described_and_deleted() {
     let local = place.run(&asked).good().json();
     assert!(local["items"][0]["local"].as_str().unwrap().contains("T01:30:00"));
     place.run(&["next", "* * *"]).bad(1, "expr");
+    let all = place.run(&["next", "-n", "2", "-o", "json"]).good().json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 2, "{all}");
+    assert!(all["items"][0]["due_at"].as_str() <= all["items"][1]["due_at"].as_str());
+    place.run(&["next", "--tz", "UTC"]).bad(2, "expression");
     let explained = place.run(&["explain", "b", "--at", "1h"]).good().out;
     assert!(!explained.is_empty());
     place.run(&["explain", "b", "--at", "yesterday"]).bad(2, "RFC 3339");

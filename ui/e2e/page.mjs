@@ -154,6 +154,179 @@ const tests = {
     await page.getByText("Somebody saved version").waitFor();
     await page.locator("pre", { hasText: "written by another" }).waitFor();
     equal((await nodes.call("/jobs/asked")).timeout, undefined, "the time-out of the refused save");
+    // What only one changed is taken over; a field that both changed has to be chosen.
+    await page.getByRole("button", { name: "Go on with these" }).click();
+    await page.getByText("written by another").first().waitFor();
+    await nodes.call("/jobs/asked", { method: "PATCH", body: { timeout: "9m" } });
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("choose for 1 field that both changed").waitFor();
+    equal(await page.getByRole("button", { name: "Go on with these" }).isDisabled(), true, "to go on is not offered");
+    await page.getByRole("radio", { name: "timeout: take yours" }).check();
+    await page.getByRole("button", { name: "Go on with these" }).click();
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "asked" }).waitFor();
+    const saved = await nodes.call("/jobs/asked");
+    equal(saved.timeout, "3m", "the time-out that was chosen");
+    equal(saved.description, "written by another", "what the other one wrote");
+  },
+
+  async "an earlier version is made the present one again, and saving says what moves"() {
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/jobs/asked?tab=versions`);
+    const before = await nodes.call("/jobs/asked");
+    await page.getByRole("row", { name: /^1 / }).getByRole("button", { name: "what changed" }).or(page.getByRole("row", { name: /^1 / }).getByRole("button", { name: "show" })).click();
+    await page.getByRole("region", { name: "Version 1" }).waitFor();
+    await page.getByRole("row", { name: /^1 / }).getByRole("button", { name: "Restore" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("2 fields").waitFor();
+    await dialog.locator("del", { hasText: "written by another" }).waitFor();
+    await dialog.getByRole("button", { name: "Restore" }).click();
+    await until("version 1 is back", async () => (await nodes.call("/jobs/asked")).description === undefined);
+    equal((await nodes.call("/jobs/asked")).version, before.version + 1, "a version of its own");
+    await page.goto(`${nodes.nodes[0].url}/ui/jobs/tick/edit`);
+    await page.getByText("name: tick").waitFor();
+    await page.getByLabel("The definition, as YAML").click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.insertText("description: moved\n");
+    await page.getByRole("heading", { name: "What saving changes" }).waitFor();
+  },
+
+  async "many jobs are paused, run and deleted at once, after a word of how many"() {
+    const items = [1, 2, 3, 4].map((n) => ({ name: `many-${n}`, expr: "@daily", tags: ["many"] }));
+    await nodes.call("/apply", { method: "POST", body: { items } });
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/jobs?tag=many`);
+    await page.getByRole("checkbox", { name: "Choose many-1" }).click();
+    await page.getByRole("checkbox", { name: "Choose many-3" }).click({ modifiers: ["Shift"] });
+    await page.getByText("3 jobs chosen").waitFor();
+    await page.getByRole("button", { name: "Pause" }).first().click();
+    await page.getByRole("button", { name: "Pause 3 jobs" }).click();
+    await until("three are paused", async () => (await nodes.call("/jobs?tag=many&enabled=false")).items.length === 3);
+    await page.getByRole("checkbox", { name: "Choose all 4 that are listed" }).check();
+    await page.getByRole("button", { name: "Resume" }).first().click();
+    await page.getByRole("button", { name: "Resume 3 jobs" }).click();
+    await until("all are enabled", async () => (await nodes.call("/jobs?tag=many&enabled=true")).items.length === 4);
+    await page.getByRole("checkbox", { name: "Choose all 4 that are listed" }).check();
+    await page.getByRole("button", { name: "Delete" }).first().click();
+    const act = page.getByRole("button", { name: "Delete 4 jobs" });
+    equal(await act.isDisabled(), true, "to delete is not offered before the number is typed");
+    await page.getByLabel("Type how many").fill("4");
+    // The view is kept under a name before it is empty.
+    await act.click();
+    await until("they are gone", async () => (await nodes.call("/jobs?tag=many")).items.length === 0);
+    await page.getByText("No job fits").waitFor();
+    await page.getByRole("button", { name: "save this view" }).click();
+    await page.getByRole("dialog").getByLabel("Name").fill("the many");
+    await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+    await page.goto(`${nodes.nodes[0].url}/ui/jobs`);
+    await page.getByLabel("view", { exact: true }).selectOption("the many");
+    await page.waitForURL("**/jobs?tag=many");
+  },
+
+  async "output of all runs is searched, and a hit leads to its line"() {
+    await nodes.call("/jobs", { method: "POST", body: { name: "loud", runner: { type: "shell", command: "for i in 1 2 3; do echo line $i; done; echo 'Disk FULL on /var' >&2; echo done" } } });
+    for (let n = 0; n < 2; n++) await nodes.call("/jobs/loud/run?wait=10s", { method: "POST", body: {} });
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/jobs/loud?tab=search`);
+    await page.getByLabel("A text within a line of output").fill("disk full");
+    await page.keyboard.press("Enter");
+    await page.getByText("2 lines in the output of 2 runs").waitFor();
+    equal(await page.locator("mark").first().textContent(), "Disk FULL", "what is marked");
+    await page.locator(".hits a[data-row]").first().click();
+    await page.locator(".log .at-line", { hasText: "Disk FULL on /var" }).waitFor();
+    equal(/line=1-\d+/.test(page.url()), true, `the address names the line (${page.url()})`);
+  },
+
+  async "a tab has one stream, also while it follows a run"() {
+    await nodes.call("/jobs", { method: "POST", body: { name: "talks", runner: { type: "shell", command: "for i in $(seq 1 200); do echo \"word $i\"; sleep 0.1; done" } } });
+    const run = await nodes.call("/jobs/talks/run", { method: "POST", body: {} });
+    const page = await enter();
+    const open = new Set();
+    page.on("request", (request) => /\/events|follow=true/.test(request.url()) && open.add(request));
+    for (const event of ["requestfinished", "requestfailed"]) page.on(event, (request) => open.delete(request));
+    await page.goto(`${nodes.nodes[0].url}/ui/runs/${run.id}`);
+    await page.getByRole("log").getByText(/word \d+/).nth(4).waitFor();
+    equal([...open].map((request) => new URL(request.url()).pathname).join(), "/events", "the streams that are open");
+    // Both come in it: the end of the run is seen as soon as it is there.
+    await page.getByRole("button", { name: "Cancel" }).first().click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).last().click();
+    await page.locator("h1 .status", { hasText: "cancelled" }).waitFor();
+    const lines = await page.locator(".log .stdout").allTextContents();
+    const numbers = lines.map((line) => Number(/word (\d+)/.exec(line)?.[1])).filter(Boolean);
+    equal(numbers.every((n, at) => n === at + 1), true, `every line once and in order (${numbers.slice(0, 9)})`);
+  },
+
+  async "the timeline shows what runs, and is walked by keys"() {
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/timeline?span=60`);
+    await page.getByRole("link", { name: /^tick: \d+ runs/ }).waitFor();
+    await page.locator(".now-line").waitFor();
+    // A running bar grows by itself.
+    await nodes.call("/jobs/slow/run?force=true", { method: "POST", body: {} }).catch(() => undefined);
+    const bar = page.locator(".timeline rect.bar.run").first();
+    await bar.waitFor();
+    const wide = async () => Number(await bar.getAttribute("width"));
+    const before = await wide();
+    await until("the bar grows", async () => (await wide()) > before);
+    await page.getByRole("link", { name: /^tick: \d+ runs/ }).focus();
+    await page.keyboard.press("ArrowLeft");
+    await page.waitForURL(/from=/);
+    await page.keyboard.press("+");
+    await page.waitForURL(/span=30/);
+    await page.keyboard.press("0");
+    await page.waitForFunction(() => !location.search.includes("from="));
+    await page.getByLabel("Lanes by name").fill("slo");
+    await page.getByRole("link", { name: /^slow: \d+ runs?/ }).waitFor();
+    equal(await page.getByRole("link", { name: /^tick: / }).count(), 0, "lanes that do not fit");
+    await page.getByLabel("as a list").check();
+    await page.locator("table.runs a[data-row]").first().waitFor();
+  },
+
+  async "the calendar shows past and coming hours, and what is behind them"() {
+    const items = Array.from({ length: 30 }, (_, n) => ({ name: `noon-${n}`, expr: "0 12 * * *", tags: ["noon"] }));
+    await nodes.call("/apply", { method: "POST", body: { items } });
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/calendar`);
+    await page.locator(".map .cell.at-now").waitFor();
+    const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+    await page.goto(`${nodes.nodes[0].url}/ui/calendar?date=${tomorrow}&at=${tomorrow}T12:00:00Z`);
+    const panel = page.getByRole("region", { name: /What is behind/ });
+    await panel.getByText("noon-1", { exact: true }).waitFor();
+    await panel.getByRole("row", { name: /noon-1 / }).getByRole("button", { name: "Spread" }).click();
+    await page.getByRole("dialog").getByLabel("Jitter").fill("20m");
+    await page.getByRole("dialog").getByRole("button", { name: "Spread" }).click();
+    await until("it has a jitter", async () => (await nodes.call("/jobs/noon-1")).jitter === "20m");
+    // A day by five minutes, from the name of the day; the cells are walked by arrow keys.
+    await page.locator(".map tbody th button").first().click();
+    await page.waitForURL(/view=day/);
+    await page.locator(".map .cell").first().focus();
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/at=.*01%3A05|at=.*01:05/);
+    await nodes.call("/apply?prune=noon", { method: "POST", body: { items: [] } }).catch(() => undefined);
+  },
+
+  async "the graph shows what starts and holds what, and is walked along its edges"() {
+    const items = [
+      { name: "g-extract", on_success: ["g-load"], on_failure: ["g-nobody"] },
+      { name: "g-load" },
+      { name: "g-report", dependencies: ["g-load"] },
+    ];
+    await nodes.call("/apply", { method: "POST", body: { items } });
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/graph?job=g-report`);
+    await page.locator('[data-node="g-extract"]').focus();
+    await page.keyboard.press("ArrowRight");
+    const at = () => page.evaluate(() => document.activeElement?.getAttribute("data-node"));
+    equal(["g-load", "g-nobody"].includes(await at()), true, `along an edge (${await at()})`);
+    await page.locator('[data-node="g-load"]').focus();
+    await page.keyboard.press("ArrowRight");
+    equal(await at(), "g-report", "along the next edge");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "g-report" }).waitFor();
+    await page.goto(`${nodes.nodes[0].url}/ui/graph?list=true`);
+    await page.getByText("when it succeeds, starts").first().waitFor();
   },
 
   async "what a role may not do is not offered"() {
@@ -192,7 +365,7 @@ const tests = {
   },
 
   async "nothing is wider than a phone, and nothing is told by colour alone"() {
-    const places = ["/", "/jobs", "/jobs/tick", "/runs", "/new", "/cluster", "/queues", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
+    const places = ["/", "/jobs", "/jobs/tick", "/jobs/loud?tab=search&q=disk", "/jobs/asked?tab=versions", "/runs", "/timeline", "/timeline?list=false", "/calendar", "/calendar?view=day", "/graph", "/graph?list=false", "/new", "/cluster", "/queues", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
     for (const colorScheme of ["light", "dark"]) {
       const page = await enter({ colorScheme, viewport: { width: 360, height: 740 } });
       for (const place of places) {

@@ -5,8 +5,10 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 import type { Run } from "./api/client";
 import { Overview } from "./pages/Overview";
 import { Jobs } from "./pages/Jobs";
-import { type Tab, TABS } from "./pages/Job";
+import { type Tab, TABS } from "./model/tabs";
 import type { JobSearch } from "./queries";
+import type { CalendarSearch } from "./pages/Calendar";
+import type { GraphSearch } from "./pages/Graph";
 import type { TimelineSearch } from "./pages/Timeline";
 import type { RunSearch } from "./parts/RunTable";
 import { Fault } from "./parts/small";
@@ -44,7 +46,8 @@ const job = createRoute({
   ...parent,
   path: "/jobs/$name",
   component: lazyRouteComponent(() => import("./pages/Job"), "Job"),
-  validateSearch: (raw: Raw): { at?: string; tab?: Tab } => given({ at: text(raw.at), tab: TABS.find((tab) => tab === raw.tab) }),
+  validateSearch: (raw: Raw): { at?: string; tab?: Tab; q?: string; exact?: boolean } =>
+    given({ at: text(raw.at), tab: TABS.find((tab) => tab === raw.tab), q: raw.q === undefined ? undefined : String(raw.q), exact: raw.exact === true ? true : undefined }),
 });
 const edit = createRoute({ ...parent, path: "/jobs/$name/edit", component: lazyRouteComponent(() => import("./pages/Edit"), "EditJob") });
 const fresh = createRoute({ ...parent, path: "/new", component: lazyRouteComponent(() => import("./pages/Edit"), "NewJob") });
@@ -54,7 +57,12 @@ const runs = createRoute({
   component: lazyRouteComponent(() => import("./pages/Runs"), "Runs"),
   validateSearch: (raw: Raw): RunSearch => given({ job: text(raw.job), status: text(raw.status), trigger: text(raw.trigger) as Run["trigger"] }),
 });
-const run = createRoute({ ...parent, path: "/runs/$id", component: lazyRouteComponent(() => import("./pages/Run"), "Run") });
+const run = createRoute({
+  ...parent,
+  path: "/runs/$id",
+  component: lazyRouteComponent(() => import("./pages/Run"), "Run"),
+  validateSearch: (raw: Raw): { line?: string; q?: string } => given({ line: raw.line === undefined ? undefined : String(raw.line), q: raw.q === undefined ? undefined : String(raw.q) }),
+});
 const timeline = createRoute({
   ...parent,
   path: "/timeline",
@@ -67,6 +75,24 @@ const timeline = createRoute({
       q: text(raw.q),
       list: typeof raw.list === "boolean" ? raw.list : undefined,
     }),
+});
+const calendar = createRoute({
+  ...parent,
+  path: "/calendar",
+  component: lazyRouteComponent(() => import("./pages/Calendar"), "Calendar"),
+  validateSearch: (raw: Raw): CalendarSearch =>
+    given({
+      view: raw.view === "day" || raw.view === "month" ? raw.view : undefined,
+      date: typeof raw.date === "string" && /^\d{4}-\d\d-\d\d$/.test(raw.date) ? raw.date : undefined,
+      at: text(raw.at),
+      bad: raw.bad === true ? true : undefined,
+    }),
+});
+const graph = createRoute({
+  ...parent,
+  path: "/graph",
+  component: lazyRouteComponent(() => import("./pages/Graph"), "Graph"),
+  validateSearch: (raw: Raw): GraphSearch => given({ job: text(raw.job), list: typeof raw.list === "boolean" ? raw.list : undefined }),
 });
 const cluster = createRoute({ ...parent, path: "/cluster", component: lazyRouteComponent(() => import("./pages/Cluster"), "Cluster") });
 const queues = createRoute({ ...parent, path: "/queues", component: lazyRouteComponent(() => import("./pages/Admin"), "Queues") });
@@ -85,7 +111,7 @@ const help = createRoute({ ...parent, path: "/help", component: lazyRouteCompone
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, cluster, queues, secrets, audit, users, tokens, settings, help]),
+    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, calendar, graph, cluster, queues, secrets, audit, users, tokens, settings, help]),
   ]),
   basepath: "/ui",
   defaultPreload: "intent",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::super::client::{Client, Request, escaped, reason};
+use super::super::client::{Client, Request, escaped, reason, with_query};
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::output::columns::field;
@@ -16,6 +16,8 @@ use super::pick::{is_part, run_id};
 
 /// After this long without a byte of an answer under way, the connection is dead.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Lines asked for at a time.
+const HITS: usize = 500;
 
 /// Show what a run wrote.
 #[derive(Debug, clap::Args)]
@@ -41,6 +43,13 @@ pub struct Logs {
     /// Only stdout, stderr or system
     #[arg(long, value_name = "STREAM", value_parser = ["stdout", "stderr", "system"])]
     stream: Option<String>,
+    /// The lines that hold this text; of a job, in the output of all its runs, the newest first
+    #[arg(long, value_name = "TEXT", conflicts_with_all =
+        ["follow", "tail", "raw", "attempt", "stream"])]
+    grep: Option<String>,
+    /// At most so many lines that hold it; 0: all
+    #[arg(long, value_name = "N", default_value = "100", requires = "grep")]
+    limit: usize,
     /// The API's objects, one a line
     #[arg(long)]
     jsonl: bool,
@@ -86,6 +95,9 @@ impl<'a> Follow<'a> {
 impl Logs {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let client = session.client()?;
+        if let Some(text) = &self.grep {
+            return self.search(session, &client, text).await;
+        }
         let id = newest(&client, &self.run).await?;
         if self.raw {
             return raw(&client, &id).await;
@@ -123,6 +135,64 @@ impl Logs {
             return self.go_on(&client, &id, last.as_ref(), at_start).await;
         }
         Ok(0)
+    }
+
+    /// Shows the lines that hold `text`.
+    async fn search(&self, session: &Session, client: &Client, text: &str) -> Outcome {
+        let what = escaped(&self.run);
+        let mut path = match is_run(&self.run) {
+            true => format!("/runs/{what}/logs/search"),
+            false => format!("/jobs/{what}/logs/search"),
+        };
+        let (mut left, mut cursor, mut shown) = (self.limit, None, 0);
+        loop {
+            let limit = if self.limit == 0 { HITS } else { left.min(HITS) };
+            let asked = [
+                ("q", Some(text.to_owned())),
+                ("limit", Some(limit.to_string())),
+                ("cursor", cursor.clone()),
+            ];
+            let answer = client.fetch(Request::get(with_query(&path, &asked))).await;
+            let page = match answer {
+                // The beginning of the id of a run, or a name that is not quite right.
+                Err(e) if e.code == Code::NotFound && path.starts_with("/jobs/") => {
+                    let id = newest(client, &self.run).await?;
+                    path = format!("/runs/{id}/logs/search");
+                    continue;
+                }
+                other => other?,
+            };
+            for hit in page["items"].as_array().into_iter().flatten() {
+                (left, shown) = (left.saturating_sub(1), shown + 1);
+                self.show_hit(hit, path.starts_with("/jobs/"))?;
+            }
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() || (self.limit > 0 && left == 0) {
+                break;
+            }
+        }
+        if shown == 0 {
+            session.say(format!("no line holds {text:?}"));
+        }
+        Ok(0)
+    }
+
+    fn show_hit(&self, hit: &Value, of_many: bool) -> Result<(), Failure> {
+        if self.jsonl {
+            return output::line(&hit.to_string());
+        }
+        let mut line = String::new();
+        if of_many {
+            line.push_str(&field(hit, "/run_id"));
+            line.push(' ');
+        }
+        if self.timestamps {
+            line.push_str(&field(hit, "/at"));
+            line.push(' ');
+        }
+        line.push_str(hit["text"].as_str().unwrap_or_default());
+        line.push('\n');
+        output::foreign(&line)
     }
 
     /// Follows behind what was shown.

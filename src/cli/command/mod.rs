@@ -99,6 +99,7 @@ pub enum Command {
     /// Examples:
     ///   cronapi logs backup
     ///   cronapi logs -f 01a207f4-6c1c-7b1e-9d0a-0c6a3a2f9a11
+    ///   cronapi logs backup --grep "no space left"
     #[command(verbatim_doc_comment)]
     Logs(logs::Logs),
     /// Cancel runs
@@ -107,9 +108,10 @@ pub enum Command {
     Cancel(runs::Change),
     /// Start runs anew that have ended, with the same parameters
     Retry(runs::Change),
-    /// Show when a job or an expression fires next
+    /// Show when a job or an expression fires next, or what is to come of all jobs
     ///
     /// Examples:
+    ///   cronapi next -n 20
     ///   cronapi next backup
     ///   cronapi next "30 2 * * 1-5" --tz Europe/London -n 10
     #[command(verbatim_doc_comment)]

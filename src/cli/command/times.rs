@@ -14,8 +14,8 @@ use crate::model::{Span, Timestamp};
 /// When a job or an expression fires next.
 #[derive(Debug, clap::Args)]
 pub struct Next {
-    /// A job, or an expression such as "*/5 * * * *" or @daily
-    what: String,
+    /// A job, or an expression such as "*/5 * * * *" or @daily [default: all jobs]
+    what: Option<String>,
     /// How many
     #[arg(short = 'n', long, value_name = "N", default_value = "5")]
     count: u16,
@@ -84,8 +84,9 @@ async fn preview(
 impl Next {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let (client, output) = (session.client()?, session.output(self.output));
-        let answer = if is_expression(&self.what) {
-            let preview = preview(&client, &self.what, self.timezone.as_ref(), self.count).await?;
+        let Some(what) = &self.what else { return self.of_all(session).await };
+        let answer = if is_expression(what) {
+            let preview = preview(&client, what, self.timezone.as_ref(), self.count).await?;
             if output.person {
                 session.say(field(&preview, "/text"));
             }
@@ -94,10 +95,26 @@ impl Next {
             if self.timezone.is_some() {
                 return Err(Failure::usage("--timezone is for an expression; a job has its own"));
             }
-            let path = format!("/jobs/{}/next?count={}", escaped(&self.what), self.count);
-            found(&client, &self.what, client.fetch(Request::get(path)).await).await?
+            let path = format!("/jobs/{}/next?count={}", escaped(what), self.count);
+            found(&client, what, client.fetch(Request::get(path)).await).await?
         };
         output.list(&answer, &columns::NEXT)?;
+        if answer["items"].as_array().is_none_or(Vec::is_empty) {
+            session.say("no time is to come");
+        }
+        Ok(0)
+    }
+
+    /// What is to come within a year, of all jobs.
+    async fn of_all(self, session: &Session) -> Outcome {
+        let (client, output) = (session.client()?, session.output(self.output));
+        if self.timezone.is_some() {
+            return Err(Failure::usage("--timezone is for an expression; jobs have their own"));
+        }
+        let until = output.now.plus(Span::from_secs(366 * 86_400));
+        let path = format!("/fires?from={}&until={until}&limit={}", output.now, self.count);
+        let answer = client.fetch(Request::get(path)).await?;
+        output.list(&answer, &columns::FIRES)?;
         if answer["items"].as_array().is_none_or(Vec::is_empty) {
             session.say("no time is to come");
         }

@@ -286,6 +286,19 @@ pub(in crate::cli) const LEDGER: Columns = Columns {
     name: |v| field(v, "/nominal_time"),
 };
 
+pub(in crate::cli) const FIRES: Columns = Columns {
+    columns: &[
+        col("DUE", |v, _| cell(v, "/due_at")),
+        col("JOB", |v, _| cell(v, "/job")),
+        col("IN", |v, o| {
+            let at = Timestamp::parse(&field(v, "/due_at"));
+            at.map_or_else(|_| "-".into(), |at| when::relative(at, o.now)).into()
+        }),
+        wide("NOMINAL", |v, _| cell(v, "/nominal_time")),
+    ],
+    name: |v| field(v, "/job"),
+};
+
 pub(in crate::cli) const NEXT: Columns = Columns {
     columns: &[
         col("AT", |v, _| cell(v, "/at")),

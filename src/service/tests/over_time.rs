@@ -93,11 +93,29 @@ async fn what_fires_too_often_to_be_counted_is_counted_on_at_its_pace() {
     assert!((35_995..=36_002).contains(&sum), "{fires:?}");
     // Far more jobs than are walked: each counts with its next time at least.
     for n in 0..8 {
-        world.put(json!({"name": format!("more{n}"), "expr": "30 12 * * *"})).await;
+        world.put(json!({"name": format!("more{n}"), "expr": format!("3{n} 12 * * *")})).await;
     }
     let load = world.service.load(&admin(), range).await.unwrap();
     assert_eq!(load.jobs, 10);
     assert!(load.buckets[0].fires >= 3_590 + 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_the_same_times_are_counted_together_and_others_apart() {
+    let world = World::new().await;
+    // Far more times together than are counted one by one.
+    for n in 0..30 {
+        world.put(json!({"name": format!("same{n}"), "expr": "*/30 * * * *"})).await;
+        let hashed = json!({"name": format!("own{n}"), "expr": "H 13 * * *"});
+        if n < 2 {
+            world.put(hashed).await;
+        }
+    }
+    let range = hours("2027-03-01T12:00:00Z", "2027-03-01T15:00:00Z");
+    let load = world.service.load(&admin(), range).await.unwrap();
+    let fires: Vec<u64> = load.buckets.iter().map(|bucket| bucket.fires).collect();
+    // The one at noon itself is decided: its next is at half past.
+    assert_eq!((fires, load.jobs, load.estimated), (vec![30, 62, 60], 32, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,42 @@ export function useLink(): Link {
   );
 }
 
+/** A piece of output. */
+export type Piece = { attempt: number; seq: number; at: string; stream: string; text: string };
+type Follower = { run: string; piece: (piece: Piece) => void; over: (why: "ended" | "gone") => void };
+
+/** Whose output the stream carries, and behind which place. */
+let follower: Follower | undefined;
+let place = "";
+let turn: AbortController | undefined;
+
+/** The output of a run comes with the events, in the same stream, until this is undone. */
+export function followOutput(wanted: Follower): () => void {
+  follower = wanted;
+  place = "";
+  turn?.abort();
+  return () => {
+    if (follower !== wanted) return;
+    follower = undefined;
+    turn?.abort();
+  };
+}
+
+/** What a message says of the output that is followed. */
+function heardOutput(message: Message): boolean {
+  if (!message.event.startsWith("output.")) return false;
+  if (message.event === "output.end") {
+    const told = follower;
+    follower = undefined;
+    told?.over("ended");
+    return true;
+  }
+  const piece = JSON.parse(message.data) as Piece;
+  place = `${piece.attempt}.${piece.seq}`;
+  follower?.piece(piece);
+  return true;
+}
+
 /** One message of a stream of server-sent events. */
 export type Message = { id: string; event: string; data: string };
 
@@ -77,13 +113,24 @@ export async function follow(client: QueryClient, signal: AbortSignal): Promise<
     }, CALM);
   };
   while (!signal.aborted) {
+    const mine = new AbortController();
+    turn = mine;
     try {
       const token = await session.token();
       if (!token) return;
       const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: "text/event-stream" };
       if (last) headers["Last-Event-ID"] = last;
-      const answer = await fetch("/events", { headers, signal });
+      const run = follower?.run;
+      const output = run ? `?output=${run}${place ? `&output_after=${place}` : ""}` : "";
+      const answer = await fetch(`/events${output}`, { headers, signal: AbortSignal.any([signal, mine.signal]) });
       if (answer.status === 401) session.refused();
+      if (run && answer.status === 404) {
+        // The run is gone, or out of sight: the events go on without it.
+        const told = follower;
+        follower = undefined;
+        told?.over("gone");
+        continue;
+      }
       if (!answer.ok || !answer.body) throw new Error(`events: ${answer.status}`);
       if (link === "reconnecting") stale();
       tell("live");
@@ -92,10 +139,12 @@ export async function follow(client: QueryClient, signal: AbortSignal): Promise<
         if (message.id) last = message.id;
         if (message.event === "reset") last = "";
         if (message.event === "end") break;
-        stale();
+        if (!heardOutput(message)) stale();
       }
     } catch {
       if (signal.aborted) break;
+      // Somebody looks at another run: the same stream, asked for anew.
+      if (mine.signal.aborted) continue;
     }
     tell("reconnecting");
     await new Promise((resolve) => setTimeout(resolve, wait));

@@ -5,6 +5,8 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, take } from "../api/client";
 import { absolute, span } from "../model/time";
 import { nodes, status } from "../queries";
+import { LogLane } from "../parts/LogLane";
+import "../parts/parts.css";
 import { Ask, Fault, Head, Skeleton, When } from "../parts/small";
 import { may } from "../session";
 import { useWho } from "../who";
@@ -102,6 +104,7 @@ export function Cluster() {
           })}
         </tbody>
       </table>
+      {own.data && <LogLane nodes={items} term={own.data.term} />}
       {own.data && (
         <>
           <h2>This node</h2>

@@ -7,10 +7,13 @@ import { Suspense, lazy, useEffect, useState } from "react";
 import { parse, stringify } from "yaml";
 
 import { Refusal, api, take, takeWith } from "../api/client";
-import { absolute } from "../model/time";
-import { job as jobQuery } from "../queries";
+import { absolute, clock } from "../model/time";
+import { job as jobQuery, upcoming } from "../queries";
 import { Fault, Head, Skeleton } from "../parts/small";
-import { definition } from "./Job";
+import { Changes, type Definition, differing } from "../parts/Changes";
+import { Conflict } from "../parts/Conflict";
+import { definition } from "../model/definition";
+import "../parts/parts.css";
 
 const Text = lazy(() => import("../parts/Text"));
 
@@ -38,12 +41,16 @@ export function EditJob() {
   const { data, error, isPending } = useQuery({ ...jobQuery(name), staleTime: Infinity, meta: { live: false } });
   if (isPending) return <Skeleton rows={10} />;
   if (!data) return <Fault error={error} />;
-  return <Editor key={data.etag} start={stringify(JSON.parse(definition(data.value)))} etag={data.etag} name={name} />;
+  return <Editor key={name} start={stringify(JSON.parse(definition(data.value)))} etag={data.etag} name={name} />;
 }
 
 type Judged = { body: Record<string, unknown> | null; error: unknown };
 
+type Begun = { text: string; etag: string | null };
+
 function Editor({ start, etag, name }: { start: string; etag: string | null; name: string | null }) {
+  // What was there when the writing began: a save that finds something else is a conflict.
+  const [begun, setBegun] = useState<Begun>({ text: start, etag });
   const [text, setText] = useState(start);
   const [judged, setJudged] = useState<Judged>({ body: null, error: null });
   const [saving, setSaving] = useState<unknown>(null);
@@ -61,7 +68,7 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
     setSaving(null);
     try {
       const body = read(text);
-      const headers = name ? { "If-Match": etag ?? "*" } : { "If-None-Match": "*" };
+      const headers = name ? { "If-Match": begun.etag ?? "*" } : { "If-None-Match": "*" };
       const path = { name: String(body.name ?? "") };
       await takeWith(api.PUT("/jobs/{name}", { params: { path }, body: body as never, headers }));
       await client.invalidateQueries();
@@ -81,8 +88,19 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
           Save
         </button>
       </Head>
-      <Fault error={saving} />
-      {conflict && name && <Conflict name={name} mine={text} />}
+      {!(conflict && name) && <Fault error={saving} />}
+      {conflict && name && (
+        <Conflict
+          name={name}
+          base={read(begun.text)}
+          mine={read(text)}
+          done={(merged, theirs, now) => {
+            setBegun({ text: stringify(theirs), etag: now });
+            setText(stringify(merged));
+            setSaving(null);
+          }}
+        />
+      )}
       <div className="columns">
         <section>
           <Suspense fallback={<Skeleton rows={12} />}>
@@ -91,6 +109,7 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
         </section>
         <aside>
           <Fault error={judged.error} />
+          {judged.body && name && <Difference name={name} before={read(begun.text)} after={judged.body} />}
           {judged.body && <Meaning body={judged.body} />}
         </aside>
       </div>
@@ -169,29 +188,44 @@ function consequence(body: Record<string, unknown>): string {
   }
 }
 
-/** Somebody saved meanwhile: theirs beside mine. */
-function Conflict({ name, mine }: { name: string; mine: string }) {
-  const { data } = useQuery({ queryKey: ["theirs", name], queryFn: () => takeWith(api.GET("/jobs/{name}", { params: { path: { name } } })), meta: { live: false } });
-  if (!data) return null;
+const MOVED = 20;
+const OF_THE_SCHEDULE = ["expr", "timezone", "start_at", "end_at", "jitter", "calendars", "dst_gap", "dst_fold", "max_runs"];
+
+/** What saving changes, and which of the coming fires move. */
+function Difference({ name, before, after }: { name: string; before: Definition; after: Record<string, unknown> }) {
+  const fields = differing(before, { ...after, name: after.name ?? name });
+  const moves = fields.some((field) => OF_THE_SCHEDULE.includes(field));
+  const old = useQuery({ ...upcoming(name, MOVED), enabled: moves });
+  const now = useQuery({
+    queryKey: ["preview", MOVED, after],
+    queryFn: () => take(api.POST("/schedules/preview", { params: { query: { count: MOVED } }, body: after as never })),
+    enabled: moves,
+    retry: false,
+    meta: { live: false },
+  });
+  if (fields.length === 0) return null;
   return (
-    <section className="conflict">
-      <p>
-        Somebody saved version {data.value.version} while you wrote. Take over what you need from theirs, then{" "}
-        <Link to="/jobs/$name/edit" params={{ name }} reloadDocument>
-          begin from theirs
-        </Link>
-        .
-      </p>
-      <div className="halves">
-        <div>
-          <h2>theirs</h2>
-          <pre>{stringify(JSON.parse(definition(data.value)))}</pre>
-        </div>
-        <div>
-          <h2>mine</h2>
-          <pre>{mine}</pre>
-        </div>
-      </div>
-    </section>
+    <>
+      <h2>What saving changes</h2>
+      <Changes before={before} after={{ ...after, name: after.name ?? name }} />
+      {moves && old.data && now.data && <Moves old={old.data.items.map((next) => next.at)} now={now.data.next.map((next) => next.at)} />}
+    </>
+  );
+}
+
+function Moves({ old, now }: { old: string[]; now: string[] }) {
+  // Lists end where they were cut: only what both reach can be compared.
+  const ends = [old, now].filter((list) => list.length === MOVED).map((list) => list.at(-1) ?? "");
+  const reach = ends.sort()[0];
+  const within = (at: string) => !reach || at <= reach;
+  const gone = old.filter((at) => within(at) && !now.includes(at));
+  const come = now.filter((at) => within(at) && !old.includes(at));
+  const list = (times: string[]) => times.slice(0, 3).map((at) => clock(at)).join(", ") + (times.length > 3 ? ` and ${times.length - 3} more` : "");
+  if (gone.length === 0 && come.length === 0) return <p>Its next {Math.min(old.length, now.length)} fires stay where they are.</p>;
+  return (
+    <p>
+      Up to {reach ? clock(reach) : "its end"}: {gone.length > 0 && <>no longer at {list(gone)}. </>}
+      {come.length > 0 && <>Newly at {list(come)}.</>}
+    </p>
   );
 }

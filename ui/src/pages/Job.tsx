@@ -4,22 +4,25 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 
+import "../parts/parts.css";
+
 import { type Job as Data, api, take } from "../api/client";
 import { words } from "../model/outcome";
 import { absolute, span } from "../model/time";
-import { job as jobQuery, statistics, strips, upcoming, versions } from "../queries";
+import { definition } from "../model/definition";
+import { TABS } from "../model/tabs";
+import { job as jobQuery, statistics, strips, upcoming } from "../queries";
 import { Explain } from "../parts/Explain";
 import { RunForm } from "../parts/RunForm";
 import { RunTable, useRuns } from "../parts/RunTable";
+import { Search } from "../parts/Search";
 import { Legend, Strip } from "../parts/Strip";
+import { Versions } from "../parts/Versions";
 import { AsCommand, Ask, Fault, Head, Skeleton, When } from "../parts/small";
 import { may } from "../session";
 import { useWho } from "../who";
 
 const Text = lazy(() => import("../parts/Text"));
-
-export const TABS = ["runs", "next", "figures", "definition", "versions"] as const;
-export type Tab = (typeof TABS)[number];
 
 export function Job() {
   const { name } = useParams({ from: "/in/jobs/$name" });
@@ -52,6 +55,11 @@ export function Job() {
             {tag}
           </Link>
         ))}
+        {(job.on_success || job.on_failure || job.on_finish || job.dependencies) && (
+          <Link to="/graph" search={{ job: name }}>
+            in the graph
+          </Link>
+        )}
         {job.unresolved.length > 0 && <span className="warn">names jobs that do not exist: {job.unresolved.join(", ")}</span>}
       </p>
       <div className="wide">
@@ -75,15 +83,10 @@ export function Job() {
           <Text value={definition(job)} language="yaml" readOnly label={`The definition of ${name}`} />
         </Suspense>
       )}
-      {tab === "versions" && <Versions name={name} />}
+      {tab === "search" && <Search name={name} />}
+      {tab === "versions" && <Versions job={job} etag={data.etag} />}
     </>
   );
-}
-
-/** What a file would hold: the fields of the definition alone. */
-export function definition(job: Data): string {
-  const live = ["uid", "version", "created_at", "updated_at", "next_fire_at", "last_run", "open_runs", "unresolved", "schedule_text"];
-  return JSON.stringify(Object.fromEntries(Object.entries(job).filter(([key]) => !live.includes(key))), null, 2);
 }
 
 function Acts({ job, etag }: { job: Data; etag: string | null }) {
@@ -251,74 +254,5 @@ function Figures({ name }: { name: string }) {
         </tbody>
       </table>
     </>
-  );
-}
-
-function Versions({ name }: { name: string }) {
-  const { data, error, isPending } = useQuery(versions(name));
-  const [open, setOpen] = useState<number | null>(null);
-  if (isPending) return <Skeleton />;
-  if (!data) return <Fault error={error} />;
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th>version</th>
-          <th>since</th>
-          <th>by</th>
-          <th>what</th>
-          <th />
-        </tr>
-      </thead>
-      <tbody>
-        {data.items.flatMap((version, index) => {
-          const before = data.items[index + 1];
-          const shown = open === version.version;
-          return [
-            <tr key={version.version}>
-              <td>{version.version}</td>
-              <td>{absolute(version.at)}</td>
-              <td>{version.by}</td>
-              <td className="dim fill">{version.verb}</td>
-              <td className="right">
-                <button type="button" className="quiet" aria-expanded={shown} onClick={() => setOpen(shown ? null : version.version)}>
-                  {shown ? "hide" : before ? "what changed" : "show"}
-                </button>
-              </td>
-            </tr>,
-            shown && (
-              <tr key={`${version.version}-open`}>
-                <td colSpan={5}>
-                  <Suspense fallback={<Skeleton />}>
-                    <Changes before={before?.definition} after={version.definition} />
-                  </Suspense>
-                </td>
-              </tr>
-            ),
-          ];
-        })}
-      </tbody>
-    </table>
-  );
-}
-
-/** The fields that differ, before and after. */
-function Changes({ before, after }: { before: object | undefined; after: object }) {
-  const old = (before ?? {}) as Record<string, unknown>;
-  const now = after as Record<string, unknown>;
-  const fields = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter((f) => JSON.stringify(old[f]) !== JSON.stringify(now[f]));
-  const show = (value: unknown) => (value === undefined ? "–" : typeof value === "string" ? value : JSON.stringify(value, null, 2));
-  return (
-    <dl className="changes">
-      {fields.map((field) => (
-        <div key={field}>
-          <dt>{field}</dt>
-          <dd>
-            {before && <del>{show(old[field])}</del>}
-            <ins>{show(now[field])}</ins>
-          </dd>
-        </div>
-      ))}
-    </dl>
   );
 }

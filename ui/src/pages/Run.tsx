@@ -1,7 +1,7 @@
 // A run: where it is and why first, then its output as it comes, its attempts, what it was given.
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
 
 import { type Run as Data, api, take } from "../api/client";
 import { useNow } from "../model/now";
@@ -12,11 +12,13 @@ import { Log } from "../parts/Log";
 import { AsCommand, Ask, Clock, Fault, Head, Skeleton, Status } from "../parts/small";
 import { may } from "../session";
 import { useWho } from "../who";
+import "../parts/parts.css";
 
 const OPEN = ["waiting", "queued", "assigned", "running"];
 
 export function Run() {
   const { id } = useParams({ from: "/in/runs/$id" });
+  const { line, q } = useSearch({ from: "/in/runs/$id" });
   const { data: run, error, isPending, refetch } = useQuery(runQuery(id));
   if (isPending) return <Skeleton rows={8} />;
   if (!run) return <Fault error={error} again={() => void refetch()} />;
@@ -38,7 +40,12 @@ export function Run() {
       {run.error && <p className="error-text">{run.error}</p>}
       <div className="columns">
         <section>
-          <Log run={run} />
+          <Log run={run} at={line} find={q} />
+          <p className="dim">
+            <Link to="/jobs/$name" params={{ name: run.job }} search={{ tab: "search" }}>
+              Search in the output of all runs of {run.job}
+            </Link>
+          </p>
         </section>
         <aside>
           <h2>Run</h2>

@@ -3,6 +3,7 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 
 import { RunTable, useRuns } from "../parts/RunTable";
+import { Views } from "../parts/Views";
 import { Head } from "../parts/small";
 
 const STATES = ["running", "waiting", "failed", "succeeded", "timed_out", "lost", "cancelled", "skipped"];
@@ -50,6 +51,7 @@ export function Runs() {
             ))}
           </select>
         </label>
+        <Views page="/runs" />
       </div>
       <RunTable list={list} />
     </>

@@ -436,12 +436,14 @@ function bodies(one: Drawn, y: number, from: number, scale: number) {
 
 function AsList({ bars, from, until }: { bars: Bar[]; from: number; until: number }) {
   const now = useNow();
-  const shown = bars
+  const fit = bars
     .filter((bar) => Date.parse(bar.fired_at) <= until && (!bar.finished_at || Date.parse(bar.finished_at) >= from))
-    .sort((a, b) => Date.parse(b.fired_at) - Date.parse(a.fired_at))
-    .slice(0, 300);
+    .sort((a, b) => Date.parse(b.fired_at) - Date.parse(a.fired_at));
+  const [most, setMost] = useState(50);
+  const shown = fit.slice(0, most);
   if (shown.length === 0) return <p className="dim">Nothing ran in this window.</p>;
   return (
+    <>
     <table className="runs">
       <thead>
         <tr>
@@ -468,6 +470,12 @@ function AsList({ bars, from, until }: { bars: Bar[]; from: number; until: numbe
         ))}
       </tbody>
     </table>
+    {fit.length > most && (
+      <button type="button" onClick={() => setMost(most + 100)}>
+        {(fit.length - most).toLocaleString("en")} more
+      </button>
+    )}
+    </>
   );
 }
 

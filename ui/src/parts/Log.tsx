@@ -3,65 +3,42 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 
 import type { Run } from "../api/client";
-import { messages } from "../api/live";
+import { type Piece, followOutput, useLink } from "../api/live";
 import { clock } from "../model/time";
 import { session } from "../session";
 
-type Piece = { attempt: number; seq: number; at: string; stream: string; text: string };
 type Line = { key: string; at: string; stream: string; text: string };
 
 /** Lines kept in the page; older ones can be downloaded. */
 const LINES_MAX = 20_000;
-const AGAIN = 1_000;
 
 /** Follows the output until the run has ended; what breaks is taken up where it was. */
 function usePieces(run: Run): { pieces: Piece[]; state: "reading" | "following" | "ended" | "broken" } {
   const [pieces, setPieces] = useState<Piece[]>([]);
-  const [state, setState] = useState<"reading" | "following" | "ended" | "broken">("reading");
+  const [over, setOver] = useState(false);
+  const link = useLink();
   useEffect(() => {
-    const stop = new AbortController();
     const gathered: Piece[] = [];
-    let last = "";
     let due: number | undefined;
-    const show = () => {
-      due ??= requestAnimationFrame(() => {
-        due = undefined;
-        setPieces(gathered.slice());
-      });
-    };
-    const read = async () => {
-      while (!stop.signal.aborted) {
-        try {
-          const token = await session.token();
-          const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: "text/event-stream" };
-          if (last) headers["Last-Event-ID"] = last;
-          const answer = await fetch(`/runs/${run.id}/logs?follow=true`, { headers, signal: stop.signal });
-          if (!answer.ok || !answer.body) throw new Error(String(answer.status));
-          setState("following");
-          for await (const message of messages(answer.body)) {
-            if (message.id) last = message.id;
-            if (message.event === "end") {
-              setState("ended");
-              return;
-            }
-            const piece = JSON.parse(message.data) as Piece;
-            if (typeof piece.text === "string") gathered.push(piece);
-            show();
-          }
-        } catch {
-          if (stop.signal.aborted) return;
-          setState("broken");
-        }
-        await new Promise((resolve) => setTimeout(resolve, AGAIN));
-      }
-    };
-    void read();
+    setPieces([]);
+    setOver(false);
+    const undo = followOutput({
+      run: run.id,
+      piece: (piece) => {
+        gathered.push(piece);
+        due ??= requestAnimationFrame(() => {
+          due = undefined;
+          setPieces(gathered.slice());
+        });
+      },
+      over: () => setOver(true),
+    });
     return () => {
-      stop.abort();
+      undo();
       if (due !== undefined) cancelAnimationFrame(due);
     };
   }, [run.id]);
-  return { pieces, state };
+  return { pieces, state: over ? "ended" : link === "reconnecting" ? "broken" : link === "live" ? "following" : "reading" };
 }
 
 /** Pieces as lines: each keeps the time and the stream it began in. */
@@ -107,17 +84,26 @@ export function coloured(text: string): { text: string; style: string }[] {
   return parts;
 }
 
-export function Log({ run }: { run: Run }) {
+export function Log({ run, at, find: wanted }: { run: Run; at?: string | undefined; find?: string | undefined }) {
   const { pieces, state } = usePieces(run);
   const all = useMemo(() => lines(pieces), [pieces]);
   const [find, setFind] = useState("");
+  // The line that an address names: by the piece it begins in, and what is looked for in it.
+  const named = useMemo(() => {
+    if (!at) return undefined;
+    const piece = all.filter((line) => line.key.startsWith(`${at.replace("-", ".")}.`));
+    return (piece.find((line) => wanted && line.text.toLowerCase().includes(wanted.toLowerCase())) ?? piece[0])?.key;
+  }, [all, at, wanted]);
   const [times, setTimes] = useState(false);
-  const [follow, setFollow] = useState(true);
+  const [follow, setFollow] = useState(!at);
   const box = useRef<HTMLDivElement>(null);
   const shown = find ? all.filter((line) => line.text.toLowerCase().includes(find.toLowerCase())) : all;
   useEffect(() => {
     if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [shown.length, follow]);
+  useEffect(() => {
+    if (named) box.current?.querySelector(".at-line")?.scrollIntoView({ block: "center" });
+  }, [named]);
   const download = async () => {
     const token = await session.token();
     const answer = await fetch(`/runs/${run.id}/logs`, { headers: { Authorization: `Bearer ${token}`, Accept: "text/plain" } });
@@ -163,7 +149,7 @@ export function Log({ run }: { run: Run }) {
         }}
       >
         {shown.map((line) => (
-          <div key={line.key} className={line.stream}>
+          <div key={line.key} className={line.key === named ? `${line.stream} at-line` : line.stream}>
             {times && <time>{clock(line.at)}</time>}
             {coloured(line.text).map((part, index) => (
               <span key={index} className={part.style || undefined}>

@@ -152,7 +152,9 @@ export function Ask({ label, title, children, confirm, act, danger, disabled }: 
           {children}
           {confirm && (
             <label>
-              Type <code>{confirm}</code> to go on
+              <span>
+                Type <code>{confirm}</code> to go on
+              </span>
               <input value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" spellCheck={false} />
             </label>
           )}

@@ -8,6 +8,8 @@ export const PLACES = [
   ["j", "/jobs", "Jobs"],
   ["r", "/runs", "Runs"],
   ["i", "/timeline", "Timeline"],
+  ["m", "/calendar", "Calendar"],
+  ["g", "/graph", "Graph"],
   ["c", "/cluster", "Cluster"],
   ["q", "/queues", "Queues"],
   ["s", "/secrets", "Secrets"],
