@@ -49,7 +49,8 @@ struct Applied {
 
 /// Apply a set of definitions
 ///
-/// Creates or replaces each on its own, up to 10,000. When one or more are refused the answer is
+/// Creates or replaces each on its own, up to 10,000. One that is not a job says so with `kind`,
+/// such as `queue`. When one or more are refused the answer is
 /// 207: `refused` counts them, `items` says of each what became of it, and those that are not
 /// refused are written. A plan (`dry_run`) has the status that the write would have. Applying the
 /// same set again changes nothing.
@@ -65,6 +66,7 @@ async fn apply_jobs(
     Query(asked): Query<DryRun>,
     write: Write<Items>,
 ) -> Result<Response, Problem> {
+    write.refuse_match("is not taken here: each definition has a version of its own")?;
     write.refuse_key("is not taken here: applying the same set again changes nothing")?;
     let Items(items) = write.body;
     let items = api.service.apply(&write.caller, items, asked.dry_run).await?;

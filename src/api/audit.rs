@@ -19,7 +19,7 @@ use super::pages::{self, AuditPage};
 use super::problem::Problem;
 use super::query::Query;
 use super::stream as streams;
-use crate::model::{AUDIT_ACTIONS, Timestamp};
+use crate::model::{Timestamp, audit_actions};
 use crate::service::Error;
 use crate::service::access::{AuditFilter, AuditVerdict};
 
@@ -63,13 +63,14 @@ impl AuditQuery {
             }
         }
         if let Some(action) = &self.action {
+            let actions = audit_actions();
             let known = match action.strip_suffix('*') {
-                Some(start) => AUDIT_ACTIONS.iter().any(|known| known.starts_with(start)),
-                None => AUDIT_ACTIONS.contains(&action.as_str()),
+                Some(start) => actions.iter().any(|known| known.starts_with(start)),
+                None => actions.contains(&action.as_str()),
             };
             if !known {
                 let given = action.trim_end_matches(['*', '.']);
-                let detail = choices::unknown(given, AUDIT_ACTIONS, ".*");
+                let detail = choices::unknown(given, &actions, ".*");
                 return Err(Problem::parameter("query:action", detail));
             }
         }

@@ -7,6 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::Api;
 use super::choices::{JobOrder, RunnerKind};
+use super::definitions;
 use super::examples;
 use super::problem::ProblemBody;
 use super::shapes::{self, reference};
@@ -35,7 +36,9 @@ struct Base;
 
 /// The document as JSON text, ending in a line feed.
 pub fn openapi() -> String {
-    let guarded = paths_of(super::guarded());
+    let mut guarded = paths_of(super::guarded());
+    let kinds = definitions::paths();
+    guarded.extend(kinds.clone());
     let base = OpenApiRouter::with_openapi(Base::openapi());
     let whole = base.merge(super::open()).merge(super::guarded()).into_openapi();
     let mut document = serde_json::to_value(whole).unwrap_or_default();
@@ -45,6 +48,7 @@ pub fn openapi() -> String {
     document["servers"] = json!([{ "url": "/" }]);
     finish_components(&mut document["components"]);
     if let Some(paths) = document["paths"].as_object_mut() {
+        paths.extend(kinds);
         for (path, methods) in paths.iter_mut() {
             let known = guarded.get(path).cloned().unwrap_or_default();
             for (method, operation) in methods.as_object_mut().into_iter().flatten() {
@@ -101,6 +105,9 @@ fn finish_components(components: &mut Value) {
         });
     }
     shapes::finish(&mut components["schemas"]);
+    if let Some(schemas) = components["schemas"].as_object_mut() {
+        definitions::schemas(schemas);
+    }
 }
 
 fn finish_operation(operation: &mut Value, path: &str, method: &str, guarded: bool) {

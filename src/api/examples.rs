@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::model::Kind;
+
 /// Puts the examples of `method path` into its request body.
 pub(super) fn finish(operation: &mut Value, method: &str, path: &str) {
     let examples = of(method, path);
@@ -28,19 +30,43 @@ pub(super) fn finish(operation: &mut Value, method: &str, path: &str) {
 
 /// The name that stands in the path of the examples: the one that those before it create.
 fn name_in_path(operation: &mut Value, path: &str) {
-    const NAMES: [(&str, &str); 4] = [
+    const NAMES: [(&str, &str); 3] = [
         ("/jobs/{name}", "nightly-dump"),
         ("/users/{name}", "ana"),
         ("/secrets/{name}", "db-password"),
-        ("/queues/{name}", "reports"),
     ];
-    let Some((_, name)) = NAMES.iter().find(|(known, _)| path.starts_with(known)) else { return };
+    let known = NAMES.iter().find(|(known, _)| path.starts_with(known));
+    let known = known.map(|(_, name)| json!(name));
+    let of_kind = || kind_of(path).map(|(kind, _)| kind.example()["name"].clone());
+    let Some(name) = known.or_else(of_kind) else { return };
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         if parameter["in"] == "path" && parameter["name"] == "name" {
-            parameter["example"] = json!(name);
+            parameter["example"] = name.clone();
         }
     }
+}
+
+/// The kind that a path is of, and what comes after it.
+fn kind_of(path: &str) -> Option<(Kind, &str)> {
+    let base = path.strip_prefix('/')?;
+    let (plural, rest) = base.split_once('/').unwrap_or((base, ""));
+    Some((Kind::plain().find(|kind| kind.plural() == plural)?, rest))
+}
+
+fn of_kinds(method: &str, path: &str) -> Vec<Example> {
+    let Some((kind, rest)) = kind_of(path) else { return Vec::new() };
+    let mut example = kind.example();
+    let value = match (method, rest) {
+        ("post", "") => example,
+        ("put", "{name}") => {
+            example.as_object_mut().map(|fields| fields.remove("name"));
+            example
+        }
+        ("patch", "{name}") => kind.patch(),
+        _ => return Vec::new(),
+    };
+    vec![("one", "", value)]
 }
 
 type Example = (&'static str, &'static str, Value);
@@ -154,8 +180,7 @@ fn of_access(method: &str, path: &str) -> Vec<Example> {
         ("put", "/secrets/{name}") => one(json!({
             "value": "correct horse battery staple", "scope": { "jobs": ["nightly-*"] }
         })),
-        ("put", "/queues/{name}") => one(json!({ "concurrency": 4 })),
         ("post", "/cluster/transfer") => one(json!({ "to": null })),
-        _ => Vec::new(),
+        _ => of_kinds(method, path),
     }
 }

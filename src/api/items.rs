@@ -17,11 +17,16 @@ use crate::service::Definition;
 
 /// A definition that waits for its turn.
 pub(super) struct Item {
+    kind: String,
     name: String,
     text: Vec<u8>,
 }
 
 impl Definition for Item {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -74,8 +79,9 @@ impl<'de> Visitor<'de> for Reader {
                 return Err(A::Error::custom(detail));
             }
             let name = map.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let kind = map.get("kind").map_or("", |kind| kind.as_str().unwrap_or("?")).to_owned();
             let text = serde_json::to_vec(&map).map_err(A::Error::custom)?;
-            items.push(Item { name, text });
+            items.push(Item { kind, name, text });
         }
     }
 }

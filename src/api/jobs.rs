@@ -5,6 +5,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -21,7 +22,7 @@ use super::query::Query;
 use super::write::{KeyHeader, MatchHeader, Write};
 use crate::model::limits::TEXT_LEN_MAX;
 use crate::model::{Invalid, JobSpec, Name};
-use crate::service::{JobFilter, JobSort, JobView, PutMode, Which};
+use crate::service::{Error, JobFilter, JobSort, JobView, PutMode, Which};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -136,6 +137,7 @@ async fn create_job(
     Query(asked): Query<DryRun>,
     write: Write<Object>,
 ) -> Result<Response, Problem> {
+    write.refuse_match("is not taken here: what is created has no version yet")?;
     let options = write.plain_options(asked.dry_run);
     let Object(map) = write.body;
     let written = api.service.put_job(&write.caller, map, PutMode::Create, options).await?;
@@ -213,39 +215,39 @@ async fn put_job(
     write: Write<Object>,
 ) -> Result<Response, Problem> {
     let options = write.options(&api, path.name.as_str(), asked.dry_run).await?;
-    let mode = match (&write.if_none_match, &write.if_match) {
-        (Condition::Any, Condition::None) => PutMode::Create,
-        (Condition::None, Condition::Any) => PutMode::Update,
-        (Condition::None, _) => PutMode::Upsert,
-        _ => {
-            let detail = "takes only *, and not together with If-Match";
-            return Err(Problem::header("If-None-Match", detail));
-        }
-    };
+    let mode = write.mode()?;
     let Object(mut map) = write.body;
-    let name = path.name.as_str();
+    name_of_path(&mut map, path.name.as_str())?;
+    let written = api.service.put_job(&write.caller, map, mode, options).await;
+    let written = written.map_err(|error| unmet(mode, "job", error))?;
+    Ok(answer::job(&written, asked.dry_run))
+}
+
+/// The name in a body is that of the path; it may be left out.
+pub(super) fn name_of_path(map: &mut Map<String, Value>, name: &str) -> Result<(), Problem> {
     match map.get("name") {
         None => {
             map.insert("name".into(), name.into());
+            Ok(())
         }
-        Some(given) if given.as_str() == Some(name) => {}
+        Some(given) if given.as_str() == Some(name) => Ok(()),
         Some(_) => {
             let detail = format!("is not {name}, the name in the path; leave it out");
-            return Err(Problem::invalid(vec![Invalid::new("name", detail)]));
+            Err(Problem::invalid(vec![Invalid::new("name", detail)]))
         }
     }
-    let written = api.service.put_job(&write.caller, map, mode, options).await;
-    let written = written.map_err(|error| {
-        let problem = Problem::from(error);
-        let failed = match mode {
-            PutMode::Create => problem.code() == "exists",
-            PutMode::Update => problem.code() == "not-found",
-            PutMode::Upsert => false,
-        };
-        let detail = "the condition of the request does not hold: whether the job exists";
-        if failed { Problem::new("precondition-failed", detail) } else { problem }
-    })?;
-    Ok(answer::job(&written, asked.dry_run))
+}
+
+/// The problem of a write whose condition was whether the definition exists.
+pub(super) fn unmet(mode: PutMode, what: &str, error: Error) -> Problem {
+    let problem = Problem::from(error);
+    let failed = match mode {
+        PutMode::Create => problem.code() == "exists",
+        PutMode::Update => problem.code() == "not-found",
+        PutMode::Upsert => false,
+    };
+    let detail = format!("the condition of the request does not hold: whether the {what} exists");
+    if failed { Problem::new("precondition-failed", detail) } else { problem }
 }
 
 /// Change some fields of a job

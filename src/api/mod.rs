@@ -29,6 +29,7 @@ mod body;
 mod certificates;
 mod choices;
 mod conditional;
+mod definitions;
 mod document;
 mod doors;
 mod events;
@@ -54,7 +55,6 @@ mod patient;
 pub mod problem;
 mod proxies;
 mod query;
-mod queues;
 mod reference;
 mod rights;
 mod run_logs;
@@ -163,7 +163,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(keys::routes())
         .merge(audit::routes())
         .merge(events::routes())
-        .merge(queues::routes())
+        .merge(definitions::routes())
         .merge(system::routes())
         .merge(metrics::routes())
         .merge(backup::routes())

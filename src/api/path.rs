@@ -104,10 +104,18 @@ pub struct SecretPath {
     pub name: Name,
 }
 
-/// `/queues/{name}`
-#[derive(Clone, Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub struct QueuePath {
-    /// Name of the queue.
+/// `/{kinds}/{name}`
+#[derive(Clone, Debug, Deserialize)]
+pub struct NamePath {
+    /// Name of the definition.
     pub name: Name,
+}
+
+/// `/{kinds}/{name}/versions/{version}`
+#[derive(Clone, Debug, Deserialize)]
+pub struct NameVersionPath {
+    /// Name of the definition.
+    pub name: Name,
+    /// A version of it, from 1.
+    pub version: u64,
 }

@@ -4,7 +4,8 @@
 
 use axum::http::Method;
 
-use crate::service::Action;
+use crate::model::Kind;
+use crate::service::{Action, manages};
 
 /// Routes of which every write needs the same.
 const ALIKE: &[(&str, Action)] = &[
@@ -18,7 +19,6 @@ const ALIKE: &[(&str, Action)] = &[
     ("/runs/{id}/cancel", Action::ManageJobs),
     ("/runs/{id}/retry", Action::ManageJobs),
     ("/schedules/preview", Action::ReadJobs),
-    ("/queues/{name}", Action::ManageCluster),
     ("/cluster/nodes/{id}", Action::ManageCluster),
     ("/cluster/transfer", Action::ManageCluster),
     ("/secrets/{name}", Action::ManageSecrets),
@@ -37,5 +37,10 @@ pub(super) fn needed(method: &Method, route: &str) -> Option<Action> {
         return None;
     }
     let route = route.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(route);
-    ALIKE.iter().find(|(known, _)| *known == route).map(|(_, action)| *action)
+    let alike = ALIKE.iter().find(|(known, _)| *known == route).map(|(_, action)| *action);
+    alike.or_else(|| {
+        let base = route.strip_prefix('/')?;
+        let plural = base.strip_suffix("/{name}").unwrap_or(base);
+        Kind::plain().find(|kind| kind.plural() == plural).map(manages)
+    })
 }

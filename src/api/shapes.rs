@@ -85,7 +85,7 @@ fn capitalised(word: &str) -> String {
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
-fn accept_nulls(schema: &mut Value) {
+pub(super) fn accept_nulls(schema: &mut Value) {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     for (name, field) in schema["properties"].as_object_mut().into_iter().flatten() {
         if required.iter().any(|needed| needed == name) {

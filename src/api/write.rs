@@ -18,7 +18,7 @@ use super::conditional::Condition;
 use super::guard;
 use super::problem::Problem;
 use crate::model::limits::{BODY_BYTES_MAX, IDEMPOTENCY_KEY_LEN_MAX};
-use crate::service::{Caller, RequestKey, WriteOptions};
+use crate::service::{Caller, PutMode, RequestKey, WriteOptions};
 
 /// Makes a repeated request harmless.
 #[derive(serde::Deserialize, utoipa::IntoParams)]
@@ -120,18 +120,50 @@ impl<B> Write<B> {
         name: &str,
         dry_run: bool,
     ) -> Result<WriteOptions, Problem> {
+        let present = match &self.if_match {
+            Condition::Versions(versions) if versions.len() > 1 => {
+                Some(api.service.job(&self.caller, name).await?.live.version)
+            }
+            _ => None,
+        };
+        Ok(self.options_by(|| present, dry_run))
+    }
+
+    /// The same, on a definition whose version in force is `present`.
+    pub(super) fn options_by(
+        &self,
+        present: impl FnOnce() -> Option<u64>,
+        dry_run: bool,
+    ) -> WriteOptions {
         let expected = match &self.if_match {
             Condition::None | Condition::Any => None,
             Condition::Versions(versions) => match versions.as_slice() {
                 [one] => Some(*one),
-                many => {
-                    let job = api.service.job(&self.caller, name).await?;
-                    let present = job.live.version;
-                    Some(if many.contains(&present) { present } else { many[0] })
-                }
+                many => present().filter(|present| many.contains(present)).or(Some(many[0])),
             },
         };
-        Ok(WriteOptions { expected, request: self.request, dry_run })
+        WriteOptions { expected, request: self.request, dry_run }
+    }
+
+    /// What `If-Match` and `If-None-Match` say of whether the definition may, or must, exist.
+    pub(super) fn mode(&self) -> Result<PutMode, Problem> {
+        match (&self.if_none_match, &self.if_match) {
+            (Condition::Any, Condition::None) => Ok(PutMode::Create),
+            (Condition::None, Condition::Any) => Ok(PutMode::Update),
+            (Condition::None, _) => Ok(PutMode::Upsert),
+            _ => {
+                let detail = "takes only *, and not together with If-Match";
+                Err(Problem::header("If-None-Match", detail))
+            }
+        }
+    }
+
+    /// Refuses `If-Match` where there is nothing that it could be held against.
+    pub(super) fn refuse_match(&self, why: &str) -> Result<(), Problem> {
+        match &self.if_match {
+            Condition::None => Ok(()),
+            _ => Err(Problem::header("If-Match", why)),
+        }
     }
 
     /// How a write is meant that no version bears on.

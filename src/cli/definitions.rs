@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::exit::{Code, Failure};
 use super::yaml;
+use crate::model::Kind;
 use crate::model::integers::wide_in;
 
 /// What an answer has and a definition has not: left out when an answer is read as one.
@@ -30,6 +31,7 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 /// A definition, and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Definition {
+    pub(super) kind: Kind,
     /// Such as `jobs/backup.yaml, document 2`.
     pub(super) place: String,
     pub(super) name: String,
@@ -62,11 +64,14 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<Definition>, Failure> {
             all.extend(parse(&path.display().to_string(), &text)?);
         }
     }
-    let mut places: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut places: BTreeMap<(Kind, &str), &str> = BTreeMap::new();
     for definition in &all {
-        if let Some(other) = places.insert(&definition.name, &definition.place) {
+        let key = (definition.kind, definition.name.as_str());
+        if let Some(other) = places.insert(key, &definition.place) {
             let (name, place) = (&definition.name, &definition.place);
-            return Err(Failure::usage(format!("job {name} stands in {other} and in {place}")));
+            let kind = definition.kind.as_str();
+            let text = format!("{kind} {name} stands in {other} and in {place}");
+            return Err(Failure::usage(text));
         }
     }
     Ok(all)
@@ -141,28 +146,44 @@ fn definition(place: String, value: Value) -> Result<Definition, Failure> {
     let Value::Object(mut fields) = value else {
         return Err(Failure::usage(format!("{place}: a definition has fields, such as name: a")));
     };
-    match fields.shift_remove("kind") {
-        None => {}
-        Some(kind) if kind == "Job" => {}
-        Some(kind) => {
-            return Err(Failure::usage(format!("{place}: kind {kind} is not known, only Job")));
-        }
-    }
-    for key in ANSWER_ONLY {
-        fields.shift_remove(key);
-    }
+    let kind = kind_of(&place, fields.shift_remove("kind"))?;
+    strip(kind, &mut fields);
     match fields.get("name").and_then(Value::as_str) {
-        Some(name) => Ok(Definition { name: name.to_owned(), place, fields }),
+        Some(name) => Ok(Definition { kind, name: name.to_owned(), place, fields }),
         None => Err(Failure::usage(format!("{place}: the definition has no name; give it one"))),
     }
 }
 
-/// The definition in the answer about a job.
-pub(super) fn of_answer(answer: &Value) -> Map<String, Value> {
-    let mut fields = answer.as_object().cloned().unwrap_or_default();
-    for key in ANSWER_ONLY {
+/// The kind that a definition says it is of, with or without a capital; none: it is a job.
+fn kind_of(place: &str, given: Option<Value>) -> Result<Kind, Failure> {
+    let Some(given) = given else { return Ok(Kind::Job) };
+    let is = |kind: &&Kind| given == kind.as_str() || given == kind.title();
+    Kind::ALL.iter().find(is).copied().ok_or_else(|| {
+        let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let text = format!("{place}: kind {given} is not known; there are {}", all.join(", "));
+        Failure::usage(text)
+    })
+}
+
+/// Leaves out what an answer has and a definition has not.
+fn strip(kind: Kind, fields: &mut Map<String, Value>) {
+    if kind == Kind::Job {
+        for key in ANSWER_ONLY {
+            fields.shift_remove(key);
+        }
+        return;
+    }
+    let live: Vec<&str> = kind.live().into_iter().map(|(name, _)| name).collect();
+    let stamps = ["kind", "version", "created_at", "updated_at", "updated_by", "warnings"];
+    for key in stamps.into_iter().chain(live) {
         fields.shift_remove(key);
     }
+}
+
+/// The definition in the answer about one.
+pub(super) fn of_answer(kind: Kind, answer: &Value) -> Map<String, Value> {
+    let mut fields = answer.as_object().cloned().unwrap_or_default();
+    strip(kind, &mut fields);
     fields
 }
 

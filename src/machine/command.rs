@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
-    BootId, DataKey, Fence, JobNo, JobSpec, LedgerRow, Name, NodeId, Outcome, Parameters, RunId,
-    RunStatus, Sealed, SkipReason, Span, Timestamp, Usage,
+    BootId, DataKey, Fence, JobNo, JobSpec, Kind, LedgerRow, Name, NodeId, Outcome, Parameters,
+    RunId, RunStatus, Sealed, SkipReason, Span, Spec, Timestamp, Usage,
 };
 
 /// One replicated step.
@@ -277,6 +277,10 @@ pub enum Op {
     },
     /// Removes a secret.
     DeleteSecret { name: Name },
+    /// Creates or replaces a definition of a kind that is not a job.
+    Put(Box<PutDefinition>),
+    /// Removes a definition of a kind that is not a job.
+    Remove { kind: Kind, name: Name, based_on: u64, pinned: bool },
     /// Every member reads this format: from here on it is written.
     RaiseFormat { to: u32 },
     /// A new cluster begins from a backup. It stands in no log: a restore applies it by itself.
@@ -307,6 +311,8 @@ impl Op {
             | Op::PutSecret { .. }
             | Op::ResealSecret { .. }
             | Op::DeleteSecret { .. }
+            | Op::Put(_)
+            | Op::Remove { .. }
             | Op::Restored(_) => true,
             Op::Fire { .. }
             | Op::Skip { .. }
@@ -443,6 +449,17 @@ pub struct PutJob {
     pub settled: Option<Range>,
     /// What was asked, for the audit: `create`, `update`, `pause`, `resume`.
     pub verb: String,
+}
+
+/// See [`Op::Put`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PutDefinition {
+    /// The definition.
+    pub spec: Spec,
+    /// The version it was prepared on; none: there was none of that name.
+    pub based_on: Option<u64>,
+    /// The caller insists on that version (`If-Match`): do not prepare again.
+    pub pinned: bool,
 }
 
 /// See [`Op::Trigger`].

@@ -6,6 +6,7 @@
 //! | `r` job-no run-id | a closed [`Run`] |
 //! | `l` job-no nominal-seconds | a [`LedgerRow`] that has no run |
 //! | `v` job-no version | a [`VersionRow`] |
+//! | `d` kind 0 name 0 version | a [`DefinitionRow`] |
 //! | `o` run-id attempt first-seq | captured output, `Vec<OutputChunk>` |
 //! | `f` first | ids of closed runs in the order of their ends, `Vec<RunId>` |
 //! | `a` first-seq | `Vec<AuditRecord>` |
@@ -16,7 +17,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AuditRecord, Event, Fact, JobNo, JobSpec, LedgerRow, Run, RunId, SkipReason, Timestamp,
+    AuditRecord, Event, Fact, JobNo, JobSpec, Kind, LedgerRow, Name, Run, RunId, SkipReason, Spec,
+    Timestamp,
 };
 
 use super::command::OutputChunk;
@@ -46,6 +48,21 @@ pub struct VersionRow {
     /// Its schedule counts from exactly `at` on; else within the while that an entry takes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exact: bool,
+}
+
+/// A version of a definition that is no job, as it was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DefinitionRow {
+    /// From 1.
+    pub version: u64,
+    /// When it took effect.
+    pub at: Timestamp,
+    /// Who made it.
+    pub by: String,
+    /// What was asked: `create` or `update`.
+    pub verb: String,
+    /// The definition.
+    pub spec: Spec,
 }
 
 /// What `apply` gives to the outside: rows to keep, events to tell, facts to count.
@@ -128,6 +145,10 @@ pub fn check_row(key: &[u8], value: &[u8]) -> Result<(), String> {
             let row: VersionRow = read("versions", value)?;
             key.ends_with(&row.version.to_be_bytes())
         }
+        Some(b'd') => {
+            let row: DefinitionRow = read("definitions", value)?;
+            definition_key(row.spec.kind(), row.spec.name(), row.version) == key
+        }
         Some(b'o') => {
             let row: OutputRow = read("output", value)?;
             let first = output_key_parts(key).map(|(_, first)| first);
@@ -171,6 +192,17 @@ pub fn version_key(no: JobNo, version: u64) -> Vec<u8> {
 /// What the keys of a job's versions begin with.
 pub fn versions_prefix(no: JobNo) -> Vec<u8> {
     [b"v".as_slice(), &no.to_be_bytes()].concat()
+}
+
+/// Key of a version of a definition that is no job. Neither a kind nor a name holds a zero byte.
+pub fn definition_key(kind: Kind, name: &Name, version: u64) -> Vec<u8> {
+    [definitions_prefix(kind, name).as_slice(), &version.to_be_bytes()].concat()
+}
+
+/// What the keys of its versions begin with.
+pub fn definitions_prefix(kind: Kind, name: &Name) -> Vec<u8> {
+    let (kind, name) = (kind.as_str().as_bytes(), name.as_str().as_bytes());
+    [b"d".as_slice(), kind, &[0], name, &[0]].concat()
 }
 
 /// Key of a piece of output.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Name, NodeId, RunStatus, limits};
+use crate::model::{Name, NodeId, RunStatus, Spec, limits};
 
 use super::state::{State, Wait};
 
@@ -15,6 +15,7 @@ pub fn check(s: &State) -> Vec<String> {
     indexes(s, &mut broken);
     waits(s, &mut broken);
     tables(s, &mut broken);
+    definitions(s, &mut broken);
     broken
 }
 
@@ -122,6 +123,20 @@ fn waits(s: &State, broken: &mut Vec<String>) {
     }
     if !s.gated.iter().eq(gated.iter()) {
         broken.push(format!("gated runs {:?} for {gated:?}", s.gated));
+    }
+}
+
+/// Definitions stand under their own names, and what is live has what they say.
+fn definitions(s: &State, broken: &mut Vec<String>) {
+    for (kind, name, defined) in s.definitions.all() {
+        if defined.spec.kind() != kind || defined.spec.name() != name || defined.version == 0 {
+            broken.push(format!("the {} {name} is another in its table", kind.as_str()));
+        }
+        let Spec::Queue(spec) = &defined.spec else { continue };
+        let live = s.queues.get(name).and_then(|queue| queue.concurrency);
+        if live != spec.concurrency {
+            broken.push(format!("the queue {name} is bounded by {live:?}, not as defined"));
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! and every field added later says here which format reads it: the patterns name all fields, so
 //! that a new one does not build before it is said.
 
-use super::command::{Op, PutJob, TrimKey};
+use super::command::{Op, PutDefinition, PutJob, TrimKey};
 use super::reply::Rejection;
 use super::state::State;
 use crate::model::job::Need;
@@ -65,6 +65,13 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::PutSecret { name: _, jobs: _, sealed: _ } => ("a secret", 2),
         Op::ResealSecret { name: _, version: _, sealed: _, replaced: _ } => ("a secret", 2),
         Op::DeleteSecret { name: _ } => ("a secret", 2),
+        Op::Put(put) => {
+            let PutDefinition { spec, based_on: _, pinned: _ } = &**put;
+            return Some(spec.need());
+        }
+        Op::Remove { kind, name: _, based_on: _, pinned: _ } => {
+            return Some(Need { what: format!("a {}", kind.as_str()), format: kind.since() });
+        }
         Op::Restored(_) => ("a restored cluster", 2),
         Op::ExternalLogin { user: _ } => ("a login by a provider", 3),
         Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Invalid, JobNo, Name, RunId, RunStatus, SkipReason, Timestamp};
+use crate::model::{Invalid, JobNo, Kind, Name, RunId, RunStatus, SkipReason, Timestamp};
 
 /// Every node computes the same one.
 pub type Answer = Result<Reply, Rejection>;
@@ -16,6 +16,8 @@ pub enum Reply {
     Done,
     /// A definition stands at this version.
     Job { no: JobNo, version: u64, created: bool, changed: bool },
+    /// A definition that is no job stands at this version.
+    Definition { version: u64, created: bool, changed: bool },
     /// A run was created, and may even have ended.
     Run { id: RunId },
     /// A nominal time was decided without a run.
@@ -104,6 +106,10 @@ pub enum Rejection {
 impl Rejection {
     pub(crate) fn no_job(name: impl ToString) -> Self {
         Rejection::NotFound { what: "job".into(), name: name.to_string() }
+    }
+
+    pub(crate) fn no_definition(kind: Kind, name: impl ToString) -> Self {
+        Rejection::NotFound { what: kind.as_str().into(), name: name.to_string() }
     }
 
     pub(crate) fn no_run(id: impl ToString) -> Self {

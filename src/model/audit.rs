@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::kind::Kind;
 use super::time::Timestamp;
 
-/// All actions that are written down.
+/// The actions that are written down, beside those of definitions: see [`audit_actions`].
 pub const AUDIT_ACTIONS: &[&str] = &[
     "access.denied",
     "access.rotate-key",
@@ -42,6 +43,14 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "user.revoke",
     "user.role",
 ];
+
+/// All actions that are written down, those of every kind of definition too.
+pub fn audit_actions() -> Vec<&'static str> {
+    let mut all = [AUDIT_ACTIONS, Kind::AUDIT_ACTIONS].concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
 
 /// One write, login or denial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]

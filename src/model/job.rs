@@ -9,13 +9,13 @@ mod spelling;
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use needs::Need;
 
 use super::bounds::Bounds;
+use super::fields::{self, Fields, spec};
 use super::invalid::Invalid;
 use super::name::Name;
 use super::parameters::{Parameters, SecretParameters};
@@ -26,6 +26,7 @@ use super::secret::SecretRef;
 use super::span::Span;
 use super::time::Timestamp;
 
+pub(in crate::model) use spelling::{elsewhere, not_one_of};
 pub use spelling::{near, unknown_field};
 
 /// What is said of a schedule that names no time to come.
@@ -86,52 +87,9 @@ pub struct CalendarSpec {
     pub include: Vec<String>,
 }
 
-/// Declares the definition once: the struct, the parser that reports every faulty field
-/// at once, and the list of names for "did you mean".
-macro_rules! spec {
-    ($( $(#[$meta:meta])* $field:ident : $type:ty, since $since:literal; )*) => {
-        /// A job's definition. Unknown fields are refused with their path.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-        #[serde(deny_unknown_fields)]
-        pub struct JobSpec {
-            /// 1 to 128 characters of `[A-Za-z0-9._-]`; unique in the cluster.
-            pub name: Name,
-            $( $(#[$meta])* pub $field: $type, )*
-        }
-
-        impl JobSpec {
-            const FIELDS: &'static [&'static str] = &["name", $( stringify!($field), )*];
-
-            /// The empty definition of that name: a job that only gates or groups.
-            pub fn new(name: Name) -> Self {
-                JobSpec { name, $( $field: Default::default(), )* }
-            }
-
-            /// The fields that are given, each with the format that reads it.
-            fn given(&self) -> Vec<(&'static str, u32)> {
-                let empty = JobSpec::new(self.name.clone());
-                let all = [$( (self.$field != empty.$field, stringify!($field), $since), )*];
-                all.into_iter().filter(|all| all.0).map(|(_, name, since)| (name, since)).collect()
-            }
-
-            fn fill(&mut self, map: &mut Map<String, Value>, faults: &mut Vec<Invalid>) {
-                $( take(map, stringify!($field), &mut self.$field, faults); )*
-            }
-
-            /// Whether a field can hold a value.
-            fn holds(field: &str, value: &Value) -> bool {
-                match field {
-                    $( stringify!($field) => {
-                        serde_json::from_value::<$type>(value.clone()).is_ok()
-                    } )*
-                    _ => value.is_string(),
-                }
-            }
-        }
-    };
-}
-
 spec! {
+    /// A job's definition. Unknown fields are refused with their path.
+    JobSpec;
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 4096)]
@@ -287,72 +245,17 @@ impl Enabled {
     }
 }
 
-/// Reads `field` out of `map` into `slot`; a fault names the place inside it.
-fn take<T: DeserializeOwned>(
-    map: &mut Map<String, Value>,
-    field: &str,
-    slot: &mut T,
-    faults: &mut Vec<Invalid>,
-) {
-    match map.remove(field) {
-        // A null leaves the default: what merge-patch and many clients mean by it.
-        None | Some(Value::Null) => {}
-        Some(value) => match serde_path_to_error::deserialize(value) {
-            Ok(read) => *slot = read,
-            Err(fault) => {
-                let mut pointer = field.to_string();
-                for segment in fault.path() {
-                    let text = segment.to_string();
-                    let text = text.trim_matches(['[', ']']);
-                    if text != "?" {
-                        pointer.push('/');
-                        pointer.push_str(&text.replace('~', "~0").replace('/', "~1"));
-                    }
-                }
-                faults.push(Invalid::new(pointer, fault.inner().to_string()));
-            }
-        },
-    }
-}
-
 impl JobSpec {
     /// Reads a definition from a JSON object, reporting every faulty field at once. What
     /// needs the clock or other jobs (does it ever fire, is there a cycle) is not judged.
     pub fn from_map(mut map: Map<String, Value>) -> Result<JobSpec, Vec<Invalid>> {
         let mut faults = Vec::new();
-        let name = match map.remove("name") {
-            Some(Value::String(text)) => match Name::parse(&text) {
-                Ok(name) => Some(name),
-                Err(detail) => {
-                    faults.push(Invalid::new("name", detail));
-                    None
-                }
-            },
-            Some(_) => {
-                faults.push(Invalid::new("name", "must be a string"));
-                None
-            }
-            None => {
-                faults.push(Invalid::new("name", "is missing; every job has a name"));
-                None
-            }
-        };
-        let stand_in = name.or_else(|| Name::parse("unnamed").ok());
-        let Some(name) = stand_in else { return Err(faults) };
-        let mut spec = JobSpec::new(name);
-        let here = |field: &&&str| **field == "name" || map.contains_key(**field);
-        let given: Vec<&str> = Self::FIELDS.iter().filter(here).copied().collect();
+        let spec = fields::named::<JobSpec>(&mut map, "job", &mut faults);
+        let Some(mut spec) = spec else { return Err(faults) };
+        let given = fields::present::<JobSpec>(&map);
         shape::refuse_lists(&mut map, &mut faults);
         spec.fill(&mut map, &mut faults);
-        for (key, value) in &map {
-            let fits = |field: &str| !given.contains(&field) && Self::holds(field, value);
-            let detail = match spelling::near(key, Self::FIELDS, fits) {
-                Some(name) => format!("is not a field; did you mean {name}?"),
-                None => spelling::elsewhere(key, value)
-                    .unwrap_or_else(|| spelling::not_one_of(Self::FIELDS)),
-            };
-            faults.push(Invalid::new(key.replace('~', "~0").replace('/', "~1"), detail));
-        }
+        fields::refuse_unknown::<JobSpec>(&map, &given, true, &mut faults);
         if let Some(settled) = spec.expr.as_deref().and_then(period::settled) {
             spec.expr = Some(settled.into());
         }
@@ -360,12 +263,14 @@ impl JobSpec {
         if faults.is_empty() { Ok(spec) } else { Err(faults) }
     }
 
+    /// The empty definition of that name: a job that only gates or groups.
+    pub fn new(name: Name) -> Self {
+        JobSpec::empty(name)
+    }
+
     /// The definition as a JSON object.
     pub fn to_map(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
-        }
+        Fields::to_map(self)
     }
 
     /// The overlap policy in force.

@@ -79,6 +79,10 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 100_000;
 pub const JOBS_MAX: usize = 2_000_000;
 /// Secrets in a cluster.
 pub const SECRETS_MAX: usize = 1_000;
+/// Queues with a limit.
+pub const QUEUES_MAX: usize = 10_000;
+/// Versions of a definition that is no job which are kept, the newest.
+pub const DEFINITION_VERSIONS_MAX: u64 = 100;
 /// The value of a secret, in bytes: at least.
 pub const SECRET_BYTES_MIN: usize = 4;
 /// The value of a secret, in bytes: at most.

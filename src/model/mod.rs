@@ -12,24 +12,28 @@
 //! `is_human_readable`, so such types must not stand inside internally tagged enums:
 //! serde buffers those and loses the distinction.
 //!
-//! To add a job field: `job.rs` (field, `spec_fields!` line, check), `limits.rs` if it is
-//! bounded, docs/jobs.md; then `docs/checklists/job-field.md` has the rest.
+//! To add a job field: `job.rs` (its line in `spec!`, its check), `limits.rs` if it is
+//! bounded, docs/jobs.md; then `docs/checklists/job-field.md` has the rest. To add a kind of
+//! definition: `docs/checklists/kind.md`.
 
 pub mod access;
 pub mod audit;
 pub mod bounds;
 pub mod event;
 pub mod fact;
+pub mod fields;
 pub mod ids;
 pub mod integers;
 pub mod invalid;
 pub mod job;
+pub mod kind;
 pub mod ledger;
 pub mod limits;
 pub mod name;
 pub mod parameters;
 pub mod placement;
 pub mod policy;
+pub mod queue;
 pub mod rate;
 pub mod run;
 pub mod runner;
@@ -40,12 +44,13 @@ pub mod time;
 pub mod trace;
 
 pub use access::{Actor, ApiToken, External, Role, Scope, Session, User};
-pub use audit::{AUDIT_ACTIONS, AuditRecord};
+pub use audit::{AUDIT_ACTIONS, AuditRecord, audit_actions};
 pub use event::{EVENT_TYPES, Event};
 pub use fact::Fact;
 pub use ids::{BootId, Fence, JobNo, JobUid, NodeId, RunId};
 pub use invalid::Invalid;
 pub use job::JobSpec;
+pub use kind::{Kind, Spec};
 pub use ledger::{LedgerRow, Outcome, SkipReason};
 pub use name::Name;
 pub use parameters::Parameters;

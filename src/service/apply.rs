@@ -9,13 +9,14 @@ use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::check::{may_put, unresolved_warnings};
+use super::definitions::{SentBack, seen, upsert, warnings};
 use super::jobs::unexpected;
 use super::readonly::ReadOnly;
 use super::{Action, Caller, Error, PutMode, Service, Target};
 use crate::machine::prepare::Intent;
 use crate::machine::{Output, Reply, State};
 use crate::model::limits::{APPLY_ITEMS_MAX, DEFINITION_BYTES_MAX};
-use crate::model::{Invalid, JobSpec, Timestamp};
+use crate::model::{Invalid, JobSpec, Kind, Spec, Timestamp};
 
 /// What became, or would become, of one definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -34,6 +35,10 @@ pub enum ApplyAction {
 /// One definition of an `apply`.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ApplyItem {
+    /// Its kind; left out of a job.
+    #[serde(skip_serializing_if = "is_job")]
+    #[schema(required = false)]
+    pub kind: Kind,
     /// As given; empty when there was none.
     pub name: String,
     /// What became of it.
@@ -57,6 +62,8 @@ pub struct ApplyItem {
 
 /// A definition of a set, read when its turn comes.
 pub trait Definition: Send + 'static {
+    /// Its kind as given; empty when there is none, and it is a job.
+    fn kind(&self) -> &str;
     /// Its name as given; empty when there is none.
     fn name(&self) -> &str;
     /// Bytes that it takes now; read, it takes many times as much.
@@ -69,6 +76,10 @@ pub trait Definition: Send + 'static {
 }
 
 impl Definition for Map<String, Value> {
+    fn kind(&self) -> &str {
+        self.get("kind").map_or("", |kind| kind.as_str().unwrap_or("?"))
+    }
+
     fn name(&self) -> &str {
         self.get("name").and_then(Value::as_str).unwrap_or_default()
     }
@@ -131,45 +142,83 @@ impl Service {
     /// the later one.
     async fn draft<D: Definition>(&self, c: &Caller, state: &State, twice: bool, item: D) -> Draft {
         let name = item.name().to_string();
-        let before = state.job(&name).map(|job| &*job.spec);
+        let (kind, unknown) = match kind_of(item.kind()) {
+            Ok(kind) => (kind, None),
+            Err(fault) => (Kind::Job, Some(fault)),
+        };
         let mut says_enabled = false;
-        let (mut read, given) = match item.read() {
-            Ok(mut map) => {
+        let mut read = match (item.read(), unknown) {
+            (Err(faults), _) => Err(faults),
+            (Ok(_), Some(fault)) => Err(vec![fault]),
+            (Ok(mut map), None) => {
+                map.shift_remove("kind");
                 says_enabled = map.get("enabled").is_some_and(|value| !value.is_null());
-                let given = ReadOnly::take(&mut map);
-                let mut read = self.read_definition(map, before).await;
-                if let Err(faults) = &mut read {
-                    faults.extend(given.faults(c, state, &name, self.now()));
+                match kind {
+                    Kind::Job => self.read_job(c, state, &name, map).await,
+                    kind => Draft::read(c, state, kind, &name, map),
                 }
-                (read, given)
             }
-            Err(faults) => (Err(faults), ReadOnly::default()),
         };
         if twice {
             let detail = "stands twice in this set; the first one counts";
             let fault = Invalid::new("name", detail);
             read = Err(read.err().into_iter().flatten().chain([fault]).collect());
         }
-        Draft { name, says_enabled, read, given }
+        Draft { kind, name, says_enabled, read }
+    }
+
+    async fn read_job(
+        &self,
+        c: &Caller,
+        state: &State,
+        name: &str,
+        mut map: Map<String, Value>,
+    ) -> Result<Read, Vec<Invalid>> {
+        let before = state.job(name).map(|job| &*job.spec);
+        let given = ReadOnly::take(&mut map);
+        match self.read_definition(map, before).await {
+            Ok(spec) => Ok(Read::Job(Box::new(spec), given)),
+            Err(mut faults) => {
+                faults.extend(given.faults(c, state, name, self.now()));
+                Err(faults)
+            }
+        }
+    }
+
+    /// What a definition that was read wants of `state`.
+    fn intent_of(
+        &self,
+        c: &Caller,
+        state: &State,
+        read: &Read,
+        says_enabled: bool,
+    ) -> Result<Intent, Error> {
+        match read {
+            Read::Job(spec, given) => {
+                let intent = intent(c, state, spec, says_enabled)?;
+                self.judge_read_only(c, state, given, spec)?;
+                Ok(intent)
+            }
+            Read::Other(spec, back) => upsert(c, state, spec, back),
+        }
     }
 
     async fn write_one(&self, c: &Caller, draft: Draft) -> Result<Judged, Error> {
-        let Draft { name, says_enabled, read, given } = draft;
-        let spec = match read {
-            Ok(spec) => spec,
-            Err(faults) => return Ok(Judged { name, says_enabled, outcome: Err(faults) }),
+        let Draft { kind, name, says_enabled, read } = draft;
+        let read = match read {
+            Ok(read) => read,
+            Err(faults) => return Ok(Judged { kind, name, says_enabled, outcome: Err(faults) }),
         };
-        let intend = |state: &State| {
-            let intent = intent(c, state, &spec, says_enabled)?;
-            self.judge_read_only(c, state, &given, &spec)?;
-            Ok(intent)
-        };
+        let intend = |state: &State| self.intent_of(c, state, &read, says_enabled);
         let mut tries = 0;
         loop {
             match self.submit(c, None, intend).await {
                 // Changed since it was looked at: perhaps paused.
                 Err(Error::Precondition { .. }) if tries < TRIES_MAX => tries += 1,
-                done => return Judged::of(name, says_enabled, done.map(|done| done.reply)),
+                done => {
+                    let reply = done.map(|done| done.reply);
+                    return Judged::of(kind, name, says_enabled, reply);
+                }
             }
         }
     }
@@ -189,20 +238,18 @@ impl Service {
             (self.draft(c, start, twice, item).await, held)
         });
         let mut drafts = std::pin::pin!(drafts.buffered(CONCURRENT));
-        while let Some((Draft { name, says_enabled, read, given }, _held)) = drafts.next().await {
+        while let Some((Draft { kind, name, says_enabled, read }, _held)) = drafts.next().await {
             if judged.len() % CONCURRENT == CONCURRENT - 1 {
                 tokio::task::yield_now().await;
             }
             let outcome = match read {
-                Err(faults) => Judged { name, says_enabled, outcome: Err(faults) },
-                Ok(spec) => {
-                    let intent = intent(c, &copy, &spec, says_enabled).and_then(|intent| {
-                        self.judge_read_only(c, &copy, &given, &spec).map(|()| intent)
-                    });
+                Err(faults) => Judged { kind, name, says_enabled, outcome: Err(faults) },
+                Ok(read) => {
+                    let intent = self.intent_of(c, &copy, &read, says_enabled);
                     let output = &mut Output::default();
                     let reply =
                         intent.and_then(|intent| self.judge_on(c, &mut copy, intent, output));
-                    Judged::of(name, says_enabled, reply)?
+                    Judged::of(kind, name, says_enabled, reply)?
                 }
             };
             judged.push(outcome);
@@ -215,10 +262,27 @@ impl Service {
 fn turns<D: Definition>(items: Vec<D>) -> Vec<(bool, D)> {
     let mut names = HashSet::new();
     let named = items.into_iter().map(|item| {
-        let twice = !item.name().is_empty() && !names.insert(item.name().to_string());
+        let kind = kind_of(item.kind()).unwrap_or(Kind::Job);
+        let twice = !item.name().is_empty() && !names.insert((kind, item.name().to_string()));
         (twice, item)
     });
     named.collect()
+}
+
+/// The kind that a definition says it is of.
+fn kind_of(given: &str) -> Result<Kind, Invalid> {
+    if given.is_empty() {
+        return Ok(Kind::Job);
+    }
+    let known = Kind::ALL.iter().copied().find(|kind| kind.as_str() == given);
+    known.ok_or_else(|| {
+        let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        Invalid::new("kind", format!("is not known; the kinds are {}", all.join(", ")))
+    })
+}
+
+fn is_job(kind: &Kind) -> bool {
+    *kind == Kind::Job
 }
 
 /// Waits until there is room for a definition of so many bytes.
@@ -242,25 +306,61 @@ fn intent(c: &Caller, state: &State, spec: &JobSpec, says_enabled: bool) -> Resu
 
 /// A definition as read.
 struct Draft {
+    kind: Kind,
     name: String,
     /// It names `enabled`.
     says_enabled: bool,
-    read: Result<JobSpec, Vec<Invalid>>,
-    given: ReadOnly,
+    read: Result<Read, Vec<Invalid>>,
+}
+
+/// A definition without faults, and what came with it that only the cluster sets.
+enum Read {
+    Job(Box<JobSpec>, ReadOnly),
+    Other(Spec, SentBack),
+}
+
+impl Draft {
+    fn read(
+        c: &Caller,
+        state: &State,
+        kind: Kind,
+        name: &str,
+        mut map: Map<String, Value>,
+    ) -> Result<Read, Vec<Invalid>> {
+        let back = SentBack::take(kind, &mut map);
+        match kind.read(map) {
+            Ok(spec) => Ok(Read::Other(spec, back)),
+            Err(mut faults) => {
+                faults.extend(back.faults(c, state, name));
+                Err(faults)
+            }
+        }
+    }
 }
 
 /// What became of a definition: version, created, changed; or its faults.
 struct Judged {
+    kind: Kind,
     name: String,
     says_enabled: bool,
-    outcome: Result<(u64, bool, bool), Vec<Invalid>>,
+    outcome: Result<(Option<u64>, bool, bool), Vec<Invalid>>,
 }
 
 impl Judged {
     /// A refusal is the outcome of this definition; a failure of the cluster is one of all.
-    fn of(name: String, says_enabled: bool, reply: Result<Reply, Error>) -> Result<Judged, Error> {
+    fn of(
+        kind: Kind,
+        name: String,
+        says_enabled: bool,
+        reply: Result<Reply, Error>,
+    ) -> Result<Judged, Error> {
         let outcome = match reply {
-            Ok(Reply::Job { version, created, changed, .. }) => Ok((version, created, changed)),
+            Ok(
+                Reply::Job { version, created, changed, .. }
+                | Reply::Definition { version, created, changed },
+            ) => Ok((Some(version), created, changed)),
+            // In the form of before there were versions.
+            Ok(Reply::Done) if kind != Kind::Job => Ok((None, false, true)),
             Ok(other) => return Err(unexpected(&other)),
             Err(Error::Invalid(faults)) => Err(faults),
             Err(Error::Unavailable { detail, retry_after, .. }) => {
@@ -269,11 +369,14 @@ impl Judged {
             Err(error @ Error::Internal(_)) => return Err(error),
             Err(refused) => Err(vec![Invalid::new("", refused.to_string())]),
         };
-        Ok(Judged { name, says_enabled, outcome })
+        Ok(Judged { kind, name, says_enabled, outcome })
     }
 
     fn item(self, c: &Caller, start: &State, end: &State) -> ApplyItem {
-        let Judged { name, says_enabled, outcome } = self;
+        if self.kind != Kind::Job {
+            return self.item_of_kind(c, start, end);
+        }
+        let Judged { kind, name, says_enabled, outcome } = self;
         // A refused definition may be that of a job that the caller may not see.
         let seen = |state: &State| {
             let job = state.job(&name).cloned();
@@ -281,18 +384,38 @@ impl Judged {
         };
         let next = |state: &State| seen(state)?.live.next.map(|next| next.nominal);
         let (next_before, next_after) = (next(start), next(end));
-        let (action, version, errors) = match outcome {
-            Ok((version, true, _)) => (ApplyAction::Created, Some(version), Vec::new()),
-            Ok((version, _, true)) => (ApplyAction::Updated, Some(version), Vec::new()),
-            Ok((version, _, _)) => (ApplyAction::Unchanged, Some(version), Vec::new()),
-            Err(errors) => (ApplyAction::Refused, seen(start).map(|job| job.version), errors),
-        };
+        let (action, version, errors) = became(outcome, seen(start).map(|job| job.version));
         let written = end.job(&name).filter(|_| action != ApplyAction::Refused);
         let mut warnings =
             written.map(|job| unresolved_warnings(end, &job.spec)).unwrap_or_default();
         if written.is_some_and(|job| !job.spec.enabled.0) && !says_enabled {
             warnings.push("stays paused: the definition does not say `enabled`".to_owned());
         }
-        ApplyItem { name, action, version, errors, warnings, next_before, next_after }
+        ApplyItem { kind, name, action, version, errors, warnings, next_before, next_after }
+    }
+
+    fn item_of_kind(self, c: &Caller, start: &State, end: &State) -> ApplyItem {
+        let Judged { kind, name, outcome, .. } = self;
+        let seen = |state: &State| seen(c, state, kind, &name).ok().flatten().cloned();
+        let before = seen(start).map(|defined| defined.version);
+        let (action, version, errors) = became(outcome, before);
+        let written = seen(end).filter(|_| action != ApplyAction::Refused);
+        let warnings = written.map(|defined| warnings(end, &defined.spec)).unwrap_or_default();
+        let (next_before, next_after) = (None, None);
+        ApplyItem { kind, name, action, version, errors, warnings, next_before, next_after }
+    }
+}
+
+/// What became of a definition, the version in force after it, and why it was refused. `before` is
+/// the version in force before it.
+fn became(
+    outcome: Result<(Option<u64>, bool, bool), Vec<Invalid>>,
+    before: Option<u64>,
+) -> (ApplyAction, Option<u64>, Vec<Invalid>) {
+    match outcome {
+        Ok((version, true, _)) => (ApplyAction::Created, version, Vec::new()),
+        Ok((version, _, true)) => (ApplyAction::Updated, version, Vec::new()),
+        Ok((version, _, _)) => (ApplyAction::Unchanged, version, Vec::new()),
+        Err(errors) => (ApplyAction::Refused, before, errors),
     }
 }

@@ -6,7 +6,7 @@
 use uuid::Uuid;
 
 use super::error::Error;
-use crate::model::{Actor, JobSpec, Name, Role, Scope, Session, Timestamp};
+use crate::model::{Actor, JobSpec, Kind, Name, Role, Scope, Session, Timestamp};
 
 /// An authenticated caller. Only `service::access` makes one.
 #[allow(clippy::manual_non_exhaustive, reason = "not even this crate may write one down")]
@@ -52,6 +52,12 @@ pub enum Action {
     ReadAudit,
     /// See nodes, queues, the leader.
     ReadCluster,
+    /// See what tells people of jobs.
+    ReadAlerts,
+    /// Change what tells people of jobs.
+    ManageAlerts,
+    /// Change what reaches out of the cluster.
+    ManageOutside,
     /// Change queues and membership.
     ManageCluster,
     /// Take everything there is, hashes and keys too.
@@ -66,14 +72,15 @@ impl Action {
     /// The least role that may.
     pub fn role(self) -> Role {
         match self {
-            Action::ReadJobs | Action::ReadCluster => Role::Viewer,
+            Action::ReadJobs | Action::ReadCluster | Action::ReadAlerts => Role::Viewer,
             Action::TriggerJobs => Role::Runner,
-            Action::ManageJobs | Action::ReadSecrets => Role::Operator,
+            Action::ManageJobs | Action::ManageAlerts | Action::ReadSecrets => Role::Operator,
             Action::RunAsUser
             | Action::ManageUsers
             | Action::ReadUsers
             | Action::ReadAudit
             | Action::ManageCluster
+            | Action::ManageOutside
             | Action::BackUp
             | Action::ManageSecrets => Role::Admin,
         }
@@ -94,6 +101,9 @@ impl Action {
             Action::ReadAudit => "read the audit",
             Action::ReadCluster => "see the cluster",
             Action::ManageCluster => "manage the cluster",
+            Action::ReadAlerts => "see what alerts",
+            Action::ManageAlerts => "manage what alerts",
+            Action::ManageOutside => "manage what reaches out of the cluster",
             Action::BackUp => "take a backup",
             Action::ReadSecrets => "see secrets",
             Action::ManageSecrets => "manage secrets",
@@ -108,6 +118,15 @@ pub enum Target<'a> {
     Cluster,
     /// A job.
     Job {
+        /// Its name.
+        name: &'a str,
+        /// Its tags.
+        tags: &'a [String],
+    },
+    /// A definition of another kind that counts for some jobs only.
+    Definition {
+        /// Its kind.
+        kind: Kind,
         /// Its name.
         name: &'a str,
         /// Its tags.
@@ -173,6 +192,17 @@ impl Caller {
                 }
                 Err(Error::Forbidden(format!(
                     "the role {} of {} does not count for the job {name}; an admin can widen it",
+                    self.role.as_str(),
+                    self.user
+                )))
+            }
+            Target::Definition { kind, name, tags } if !self.scope.covers(name, tags) => {
+                let what = kind.as_str();
+                if action == Action::ReadAlerts {
+                    return Err(Error::NotFound { what: what.into(), name: name.into() });
+                }
+                Err(Error::Forbidden(format!(
+                    "the role {} of {} does not count for the {what} {name}; an admin can widen it",
                     self.role.as_str(),
                     self.user
                 )))

@@ -174,7 +174,7 @@ fn patched(spec: &JobSpec, patch: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// RFC 7396: a null takes away, an object goes down, anything else replaces.
-fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
+pub(super) fn merge(into: &mut Map<String, Value>, patch: &Map<String, Value>) {
     for (key, value) in patch {
         match value {
             Value::Null => {

@@ -26,6 +26,7 @@ mod backup;
 mod caller;
 mod check;
 mod cluster;
+mod definitions;
 
 mod error;
 mod events;
@@ -85,6 +86,7 @@ pub use apply::{ApplyAction, ApplyItem, Definition};
 pub use backup::BackupStream;
 pub use caller::{Action, Caller, Permit, Target};
 pub use cluster::{NodeList, NodeView};
+pub use definitions::{DefinitionVersion, DefinitionView, manages};
 pub use error::Error;
 pub use events::EventFilter;
 pub use explain::{Explanation, Verdict};

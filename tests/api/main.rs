@@ -11,6 +11,7 @@ mod fixture;
 mod health;
 mod input;
 mod jobs;
+mod kinds;
 mod metrics;
 mod oidc;
 mod over_time;

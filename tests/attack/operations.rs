@@ -1,6 +1,8 @@
 //! Every operation of the interface, and who may call it. A new operation needs a line here:
 //! `roles.rs` holds the table against the document.
 
+use cronapi::model::Kind;
+use cronapi::model::kind::Area;
 use serde_json::{Value, json};
 
 /// Who may call an operation.
@@ -43,9 +45,12 @@ pub struct Operation {
 /// The path with its parameters filled in.
 pub fn filled(path: &str, run: &str) -> String {
     let name = match path.split('/').nth(1) {
-        Some("users") => "ann",
-        Some("queues") => "q",
-        _ => "a",
+        Some("users") => "ann".to_owned(),
+        Some(plural) => match Kind::plain().find(|kind| kind.plural() == plural) {
+            Some(kind) => kind.example()["name"].as_str().unwrap().to_owned(),
+            None => "a".into(),
+        },
+        None => "a".into(),
     };
     // What the query must have.
     let path = if path.ends_with("/explain") {
@@ -62,7 +67,7 @@ pub fn filled(path: &str, run: &str) -> String {
         _ => path,
     };
     let id = if path.starts_with("/cluster/") { "77" } else { run };
-    path.replace("{name}", name).replace("{version}", "1").replace("{id}", id)
+    path.replace("{name}", &name).replace("{version}", "1").replace("{id}", id)
 }
 
 fn get(path: &'static str, least: Least, outside: Outside) -> Operation {
@@ -87,6 +92,7 @@ fn with(
 pub fn operations() -> Vec<Operation> {
     let mut all = reading();
     all.extend(writing());
+    all.extend(of_kinds());
     all.extend(governing());
     all.extend(own());
     all
@@ -126,8 +132,6 @@ fn reading() -> Vec<Operation> {
         // A stream; what it leaves out is tested with streams.
         get("/events", Viewer, Apart),
         get("/cluster/nodes", Viewer, Apart),
-        get("/queues", Viewer, Apart),
-        get("/queues/{name}", Viewer, Apart),
         get("/metrics", Viewer, Apart),
         get("/system/leader", Viewer, Apart),
         get("/system/status", Viewer, Apart),
@@ -168,13 +172,42 @@ fn writing() -> Vec<Operation> {
     ]
 }
 
+/// Those of every kind but jobs. Each is there by its example.
+fn of_kinds() -> Vec<Operation> {
+    let mut all = Vec::new();
+    for kind in Kind::plain() {
+        let write = match kind.area() {
+            Area::Jobs | Area::Alerts => Least::Operator,
+            Area::Cluster | Area::Outside => Least::Admin,
+        };
+        // Of what alerts, somebody else's is as a job is.
+        let (read, refused) = match kind.area() {
+            Area::Jobs | Area::Alerts => (Outside::Hidden, Outside::Refused),
+            Area::Cluster | Area::Outside => (Outside::Apart, Outside::Apart),
+        };
+        let left = if read == Outside::Apart { read } else { Outside::Left };
+        let at = |rest: &str| -> &'static str { format!("/{}{rest}", kind.plural()).leak() };
+        let mut fields = kind.example();
+        fields.as_object_mut().unwrap().remove("name");
+        all.extend([
+            get(at(""), Least::Viewer, left),
+            get(at("/{name}"), Least::Viewer, read),
+            get(at("/{name}/versions"), Least::Viewer, read),
+            get(at("/{name}/versions/{version}"), Least::Viewer, read),
+            with("post", at(""), write, refused, kind.example()),
+            with("put", at("/{name}"), write, refused, fields),
+            with("patch", at("/{name}"), write, refused, kind.patch()),
+            bare("delete", at("/{name}"), write, refused),
+        ]);
+    }
+    all
+}
+
 fn governing() -> Vec<Operation> {
     use Least::Admin;
     use Outside::Apart;
     let eve = json!({"name": "eve", "password": "longer than 8", "role": "admin"});
     vec![
-        with("put", "/queues/{name}", Admin, Apart, json!({"concurrency": 1})),
-        bare("delete", "/queues/{name}", Admin, Apart),
         bare("delete", "/cluster/nodes/{id}", Admin, Apart),
         with("post", "/cluster/transfer", Admin, Apart, json!({"to": 77})),
         with("put", "/secrets/{name}", Admin, Apart, json!({"value": "hunter2", "scope": {}})),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use cronapi::machine::Op;
-use cronapi::model::{Role, Scope, User};
+use cronapi::model::{Kind, Role, Scope, User};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -54,8 +54,9 @@ impl World {
         let run = node.call("POST", "/jobs/a/run", None).await.expect(202).json();
         node.submit(Op::CreateUser { user: Box::new(user("ann", Role::Viewer)), session: None })
             .await;
-        let queue = cronapi::model::Name::parse("q").unwrap();
-        node.submit(Op::SetQueue { name: queue, concurrency: Some(2) }).await;
+        for kind in Kind::plain() {
+            node.post(&format!("/{}", kind.plural()), kind.example()).await.expect(201);
+        }
         World { node, run: run["id"].as_str().unwrap().to_owned() }
     }
 

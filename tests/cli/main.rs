@@ -12,6 +12,7 @@ mod crontab;
 mod data;
 mod document;
 mod editing;
+mod kinds;
 mod login;
 mod output;
 mod place;

@@ -4,13 +4,13 @@
 use cronapi::machine::command::{Op, TriggerRun};
 use cronapi::machine::prepare::{Intent, PutMode};
 use cronapi::machine::reply::{Answer, Rejection, Reply};
-use cronapi::model::{Invalid, RunId, RunStatus, SkipReason};
+use cronapi::model::{Invalid, Kind, RunId, RunStatus, SkipReason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{at, name, parameters, spec};
+use crate::world::{at, name, object, parameters, spec};
 
 fn round<T: Serialize + DeserializeOwned>(value: &T) -> T {
     rmp_serde::from_slice(&rmp_serde::to_vec_named(value).unwrap()).unwrap()
@@ -38,7 +38,14 @@ fn next_intent(after: Option<&Intent>) -> Option<Intent> {
             Intent::SetEnabled { name: name("a"), enabled: true, expected: None }
         }
         Some(Intent::SetEnabled { .. }) => Intent::DeleteJob { name: name("a"), expected: Some(1) },
-        Some(Intent::DeleteJob { .. }) => Intent::Trigger {
+        Some(Intent::DeleteJob { .. }) => {
+            let spec = Kind::Queue.read(object(Kind::Queue.example())).unwrap();
+            Intent::Put { spec, mode: PutMode::Create, expected: None }
+        }
+        Some(Intent::Put { .. }) => {
+            Intent::Remove { kind: Kind::Queue, name: name("q"), expected: Some(3) }
+        }
+        Some(Intent::Remove { .. }) => Intent::Trigger {
             name: name("a"),
             parameters: parameters(json!({"k": {"l": [true]}})),
             force: true,
@@ -74,7 +81,8 @@ fn next_reply(after: Option<&Reply>) -> Option<Reply> {
     Some(match after {
         None => Reply::Done,
         Some(Reply::Done) => Reply::Job { no: 1, version: 2, created: true, changed: false },
-        Some(Reply::Job { .. }) => Reply::Run { id: run() },
+        Some(Reply::Job { .. }) => Reply::Definition { version: 3, created: false, changed: true },
+        Some(Reply::Definition { .. }) => Reply::Run { id: run() },
         Some(Reply::Run { .. }) => Reply::Skipped(SkipReason::QueueFull),
         Some(Reply::Skipped(_)) => Reply::Created(Uuid::from_u128(5)),
         Some(Reply::Created(_)) => Reply::SessionEnded,

@@ -6,23 +6,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cronapi::machine::command::{
-    AuditNote, Command, End, Next, Op, OutputChunk, Place, PutJob, Range, RequestKey, Restored,
-    Settled, SigningKey, TriggerRun, TrimKey,
+    AuditNote, Command, End, Next, Op, OutputChunk, Place, PutDefinition, PutJob, Range,
+    RequestKey, Restored, Settled, SigningKey, TriggerRun, TrimKey,
 };
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::state::{OpenRun, Proof};
 use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, DataKey, External, JobSpec, LedgerRow, OnLeaseLost, Outcome, Role, RunId, RunStatus,
-    Scope, Sealed, Session, SkipReason, Span, Timestamp, TraceParent, Usage, User,
+    ApiToken, DataKey, External, JobSpec, Kind, LedgerRow, OnLeaseLost, Outcome, Role, RunId,
+    RunStatus, Scope, Sealed, Session, SkipReason, Span, Spec, Timestamp, TraceParent, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{World, actor, at, name, parameters, spec};
+use crate::world::{World, actor, at, name, object, parameters, spec};
 
 fn file(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
@@ -295,6 +295,44 @@ fn secret_ops() -> Vec<(&'static str, Op)> {
     ]
 }
 
+fn example(kind: Kind) -> Spec {
+    kind.read(object(kind.example())).unwrap()
+}
+
+fn kind_ops() -> Vec<(&'static str, Op)> {
+    let put = |based_on| {
+        let spec = example(Kind::Queue);
+        Op::Put(Box::new(PutDefinition { spec, based_on, pinned: false }))
+    };
+    let (kind, name) = (Kind::Queue, name("q"));
+    vec![
+        ("put", put(None)),
+        ("put_2", put(Some(3))),
+        ("remove", Op::Remove { kind, name, based_on: 3, pinned: true }),
+    ]
+}
+
+/// The example of each kind: every field of it stands there.
+#[test]
+fn definitions_of_every_kind_are_read_and_written_as_before() {
+    for kind in Kind::plain() {
+        keeps(&format!("kinds/{}.msgpack", kind.as_str()), &example(kind));
+    }
+}
+
+/// And definitions: one that was limited before there were kinds, and one of each kind.
+#[test]
+fn a_state_with_definitions_is_read_and_written_as_before() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.op(Op::SetQueue { name: name("old"), concurrency: Some(4) }).unwrap();
+    world.op(Op::RaiseFormat { to: 5 }).unwrap();
+    let put = PutDefinition { spec: example(Kind::Queue), based_on: None, pinned: false };
+    world.op(Op::Put(Box::new(put))).unwrap();
+    assert_eq!(world.state.definitions.count(Kind::Queue), 2);
+    world.state.proof = Proof { index: 9, digest: [7; 16] };
+    keeps("state/definitions.msgpack", &world.state);
+}
+
 fn restored() -> Op {
     let range = Range {
         from: t(0),
@@ -358,6 +396,8 @@ fn file_of(op: &Op) -> &'static str {
         Op::PutSecret { .. } => "put_secret",
         Op::ResealSecret { .. } => "reseal_secret",
         Op::DeleteSecret { .. } => "delete_secret",
+        Op::Put(_) => "put",
+        Op::Remove { .. } => "remove",
         Op::RaiseFormat { .. } => "raise_format",
         Op::Restored(_) => "restored",
     }
@@ -365,7 +405,7 @@ fn file_of(op: &Op) -> &'static str {
 
 #[test]
 fn commands_of_every_kind_are_read_and_written_as_before() {
-    let all = [job_ops(), run_ops(), cluster_ops(), secret_ops()].concat();
+    let all = [job_ops(), run_ops(), cluster_ops(), secret_ops(), kind_ops()].concat();
     let mut kinds = std::collections::BTreeSet::new();
     let mut files = std::collections::BTreeSet::new();
     for (file, op) in all {
@@ -377,7 +417,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 42, "one file for every kind of step");
+    assert_eq!(kinds.len(), 44, "one file for every kind of step");
 }
 
 /// A state with something in every table.

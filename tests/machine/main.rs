@@ -8,6 +8,7 @@ mod access;
 mod ahead;
 mod chains;
 mod chance;
+mod definitions;
 mod deleted;
 mod facts;
 mod fires;

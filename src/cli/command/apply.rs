@@ -11,9 +11,11 @@ use super::super::output::columns::{self, field};
 use super::super::output::{As, Format};
 use super::super::session::Session;
 use super::get::all;
+use super::kinds::with_kind;
+use crate::model::Kind;
 use crate::model::job::NEVER_FIRES;
 
-/// Create and change jobs from files.
+/// Create and change definitions from files.
 #[derive(Debug, clap::Args)]
 pub struct Apply {
     /// A file (YAML of several documents, JSON), a folder, or - for standard input
@@ -52,7 +54,7 @@ async fn not_in(
     definitions: &[Definition],
     tags: &[String],
 ) -> Result<Vec<Value>, Failure> {
-    for definition in definitions {
+    for definition in definitions.iter().filter(|one| one.kind == Kind::Job) {
         let own = definition.fields.get("tags").and_then(Value::as_array);
         let has = |tag: &String| own.is_some_and(|own| own.iter().any(|one| *one == **tag));
         if let Some(tag) = tags.iter().find(|tag| !has(tag)) {
@@ -63,7 +65,8 @@ async fn not_in(
     }
     let query: Vec<_> = tags.iter().map(|tag| ("tag", Some(tag.clone()))).collect();
     let known = all(client, &with_query("/jobs", &query), 0).await?;
-    let left = |job: &&Value| !definitions.iter().any(|one| job["name"] == *one.name);
+    let is = |job: &Value, one: &Definition| one.kind == Kind::Job && job["name"] == *one.name;
+    let left = |job: &&Value| !definitions.iter().any(|one| is(job, one));
     Ok(known["items"].as_array().into_iter().flatten().filter(left).cloned().collect())
 }
 
@@ -138,8 +141,8 @@ pub(super) async fn send(
     definitions: &[Definition],
     dry_run: bool,
 ) -> Result<Value, Failure> {
-    let items: Vec<Value> =
-        definitions.iter().map(|one| Value::Object(one.fields.clone())).collect();
+    let item = |one: &Definition| with_kind(one.kind, Value::Object(one.fields.clone()));
+    let items: Vec<Value> = definitions.iter().map(item).collect();
     let path = format!("/apply?dry_run={dry_run}");
     client.fetch(Request::post(path, &json!({ "items": items })).repeatable()).await
 }
@@ -152,7 +155,8 @@ pub(super) fn refused(plan: &Value, definitions: &[Definition]) -> Result<(), Fa
         if item["action"] != "refused" || is_over(item, definition) {
             continue;
         }
-        lines.push(format!("  job {}, {}:", definition.name, definition.place));
+        let kind = definition.kind.as_str();
+        lines.push(format!("  {kind} {}, {}:", definition.name, definition.place));
         for fault in item["errors"].as_array().into_iter().flatten() {
             lines.push(format!("    {}: {}", field(fault, "/pointer"), field(fault, "/detail")));
         }

@@ -10,7 +10,9 @@ use super::super::output::columns::{self, field, time};
 use super::super::output::{self, As, Format, Output, plain};
 use super::super::session::Session;
 use super::get::job;
+use super::kinds::{OfKind, Thing};
 use super::pick::run_id;
+use crate::model::Kind;
 
 /// What to describe.
 #[derive(Debug, Subcommand)]
@@ -33,6 +35,16 @@ pub enum Describe {
         /// Its number or name
         id: String,
     },
+    /// A definition of another kind
+    #[command(flatten)]
+    Of(OfKind<Name>),
+}
+
+/// Which one.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Name {
+    /// Its name
+    name: String,
 }
 
 impl Describe {
@@ -57,6 +69,16 @@ impl Describe {
                 })?;
                 fields(&output, node, &[])?;
             }
+            Describe::Of(OfKind { kind, args }) => {
+                let thing = Thing { kind, name: args.name };
+                fields(&output, &thing.get(&client).await?, &[])?;
+                let versions = Request::get(format!("{}/versions?limit=5", thing.path()));
+                let versions = client.fetch(versions).await?;
+                if versions["items"].as_array().is_some_and(|items| !items.is_empty()) {
+                    output::line("\nLast versions:")?;
+                    output.list(&versions, &columns::VERSIONS)?;
+                }
+            }
         }
         Ok(0)
     }
@@ -75,7 +97,7 @@ async fn describe_job(
     let job = job(client, name, deleted).await?;
     // By its uid, and not by its name, which another job may have.
     let gone = job["uid"].as_str().filter(|_| !job["deleted_at"].is_null());
-    let own = definitions::of_answer(&job);
+    let own = definitions::of_answer(Kind::Job, &job);
     let answer_only: Vec<&str> = own.keys().map(String::as_str).collect();
     fields(output, &job, &answer_only)?;
     output::line("\nDefinition:")?;

@@ -6,12 +6,14 @@ use anstyle::AnsiColor;
 use serde_json::{Map, Value};
 use similar::{ChangeTag, TextDiff};
 
-use super::super::client::{Client, Request, escaped};
+use super::super::client::{Client, Request};
 use super::super::definitions;
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::session::Session;
 use super::apply;
+use super::kinds::Thing;
+use crate::model::Kind;
 
 /// Show how files differ from what the cluster has.
 #[derive(Debug, clap::Args)]
@@ -43,15 +45,16 @@ impl Diff {
                 continue;
             }
             differs = true;
-            let before = present(&client, &definition.name).await?;
+            let thing = Thing { kind: definition.kind, name: definition.name.clone() };
+            let before = present(&client, &thing).await?;
             let mut fields = definition.fields.clone();
-            if let Some(enabled) = before.get("enabled").filter(|_| !fields.contains_key("enabled"))
-            {
+            let enabled = before.get("enabled").filter(|_| thing.kind == Kind::Job);
+            if let Some(enabled) = enabled.filter(|_| !fields.contains_key("enabled")) {
                 // As `apply` does: a pause is no part of a file that does not name it.
                 fields.insert("enabled".to_owned(), enabled.clone());
             }
-            let after = planned(&client, &definition.name, &fields).await?;
-            let text = unified(&definition.name, &before, &after, session.terminal.color())?;
+            let after = planned(&client, &thing, &fields).await?;
+            let text = unified(&thing.word(), &before, &after, session.terminal.color())?;
             output::text(&text)?;
         }
         Ok(u8::from(differs))
@@ -59,9 +62,9 @@ impl Diff {
 }
 
 /// The definition that the cluster has.
-async fn present(client: &Client, name: &str) -> Result<Map<String, Value>, Failure> {
-    match client.fetch(Request::get(format!("/jobs/{}", escaped(name)))).await {
-        Ok(job) => Ok(definitions::of_answer(&job)),
+async fn present(client: &Client, thing: &Thing) -> Result<Map<String, Value>, Failure> {
+    match client.fetch(Request::get(thing.path())).await {
+        Ok(answer) => Ok(definitions::of_answer(thing.kind, &answer)),
         Err(failure) if failure.code == Code::NotFound => Ok(Map::new()),
         Err(failure) => Err(failure),
     }
@@ -70,13 +73,13 @@ async fn present(client: &Client, name: &str) -> Result<Map<String, Value>, Fail
 /// The definition that it would have.
 async fn planned(
     client: &Client,
-    name: &str,
+    thing: &Thing,
     fields: &Map<String, Value>,
 ) -> Result<Map<String, Value>, Failure> {
-    let path = format!("/jobs/{}?dry_run=true", escaped(name));
+    let path = format!("{}?dry_run=true", thing.path());
     let request = Request::new(reqwest::Method::PUT, path);
-    let job = client.fetch(request.json(&Value::Object(fields.clone())).repeatable()).await?;
-    Ok(definitions::of_answer(&job))
+    let answer = client.fetch(request.json(&Value::Object(fields.clone())).repeatable()).await?;
+    Ok(definitions::of_answer(thing.kind, &answer))
 }
 
 /// Both as YAML, line against line.

@@ -7,18 +7,18 @@ use std::process::Command;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::super::client::{Request, escaped};
+use super::super::client::Request;
 use super::super::definitions;
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::session::{Session, variable};
 use super::diff::unified;
-use super::jobs::found;
+use super::kinds::{Thing, with_kind};
 
-/// Change a job in an editor.
+/// Change a definition in an editor.
 #[derive(Debug, clap::Args)]
 pub struct Edit {
-    /// The job
+    /// The job; or another definition, such as queue/slow
     name: String,
     /// Don't ask
     #[arg(short, long)]
@@ -28,16 +28,18 @@ pub struct Edit {
 impl Edit {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let client = session.client()?;
-        let path = format!("/jobs/{}", escaped(&self.name));
+        let thing = Thing::parse(&self.name)?;
+        let (path, told) = (thing.path(), thing.told());
         let answer = client.send(Request::get(&path)).await;
         let (job, etag) = match answer {
             Ok(answer) => (answer.json()?, answer.etag()),
             Err(failure) => {
-                return found(&client, &self.name, Err(failure)).await.map(|_| 0);
+                return thing.found(&client, Err(failure)).await.map(|_| 0);
             }
         };
-        let before = definitions::of_answer(&job);
-        let text = definitions::yaml(&Value::Object(before.clone()))?;
+        let before = definitions::of_answer(thing.kind, &job);
+        let shown = with_kind(thing.kind, Value::Object(before.clone()));
+        let text = definitions::yaml(&shown)?;
         let editor = variable("VISUAL").or_else(|| variable("EDITOR"));
         if editor.is_none() && !session.terminal.asks() {
             let text = "there is no terminal for an editor";
@@ -46,7 +48,7 @@ impl Edit {
             ));
         }
         let editor = editor.unwrap_or_else(|| "vi".to_owned());
-        let (edited, file) = in_editor(&editor, &self.name, &text)?;
+        let (edited, file) = in_editor(&editor, &thing.name, &text)?;
         // Whoever pressed Ctrl-C meant the editor, as in vi.
         session.not_for_us.set(true);
         // Whatever goes wrong from here on: the work is not lost.
@@ -68,8 +70,9 @@ impl Edit {
             session.say("nothing was changed");
             return Ok(0);
         }
-        if after.name != self.name {
-            let text = "a job can't be renamed: its history belongs to its name";
+        if (after.kind, &after.name) != (thing.kind, &thing.name) {
+            let what = thing.kind.as_str();
+            let text = format!("a {what} can't be renamed: its history belongs to its name");
             return Err(Failure::usage(text).advise(mend(kept()?)));
         }
         if session.terminal.asks() && !self.yes {
@@ -83,11 +86,11 @@ impl Edit {
         let request = request.header("if-match", etag.unwrap_or_else(|| "*".to_owned())).once()?;
         match client.fetch(request).await {
             Ok(job) => {
-                session.say(format!("job {} is version {}", self.name, job["version"]));
+                session.say(format!("{told} is version {}", job["version"]));
                 Ok(0)
             }
             Err(failure) if failure.code == Code::Conflict => {
-                let text = format!("job {} was changed meanwhile; nothing was written", self.name);
+                let text = format!("{told} was changed meanwhile; nothing was written");
                 Err(Failure::new(Code::Conflict, text).advise(begin_again(&self.name, &kept()?)))
             }
             Err(failure) => Err(failure.advise(mend(kept()?))),
@@ -99,7 +102,7 @@ impl Edit {
 /// other change back.
 fn begin_again(name: &str, path: &str) -> String {
     format!(
-        "your text is in {path}; `cronapi diff -f {path}` shows what the job has now and your \
+        "your text is in {path}; `cronapi diff -f {path}` shows what the cluster has now and your \
          text has not; `cronapi edit {name}` begins from what it is now"
     )
 }

@@ -10,8 +10,10 @@ use super::super::output::when;
 use super::super::output::{As, Columns, Format, Output};
 use super::super::session::Session;
 use super::jobs::found;
+use super::kinds::{OfKind, Thing, columns_of, with_kind};
 use super::pick::{Several, is_part, run_id};
 use super::watch;
+use crate::model::Kind;
 
 /// What to show.
 #[derive(Debug, Subcommand)]
@@ -40,12 +42,12 @@ pub enum Get {
     /// API tokens
     #[command(visible_alias = "token")]
     Tokens(Named),
-    /// Queues
-    #[command(visible_alias = "queue")]
-    Queues(Named),
     /// Secrets, without their values
     #[command(visible_alias = "secret")]
     Secrets(Named),
+    /// Definitions of another kind
+    #[command(flatten)]
+    Of(OfKind<Definitions>),
 }
 
 /// Jobs, or some of them.
@@ -91,7 +93,7 @@ pub struct Jobs {
 /// Versions of a job, or one of them.
 #[derive(Debug, clap::Args)]
 pub struct Versions {
-    /// The job
+    /// The job; or another definition, such as queue/slow
     name: String,
     /// One version
     version: Option<u64>,
@@ -156,9 +158,40 @@ impl Get {
             Get::Nodes(named) => named.run(session, "/cluster/nodes", "id", &columns::NODES).await,
             Get::Users(named) => named.run(session, "/users", "name", &columns::USERS).await,
             Get::Tokens(named) => named.run(session, "/tokens", "id", &columns::TOKENS).await,
-            Get::Queues(named) => named.run(session, "/queues", "name", &columns::QUEUES).await,
             Get::Secrets(named) => named.run(session, "/secrets", "name", &columns::SECRETS).await,
+            Get::Of(OfKind { kind, args }) => args.run(session, kind).await,
         }
+    }
+}
+
+/// Definitions of a kind, or one of them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Definitions {
+    /// One of them
+    name: Option<String>,
+    /// With this text in the name
+    #[arg(short = 'q', long, value_name = "TEXT")]
+    query: Option<String>,
+    #[command(flatten)]
+    output: As,
+}
+
+impl Definitions {
+    pub(super) async fn run(self, session: &Session, kind: Kind) -> Outcome {
+        let (client, output) = (session.client()?, session.output(self.output));
+        if let Some(name) = self.name {
+            let item = Thing { kind, name }.get(&client).await?;
+            output.one(&item, columns_of(kind))?;
+            return Ok(0);
+        }
+        let path = with_query(&format!("/{}", kind.plural()), &[("q", self.query)]);
+        let mut answer = all(&client, &path, 0).await?;
+        for item in answer["items"].as_array_mut().into_iter().flatten() {
+            *item = with_kind(kind, item.take());
+        }
+        output.list(&answer, columns_of(kind))?;
+        empty(session, &output, &answer, "there is none");
+        Ok(0)
     }
 }
 
@@ -206,17 +239,18 @@ impl Jobs {
 impl Versions {
     async fn run(self, session: &Session) -> Outcome {
         let (client, output) = (session.client()?, session.output(self.output));
-        let path = format!("/jobs/{}/versions", escaped(&self.name));
+        let thing = Thing::parse(&self.name)?;
+        let path = format!("{}/versions", thing.path());
         let deleted = [("deleted", wanted(self.deleted))];
         match self.version {
             Some(version) => {
                 let path = with_query(&format!("{path}/{version}"), &deleted);
                 let answer = client.fetch(Request::get(path)).await;
-                output.one(&found(&client, &self.name, answer).await?, &columns::VERSIONS)?;
+                output.one(&thing.found(&client, answer).await?, &columns::VERSIONS)?;
             }
             None => {
                 let answer = all(&client, &with_query(&path, &deleted), self.limit).await;
-                output.list(&found(&client, &self.name, answer).await?, &columns::VERSIONS)?;
+                output.list(&thing.found(&client, answer).await?, &columns::VERSIONS)?;
             }
         }
         Ok(0)

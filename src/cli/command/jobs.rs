@@ -8,7 +8,9 @@ use super::super::output::As;
 use super::super::output::columns;
 use super::super::session::Session;
 use super::get::closest;
+use super::kinds::Thing;
 use super::pick::{Several, jobs};
+use crate::model::Kind;
 
 /// Pause jobs, or resume them.
 #[derive(Debug, clap::Args)]
@@ -32,10 +34,10 @@ pub struct Enable {
 /// Delete jobs.
 #[derive(Debug, clap::Args)]
 pub struct Delete {
-    /// The jobs
+    /// The jobs; or other definitions, such as queue/slow
     #[arg(required_unless_present = "tag")]
     names: Vec<String>,
-    /// And those with this tag; may be repeated: with all of them
+    /// And the jobs with this tag; may be repeated: with all of them
     #[arg(short = 'l', long, value_name = "TAG")]
     tag: Vec<String>,
     /// Don't ask
@@ -69,24 +71,29 @@ impl Delete {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let client = session.client()?;
         let names = jobs(&client, &self.names, &self.tag).await?;
-        let what = match names.as_slice() {
-            [one] => format!("job {one}"),
-            several => format!("{} jobs ({})", several.len(), several.join(", ")),
+        let things = names.iter().map(|name| Thing::parse(name));
+        let things = things.collect::<Result<Vec<Thing>, Failure>>()?;
+        let jobs = things.iter().filter(|thing| thing.kind == Kind::Job).count();
+        let what = match things.as_slice() {
+            [one] => one.told(),
+            all if jobs == all.len() => format!("{jobs} jobs ({})", names.join(", ")),
+            all => format!("{} definitions ({})", all.len(), names.join(", ")),
         };
-        let question = format!("Delete {what}? Open runs are cancelled.");
+        let runs = if jobs > 0 { " Open runs are cancelled." } else { "" };
+        let question = format!("Delete {what}?{runs}");
         session.terminal.confirm(&question, self.yes || self.dry_run)?;
         let mut several = Several::default();
-        for name in &names {
-            let path = format!("/jobs/{}?dry_run={}", escaped(name), self.dry_run);
+        for thing in &things {
+            let (path, told) = (format!("{}?dry_run={}", thing.path(), self.dry_run), thing.told());
             let answer = client.send(Request::delete(path).once()?).await;
-            let outcome = found(&client, name, answer.map(|_| Value::Null)).await;
+            let outcome = thing.found(&client, answer.map(|_| Value::Null)).await;
             if outcome.is_ok() {
                 session.say(match self.dry_run {
-                    true => format!("job {name} could be deleted (dry run)"),
-                    false => format!("job {name} is deleted"),
+                    true => format!("{told} could be deleted (dry run)"),
+                    false => format!("{told} is deleted"),
                 });
             }
-            several.add(name, outcome);
+            several.add(&thing.word(), outcome);
         }
         several.end()
     }

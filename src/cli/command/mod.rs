@@ -17,6 +17,7 @@ mod edit;
 mod get;
 mod import;
 mod jobs;
+mod kinds;
 mod login;
 mod logs;
 mod pick;
@@ -40,7 +41,7 @@ use super::{audit_fires, data};
 /// A command that talks to a cluster.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Create and change jobs from files, after a plan
+    /// Create and change definitions from files, after a plan
     ///
     /// Examples:
     ///   cronapi apply -f jobs/
@@ -60,22 +61,25 @@ pub enum Command {
     ///   cronapi get runs --status failed --since 1h
     #[command(subcommand, verbatim_doc_comment)]
     Get(get::Get),
-    /// Show all there is to know of a job, a run or a node
+    /// Show all there is to know of a job, a run, a node or another definition
     ///
     /// Example: cronapi describe job backup
     #[command(subcommand)]
     Describe(describe::Describe),
-    /// Change a job in an editor
+    /// Change a job, or another definition, in an editor
     ///
     /// Example: EDITOR=nano cronapi edit backup
     Edit(edit::Edit),
-    /// Make a job what it was in an earlier version
+    /// Make a job, or another definition, what it was in an earlier version
     ///
     /// Example: cronapi rollback backup --to 3
     Rollback(rollback::Rollback),
-    /// Delete jobs; their open runs are cancelled
+    /// Delete jobs, whose open runs are cancelled, and other definitions
     ///
-    /// Example: cronapi delete old-backup --yes
+    /// Examples:
+    ///   cronapi delete old-backup --yes
+    ///   cronapi delete queue/slow
+    #[command(verbatim_doc_comment)]
     Delete(jobs::Delete),
     /// Pause jobs: their times pass without a run
     ///

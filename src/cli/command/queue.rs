@@ -8,14 +8,15 @@ use super::super::client::{Request, escaped};
 use super::super::exit::Outcome;
 use super::super::output::{As, columns};
 use super::super::session::Session;
-use super::get::Named;
+use super::get::Definitions;
+use crate::model::Kind;
 
 /// What to do with queues.
 #[derive(Debug, Subcommand)]
 pub enum Queue {
     /// List those that have a limit or runs in them
     #[command(visible_alias = "ls")]
-    List(Named),
+    List(Definitions),
     /// Set the limit of one
     ///
     /// Example: cronapi queue set slow 2
@@ -39,7 +40,7 @@ impl Queue {
         let path = |name: &str| format!("/queues/{}", escaped(name));
         match self {
             Queue::List(named) => {
-                return named.run(session, "/queues", "name", &columns::QUEUES).await;
+                return named.run(session, Kind::Queue).await;
             }
             Queue::Set { name, limit, output } => {
                 let body = json!({ "concurrency": limit });

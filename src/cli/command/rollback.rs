@@ -1,21 +1,22 @@
-//! `rollback`: a job as it was in an earlier version.
+//! `rollback`: a definition as it was in an earlier version.
 
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::super::client::{Client, Request, escaped};
+use super::super::client::{Client, Request};
 use super::super::definitions;
 use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::session::Session;
 use super::diff::unified;
 use super::get::all;
-use super::jobs::found;
+use super::kinds::Thing;
+use crate::model::Kind;
 
-/// Make a job what it was.
+/// Make a definition what it was.
 #[derive(Debug, clap::Args)]
 pub struct Rollback {
-    /// The job
+    /// The job; or another definition, such as queue/slow
     name: String,
     /// The version to go back to [default: the last one with another definition]
     #[arg(long, value_name = "VERSION")]
@@ -31,15 +32,16 @@ pub struct Rollback {
 impl Rollback {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let client = session.client()?;
-        let path = format!("/jobs/{}", escaped(&self.name));
+        let thing = Thing::parse(&self.name)?;
+        let (path, told) = (thing.path(), thing.told());
         let (job, etag) = match client.send(Request::get(&path)).await {
             Ok(answer) => (answer.json()?, answer.etag()),
-            Err(failure) => return found(&client, &self.name, Err(failure)).await.map(|_| 0),
+            Err(failure) => return thing.found(&client, Err(failure)).await.map(|_| 0),
         };
-        let before = definitions::of_answer(&job);
-        let (version, after) = self.earlier(&client, &path, &before).await?;
+        let before = definitions::of_answer(thing.kind, &job);
+        let (version, after) = self.earlier(&client, &thing, &before).await?;
         if after == before {
-            session.say(format!("job {} is as it was in version {version}", self.name));
+            session.say(format!("{told} is as it was in version {version}"));
             return Ok(0);
         }
         let color = session.terminal.color();
@@ -47,15 +49,13 @@ impl Rollback {
         if self.dry_run {
             return Ok(0);
         }
-        let question = format!("Make job {} what it was in version {version}?", self.name);
+        let question = format!("Make {told} what it was in version {version}?");
         session.terminal.confirm(&question, self.yes || !session.terminal.asks())?;
         let request = Request::new(Method::PUT, path).json(&Value::Object(after));
         let request = request.header("if-match", etag.unwrap_or_else(|| "*".to_owned())).once()?;
         let job = client.fetch(request).await?;
-        session.say(format!(
-            "job {} is version {}, as it was in version {version}",
-            self.name, job["version"]
-        ));
+        session
+            .say(format!("{told} is version {}, as it was in version {version}", job["version"]));
         Ok(0)
     }
 
@@ -63,14 +63,15 @@ impl Rollback {
     async fn earlier(
         &self,
         client: &Client,
-        path: &str,
+        thing: &Thing,
         present: &Map<String, Value>,
     ) -> Result<(u64, Map<String, Value>), Failure> {
-        let versions = all(client, &format!("{path}/versions"), 0).await?;
+        let versions = all(client, &format!("{}/versions", thing.path()), 0).await?;
         for item in versions["items"].as_array().into_iter().flatten() {
             let Some(version) = item["version"].as_u64() else { continue };
             let mut definition = item["definition"].as_object().cloned().unwrap_or_default();
             match present.get("enabled") {
+                _ if thing.kind != Kind::Job => None,
                 Some(enabled) => definition.insert("enabled".to_owned(), enabled.clone()),
                 None => definition.shift_remove("enabled"),
             };
@@ -83,8 +84,8 @@ impl Rollback {
             }
         }
         let text = match self.to {
-            Some(to) => format!("job {} has no version {to} that is kept", self.name),
-            None => format!("job {} has had no other definition that is kept", self.name),
+            Some(to) => format!("{} has no version {to} that is kept", thing.told()),
+            None => format!("{} has had no other definition that is kept", thing.told()),
         };
         Err(Failure::new(Code::NotFound, text)
             .advise(format!("`cronapi get versions {}` lists them", self.name)))

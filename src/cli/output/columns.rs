@@ -57,6 +57,14 @@ fn cell(item: &Value, pointer: &str) -> Cell {
     field(item, pointer).into()
 }
 
+/// What the command line calls a definition: a job by its name, another as `queue/slow`.
+fn thing(item: &Value) -> String {
+    match field(item, "/kind").as_str() {
+        "-" => field(item, "/name"),
+        kind => format!("{kind}/{}", field(item, "/name")),
+    }
+}
+
 /// A time: as people say it to a person, else RFC 3339.
 pub(in crate::cli) fn time(item: &Value, pointer: &str, output: &Output) -> Cell {
     let text = field(item, pointer);
@@ -240,6 +248,17 @@ pub(in crate::cli) const VERSIONS: Columns = Columns {
     name: |v| field(v, "/version"),
 };
 
+/// Definitions of a kind that has no columns of its own.
+pub(in crate::cli) const DEFINITIONS: Columns = Columns {
+    columns: &[
+        col("NAME", |v, _| cell(v, "/name")),
+        col("VERSION", |v, _| cell(v, "/version")),
+        col("UPDATED", |v, o| time(v, "/updated_at", o)),
+        col("BY", |v, _| cell(v, "/updated_by")),
+    ],
+    name: |v| field(v, "/name"),
+};
+
 pub(in crate::cli) const QUEUES: Columns = Columns {
     columns: &[
         col("NAME", |v, _| cell(v, "/name")),
@@ -264,12 +283,12 @@ pub(in crate::cli) const SECRETS: Columns = Columns {
 
 pub(in crate::cli) const PLAN: Columns = Columns {
     columns: &[
-        col("JOB", |v, _| cell(v, "/name")),
+        col("JOB", |v, _| thing(v).into()),
         col("PLAN", |v, _| status(field(v, "/action"))),
         col("NEXT NOW", |v, o| time(v, "/next_before", o)),
         col("NEXT THEN", |v, o| time(v, "/next_after", o)),
     ],
-    name: |v| field(v, "/name"),
+    name: thing,
 };
 
 pub(in crate::cli) const LEDGER: Columns = Columns {

@@ -7,7 +7,7 @@ use crate::machine::chain::{chain_hash, hex};
 use crate::machine::command::AuditNote;
 use crate::machine::reply::{Answer, Reply};
 use crate::machine::state::FORMAT_OF_ACCESS;
-use crate::model::{AuditRecord, JobSpec, Timestamp};
+use crate::model::{AuditRecord, JobSpec, Kind, Timestamp};
 
 use super::Cx;
 
@@ -73,21 +73,31 @@ impl Cx<'_> {
 /// `{field: {before, after}}` of what differs between two definitions. What a secret may
 /// stand in (code, runner, parameters) is told by its hash.
 pub(super) fn difference(before: Option<&JobSpec>, after: Option<&JobSpec>) -> Value {
-    let map = |spec: Option<&JobSpec>| spec.map(JobSpec::to_map).unwrap_or_default();
-    let (old, new) = (map(before), map(after));
+    let map = |spec: Option<&JobSpec>| spec.map(JobSpec::to_map);
+    difference_of(Kind::Job.masked(), map(before).as_ref(), map(after).as_ref())
+}
+
+/// The same of any definition, as JSON. The fields `masked` are told by their hash.
+pub(super) fn difference_of(
+    masked: &[&str],
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Value {
+    let none = Map::new();
+    let (old, new) = (before.unwrap_or(&none), after.unwrap_or(&none));
     let mut change = Map::new();
     for field in old.keys().chain(new.keys()) {
         let (was, is) = (old.get(field), new.get(field));
         if was != is && !change.contains_key(field) {
-            let show = |value: Option<&Value>| value.map(|v| mask(field, v));
+            let show = |value: Option<&Value>| value.map(|v| mask(masked, field, v));
             change.insert(field.clone(), json!({"before": show(was), "after": show(is)}));
         }
     }
     Value::Object(change)
 }
 
-fn mask(field: &str, value: &Value) -> Value {
-    if matches!(field, "code" | "runner" | "parameters") {
+fn mask(masked: &[&str], field: &str, value: &Value) -> Value {
+    if masked.contains(&field) {
         let digest: [u8; 32] = Sha256::digest(value.to_string().as_bytes()).into();
         return json!(format!("sha256:{}", hex(&digest[..8])));
     }

@@ -20,6 +20,7 @@ mod assign;
 mod audit;
 mod chains;
 mod close;
+mod definitions;
 mod fires;
 mod graph;
 mod jobs;
@@ -206,6 +207,10 @@ impl Cx<'_> {
                 self.reseal_secret(name, *version, sealed, *replaced)
             }
             Op::DeleteSecret { name } => self.delete_secret(name),
+            Op::Put(put) => self.put_definition(put),
+            Op::Remove { kind, name, based_on, pinned } => {
+                self.remove_definition(*kind, name, *based_on, *pinned)
+            }
             Op::RaiseFormat { to } => self.raise_format(*to),
             Op::Restored(restored) => self.restored(restored),
         }

@@ -1,4 +1,4 @@
-//! Nodes come and go; queues get limits; old history leaves.
+//! Nodes come and go; old history leaves.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use serde_json::json;
 use crate::machine::command::{End, TrimKey};
 use crate::machine::history::{feed_key, ledger_key, output_key, run_key, version_key};
 use crate::machine::reply::{Answer, Rejection, Reply};
-use crate::machine::state::Node;
+use crate::machine::state::{FORMAT_OF_KINDS, Node};
 use crate::model::placement::Labels;
-use crate::model::{BootId, Name, NodeId, RunId, RunStatus};
+use crate::model::{BootId, NodeId, RunId, RunStatus};
 
 use super::Cx;
 
@@ -136,23 +136,18 @@ impl Cx<'_> {
         if to <= self.s.format() {
             return Err(Rejection::Stale);
         }
-        self.s.format = to;
+        self.write_format(to);
         self.event_because("cluster.format", None, None, Some(&format!("format {to}")));
         Ok(Reply::Done)
     }
 
-    pub(super) fn set_queue(&mut self, name: &Name, concurrency: Option<u32>) -> Answer {
-        let mut queue = self.s.queues.get(name).copied().unwrap_or_default();
-        let before = queue.concurrency;
-        queue.concurrency = concurrency;
-        if queue.concurrency.is_none() && queue.busy == 0 {
-            self.s.queues.remove(name);
-        } else {
-            self.s.queues.insert(name.clone(), queue);
+    /// From here on this format is written.
+    pub(super) fn write_format(&mut self, to: u32) {
+        let before = self.s.format();
+        self.s.format = to.max(self.s.format);
+        if before < FORMAT_OF_KINDS && self.s.format() >= FORMAT_OF_KINDS {
+            self.adopt_queues();
         }
-        let change = json!({"concurrency": {"before": before, "after": concurrency}});
-        self.audit("queue.update", name.as_str(), change);
-        Ok(Reply::Done)
     }
 
     pub(super) fn trim(&mut self, keys: &[TrimKey]) -> Answer {

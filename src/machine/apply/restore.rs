@@ -37,7 +37,7 @@ impl Cx<'_> {
             settled += u32::from(self.skip(job.no, job.version, job.range, job.next).is_ok());
         }
         self.s.access.keys = vec![restored.signing_key.clone()];
-        self.s.format = self.s.format.max(restored.format);
+        self.write_format(restored.format);
         let change = json!({
             "cluster": restored.cluster,
             "index": restored.index,

@@ -8,6 +8,7 @@
 //! To add an intent: a variant here, an arm in [`prepare`], the rest as in
 //! `docs/checklists/command.md`.
 
+mod definitions;
 mod jobs;
 mod known;
 pub mod parameters;
@@ -18,7 +19,7 @@ mod trigger;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Actor, Invalid, JobSpec, Name, Parameters, RunId, Timestamp};
+use crate::model::{Actor, Invalid, JobSpec, Kind, Name, Parameters, RunId, Spec, Timestamp};
 
 use super::command::{Command, Op, RequestKey};
 use super::needs;
@@ -47,6 +48,10 @@ pub enum Intent {
     SetEnabled { name: Name, enabled: bool, expected: Option<u64> },
     /// Remove a definition.
     DeleteJob { name: Name, expected: Option<u64> },
+    /// Create or replace a definition of a kind that is not a job.
+    Put { spec: Spec, mode: PutMode, expected: Option<u64> },
+    /// Remove one.
+    Remove { kind: Kind, name: Name, expected: Option<u64> },
     /// Start a run.
     Trigger { name: Name, parameters: Parameters, force: bool, cause: Option<RunId> },
     /// A step that needs no preparation.
@@ -60,6 +65,8 @@ impl Intent {
             Intent::PutJob { .. }
             | Intent::SetEnabled { .. }
             | Intent::DeleteJob { .. }
+            | Intent::Put { .. }
+            | Intent::Remove { .. }
             | Intent::Trigger { .. } => true,
             Intent::Plain(op) => op.needs_actor(),
         }
@@ -71,7 +78,11 @@ impl Intent {
         match self {
             Intent::PutJob { spec, .. } => has(spec),
             Intent::Trigger { name, .. } => state.job(name.as_str()).is_some_and(|j| has(&j.spec)),
-            Intent::SetEnabled { .. } | Intent::DeleteJob { .. } | Intent::Plain(_) => false,
+            Intent::SetEnabled { .. }
+            | Intent::DeleteJob { .. }
+            | Intent::Put { .. }
+            | Intent::Remove { .. }
+            | Intent::Plain(_) => false,
         }
     }
 }
@@ -97,6 +108,10 @@ pub fn prepare(
         Intent::DeleteJob { name, expected } => jobs::delete(state, &name, expected, now)?,
         Intent::Trigger { name, parameters, force, cause } => {
             trigger::trigger(state, &name, &parameters, force, cause)?
+        }
+        Intent::Put { spec, mode, expected } => definitions::put(state, spec, mode, expected)?,
+        Intent::Remove { kind, name, expected } => {
+            definitions::remove(state, kind, name, expected)?
         }
         Intent::Plain(op) => *op,
     };

@@ -13,6 +13,7 @@
 #![deny(clippy::disallowed_types)]
 
 mod access;
+mod definitions;
 mod failures;
 mod grave;
 mod job;
@@ -23,6 +24,7 @@ mod secrets;
 mod sessions;
 
 pub use access::{Access, Idempotency, Remembered};
+pub use definitions::{Defined, Definitions};
 pub use failures::{Failures, failures_of_address, failures_of_user};
 pub use grave::{Grave, Graves};
 pub use job::{Job, LastRun, Live};
@@ -125,6 +127,9 @@ pub struct State {
     /// Secrets, sealed.
     #[serde(default, skip_serializing_if = "Secrets::is_empty")]
     pub secrets: Secrets,
+    /// Definitions of every kind but jobs.
+    #[serde(default, skip_serializing_if = "Definitions::is_empty")]
+    pub definitions: Definitions,
     /// See [`State::format`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub format: u32,
@@ -157,6 +162,8 @@ pub const FORMAT_OF_PAST: u32 = 5;
 /// What templates in processes need, secrets among parameters, defaults of schemas that are filled
 /// in, and chains that put values into texts.
 pub const FORMAT_OF_TEMPLATES: u32 = 5;
+/// What definitions of every kind but jobs need: versions, and commands that they share.
+pub const FORMAT_OF_KINDS: u32 = 5;
 /// What refresh tokens need that are good once.
 pub const FORMAT_OF_SESSIONS: u32 = 5;
 

@@ -11,7 +11,7 @@ use crate::model::span::Span;
 use super::{JobSpec, Target};
 
 impl JobSpec {
-    pub(super) fn check(&self, faults: &mut Vec<Invalid>) {
+    pub(in crate::model) fn check(&self, faults: &mut Vec<Invalid>) {
         self.check_texts(faults);
         self.check_schedule(faults);
         self.check_references(faults);

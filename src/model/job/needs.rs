@@ -7,6 +7,7 @@
 
 use super::{CalendarSpec, JobSpec, Target};
 use crate::model::bounds::Bounds;
+use crate::model::fields::newest;
 use crate::model::parameters::SecretParameters;
 use crate::model::placement::Placement;
 use crate::model::policy::{Misfire, Retention, Retry};
@@ -24,9 +25,7 @@ pub struct Need {
 impl JobSpec {
     /// What needs the newest format; none: the first format reads all of it.
     pub fn need(&self) -> Option<Need> {
-        let own = self.given().into_iter().map(|(field, format)| (field.to_owned(), format));
-        let newest = own.chain(self.inner()).max_by_key(|(_, format)| *format);
-        newest.filter(|(_, format)| *format > 1).map(|(what, format)| Need { what, format })
+        newest(self, self.inner())
     }
 
     fn inner(&self) -> Vec<(String, u32)> {

@@ -12,7 +12,7 @@ pub fn unknown_field(given: &str, known: &[&str]) -> String {
     }
 }
 
-pub(super) fn not_one_of(known: &[&str]) -> String {
+pub(in crate::model) fn not_one_of(known: &[&str]) -> String {
     format!("is not a field; the fields are {}", known.join(", "))
 }
 
@@ -61,7 +61,7 @@ fn plain(name: &str) -> String {
 }
 
 /// What a field of another scheduler is called here, for one that is none here.
-pub(super) fn elsewhere(key: &str, value: &Value) -> Option<String> {
+pub(in crate::model) fn elsewhere(key: &str, value: &Value) -> Option<String> {
     let told = match plain(key).as_str() {
         "schedule" | "schedules" | "cron" | "crontab" | "cron_expression" | "cron_expr"
         | "cronspec" | "expression" | "every" | "interval" | "when" | "rrule" => {

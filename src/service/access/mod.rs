@@ -1,7 +1,7 @@
 //! Who comes in: login, tokens, users, and the audit of all of it.
 //!
 //! Owns: passwords, the tokens' form, throttling, the making of a [`Caller`], the use cases
-//! of users, API tokens, queues and the audit. Does not own: what a role may do
+//! of users, API tokens and the audit. Does not own: what a role may do
 //! (`caller.rs`), nor what becomes of a command (`machine::apply::access`).
 //!
 //! ```text
@@ -30,7 +30,6 @@ mod keys;
 mod login;
 mod oidc;
 mod password;
-mod queues;
 mod seen;
 mod throttle;
 mod token_text;
@@ -63,7 +62,6 @@ pub use self::keys::{made_signing_key, seal_next};
 pub use self::login::Issued;
 pub use self::oidc::{Begun, GroupRole, Oidc, OidcOptions, Returned};
 pub use self::password::{generate_password, hash_password};
-pub use self::queues::QueueView;
 pub use self::seen::AccessSeen;
 pub use self::tokens::{NewToken, TokenCreated, TokenView};
 pub(in crate::service) use self::users::check_scope;

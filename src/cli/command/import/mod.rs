@@ -28,6 +28,7 @@ use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::session::{Session, variable};
 use super::apply;
+use crate::model::Kind;
 use crate::model::{Name, limits};
 use convert::Wanted;
 
@@ -106,7 +107,12 @@ impl Crontab {
         let jobs: Vec<Definition> = made
             .jobs
             .into_iter()
-            .map(|job| Definition { place: job.place, name: job.name, fields: job.fields })
+            .map(|job| Definition {
+                kind: Kind::Job,
+                place: job.place,
+                name: job.name,
+                fields: job.fields,
+            })
             .collect();
         session.say(format!("{} jobs, {lost} lines can't be imported", jobs.len()));
         if self.dry_run {

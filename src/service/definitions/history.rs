@@ -1,0 +1,140 @@
+//! The versions that a definition went through, and answers to writes that others wrote over.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::view::{DefinitionView, seen, shown, warnings};
+use super::{live, no_such, reads};
+use crate::machine::history::{DefinitionRow, definition_key, definitions_prefix, unpack};
+use crate::machine::{Reply, State};
+use crate::model::{Kind, Name, Spec, Timestamp};
+use crate::service::jobs::unexpected;
+use crate::service::paging::Question;
+use crate::service::submit::Done;
+use crate::service::{Caller, Error, Page, Paging, Service, Target, Written};
+use crate::storage::{Direction, Scan};
+
+/// A version of a definition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DefinitionVersion {
+    /// From 1.
+    pub version: u64,
+    /// When it took effect.
+    pub at: Timestamp,
+    /// Who made it.
+    pub by: String,
+    /// `create` or `update`.
+    pub verb: String,
+    /// The definition, without what the caller may not see.
+    pub definition: Map<String, Value>,
+}
+
+impl DefinitionVersion {
+    fn of(c: &Caller, row: DefinitionRow) -> Self {
+        let definition = shown(c, &row.spec);
+        let DefinitionRow { version, at, by, verb, .. } = row;
+        DefinitionVersion { version, at, by, verb, definition }
+    }
+}
+
+impl Service {
+    /// The versions of a definition, newest first, the last hundred.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Malformed`.
+    pub async fn definition_versions(
+        &self,
+        c: &Caller,
+        kind: Kind,
+        name: &Name,
+        p: Paging,
+    ) -> Result<Page<DefinitionVersion>, Error> {
+        self.defined(c, kind, name)?;
+        let limit = p.limit()?;
+        let question = Question::new(&("definition-versions", kind, name));
+        let prefix = definitions_prefix(kind, name);
+        let mut scan = Scan::prefix(&prefix, Direction::Backward, limit + 1);
+        if let Some(last) = question.after::<u64>(&p)? {
+            scan = scan.after(&definition_key(kind, name, last));
+        }
+        let mut items = Vec::new();
+        for (_, value) in self.consensus().history().scan(scan).await? {
+            items.push(DefinitionVersion::of(c, unpack(&value)?));
+        }
+        Ok(question.page(items, limit, |version| version.version))
+    }
+
+    /// One version of a definition.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn definition_version(
+        &self,
+        c: &Caller,
+        kind: Kind,
+        name: &Name,
+        version: u64,
+    ) -> Result<DefinitionVersion, Error> {
+        self.defined(c, kind, name)?;
+        let row = self.definition_row(kind, name, version).await?;
+        let (what, named) = ("version".to_owned(), format!("{version} of {name}"));
+        let row = row.map(|row| DefinitionVersion::of(c, row));
+        row.ok_or(Error::NotFound { what, name: named })
+    }
+
+    /// The answer to a change of a definition, the first time and every time. `wanted` is what was
+    /// to be written.
+    pub(super) async fn shown_definition(
+        &self,
+        c: &Caller,
+        state: &State,
+        kind: Kind,
+        name: &Name,
+        wanted: Option<Spec>,
+        done: Done,
+    ) -> Result<Written<DefinitionView>, Error> {
+        let (version, created, changed) = match done.reply {
+            Reply::Definition { version, created, changed } => (version, created, changed),
+            // In the form of before there were versions.
+            Reply::Done => (0, false, true),
+            other => return Err(unexpected(&other)),
+        };
+        let present = state.definitions.get(kind, name.as_str());
+        let (value, spec) = match present.filter(|defined| defined.version == version) {
+            Some(defined) => (DefinitionView::of(c, state, defined), Some(defined.spec.clone())),
+            None if version == 0 => {
+                let live = || live::undefined(kind, state).into_iter();
+                let spec = wanted.or_else(|| live().find(|spec| spec.name() == name));
+                let spec = spec.ok_or_else(|| no_such(kind, name))?;
+                (DefinitionView::undefined(c, state, &spec), Some(spec))
+            }
+            None => {
+                let row = self.definition_row(kind, name, version).await?;
+                let at = row.as_ref().map(|row| (row.at, row.by.as_str()));
+                let spec = row.as_ref().map(|row| row.spec.clone()).or(wanted);
+                let spec = spec.ok_or_else(|| no_such(kind, name))?;
+                (DefinitionView::past(c, state, &spec, version, at), Some(spec))
+            }
+        };
+        let warnings = spec.map(|spec| warnings(state, &spec)).unwrap_or_default();
+        Ok(Written { value, created, changed, warnings, meta: done.meta })
+    }
+
+    fn defined(&self, c: &Caller, kind: Kind, name: &Name) -> Result<(), Error> {
+        c.permit(reads(kind), Target::Cluster)?;
+        let state = self.consensus().state();
+        seen(c, &state, kind, name.as_str())?.map(drop).ok_or_else(|| no_such(kind, name))
+    }
+
+    async fn definition_row(
+        &self,
+        kind: Kind,
+        name: &Name,
+        version: u64,
+    ) -> Result<Option<DefinitionRow>, Error> {
+        match self.consensus().history().get(&definition_key(kind, name, version)).await? {
+            Some(value) => Ok(Some(unpack(&value)?)),
+            None => Ok(None),
+        }
+    }
+}
