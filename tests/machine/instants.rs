@@ -115,6 +115,31 @@ fn what_the_version_before_decided_meanwhile_is_before_the_date_or_the_edit_is_p
     assert_eq!(world.state.jobs[&no].version, 1);
 }
 
+/// A new leader's clock may be behind the one that dated the version before.
+#[test]
+fn an_edit_that_leaves_the_times_alone_goes_on_from_the_date_before() {
+    for edit in [enable(false), World::put_intent(every_second(json!({"tags": ["edited"]})))] {
+        let mut world = World::newest();
+        world.now = at(BEGIN).plus(secs(2));
+        let no = world.put(every_second(json!({})));
+        let (made, first) = (world.now, world.state.jobs[&no].live.next.unwrap().nominal);
+        world.now = world.now.minus(secs(2));
+        let edit = world.prepare(edit);
+        world.entry(&[edit]).remove(0).unwrap();
+        let live = &world.state.jobs[&no].live;
+        let next = live.next.map(|next| next.nominal).or(live.paused_from);
+        assert_eq!((next, version(&world, no, 2).at), (Some(first), made));
+    }
+    // One that makes a new beginning begins when it is made.
+    let mut world = World::newest();
+    world.now = at(BEGIN).plus(secs(2));
+    let no = world.put(every_second(json!({"enabled": false})));
+    world.now = world.now.minus(secs(2));
+    world.submit(enable(true)).unwrap();
+    assert_eq!(version(&world, no, 2).at, world.now);
+    assert!(world.state.jobs[&no].live.next.unwrap().nominal < world.now.plus(secs(1)));
+}
+
 #[test]
 fn a_cluster_with_older_nodes_dates_as_they_do() {
     let mut world = World::newest();

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::service::Routes;
@@ -22,7 +22,8 @@ use tonic::transport::{Endpoint, Server};
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
-use super::identity::NAME;
+use super::identity::{Identity, NAME};
+use super::tls::{prove, went_away};
 use super::{Connection, Connector, IdentityError, Listener, Tcp, Tls, Transport, incoming};
 
 const KEY: &str = "a key of the cluster, long enough";
@@ -329,6 +330,22 @@ async fn grpc_goes_through() {
     let (path, codec) = (PathAndQuery::from_static("/a/b"), ProstCodec::<(), ()>::default());
     let status = client.unary(Request::new(()), path, codec).await.unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented, "an answer by a server that serves nothing");
+}
+
+/// The log warns of peers with another key, not of those that gave up or only opened the port.
+#[tokio::test]
+async fn who_leaves_is_told_from_who_proves_nothing() {
+    let identity = Identity::of(KEY, None).unwrap();
+    for (said, left) in [(&b""[..], true), (&[0x16, 3, 1, 1, 0][..], true), (b"GET / HTTP", false)]
+    {
+        let (mut near, far) = duplex(1_024);
+        near.write_all(said).await.unwrap();
+        drop(near);
+        let acceptor = TlsAcceptor::from(identity.server.clone());
+        let refused = prove(acceptor, Connection::new(far, "peer")).await;
+        let (_, error) = refused.err().unwrap();
+        assert_eq!(went_away(&error), left, "{said:?}: {error}");
+    }
 }
 
 #[test]

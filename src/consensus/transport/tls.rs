@@ -132,6 +132,10 @@ impl Proving {
     }
 
     fn refused(&mut self, (peer, error): Refusal) {
+        if went_away(&error) {
+            tracing::debug!(%peer, %error, "a connection ended before its handshake was done");
+            return;
+        }
         let lately = self.warned.is_some_and(|at| at.elapsed() < WARN_EVERY);
         if lately {
             tracing::debug!(%peer, %error, "a peer did not prove that it is of this cluster");
@@ -168,7 +172,17 @@ impl Listener for Proving {
     }
 }
 
-async fn prove(acceptor: TlsAcceptor, plain: Connection) -> Result<Connection, Refusal> {
+/// Whether it left before it could prove anything: a node that gave up asking while it was
+/// being started, a probe that only opens the port.
+pub(super) fn went_away(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof
+    )
+}
+
+pub(super) async fn prove(acceptor: TlsAcceptor, plain: Connection) -> Result<Connection, Refusal> {
     let peer = plain.peer().to_owned();
     match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(plain)).await {
         Ok(Ok(stream)) => Ok(Connection::new(stream, peer)),

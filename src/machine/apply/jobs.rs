@@ -6,7 +6,7 @@ use crate::machine::command::{Next, PutJob, Range};
 use crate::machine::history::{VersionRow, version_key};
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{FORMAT_OF_PAST, Job, Live};
-use crate::model::{JobNo, JobUid, Name, RunStatus, Timestamp, limits};
+use crate::model::{JobNo, JobSpec, JobUid, Name, RunStatus, Timestamp, limits};
 
 use super::Cx;
 use super::audit::difference;
@@ -74,7 +74,13 @@ impl Cx<'_> {
     }
 
     fn replace_job(&mut self, job: &Job, put: &PutJob) -> Answer {
-        let (no, at) = (job.no, self.dated(Some(job)));
+        let no = job.no;
+        let at = match self.dated(Some(job)) {
+            at if self.s.format() >= FORMAT_OF_PAST && keeps_times(job, &put.spec) => {
+                at.max(job.updated_at)
+            }
+            at => at,
+        };
         self.settle(job, put.settled);
         self.unlink(no);
         let spec = put.spec.clone();
@@ -237,4 +243,12 @@ fn overtaken(job: &Job, settled: Option<Range>, next: Option<Next>) -> bool {
     let decided = job.live.decided;
     settled.is_some_and(|range| range.from <= decided)
         || next.is_some_and(|next| next.nominal <= decided)
+}
+
+/// Whether the times go on as the definition before has them, though a clock that is behind
+/// the one that dated it says that it is earlier.
+fn keeps_times(job: &Job, spec: &JobSpec) -> bool {
+    let begun = job.live.next.is_some() || job.live.paused_from.is_some();
+    let pausing = job.spec.enabled.0;
+    begun && job.spec.same_schedule(spec) && (pausing || job.spec.enabled == spec.enabled)
 }
