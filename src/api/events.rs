@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::stream::{self, Live, Next, SentEvent};
 use crate::model::{EVENT_TYPES, Event, Name, RunId};
-use crate::service::{EventFilter, LogLine, LogPosition};
+use crate::service::{EventBatch, EventFilter, EventPlace, EventsError, LogLine, LogPosition};
 
 /// Types in one filter.
 const TYPES_MAX: usize = 64;
@@ -61,9 +61,11 @@ struct Output {
 /// Follow what happens
 ///
 /// A stream of server-sent events in log order, the same on every node. An event's `id` is
-/// its place, `index.sub`; send it as `Last-Event-ID` to go on after it. `event: reset`
-/// says that some are gone: read everything anew. `event: end` says why the stream ends. With
-/// `output` the lines of a run come as well, without an `id`: a page needs one stream only.
+/// its place, `index.sub`; send it as `Last-Event-ID` to go on after it, at any node. Where
+/// events are kept (`CRONAPI_EVENTS_KEEP`, or a sink), that also works after a restart, and for
+/// as long as they are kept. `event: reset` says that some are gone: read everything anew.
+/// `event: end` says why the stream ends. With `output` the lines of a run come as well, without
+/// an `id`: a page needs one stream only.
 #[utoipa::path(get, path = "/events", tag = "events", params(
     EventsQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")
@@ -135,34 +137,17 @@ async fn follow(
     loop {
         let newest = *changed.borrow_and_update();
         applied.borrow_and_update();
-        let found = live.service.events_since(&live.caller, after.0, after.1, &filter);
+        let found = live.service.events_after(&live.caller, after, &filter).await;
         match live.still_good().await {
             Ok(true) => {}
             Ok(false) => continue,
             Err(reason) => return live.end(reason).await,
         }
-        match found {
-            Ok(events) => {
-                for event in events {
-                    after = (event.index, event.sub);
-                    if !send(&live, &event).await {
-                        return;
-                    }
-                }
-                // What the filter left out need not be looked at again.
-                after = after.max(newest);
-            }
-            Err(_) => {
-                after = newest;
-                let reset = Sent::default().event("reset").id(format!("{}.{}", after.0, after.1));
-                let text = "some events are gone; read everything anew, then follow on";
-                let Ok(reset) = reset.json_data(serde_json::json!({ "reason": text })) else {
-                    return;
-                };
-                if !live.send(reset).await {
-                    return;
-                }
-            }
+        match pass_on(&live, found, &mut after, newest).await {
+            Passed::All => {}
+            Passed::Some => continue,
+            Passed::Over(reason) => return live.end(reason).await,
+            Passed::Gone => return,
         }
         let more = match &mut output {
             Some(from) => match lines(&mut live, from).await {
@@ -188,6 +173,56 @@ async fn follow(
             Next::Look => {}
             Next::Over(reason) => return live.end(reason).await,
             Next::Gone => return,
+        }
+    }
+}
+
+/// What became of a look at the events.
+enum Passed {
+    /// All of them were sent.
+    All,
+    /// There are more at once.
+    Some,
+    /// The stream is over, for this reason.
+    Over(&'static str),
+    /// Nobody listens.
+    Gone,
+}
+
+/// Sends what was found, and moves `after`. `newest` was there before it was looked.
+async fn pass_on(
+    live: &Live,
+    found: Result<EventBatch, EventsError>,
+    after: &mut EventPlace,
+    newest: EventPlace,
+) -> Passed {
+    match found {
+        Ok(found) => {
+            for event in &found.events {
+                if !send(live, event).await {
+                    return Passed::Gone;
+                }
+            }
+            *after = found.up_to;
+            if found.more {
+                return Passed::Some;
+            }
+            // What the filter left out need not be looked at again.
+            *after = found.up_to.max(newest);
+            Passed::All
+        }
+        Err(EventsError::Unreadable(error)) => {
+            tracing::warn!(%error, "events that are kept can't be read");
+            Passed::Over("the history can't be read; ask another node")
+        }
+        Err(EventsError::TooOld(_)) => {
+            *after = newest;
+            let reset = Sent::default().event("reset").id(format!("{}.{}", after.0, after.1));
+            let text = "some events are gone; read everything anew, then follow on";
+            let Ok(reset) = reset.json_data(serde_json::json!({ "reason": text })) else {
+                return Passed::Gone;
+            };
+            if live.send(reset).await { Passed::All } else { Passed::Gone }
         }
     }
 }

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::state::Offers;
 use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
-    BootId, DataKey, Fence, JobNo, JobSpec, Kind, LedgerRow, Name, NodeId, Outcome, Parameters,
-    RunId, RunStatus, Sealed, SkipReason, Span, Spec, Timestamp, Usage,
+    BootId, DataKey, DutyKey, Fence, JobNo, JobSpec, Kind, LedgerRow, Name, NodeId, Outcome,
+    Parameters, Position, RunId, RunStatus, Sealed, SkipReason, Span, Spec, Timestamp, Usage,
 };
 
 /// One replicated step.
@@ -197,12 +198,24 @@ pub enum Op {
         slots: u32,
         labels: Labels,
     },
+    /// A node says what it can do, and what it was started with.
+    NodeOffers { node: NodeId, boot: BootId, offers: Offers },
     /// A node is leaving: it gets no more attempts.
     NodeDraining { node: NodeId, boot: BootId },
     /// A boot of a node was not heard of for its lease and the grace: what it has is lost.
     NodeLost { node: NodeId, boot: BootId },
     /// A node is no longer a member: what it has is lost, and it is forgotten.
     NodeRemoved { node: NodeId },
+    /// A duty goes to a node. It had that fence before, and nobody.
+    GiveDuty { key: DutyKey, former: Fence, place: Place },
+    /// How far a duty is done, and what is in its way; told at most once a second.
+    DutyMoved {
+        key: DutyKey,
+        fence: Fence,
+        position: Position,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
+    },
     /// Creates a user. Refused when the session that asked for it is over, as are the two below.
     CreateUser {
         user: Box<User>,
@@ -325,9 +338,12 @@ impl Op {
             | Op::Withdraw { .. }
             | Op::Output { .. }
             | Op::NodeUp { .. }
+            | Op::NodeOffers { .. }
             | Op::NodeDraining { .. }
             | Op::NodeLost { .. }
             | Op::NodeRemoved { .. }
+            | Op::GiveDuty { .. }
+            | Op::DutyMoved { .. }
             | Op::TokenUsed { .. }
             | Op::TokensUsed { .. }
             | Op::SealKey { .. }
@@ -392,6 +408,9 @@ pub enum TrimKey {
     Gone { no: JobNo },
     /// A deleted job is shown to nobody any more; its history goes.
     Forget { no: JobNo },
+    /// Events of entries before `from`, in rows that begin at these places; the first that is left
+    /// has the number `first`.
+    Events { rows: Vec<(u64, u32)>, from: u64, first: u64 },
     /// Output of a closed run, which goes later: as in `Run`.
     Output { id: RunId, rows: Vec<(u32, u32)> },
 }

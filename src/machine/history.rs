@@ -9,6 +9,7 @@
 //! | `d` kind 0 name 0 version | a [`DefinitionRow`] |
 //! | `o` run-id attempt first-seq | captured output, `Vec<OutputChunk>` |
 //! | `f` first | ids of closed runs in the order of their ends, `Vec<RunId>` |
+//! | `e` index sub | an [`EventRow`](super::event_rows::EventRow) |
 //! | `a` first-seq | `Vec<AuditRecord>` |
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::model::{
 };
 
 use super::command::OutputChunk;
+use super::event_rows::{EventRow, event_key, event_place};
 
 /// A row of history; a value of none removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ pub struct Output {
 }
 
 /// A packed row is closed before it grows past this, in bytes.
-const PACKED_BYTES_MAX: usize = 6 * 1024;
+pub(super) const PACKED_BYTES_MAX: usize = 6 * 1024;
 
 impl Output {
     /// Packs what one entry gathered; called once, after its last command.
@@ -153,6 +155,10 @@ pub fn check_row(key: &[u8], value: &[u8]) -> Result<(), String> {
             let row: OutputRow = read("output", value)?;
             let first = output_key_parts(key).map(|(_, first)| first);
             first.is_some() && row.first().map(|chunk| chunk.seq) == first
+        }
+        Some(b'e') => {
+            let row: EventRow = read("events", value)?;
+            row.len() > 0 && event_place(key).is_some_and(|place| event_key(place) == key)
         }
         Some(b'f') => !read::<Vec<RunId>>("the feed", value)?.is_empty(),
         Some(b'a') => {

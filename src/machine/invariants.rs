@@ -16,6 +16,7 @@ pub fn check(s: &State) -> Vec<String> {
     waits(s, &mut broken);
     tables(s, &mut broken);
     definitions(s, &mut broken);
+    duties(s, &mut broken);
     broken
 }
 
@@ -102,6 +103,33 @@ fn indexes(s: &State, broken: &mut Vec<String>) {
         if have != want {
             broken.push(format!("index {name} has {have} entries for {want}"));
         }
+    }
+}
+
+/// Who does what, and which events are kept.
+fn duties(s: &State, broken: &mut Vec<String>) {
+    let free = s.duties.all.iter().filter(|(_, duty)| duty.holder.is_none());
+    if !s.duties.free.iter().eq(free.map(|(key, _)| key)) {
+        broken.push("the index of free duties is off".into());
+    }
+    let mut fences = BTreeSet::new();
+    for (key, duty) in &s.duties.all {
+        if let Some((id, boot)) = duty.holder {
+            let node = s.nodes.get(&id);
+            if node.is_none_or(|node| node.boot != boot || !node.accepting) {
+                broken.push(format!("{key} is held by a boot that is not there"));
+            }
+        }
+        let given = duty.fence > 0;
+        if duty.fence > s.counters.fence
+            || (given && duty.former >= duty.fence)
+            || (given && !fences.insert(duty.fence))
+        {
+            broken.push(format!("{key} has the fence {} after {}", duty.fence, duty.former));
+        }
+    }
+    if s.events.first > s.events.last + 1 {
+        broken.push(format!("events are kept from {:?} on", s.events));
     }
 }
 

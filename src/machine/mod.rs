@@ -20,6 +20,7 @@
 pub mod apply;
 pub mod chain;
 pub mod command;
+pub mod event_rows;
 pub mod history;
 pub mod invariants;
 pub mod needs;

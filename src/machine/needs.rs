@@ -55,9 +55,12 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::Note { entries: _ } | Op::RaiseFormat { to: _ } => return None,
         Op::Trim { keys } => {
             let forgets = |key: &TrimKey| matches!(key, TrimKey::Forget { no: _ });
-            match keys.iter().any(forgets) {
-                true => ("the past of a deleted job", 5),
-                false => return None,
+            let of_events =
+                |key: &TrimKey| matches!(key, TrimKey::Events { rows: _, from: _, first: _ });
+            match (keys.iter().any(forgets), keys.iter().any(of_events)) {
+                (true, _) => ("the past of a deleted job", 5),
+                (_, true) => ("events that are kept", 5),
+                _ => return None,
             }
         }
         Op::PutSecretKey { key: _, after: _ } => ("a key of secrets", 2),
@@ -74,6 +77,9 @@ pub fn need(op: &Op) -> Option<Need> {
         }
         Op::Restored(_) => ("a restored cluster", 2),
         Op::ExternalLogin { user: _ } => ("a login by a provider", 3),
+        Op::NodeOffers { node: _, boot: _, offers: _ } => ("what a node offers", 5),
+        Op::GiveDuty { key: _, former: _, place: _ } => ("a duty", 5),
+        Op::DutyMoved { key: _, fence: _, position: _, fault: _ } => ("a duty", 5),
         Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),
         Op::RefreshSession { id: _, session: _, generation: _, until: _ } => {
             ("a refresh token that is good once", 5)

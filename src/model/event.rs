@@ -11,6 +11,10 @@ use super::time::Timestamp;
 pub const EVENT_TYPES: &[&str] = &[
     "chain.unresolved",
     "cluster.format",
+    "duty.fault",
+    "duty.freed",
+    "duty.given",
+    "duty.recovered",
     "fire.skipped",
     "job.created",
     "job.deleted",

@@ -135,6 +135,10 @@ pub const KILL_GRACE_DEFAULT: Span = Span::from_secs(10);
 pub const RETENTION_COUNT_DEFAULT: u32 = 1_000;
 /// Age at which a closed run goes, unless the job says otherwise.
 pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
+/// Events that are kept, where they are.
+pub const EVENTS_KEPT_MAX: u64 = 1_000_000;
+/// How long an event is kept, where they are.
+pub const EVENTS_AGE_MAX: Span = Span::from_secs(86_400);
 /// Deleted jobs whose history can be read; beyond it the one that was deleted first goes.
 pub const DELETED_JOBS_MAX: usize = 10_000;
 /// Missed or paused times that are counted one by one; a range of more has no count.

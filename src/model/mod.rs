@@ -19,6 +19,7 @@
 pub mod access;
 pub mod audit;
 pub mod bounds;
+pub mod duty;
 pub mod event;
 pub mod fact;
 pub mod fields;
@@ -45,6 +46,7 @@ pub mod trace;
 
 pub use access::{Actor, ApiToken, External, Role, Scope, Session, User};
 pub use audit::{AUDIT_ACTIONS, AuditRecord, audit_actions};
+pub use duty::{DutyKey, DutyKind, Position};
 pub use event::{EVENT_TYPES, Event};
 pub use fact::Fact;
 pub use ids::{BootId, Fence, JobNo, JobUid, NodeId, RunId};

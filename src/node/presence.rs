@@ -9,6 +9,7 @@ use tokio::time::{Instant, interval};
 
 use crate::clock::Clock;
 use crate::consensus::{Handle, SubmitError};
+use crate::machine::state::{FORMAT_OF_EVENT_ROWS, Offers};
 use crate::machine::{Command, Op, Rejection};
 use crate::model::BootId;
 use crate::model::placement::Labels;
@@ -31,6 +32,8 @@ pub struct Presence {
     pub slots: u32,
     /// For placement.
     pub labels: Labels,
+    /// What it can do for the cluster, and was started with.
+    pub offers: Offers,
 }
 
 /// Why it is not announced.
@@ -88,13 +91,30 @@ impl Presence {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             // Without the leader's word what is seen here is old.
-            if *lease.borrow_and_update() <= Instant::now() || self.is_announced() {
+            if *lease.borrow_and_update() <= Instant::now() {
+                continue;
+            }
+            if self.is_announced() {
+                self.offer().await;
                 continue;
             }
             match self.announce().await {
                 Ok(()) => tracing::info!("this node is up, and gets attempts"),
                 Err(error) => tracing::debug!(%error, "this node is not announced yet"),
             }
+        }
+    }
+
+    /// Tells the log what this boot offers, once every member can read that.
+    async fn offer(&self) {
+        let (node, boot, offers) = (self.consensus.node_id(), self.boot, self.offers);
+        let state = self.consensus.state();
+        let told = state.nodes.get(&node).is_none_or(|node| node.offers == offers);
+        if told || state.format() < FORMAT_OF_EVENT_ROWS {
+            return;
+        }
+        if let Err(error) = self.tell(Op::NodeOffers { node, boot, offers }).await {
+            tracing::debug!(%error, "what this node offers is told later");
         }
     }
 

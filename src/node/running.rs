@@ -13,6 +13,7 @@ use crate::clock::{Clock, System};
 use crate::consensus::Handle;
 use crate::executor::runner::{RunnerEnv, reap_leftovers};
 use crate::executor::{Busy, Executor, Parts, Work};
+use crate::machine::state::Offers;
 use crate::metrics::Metrics;
 use crate::model::BootId;
 use crate::scheduler;
@@ -102,6 +103,7 @@ impl Node {
             api: listeners.address.to_string(),
             slots: config.slots,
             labels: config.labels.clone(),
+            offers: Offers { keep_events: config.events_keep, sink_files: false },
         };
         // With other voters it may take until they are there, and is tried until then.
         if consensus.leads_alone()

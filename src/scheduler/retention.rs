@@ -14,6 +14,8 @@ use crate::storage::{Direction, Error, Scan};
 
 use super::Term;
 
+mod events;
+
 /// From the end of one round over all jobs to the next.
 const ROUND_EVERY: Duration = Duration::from_secs(30);
 /// Between two jobs, so that a round is no burst.
@@ -55,7 +57,8 @@ async fn round(duties: &Term) -> Result<(), Error> {
             }
         }
     }
-    feed(duties, &state).await
+    feed(duties, &state).await?;
+    events::round(duties).await
 }
 
 /// What a deleted job left stays as long as it would have, had it been kept. Once all of it is
@@ -119,6 +122,7 @@ async fn trim(duties: &Term, keys: Vec<TrimKey>) -> bool {
 fn rows_of(key: &TrimKey) -> usize {
     match key {
         TrimKey::Run { outputs: rows, .. } | TrimKey::Output { rows, .. } => 1 + rows.len(),
+        TrimKey::Events { rows, .. } => 1 + rows.len(),
         _ => 1,
     }
 }

@@ -2,9 +2,40 @@
 
 use tokio::sync::watch;
 
-use super::{Action, Caller, Service, Target, TooOld};
+use super::{Action, Caller, Error, Service, Target, TooOld};
 use crate::machine::State;
+use crate::machine::event_rows::{EventRow, event_key, event_place};
+use crate::machine::history::unpack;
 use crate::model::Event;
+use crate::storage::{Direction, Scan};
+
+/// Rows of events that are read at a time.
+const ROWS_MAX: usize = 64;
+
+/// The place of an event: the index of its entry, and its place in it.
+pub type EventPlace = (u64, u32);
+
+/// Events that follow a place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventBatch {
+    /// Those that are wanted, oldest first.
+    pub events: Vec<Event>,
+    /// Everything up to here was looked at.
+    pub up_to: EventPlace,
+    /// There is more at once.
+    pub more: bool,
+}
+
+/// Why events can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EventsError {
+    /// Some are gone.
+    #[error(transparent)]
+    TooOld(#[from] TooOld),
+    /// The history can't be read.
+    #[error(transparent)]
+    Unreadable(#[from] Error),
+}
 
 /// Which events are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +62,64 @@ impl Service {
         let mut events = self.consensus().events_since(index, sub)?;
         events.retain(|event| filter.takes(event) && may_see(c, &state, event));
         Ok(events)
+    }
+
+    /// The events after a place, from memory or, where they are kept, from the history: also those
+    /// from before this node was started, and those that this node got with a checkpoint.
+    ///
+    /// # Errors
+    /// Some are gone: read everything anew, then follow from now on.
+    pub async fn events_after(
+        &self,
+        c: &Caller,
+        after: EventPlace,
+        filter: &EventFilter,
+    ) -> Result<EventBatch, EventsError> {
+        let floor = match self.events_since(c, after.0, after.1, filter) {
+            Ok(events) => {
+                let up_to = events.last().map_or(after, |event| (event.index, event.sub));
+                return Ok(EventBatch { events, up_to, more: false });
+            }
+            Err(floor) => floor,
+        };
+        // Looked at after the floor: what is below it is in the history by now.
+        let state = self.consensus().state();
+        if !state.events.covers(after) {
+            return Err(floor.into());
+        }
+        let (mut events, more) = self.kept_after(after).await?;
+        // What was removed meanwhile may be missing.
+        if !self.consensus().state().events.covers(after) {
+            return Err(floor.into());
+        }
+        let last = events.last().map_or(after, |event| (event.index, event.sub));
+        let up_to = if more { last } else { last.max((floor.index, floor.sub)) };
+        events.retain(|event| filter.takes(event) && may_see(c, &state, event));
+        Ok(EventBatch { events, up_to, more: true })
+    }
+
+    /// Some events of the history after a place, and whether there are more.
+    async fn kept_after(&self, after: EventPlace) -> Result<(Vec<Event>, bool), Error> {
+        let mut from = event_key((after.0, 0));
+        loop {
+            let mut scan = Scan::prefix(b"e", Direction::Forward, ROWS_MAX);
+            scan.from = from;
+            let rows = self.consensus().history().scan(scan).await?;
+            let more = rows.len() == ROWS_MAX;
+            let mut events = Vec::new();
+            for (key, value) in &rows {
+                let row: EventRow = unpack(value)?;
+                let Some(place) = event_place(key) else { continue };
+                events.extend(row.unpack(place).filter(|event| (event.index, event.sub) > after));
+            }
+            match rows.last() {
+                // All of one large entry that was seen before.
+                Some((last, _)) if events.is_empty() && more => {
+                    from = [&last[..], &[0]].concat();
+                }
+                _ => return Ok((events, more)),
+            }
+        }
     }
 
     /// Follows the place of the newest event.

@@ -88,7 +88,7 @@ pub use caller::{Action, Caller, Permit, Target};
 pub use cluster::{NodeList, NodeView};
 pub use definitions::{DefinitionVersion, DefinitionView, manages};
 pub use error::Error;
-pub use events::EventFilter;
+pub use events::{EventBatch, EventFilter, EventPlace, EventsError};
 pub use explain::{Explanation, Verdict};
 pub use graph::{Edge, EdgeKind, Graph, GraphJob};
 pub use listing::{JobFilter, JobSort, JobSortKey};

@@ -1,13 +1,17 @@
 //! Streams: events in order, resumed where they were left, ended in time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
+use cronapi::machine::Op;
+use cronapi::machine::state::Offers;
 use cronapi::model::Role;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use uuid::Uuid;
 
 use super::fixture::{Node, request};
 
@@ -76,6 +80,58 @@ async fn events_come_in_order_and_are_resumed_where_they_were_left() {
     let after = format!("?after={}&jobs=b", first.id);
     let mut filtered = Stream::open(&node, events(&node, &after, &[])).await;
     assert_eq!(filtered.next().await.unwrap().data["job"], "b");
+}
+
+/// Keeps events in the history from here on.
+async fn keep_events(node: &Node) {
+    let (boot, offers) = (Uuid::from_u128(7), Offers { keep_events: true, ..Offers::default() });
+    let (address, api) = ("127.0.0.1:1".into(), String::new());
+    node.submit(Op::NodeUp { node: 1, boot, address, api, slots: 2, labels: Default::default() })
+        .await;
+    node.submit(Op::NodeOffers { node: 1, boot, offers }).await;
+}
+
+#[tokio::test]
+async fn events_that_are_kept_are_read_though_memory_has_them_no_more() {
+    let node = Node::start().await;
+    node.with_job("before").await;
+    keep_events(&node).await;
+    let from = node.consensus.state().events.from;
+    node.with_job("a").await;
+    // More than memory keeps, most of them in a few entries.
+    let jobs: Vec<_> = (0..5_500).map(|n| json!({"name": format!("j{n}")})).collect();
+    for part in jobs.chunks(1_000) {
+        node.post("/apply", json!({"items": part})).await.expect(200);
+    }
+    let off: Vec<_> =
+        (0..5_500).map(|n| json!({"name": format!("j{n}"), "description": "x"})).collect();
+    for part in off.chunks(1_000) {
+        node.post("/apply", json!({"items": part})).await.expect(200);
+    }
+    assert!(node.consensus.events_since(from, 0).is_err(), "memory has them no more");
+    let after = format!("?after={}.{}&types=job", from - 1, u32::MAX);
+    let mut all = Stream::open(&node, events(&node, &after, &[])).await;
+    let (mut last, mut told) = ((0, 0), BTreeSet::new());
+    for _ in 0..11_001 {
+        let event = all.next().await.unwrap();
+        assert_ne!(event.name, "reset");
+        let (index, sub) = event.id.split_once('.').unwrap();
+        let place: (u64, u32) = (index.parse().unwrap(), sub.parse().unwrap());
+        assert!(place > last, "{place:?} after {last:?}");
+        last = place;
+        told.insert((event.name, event.data["job"].as_str().unwrap().to_owned()));
+    }
+    let mut all_of_them = BTreeSet::from([("job.created".to_owned(), "a".to_owned())]);
+    for n in 0..5_500 {
+        all_of_them.insert(("job.created".to_owned(), format!("j{n}")));
+        all_of_them.insert(("job.updated".to_owned(), format!("j{n}")));
+    }
+    assert!(told == all_of_them, "each event once");
+    node.with_job("after").await;
+    assert_eq!(all.next().await.unwrap().data["job"], "after");
+    // From before they were kept nothing is there, and that is said.
+    let mut gone = Stream::open(&node, events(&node, "?after=1.0", &[])).await;
+    assert_eq!(gone.next().await.unwrap().name, "reset");
 }
 
 #[tokio::test]

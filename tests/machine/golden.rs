@@ -10,12 +10,13 @@ use cronapi::machine::command::{
     RequestKey, Restored, Settled, SigningKey, TriggerRun, TrimKey,
 };
 use cronapi::machine::prepare::Intent;
-use cronapi::machine::state::{OpenRun, Proof};
+use cronapi::machine::state::{Offers, OpenRun, Proof};
 use cronapi::machine::{State, invariants};
 use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, DataKey, External, JobSpec, Kind, LedgerRow, OnLeaseLost, Outcome, Role, RunId,
-    RunStatus, Scope, Sealed, Session, SkipReason, Span, Spec, Timestamp, TraceParent, Usage, User,
+    ApiToken, DataKey, DutyKey, External, JobSpec, Kind, LedgerRow, OnLeaseLost, Outcome, Position,
+    Role, RunId, RunStatus, Scope, Sealed, Session, SkipReason, Span, Spec, Timestamp, TraceParent,
+    Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -196,6 +197,7 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         TrimKey::Feed { first: 300 },
         TrimKey::Gone { no: 6 },
     ];
+    let events = TrimKey::Events { rows: vec![(41, 0), (41, 60)], from: 42, first: 120 };
     vec![
         ("assign", Op::Assign { run, attempt, place }),
         ("refuse", Op::Refuse { run, error: "/parameters/n: no".into() }),
@@ -209,6 +211,7 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("cancel", Op::Cancel { run }),
         ("trim", Op::Trim { keys }),
         ("trim_2", Op::Trim { keys: vec![TrimKey::Output { id: run, rows: vec![(1, 0)] }] }),
+        ("trim_4", Op::Trim { keys: vec![events] }),
         ("trim_3", Op::Trim { keys: vec![TrimKey::Forget { no: 3 }] }),
     ]
 }
@@ -233,11 +236,22 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         let password = "$argon2id$x".into();
         Op::SetPassword { name: ann(), password, session }
     };
+    let offers = Offers { keep_events: true, sink_files: true };
+    let duty = || DutyKey::sink(name("lines"));
+    let position = Position { index: 41, sub: 2, number: 119 };
+    let moved = |fault| Op::DutyMoved { key: duty(), fence: 9, position, fault };
     let session = || Some(Session { user: ann(), uid: id(1), epoch: 3 });
     vec![
         ("bootstrap", Op::Bootstrap { signing_key: key.clone(), admin: Box::new(user()) }),
         ("node_up", up(String::new())),
         ("node_up_2", up("10.0.0.2:8000".into())),
+        ("node_offers", Op::NodeOffers { node: 2, boot: id(3), offers }),
+        (
+            "give_duty",
+            Op::GiveDuty { key: duty(), former: 8, place: Place { node: 2, boot: id(3) } },
+        ),
+        ("duty_moved", moved(None)),
+        ("duty_moved_2", moved(Some("the disk is full".into()))),
         ("node_draining", Op::NodeDraining { node: 2, boot: id(3) }),
         ("node_lost", Op::NodeLost { node: 2, boot: id(3) }),
         ("node_removed", Op::NodeRemoved { node: 2 }),
@@ -372,6 +386,9 @@ fn file_of(op: &Op) -> &'static str {
         Op::Output { .. } => "output",
         Op::Cancel { .. } => "cancel",
         Op::NodeUp { .. } => "node_up",
+        Op::NodeOffers { .. } => "node_offers",
+        Op::GiveDuty { .. } => "give_duty",
+        Op::DutyMoved { .. } => "duty_moved",
         Op::NodeDraining { .. } => "node_draining",
         Op::NodeLost { .. } => "node_lost",
         Op::NodeRemoved { .. } => "node_removed",
@@ -410,14 +427,14 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
     let mut files = std::collections::BTreeSet::new();
     for (file, op) in all {
         // `_2` and so on are the kind with the fields that came later.
-        assert_eq!(file_of(&op), file.trim_end_matches("_2").trim_end_matches("_3"));
+        assert_eq!(file_of(&op), file.trim_end_matches(['_', '2', '3', '4']));
         assert!(files.insert(file));
         kinds.insert(file_of(&op));
         let request = RequestKey { key: id(5), fingerprint: id(6) };
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 44, "one file for every kind of step");
+    assert_eq!(kinds.len(), 47, "one file for every kind of step");
 }
 
 /// A state with something in every table.
@@ -558,4 +575,22 @@ fn a_state_with_deleted_jobs_is_read_and_written_as_before() {
     // What it is of changes with what is written.
     world.state.proof = Proof { index: 9, digest: [7; 16] };
     keeps("state/deleted.msgpack", &world.state);
+}
+
+/// And duties, one that is held and one that is free, and events that are kept.
+#[test]
+fn a_state_with_duties_is_read_and_written_as_before() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.op(Op::RaiseFormat { to: 5 }).unwrap();
+    let place = world.node(1, 2);
+    let offers = Offers { keep_events: true, sink_files: true };
+    world.op(Op::NodeOffers { node: 1, boot: place.boot, offers }).unwrap();
+    super::duties::duty(&mut world.state, "lines");
+    world.settle();
+    super::duties::duty(&mut world.state, "more");
+    let position = Position { index: 3, sub: 1, number: 2 };
+    let (key, fault) = (super::duties::key("lines"), Some("the disk is full".to_owned()));
+    world.op(Op::DutyMoved { key, fence: 1, position, fault }).unwrap();
+    world.state.proof = Proof { index: 9, digest: [7; 16] };
+    keeps("state/duties.msgpack", &world.state);
 }

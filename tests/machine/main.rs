@@ -10,6 +10,8 @@ mod chains;
 mod chance;
 mod definitions;
 mod deleted;
+mod duties;
+mod event_rows;
 mod facts;
 mod fires;
 mod forwarded;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use cronapi::clock::Clock;
 use cronapi::consensus::{self, Handle, Options, Reach};
 use cronapi::executor::{Executor, Parts, Work};
+use cronapi::machine::state::Offers;
 use cronapi::model::BootId;
 use cronapi::node::Presence;
 use cronapi::scheduler;
@@ -107,6 +108,7 @@ impl Node {
             api: String::new(),
             slots: seat.plan.slots,
             labels: Default::default(),
+            offers: Offers { keep_events: seat.plan.keep_events, ..Offers::default() },
         };
         let (stop_presence, stopped) = watch::channel(false);
         let kept = tokio::spawn(presence.clone().keep(stopped));

@@ -109,6 +109,8 @@ pub struct Plan {
     pub slots: u32,
     /// Whether starts are planned ahead.
     pub plan_ahead: bool,
+    /// Whether events are kept in the history.
+    pub keep_events: bool,
     /// By how much clocks are off at first, at most.
     pub skew_micros: i64,
     /// How long messages take at most.
@@ -142,6 +144,7 @@ impl Plan {
             checkpoint_entries: chance.within(20, 300),
             slots: chance.within(3, 9) as u32,
             plan_ahead: chance.once_in(2),
+            keep_events: Chance::of(seed, "events").once_in(2),
             skew_micros: *chance.pick(&[0, 20_000, 300_000, 2_000_000]),
             latency: chance.millis(2, 15),
             patience: Duration::from_millis(*chance.pick(&[300, 1_000, 4_000])),

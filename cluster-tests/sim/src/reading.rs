@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cronapi::consensus::{Committed, Handle};
+use cronapi::machine::event_rows::{EventRow, event_place};
 use cronapi::machine::history::{VersionRow, unpack};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{Op, Rejection};
@@ -74,7 +75,8 @@ async fn read(seat: &Seat, consensus: &Handle) -> Result<Final, Error> {
     let (index, state) = (*consensus.applied().borrow(), consensus.state());
     let mut hasher = DefaultHasher::new();
     let (mut runs, mut ledger, mut versions) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-    for kind in *b"ralvof" {
+    let mut kept = Vec::new();
+    for kind in *b"ralvofe" {
         for (key, value) in scan(consensus, kind).await? {
             hasher.write(&key);
             hasher.write(&value);
@@ -90,13 +92,18 @@ async fn read(seat: &Seat, consensus: &Handle) -> Result<Final, Error> {
                     let row = unpack::<VersionRow>(&value).ok();
                     versions.extend(row.map(|row| ((no, row.version), (row.at, row.spec))));
                 }
+                b'e' => {
+                    let row = unpack::<EventRow>(&value).ok().zip(event_place(&key));
+                    let events = row.map(|(row, place)| (row.number..).zip(row.unpack(place)));
+                    kept.extend(events.into_iter().flatten());
+                }
                 _ => {}
             }
         }
     }
     let node = seat.name.clone();
     seat.trace(&format!("is read at {index}"));
-    Ok(Final { node, index, state, runs, ledger, versions, rows: hasher.finish() })
+    Ok(Final { node, index, state, runs, ledger, versions, kept, rows: hasher.finish() })
 }
 
 async fn scan(consensus: &Handle, kind: u8) -> Result<Vec<Pair>, Error> {

@@ -160,6 +160,8 @@ pub struct Final {
     pub ledger: BTreeMap<JobNo, Vec<LedgerRow>>,
     /// Definitions by number and version: when each took effect, and its mark.
     pub versions: BTreeMap<(JobNo, u64), (Timestamp, Arc<cronapi::model::JobSpec>)>,
+    /// Events that are kept, each with its number.
+    pub kept: Vec<(u64, Event)>,
     /// Digest of all rows of the history.
     pub rows: u64,
 }

@@ -21,6 +21,8 @@ mod audit;
 mod chains;
 mod close;
 mod definitions;
+mod duties;
+mod events;
 mod fires;
 mod graph;
 mod jobs;
@@ -48,9 +50,10 @@ pub fn apply_entry(
     commands: &[Command],
     out: &mut Output,
 ) -> Vec<Answer> {
-    let (mut sub, before) = (0, out.rows.len());
+    let (mut sub, before, told) = (0, out.rows.len(), out.events.len());
     let answers: Vec<Answer> =
         commands.iter().map(|command| apply(state, index, &mut sub, command, out)).collect();
+    events::keep(state, index, told, out);
     out.finish();
     if state.format() >= FORMAT_OF_PROOFS {
         state.proof = proven(state, index, commands, &answers, &out.rows[before..]);
@@ -177,9 +180,14 @@ impl Cx<'_> {
             Op::NodeUp { node, boot, address, api, slots, labels } => {
                 self.node_up(*node, *boot, [address, api], *slots, labels)
             }
+            Op::NodeOffers { node, boot, offers } => self.node_offers(*node, *boot, *offers),
             Op::NodeDraining { node, boot } => self.node_draining(*node, *boot),
             Op::NodeLost { node, boot } => self.node_lost(*node, *boot),
             Op::NodeRemoved { node } => self.node_removed(*node),
+            Op::GiveDuty { key, former, place } => self.give_duty(key, *former, *place),
+            Op::DutyMoved { key, fence, position, fault } => {
+                self.duty_moved(key, *fence, *position, fault.as_deref())
+            }
             Op::CreateUser { user, session } => self.create_user(user, session.as_ref()),
             Op::ExternalLogin { user } => self.external_login(user),
             Op::SetRole { name, role, scope } => self.set_role(name, *role, scope),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::machine::command::{End, TrimKey};
+use crate::machine::event_rows::event_key;
 use crate::machine::history::{feed_key, ledger_key, output_key, run_key, version_key};
 use crate::machine::reply::{Answer, Rejection, Reply};
-use crate::machine::state::{FORMAT_OF_KINDS, Node};
+use crate::machine::state::{FORMAT_OF_KINDS, Node, Offers};
 use crate::model::placement::Labels;
 use crate::model::{BootId, NodeId, RunId, RunStatus};
 
@@ -41,7 +42,9 @@ impl Cx<'_> {
         let [address, api] = places.map(str::to_string);
         let (mut up_since, labels) = (self.at, labels.clone());
         let (mut busy, mut former) = (0, Vec::new());
-        if let Some(before) = before {
+        // A new boot says so itself when it offers something else: until then nothing is dropped.
+        let offers = before.as_ref().map_or_else(Offers::default, |node| node.offers);
+        if let Some(before) = &before {
             (busy, former) = (before.busy, before.former.clone());
             if before.boot == boot {
                 up_since = before.up_since;
@@ -49,6 +52,9 @@ impl Cx<'_> {
                 former.push(before.boot);
                 former.drain(..former.len().saturating_sub(FORMER_MAX));
             }
+        }
+        if before.as_ref().is_some_and(|node| node.boot != boot) {
+            self.free_duties(id);
         }
         let node = Node {
             id,
@@ -58,6 +64,7 @@ impl Cx<'_> {
             slots,
             busy,
             labels,
+            offers,
             former,
             up_since,
             accepting: true,
@@ -68,6 +75,19 @@ impl Cx<'_> {
             self.lose(run, "its node was restarted while it ran");
         }
         self.event_because("node.up", None, None, Some(&format!("node {id}")));
+        Ok(Reply::Done)
+    }
+
+    /// A boot of a node says what it can do, and what it was started with.
+    pub(super) fn node_offers(&mut self, id: NodeId, boot: BootId, offers: Offers) -> Answer {
+        let node = self.s.nodes.get_mut(&id).ok_or(Rejection::Stale)?;
+        if node.boot != boot || node.offers == offers {
+            return Err(Rejection::Stale);
+        }
+        Arc::make_mut(node).offers = offers;
+        self.free_duties_if(id, |state, key| {
+            state.nodes.get(&id).is_none_or(|node| !state.can_do(key, node))
+        });
         Ok(Reply::Done)
     }
 
@@ -95,6 +115,7 @@ impl Cx<'_> {
         }
         Arc::make_mut(node).accepting = false;
         self.event_because("node.draining", None, None, Some(&format!("node {id}")));
+        self.free_duties(id);
         Ok(Reply::Done)
     }
 
@@ -110,6 +131,7 @@ impl Cx<'_> {
         (node.accepting, node.lost) = (false, true);
         self.lose_all(id, "its node was not heard of in time");
         self.event_because("node.lost", None, None, Some(&format!("node {id}")));
+        self.free_duties(id);
         Ok(Reply::Done)
     }
 
@@ -121,6 +143,7 @@ impl Cx<'_> {
         self.lose_all(id, "its node was removed from the cluster");
         self.s.nodes.remove(&id);
         self.event_because("node.removed", None, None, Some(&format!("node {id}")));
+        self.free_duties(id);
         self.audit("node.remove", &format!("node {id}"), change);
         Ok(Reply::Done)
     }
@@ -167,6 +190,7 @@ impl Cx<'_> {
                 TrimKey::Output { id, rows } => self.trim_output(*id, rows),
                 TrimKey::Ledger { no, nominal } => self.out.remove(ledger_key(*no, *nominal)),
                 TrimKey::Version { no, version } => self.out.remove(version_key(*no, *version)),
+                TrimKey::Events { rows, from, first } => self.trim_events(rows, *from, *first),
                 TrimKey::Feed { first } => self.out.remove(feed_key(*first)),
                 TrimKey::Forget { no } => {
                     if self.s.graves.forget(*no) {
@@ -179,6 +203,16 @@ impl Cx<'_> {
             }
         }
         Ok(Reply::Done)
+    }
+
+    /// Before the entry `from` no event is there any more, nor one with a number below `first`.
+    fn trim_events(&mut self, rows: &[(u64, u32)], from: u64, first: u64) {
+        for place in rows {
+            self.out.remove(event_key(*place));
+        }
+        let events = &mut self.s.events;
+        events.from = events.from.max(from);
+        events.first = events.first.max(first.min(events.last + 1));
     }
 
     fn trim_output(&mut self, id: RunId, rows: &[(u32, u32)]) {

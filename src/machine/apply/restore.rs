@@ -30,6 +30,8 @@ impl Cx<'_> {
         } else {
             self.lose_open();
         }
+        let duties: Vec<_> = self.s.duties.all.keys().cloned().collect();
+        duties.iter().for_each(|key| self.free_duty(key));
         self.s.nodes.clear();
         let mut settled = 0;
         for job in &restored.settled {

@@ -2,7 +2,8 @@
 //! may start.
 //!
 //! Owns: catch-up after a time without a leader (`due.rs`), fires that are decided before
-//! they are due (`ahead.rs`), the choice of a node (`place.rs`). Pure but for the cache of
+//! they are due (`ahead.rs`), the choice of a node (`place.rs`), who does what one node does
+//! for all (`duties.rs`). Pure but for the cache of
 //! compiled schedules it is given: it reads a snapshot of the state and answers with
 //! commands; `apply` judges them again.
 //!
@@ -14,6 +15,7 @@
 
 mod ahead;
 mod due;
+mod duties;
 mod place;
 
 use std::collections::BTreeSet;
@@ -62,6 +64,7 @@ pub fn plan(state: &State, now: Timestamp, compiled: &Compiled, around: &Around)
     let more = plan.ops.len() >= TIMERS_MAX;
     due::fires(state, now, compiled, &mut slots, &mut plan);
     place::assign(state, &mut slots, &mut plan);
+    duties::give(state, around, &mut plan);
     if around.early {
         ahead::starts(state, now, compiled, around.own, &mut slots, &mut plan);
     }

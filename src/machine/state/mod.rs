@@ -14,6 +14,8 @@
 
 mod access;
 mod definitions;
+mod duty;
+mod events;
 mod failures;
 mod grave;
 mod job;
@@ -25,10 +27,12 @@ mod sessions;
 
 pub use access::{Access, Idempotency, Remembered};
 pub use definitions::{Defined, Definitions};
+pub use duty::{Duties, Duty, FORMAT_OF_DUTIES};
+pub use events::{EventRows, FORMAT_OF_EVENT_ROWS};
 pub use failures::{Failures, failures_of_address, failures_of_user};
 pub use grave::{Grave, Graves};
 pub use job::{Job, LastRun, Live};
-pub use node::{Node, Queue};
+pub use node::{Node, Offers, Queue};
 pub use proof::{Digester, Proof};
 pub use run::{Ahead, OpenRun, Wait};
 pub use secrets::Secrets;
@@ -133,6 +137,12 @@ pub struct State {
     /// See [`State::format`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub format: u32,
+    /// Work that one node does for the cluster.
+    #[serde(default, skip_serializing_if = "Duties::is_empty")]
+    pub duties: Duties,
+    /// Events that are kept.
+    #[serde(default, skip_serializing_if = "EventRows::is_none")]
+    pub events: EventRows,
     /// What replicas compare, from the format on that has it.
     #[serde(default, skip_serializing_if = "Proof::is_none")]
     pub proof: Proof,

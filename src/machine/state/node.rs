@@ -23,6 +23,9 @@ pub struct Node {
     pub busy: u32,
     /// For placement.
     pub labels: Labels,
+    /// What it can do, and was started with.
+    #[serde(default, skip_serializing_if = "Offers::is_none")]
+    pub offers: Offers,
     /// Boots before it, oldest first, the last few.
     #[serde(default)]
     pub former: Vec<BootId>,
@@ -33,6 +36,25 @@ pub struct Node {
     /// This boot was given up: it was not heard of in time. Never together with `accepting`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+}
+
+/// What a boot of a node says of itself beside its place: what it can do for the cluster, and what
+/// whoever started it wants of all. What is added later is left out where it is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offers {
+    /// Events are to be kept in the history, sink or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_events: bool,
+    /// It has a directory for files of sinks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sink_files: bool,
+}
+
+impl Offers {
+    /// Nothing.
+    pub fn is_none(&self) -> bool {
+        *self == Offers::default()
+    }
 }
 
 /// A queue: a bound on the attempts of the jobs that name it.

@@ -80,6 +80,10 @@ pub struct Flags {
     /// [env: CRONAPI_PLAN_AHEAD] [default: on]
     #[arg(long, value_name = "ON|OFF")]
     pub plan_ahead: Option<String>,
+    /// Whether events are kept in the history without a sink too, `on` or `off`
+    /// [env: CRONAPI_EVENTS_KEEP] [default: off]
+    #[arg(long, value_name = "ON|OFF")]
+    pub events_keep: Option<String>,
     /// `text` or `json` [env: CRONAPI_LOG_FORMAT] [default: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
@@ -135,6 +139,8 @@ pub struct Config {
     pub drain: Span,
     /// As leader, this node decides fires shortly before they are due.
     pub plan_ahead: bool,
+    /// Events are kept in the history of the cluster, sink or not.
+    pub events_keep: bool,
     /// Logs as JSON lines; none: when standard error is no terminal.
     pub log_json: Option<bool>,
     /// Filter of the logs.
@@ -280,6 +286,8 @@ impl Sources<'_> {
         let drain = self.text("--drain", &flags.drain, "CRONAPI_DRAIN", file.drain);
         let ahead = file.plan_ahead.map(|ahead| if ahead { "on" } else { "off" }.to_string());
         let plan_ahead = self.text("--plan-ahead", &flags.plan_ahead, "CRONAPI_PLAN_AHEAD", ahead);
+        let keep = file.events_keep.map(|keep| if keep { "on" } else { "off" }.to_string());
+        let keep = self.text("--events-keep", &flags.events_keep, "CRONAPI_EVENTS_KEEP", keep);
         let format =
             self.text("--log-format", &flags.log_format, "CRONAPI_LOG_FORMAT", file.log_format);
         let log = self.text("--log", &flags.log, "CRONAPI_LOG", file.log);
@@ -320,6 +328,7 @@ impl Sources<'_> {
             calls: self.calls(file.http_deny, file.http_allow),
             drain: self.parse(drain, "25s", Span::parse),
             plan_ahead: self.parse(plan_ahead, "on", on_or_off),
+            events_keep: self.parse(keep, "off", on_or_off),
             oidc,
             log_json: self.log_json(format),
             log: log.map_or("info".into(), |(text, _)| text),

@@ -25,11 +25,12 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("metrics_jobs", "0"),
     ("drain", "25s"),
     ("plan_ahead", "on"),
+    ("events_keep", "off"),
     ("log", "info"),
     ("isolation", "best-effort"),
 ];
 /// Keys that are true or false in a file, and `on` or `off` elsewhere.
-const SWITCHES: &[&str] = &["plan_ahead", "allow_http"];
+const SWITCHES: &[&str] = &["plan_ahead", "events_keep", "allow_http"];
 /// Keys whose values are written without quotes.
 const BARE: &[&str] = &["voters", "slots", "metrics_jobs"];
 

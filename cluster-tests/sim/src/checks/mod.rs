@@ -7,6 +7,7 @@
 mod acknowledged;
 mod attempts;
 mod edits;
+mod events;
 mod fires;
 mod gaps;
 pub mod liveness;
@@ -23,7 +24,7 @@ use crate::record::Record;
 type Check = fn(&History<'_>) -> Vec<String>;
 
 /// All of them.
-const CHECKS: [(&str, Check); 10] = [
+const CHECKS: [(&str, Check); 11] = [
     ("one start an attempt", attempts::check),
     ("one run a nominal time", fires::check),
     ("every nominal time has one outcome", outcomes::check),
@@ -31,6 +32,7 @@ const CHECKS: [(&str, Check); 10] = [
     ("outcomes follow the policy", policy::check),
     ("acknowledged is there", acknowledged::check),
     ("edits count", edits::check),
+    ("events are kept", events::check),
     ("overlap", overlap::check),
     ("reads and refusals are not old", reads::check),
     ("equal index, equal history", replicas::check),

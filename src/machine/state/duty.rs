@@ -1,0 +1,77 @@
+//! Duties: work that one node does for the cluster.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BootId, DutyKey, Fence, NodeId, Position, Timestamp};
+
+use super::{Node, State};
+
+/// What duties need.
+pub const FORMAT_OF_DUTIES: u32 = 5;
+
+/// A duty, and who does it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duty {
+    /// The node that does it, and the boot that is meant; none: nobody does.
+    pub holder: Option<(NodeId, BootId)>,
+    /// Given with it: who has an older one is not listened to. 0: it was never given.
+    pub fence: Fence,
+    /// The fence of the holder before; 0: there was none.
+    #[serde(default)]
+    pub former: Fence,
+    /// The entry that gave it: what the holder before did, it did before that.
+    #[serde(default)]
+    pub given_in: u64,
+    /// How far it is done. More may be.
+    pub position: Position,
+    /// What is in its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Since when it is held, free, or has this fault.
+    pub since: Timestamp,
+}
+
+impl Duty {
+    /// One that nobody does yet.
+    pub fn new(position: Position, since: Timestamp) -> Self {
+        Duty { holder: None, fence: 0, former: 0, given_in: 0, position, fault: None, since }
+    }
+
+    /// Whether this boot of this node does it.
+    pub fn is_held_by(&self, node: NodeId, boot: BootId) -> bool {
+        self.holder == Some((node, boot))
+    }
+}
+
+/// All duties.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Duties {
+    /// By what they are.
+    pub all: OrdMap<DutyKey, Arc<Duty>>,
+    /// Those that nobody does.
+    pub free: OrdSet<DutyKey>,
+}
+
+impl Duties {
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The duties that a node holds.
+    pub fn held_by(&self, node: NodeId) -> impl Iterator<Item = (&DutyKey, &Arc<Duty>)> {
+        let all = self.all.iter();
+        all.filter(move |(_, duty)| duty.holder.is_some_and(|(holder, _)| holder == node))
+    }
+}
+
+impl State {
+    /// Whether `node` can do the duty, as far as it says.
+    pub fn can_do(&self, key: &DutyKey, node: &Node) -> bool {
+        let _ = key;
+        node.offers.sink_files
+    }
+}

@@ -1,0 +1,65 @@
+//! Duties: which there are, and how far they are done.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::Name;
+
+/// The kinds of duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DutyKind {
+    /// Events are written to a sink.
+    Sink,
+}
+
+impl DutyKind {
+    /// As it is told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DutyKind::Sink => "sink",
+        }
+    }
+}
+
+/// Which duty.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DutyKey {
+    /// Its kind.
+    pub kind: DutyKind,
+    /// The name of what it serves.
+    pub name: Name,
+}
+
+impl DutyKey {
+    /// That of the sink of this name.
+    pub fn sink(name: Name) -> Self {
+        DutyKey { kind: DutyKind::Sink, name }
+    }
+}
+
+impl fmt::Display for DutyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+/// A place among the events: everything up to it is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The entry of the last event.
+    pub index: u64,
+    /// Its place in it.
+    pub sub: u32,
+    /// Its number among all that were kept ever.
+    #[serde(default)]
+    pub number: u64,
+}
+
+impl Position {
+    /// Its place.
+    pub fn place(self) -> (u64, u32) {
+        (self.index, self.sub)
+    }
+}
