@@ -252,7 +252,6 @@ impl Service {
     }
 
     /// The fires after `after`, `most` at most; and where it stopped, when there may be more.
-
     fn in_order(
         &self,
         c: &Caller,

@@ -202,10 +202,12 @@ const tests = {
     await page.getByRole("button", { name: "Pause" }).first().click();
     await page.getByRole("button", { name: "Pause 3 jobs" }).click();
     await until("three are paused", async () => (await nodes.call("/jobs?tag=many&enabled=false")).items.length === 3);
+    await page.getByText("choose all").waitFor();
     await page.getByRole("checkbox", { name: "Choose all 4 that are listed" }).check();
     await page.getByRole("button", { name: "Resume" }).first().click();
     await page.getByRole("button", { name: "Resume 3 jobs" }).click();
     await until("all are enabled", async () => (await nodes.call("/jobs?tag=many&enabled=true")).items.length === 4);
+    await page.getByText("choose all").waitFor();
     await page.getByRole("checkbox", { name: "Choose all 4 that are listed" }).check();
     await page.getByRole("button", { name: "Delete" }).first().click();
     const act = page.getByRole("button", { name: "Delete 4 jobs" });
@@ -219,7 +221,7 @@ const tests = {
     await page.getByRole("dialog").getByLabel("Name").fill("the many");
     await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
     await page.goto(`${nodes.nodes[0].url}/ui/jobs`);
-    await page.getByLabel("view", { exact: true }).selectOption("the many");
+    await page.getByRole("combobox", { name: "view" }).selectOption("the many");
     await page.waitForURL("**/jobs?tag=many");
   },
 
@@ -268,6 +270,11 @@ const tests = {
     const wide = async () => Number(await bar.getAttribute("width"));
     const before = await wide();
     await until("the bar grows", async () => (await wide()) > before);
+    // A bar leads to its run, by keys as by a click.
+    await page.locator('.timeline a[data-run][tabindex="0"]').first().focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/runs\//);
+    await page.goBack();
     await page.getByRole("link", { name: /^tick: \d+ runs/ }).focus();
     await page.keyboard.press("ArrowLeft");
     await page.waitForURL(/from=/);
@@ -396,8 +403,22 @@ const tests = {
     // Now the page's own node dies: what was known stays, and is said to be old.
     nodes.up(leader);
     await nodes.ready(leader);
+    // On every view what was known stays.
+    const views = { "/timeline?span=60": ".timeline .lane-row", "/calendar": ".map .cell", "/graph": "[data-node]", "/runs": "table.runs a[data-row]", "/cluster": ".lane-of" };
+    const others = [];
+    for (const [path, seen] of Object.entries(views)) {
+      const other = await page.context().newPage();
+      await other.goto(`${nodes.nodes[at].url}/ui${path}`);
+      await other.locator(seen).first().waitFor();
+      others.push({ path, seen, other });
+    }
     nodes.kill(at);
     await page.getByRole("status").getByText("reconnecting").waitFor();
+    for (const { path, seen, other } of others) {
+      await other.getByRole("status").getByText("reconnecting").waitFor();
+      equal((await other.locator(seen).count()) > 0, true, `what was known on ${path}, while its node is away`);
+      await other.close();
+    }
     equal(await page.locator("a.cell").count() > 3, true, "cells while its node is away");
     nodes.up(at);
     await page.getByRole("status").getByText("live").waitFor({ timeout: 40_000 });

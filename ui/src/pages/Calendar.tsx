@@ -334,12 +334,11 @@ function Cell({ box, at, bucket, least, most, bad, chosen, now, carries, choose 
     <button
       type="button"
       className={`cell ${kind} l${level}${chosen ? " chosen" : ""}${at <= now && now < at + bucket ? " at-now" : ""}${over ? " over" : ""}`}
-      aria-label={told}
       title={told}
       aria-pressed={chosen}
       onClick={() => choose(iso(at))}
     >
-      <span aria-hidden>{value > 0 ? short(value) : ""}</span>
+      <span>{value > 0 ? short(value) : ""}</span> <span className="unseen">{told}</span>
       {!bad && box && box.failed > 0 && box.failed < ran && <i className="part" aria-hidden style={{ height: `${Math.max(15, (100 * box.failed) / ran)}%` }} />}
     </button>
   );
@@ -362,7 +361,7 @@ function Legend({ carries, slots, estimated }: { carries: Carries; slots: number
           <i className="cell plan l5 over" aria-hidden /> over {Math.round(carries.starts).toLocaleString("en")}: more than {slots} {slots === 1 ? "slot" : "slots"} can carry, at {span(carries.mean)} a run
         </span>
       )}
-      <span className="faint">the number is how many; darker is more</span>
+      <span className="faint">the number is how many; stronger is more</span>
       {estimated > 0 && <span className="faint">{estimated.toLocaleString("en")} {estimated === 1 ? "job fires" : "jobs fire"} too often to be counted one by one: their pace is carried on</span>}
     </p>
   );

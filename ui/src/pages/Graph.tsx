@@ -158,7 +158,7 @@ function Drawing({ part, nodes, chosen }: PartProps) {
               {shape}
             </g>
           ) : (
-            <Link key={name} to="/jobs/$name" params={{ name }} data-node={name} data-row aria-label={told}>
+            <Link key={name} to="/jobs/$name" params={{ name }} data-node={name} data-row>
               {shape}
             </Link>
           );

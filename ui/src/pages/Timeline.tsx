@@ -232,8 +232,23 @@ function Lanes({ lanes: all, window: { from, until }, now, activity, hold, settl
   const drag = useRef<{ x: number; window: Window; moved: boolean } | null>(null);
   const latest = useRef({ from, until });
   latest.current = { from, until };
+  // What moves is drawn once a frame, however many events there are.
+  const moving = useRef<Window | null>(null);
+  const frame = useRef(0);
+  const soon = useCallback(
+    (to: Window) => {
+      moving.current = to;
+      frame.current ||= requestAnimationFrame(() => {
+        frame.current = 0;
+        if (moving.current) hold(moving.current);
+      });
+    },
+    [hold],
+  );
+  useEffect(() => () => cancelAnimationFrame(frame.current), []);
   const down = (event: PointerEvent) => {
     if (event.button !== 0) return;
+    moving.current = null;
     drag.current = { x: event.clientX, window: { from, until }, moved: false };
   };
   const move = (event: PointerEvent) => {
@@ -244,12 +259,14 @@ function Lanes({ lanes: all, window: { from, until }, now, activity, hold, settl
     if (!begun.moved) event.currentTarget.setPointerCapture(event.pointerId);
     begun.moved = true;
     const shift = -by / scale;
-    hold({ from: begun.window.from + shift, until: begun.window.until + shift });
+    soon({ from: begun.window.from + shift, until: begun.window.until + shift });
   };
   const up = () => {
     const begun = drag.current;
     drag.current = null;
-    if (begun?.moved) settle(latest.current);
+    const end = moving.current;
+    moving.current = null;
+    if (begun?.moved) settle(end ?? latest.current);
   };
   useEffect(() => {
     const element = box.current;
@@ -259,7 +276,7 @@ function Lanes({ lanes: all, window: { from, until }, now, activity, hold, settl
       const sideways = event.shiftKey ? event.deltaY : event.deltaX;
       if (!event.ctrlKey && !event.metaKey && Math.abs(sideways) <= Math.abs(event.shiftKey ? 0 : event.deltaY)) return;
       event.preventDefault();
-      const { from: a, until: b } = latest.current;
+      const { from: a, until: b } = moving.current ?? latest.current;
       let to: Window;
       if (event.ctrlKey || event.metaKey) {
         const by = Math.exp(event.deltaY / 300);
@@ -272,17 +289,34 @@ function Lanes({ lanes: all, window: { from, until }, now, activity, hold, settl
         const by = (sideways * (b - a)) / wide;
         to = { from: a + by, until: b + by };
       }
-      latest.current = to;
-      hold(to);
+      soon(to);
       clearTimeout(due);
-      due = setTimeout(() => settle(latest.current), 200);
+      due = setTimeout(() => {
+        const end = moving.current;
+        moving.current = null;
+        if (end) settle(end);
+      }, 200);
     };
     element.addEventListener("wheel", wheel, { passive: false });
     return () => {
       clearTimeout(due);
       element.removeEventListener("wheel", wheel);
     };
-  }, [wide, hold, settle]);
+  }, [wide, soon, settle]);
+  const go = useNavigate();
+  const known = useMemo(() => new Map(all.flatMap((lane) => lane.bars.map((placed) => [placed.bar.run_id, placed.bar]))), [all]);
+  /** What the pointer is on is told by the tooltip of the whole. */
+  const over = (event: PointerEvent) => {
+    const on = (event.target as Element).closest<SVGElement>("[data-run]");
+    const bar = on && known.get(on.dataset.run ?? "");
+    if (box.current) box.current.title = bar ? tell(bar, Number(on.dataset.count ?? 1)) : "";
+  };
+  const click = (event: React.MouseEvent) => {
+    const on = (event.target as Element).closest<SVGElement>("a[data-run]");
+    if (!on || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    void go({ to: "/runs/$id", params: { id: on.dataset.run ?? "" } });
+  };
   const keys = (event: React.KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const act = { ArrowLeft: () => pan(-0.25), ArrowRight: () => pan(0.25), "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), "0": () => settle(null, until - from) }[event.key];
@@ -324,7 +358,7 @@ function Lanes({ lanes: all, window: { from, until }, now, activity, hold, settl
           </svg>
         </div>
       </div>
-      <div className="scroll" ref={box} onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={up}>
+      <div className="scroll" ref={box} onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={up} onPointerOver={over} onClick={click}>
         <div role="list" aria-label="Lanes" className="lanes" style={{ height: rows.getTotalSize() }}>
           {rows.getVirtualItems().map((item) => {
             const lane = all[item.index];
@@ -368,9 +402,8 @@ function LaneName({ lane }: { lane: Lane }) {
   );
 }
 
-function tell(one: Drawn): string {
-  const { bar } = one;
-  if (one.count > 1) return `${one.count} runs near ${clock(bar.fired_at)}; zoom in to tell them apart`;
+function tell(bar: Bar, count: number): string {
+  if (count > 1) return `${count} runs near ${clock(bar.fired_at)}; zoom in to tell them apart`;
   const from = Date.parse(bar.started_at ?? bar.fired_at);
   const took = span((bar.finished_at ? Date.parse(bar.finished_at) : Date.now()) - from);
   return `${bar.job}: ${words(bar.status)}, ${took}, from ${absolute(from)}${bar.attempts && bar.attempts.length > 1 ? `, ${bar.attempts.length} attempts` : ""}`;
@@ -391,19 +424,20 @@ const LaneBars = memo(function LaneBars({ lane, from, until, wide, now, marks, h
       ))}
       {all.map((one) => {
         const y = PAD + one.row * ROW;
-        const key = `${one.bar.run_id}`;
-        const shape = (
-          <>
-            <title>{tell(one)}</title>
+        const id = one.bar.run_id;
+        if (one.count > 1) {
+          return (
+            <g key={id} data-run={id} data-count={one.count} aria-hidden>
+              {bodies(one, y, from, scale)}
+            </g>
+          );
+        }
+        // Thousands of them: plain links, whose clicks are taken where they all end up.
+        const large = one.wide >= 6;
+        return (
+          <a key={id} href={`/ui/runs/${id}`} data-run={id} draggable={false} tabIndex={large ? 0 : -1} aria-hidden={large ? undefined : true} aria-label={large ? tell(one.bar, 1) : undefined}>
             {bodies(one, y, from, scale)}
-          </>
-        );
-        return one.count > 1 ? (
-          <g key={key}>{shape}</g>
-        ) : (
-          <Link key={key} to="/runs/$id" params={{ id: one.bar.run_id }} draggable={false} tabIndex={one.wide >= 6 ? 0 : -1} aria-label={tell(one)}>
-            {shape}
-          </Link>
+          </a>
         );
       })}
     </svg>
