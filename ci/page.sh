@@ -23,4 +23,7 @@ export CHROMIUM
 
 # With the page, as Node.js is there.
 cargo build --quiet --bin cronapi
-node ui/e2e/page.mjs "${1:-target/debug/cronapi}"
+program=${1:-target/debug/cronapi}
+# What the docs show of the page can still be made.
+node ui/e2e/pictures.mjs "$program" - check
+node ui/e2e/page.mjs "$program"

@@ -20,6 +20,8 @@ use tokio_rustls::server::TlsStream;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+/// HTTP/2, as clients and we call it when they agree on one (ALPN).
+pub(super) const HTTP_2: &[u8] = b"h2";
 /// A client has this long to agree on TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first byte of a TLS connection: a handshake record.
@@ -142,7 +144,7 @@ impl Texts {
             }
             other => fault(&files.cert, other),
         })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
         Ok(Loaded { config: Arc::new(config), until, digest: self.digest() })
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -33,7 +33,8 @@ struct Inside {
 /// A connection that is inside.
 #[derive(Default)]
 pub(super) struct Guest {
-    busy: AtomicBool,
+    /// Requests under way: HTTP/2 has several at a time.
+    busy: AtomicUsize,
     leave: Notify,
 }
 
@@ -52,14 +53,14 @@ pub(super) struct Busy(Arc<Guest>);
 
 impl Busy {
     pub(super) fn of(guest: &Arc<Guest>) -> Busy {
-        guest.busy.store(true, Ordering::Relaxed);
+        guest.busy.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(guest))
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::Relaxed);
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -132,7 +133,7 @@ impl Inside {
 
     fn idle(&self, network: IpAddr) -> Option<u64> {
         let mut guests = self.guests.get(&network)?.iter();
-        guests.find(|(_, guest)| !guest.busy.load(Ordering::Relaxed)).map(|(id, _)| *id)
+        guests.find(|(_, guest)| guest.busy.load(Ordering::Relaxed) == 0).map(|(id, _)| *id)
     }
 
     fn remove(&mut self, network: IpAddr, id: u64) -> Option<Arc<Guest>> {

@@ -66,6 +66,10 @@ struct Output {
 /// as long as they are kept. `event: reset` says that some are gone: read everything anew.
 /// `event: end` says why the stream ends. With `output` the lines of a run come as well, without
 /// an `id`: a page needs one stream only.
+/// its place, `index.sub`; send it as `Last-Event-ID` to go on after it. `event: reset`
+/// says that some are gone: read everything anew. `event: rights` says that the caller's role or
+/// scope has changed: ask /auth/me. `event: end` says why the stream ends. With
+/// `output` the lines of a run come as well, without an `id`: a page needs one stream only.
 #[utoipa::path(get, path = "/events", tag = "events", params(
     EventsQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")
@@ -139,6 +143,7 @@ async fn follow(
         applied.borrow_and_update();
         let found = live.service.events_after(&live.caller, after, &filter).await;
         match live.still_good().await {
+            Ok(true) if !tell_rights(&mut live).await => return,
             Ok(true) => {}
             Ok(false) => continue,
             Err(reason) => return live.end(reason).await,
@@ -224,6 +229,15 @@ async fn pass_on(
             };
             if live.send(reset).await { Passed::All } else { Passed::Gone }
         }
+/// Says, once, that the caller may do more or less from here on; false: nobody listens.
+async fn tell_rights(live: &mut Live) -> bool {
+    if !std::mem::take(&mut live.changed_rights) {
+        return true;
+    }
+    let rights = serde_json::json!({ "role": live.caller.role });
+    match Sent::default().event("rights").json_data(rights) {
+        Ok(sent) => live.send(sent).await,
+        Err(_) => false,
     }
 }
 

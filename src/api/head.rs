@@ -19,8 +19,9 @@ pub(super) struct Refused(pub Problem);
 pub(super) fn fault<B>(request: &Request<B>) -> Option<Refused> {
     let headers = request.headers();
     let found = size(request).or_else(|| framing(headers)).or_else(|| {
-        let needed = request.version() >= Version::HTTP_11;
-        host(headers, needed)
+        // What HTTP/2 calls the authority is a part of the target.
+        let named = request.uri().authority().filter(|_| request.version() == Version::HTTP_2);
+        host(headers, request.version() == Version::HTTP_11).or_else(|| other(headers, named?))
     });
     found.map(Refused)
 }
@@ -63,6 +64,13 @@ fn host(headers: &HeaderMap, needed: bool) -> Option<Problem> {
     if good { None } else { refuse("is not a host, maybe with a port") }
 }
 
+/// RFC 9113, 8.3.1: both may be given, and are the same then.
+fn other(headers: &HeaderMap, named: &Authority) -> Option<Problem> {
+    let host = headers.get(HOST)?;
+    let same = host.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes());
+    (!same).then(|| Problem::header("Host", "is not the authority of the request"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +81,17 @@ mod tests {
             request = request.header(*name, *value);
         }
         fault(&request.body(()).unwrap()).map(|Refused(problem)| problem.code())
+    }
+
+    #[test]
+    fn of_http_2_the_authority_is_enough_and_a_host_is_the_same() {
+        let code = |host: Option<&str>| {
+            let request = Request::get("https://node:8000/jobs").version(Version::HTTP_2);
+            let request = host.into_iter().fold(request, |all, host| all.header("host", host));
+            fault(&request.body(()).unwrap()).map(|Refused(problem)| problem.code())
+        };
+        assert_eq!([code(None), code(Some("NODE:8000"))], [None, None]);
+        assert_eq!(code(Some("other:8000")), Some("invalid-header"));
     }
 
     #[test]

@@ -96,7 +96,7 @@ async fn refresh_page_session(
     let Some(token) = kept(&headers) else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    answer(&api, api.service.refresh(token, &origin).await?)
+    answer(&api, api.service.refresh(token, true, &origin).await?)
 }
 
 /// Forget the page's login
@@ -110,11 +110,16 @@ async fn delete_page_session(
     _: OfPage,
     Query(Bare {}): Query<Bare>,
 ) -> Result<Response, Problem> {
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie(&api, "", 0)?)]).into_response())
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie(api.options.https, "", 0)?)]).into_response())
+}
+
+/// The cookie of a session that begins elsewhere.
+pub(super) fn kept_by(secure: bool, issued: &Issued) -> Result<HeaderValue, Problem> {
+    cookie(secure, &issued.refresh_token, issued.refresh_expires_in)
 }
 
 fn answer(api: &Api, issued: Issued) -> Result<Response, Problem> {
-    let cookie = cookie(api, &issued.refresh_token, issued.refresh_expires_in)?;
+    let cookie = kept_by(api.options.https, &issued)?;
     let token = PageToken {
         access_token: issued.access_token,
         token_type: "bearer",
@@ -125,8 +130,8 @@ fn answer(api: &Api, issued: Issued) -> Result<Response, Problem> {
 }
 
 /// RFC 6265; `Secure` where the node itself speaks TLS.
-fn cookie(api: &Api, value: &str, max_age: u64) -> Result<HeaderValue, Problem> {
-    let secure = if api.options.https { "; Secure" } else { "" };
+fn cookie(secure: bool, value: &str, max_age: u64) -> Result<HeaderValue, Problem> {
+    let secure = if secure { "; Secure" } else { "" };
     let text = format!(
         "{NAME}={value}; Path={PATH}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
     );

@@ -13,15 +13,15 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use super::certificates::Certificates;
+use super::certificates::{Certificates, HTTP_2};
 use super::doors::{self, Busy, Doors, Place};
 use super::head;
 use super::patient::Patient;
@@ -61,6 +61,12 @@ impl Default for ServerOptions {
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
+/// Bytes of a request's head in HTTP/2; what a head of HTTP/1.1 may have, and the names of fields.
+const HEAD_BYTES: u32 = 2 * head::BYTES_MAX as u32;
+/// Requests at a time of one connection: tabs of a browser share one.
+const STREAMS_MAX: u32 = 64;
+/// Bytes of an answer that wait for a client to take them, of each request.
+const SEND_BYTES: usize = 64 * 1024;
 /// Pause after the system refused to accept (it has no file left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection beside the others, for a question about health: its head, and all of it.
@@ -165,8 +171,12 @@ impl Visit {
             }
         }
         let place = self.place;
-        let guest =
-            Guest { from: Peer(self.from), of: Arc::clone(place.guest()), aside: place.aside };
+        let guest = Guest {
+            from: Peer(self.from),
+            of: Arc::clone(place.guest()),
+            aside: place.aside,
+            http_2: false,
+        };
         let served = connection(stream, guest, self.router, self.shutdown, self.options);
         let life = if place.aside { ASIDE_LIFE } else { Duration::MAX };
         tokio::select! {
@@ -181,11 +191,13 @@ struct Guest {
     from: Peer,
     of: Arc<doors::Guest>,
     aside: bool,
+    /// The client takes HTTP/2.
+    http_2: bool,
 }
 
 async fn connection(
     stream: TcpStream,
-    guest: Guest,
+    mut guest: Guest,
     router: Router,
     mut shutdown: watch::Receiver<bool>,
     options: ServerOptions,
@@ -198,24 +210,28 @@ async fn connection(
         () = stopped(&mut shutdown) => return,
     };
     match agreed {
-        Ok(stream) => requests(stream, guest, router, shutdown, options).await,
+        Ok(stream) => {
+            guest.http_2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+            requests(stream, guest, router, shutdown, options).await;
+        }
         Err(error) => tracing::debug!(%error, from = %guest.from.0, "no TLS with a client"),
     }
 }
 
-/// The requests of a connection, one after the other.
+/// The requests of a connection: one after the other, or of HTTP/2 several at a time.
 async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     guest: Guest,
     router: Router,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
     options: ServerOptions,
 ) {
-    let Guest { from, of, aside } = guest;
+    let Guest { from, of, aside, http_2 } = guest;
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         let busy = Busy::of(&of);
         let refused = head::fault(&request);
-        let last = aside || refused.is_some();
+        // A connection of HTTP/2 is framed: what is refused is one request of it.
+        let last = (aside || refused.is_some()) && !http_2;
         request.extensions_mut().insert(from);
         if aside {
             request.extensions_mut().insert(Aside);
@@ -232,28 +248,59 @@ async fn requests(
             Ok::<_, Infallible>(response.map(|body| Answering { body, _busy: busy }))
         }
     });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(if aside { ASIDE_HEAD } else { options.head_timeout })
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(head::BYTES_MAX);
     let hurry = Arc::new(AtomicBool::new(false));
     let stream = Patient::new(stream, options.unread_timeout, Arc::clone(&hurry));
-    let connection = http.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut shutdown) => {
-            connection.as_mut().graceful_shutdown();
-            hurry.store(true, Ordering::Relaxed);
-            match tokio::time::timeout(options.grace, connection).await {
-                Ok(ended) => ended,
-                Err(_) => return,
+    let (stream, ending) = (TokioIo::new(stream), Ending { from, shutdown, hurry, options });
+    let head_timeout = if aside { ASIDE_HEAD } else { ending.options.head_timeout };
+    if http_2 {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(HEAD_BYTES)
+            .max_send_buf_size(SEND_BYTES)
+            .keep_alive_interval(head_timeout)
+            .keep_alive_timeout(head_timeout);
+        let connection = http.serve_connection(stream, service);
+        return ending.drive(connection, |connection| connection.graceful_shutdown()).await;
+    }
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(head::BYTES_MAX);
+    let connection = http.serve_connection(stream, service);
+    ending.drive(connection, |connection| connection.graceful_shutdown()).await;
+}
+
+/// How a connection ends.
+struct Ending {
+    from: Peer,
+    shutdown: watch::Receiver<bool>,
+    hurry: Arc<AtomicBool>,
+    options: ServerOptions,
+}
+
+impl Ending {
+    /// Serves until the client goes; once the node stops, what is under way gets some time.
+    async fn drive<C>(mut self, connection: C, stop: impl FnOnce(Pin<&mut C>))
+    where
+        C: Future<Output = Result<(), hyper::Error>>,
+    {
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopped(&mut self.shutdown) => {
+                stop(connection.as_mut());
+                self.hurry.store(true, Ordering::Relaxed);
+                match tokio::time::timeout(self.options.grace, connection).await {
+                    Ok(ended) => ended,
+                    Err(_) => return,
+                }
             }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, from = %self.from.0, "a connection broke");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, from = %from.0, "a connection broke");
     }
 }
 

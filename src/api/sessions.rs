@@ -123,7 +123,7 @@ pub(super) async fn enter(api: &Api, origin: &Origin, login: &Login) -> Result<I
         }
         Some("refresh_token") => {
             let token = needed("refresh_token", login.refresh_token.as_ref())?;
-            Ok(api.service.refresh(token, origin).await?)
+            Ok(api.service.refresh(token, false, origin).await?)
         }
         Some(_) => Err(Problem::parameter("/grant_type", "must be password or refresh_token")),
     }
@@ -149,7 +149,7 @@ async fn refresh_session(
 ) -> Result<Json<Issued>, Problem> {
     let token = needed("refresh_token", login.refresh_token.as_ref());
     let token = token.map_err(Problem::for_oauth)?;
-    let issued = api.service.refresh(token, &origin).await;
+    let issued = api.service.refresh(token, false, &origin).await;
     issued.map(Json).map_err(|error| Problem::from(error).for_oauth())
 }
 

@@ -57,6 +57,10 @@ pub(super) struct Live {
     bearer: String,
     /// What the caller's rights were read from, and when.
     seen: Option<(AccessSeen, Instant)>,
+    /// Moves when somebody's rights may have changed.
+    access: watch::Receiver<u64>,
+    /// The caller's rights have changed, and the client was not told yet.
+    pub(super) changed_rights: bool,
     shutdown: watch::Receiver<bool>,
     out: mpsc::Sender<Result<Event, Infallible>>,
     _place: Taken,
@@ -82,6 +86,11 @@ impl Live {
             },
             () = stopped(self.shutdown.clone()) => Next::Over("the node is stopping"),
             () = self.out.closed() => Next::Gone,
+            // Whoever lost what let them in learns it at once, though nothing else happens.
+            moved = self.access.changed() => match moved {
+                Ok(()) => Next::Look,
+                Err(_) => Next::Over("the node is stopping"),
+            },
             () = tokio::time::sleep(ALIVE_EVERY) => Next::Look,
         }
     }
@@ -122,6 +131,7 @@ impl Live {
         let caller = caller.map_err(|_| "the token is no longer good")?;
         let same = (caller.role, &caller.scope) == (self.caller.role, &self.caller.scope);
         self.caller = caller;
+        self.changed_rights |= !same;
         self.seen = Some((now, Instant::now()));
         Ok(same)
     }
@@ -176,6 +186,8 @@ where
         caller,
         bearer: bearer.0,
         seen: None,
+        access: api.service.access_changed(),
+        changed_rights: false,
         shutdown: api.options.shutdown.clone(),
         out,
         _place: place,

@@ -115,6 +115,11 @@ impl Handle {
         self.running.published.events.watch()
     }
 
+    /// Moves whenever an account, a token, a key or a session has changed.
+    pub fn access_changed(&self) -> watch::Receiver<u64> {
+        self.running.published.access.subscribe()
+    }
+
     /// Follows the reason why this node must stop, `None` while it need not.
     pub fn fatal(&self) -> watch::Receiver<Option<String>> {
         self.running.fatal.watch()

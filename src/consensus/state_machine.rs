@@ -32,6 +32,8 @@ pub(super) struct Published {
     pub state: ArcSwap<State>,
     /// The index of that entry, 0 before the first.
     pub applied: watch::Sender<u64>,
+    /// Counts the changes of who may come in.
+    pub access: watch::Sender<u64>,
     /// What happened lately.
     pub events: Events,
     /// The newest checkpoint.
@@ -51,6 +53,7 @@ impl Published {
         Self {
             state: ArcSwap::from_pointee(recovered.state.clone()),
             applied: watch::Sender::new(index.unwrap_or_default()),
+            access: watch::Sender::new(0),
             events: Events::starting_at(index),
             checkpoint: Mutex::new(recovered.checkpoint()),
             cover,
@@ -234,7 +237,10 @@ impl StateMachine {
     }
 
     fn publish(&self) {
-        self.published.state.store(Arc::new(self.state.clone()));
+        let before = self.published.state.swap(Arc::new(self.state.clone()));
+        if !before.access.lets_in_as(&self.state.access) {
+            self.published.access.send_modify(|changes| *changes += 1);
+        }
         if let Some(log_id) = self.last_applied {
             self.published.applied.send_replace(log_id.index);
         }

@@ -113,34 +113,8 @@ pub struct OutputChunk {
     /// When it was read, by the node's clock.
     pub at: Timestamp,
     /// The bytes, not always UTF-8.
-    #[serde(with = "packed_bytes")]
+    #[serde(with = "super::packed_bytes")]
     pub bytes: Vec<u8>,
-}
-
-/// Bytes as a MessagePack `bin`, not as an array of numbers.
-mod packed_bytes {
-    use serde::{Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_bytes(bytes)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl<'de> serde::de::Visitor<'de> for Bytes {
-            type Value = Vec<u8>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-                Ok(bytes)
-            }
-        }
-        d.deserialize_byte_buf(Bytes)
-    }
 }
 
 /// The kinds of step. See `apply/` for what each does.
@@ -248,7 +222,15 @@ pub enum Op {
     DeleteToken { id: Uuid },
     /// New tokens for a refresh token: that one is used up. One that was used up before ends the
     /// session, since somebody else has it too.
-    RefreshSession { id: Uuid, session: Session, generation: u64, until: Timestamp },
+    RefreshSession {
+        id: Uuid,
+        session: Session,
+        generation: u64,
+        until: Timestamp,
+        /// Of the page, whose tabs may renew at the same moment.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tabs: bool,
+    },
     /// Notes the use of an API token; of earlier builds, see `TokensUsed`.
     TokenUsed { id: Uuid },
     /// Notes the use of API tokens, to the minute.

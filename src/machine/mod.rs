@@ -24,6 +24,7 @@ pub mod event_rows;
 pub mod history;
 pub mod invariants;
 pub mod needs;
+mod packed_bytes;
 pub mod plan;
 pub mod prepare;
 pub mod reply;

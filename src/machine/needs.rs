@@ -81,7 +81,7 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::GiveDuty { key: _, former: _, place: _ } => ("a duty", 5),
         Op::DutyMoved { key: _, fence: _, position: _, fault: _ } => ("a duty", 5),
         Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),
-        Op::RefreshSession { id: _, session: _, generation: _, until: _ } => {
+        Op::RefreshSession { id: _, session: _, generation: _, until: _, tabs: _ } => {
             ("a refresh token that is good once", 5)
         }
         Op::TokensUsed { ids: _ } => ("the use of API tokens", 3),

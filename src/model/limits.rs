@@ -105,6 +105,8 @@ pub const LOGINS_PER_ADDRESS: Rate = Rate { burst: 30, every: Span::from_secs(2)
 pub const LOGIN_FAILURES_MAX: usize = 2_000;
 /// How long a login lasts: the life of a refresh token.
 pub const SESSION_TTL: Span = Span::from_secs(7 * 86_400);
+/// How long the page's refresh token that was just used up is good once more, for another tab.
+pub const REFRESH_GRACE: Span = Span::from_secs(30);
 /// Logins that were refreshed and last, in a cluster.
 pub const REFRESHED_SESSIONS_MAX: usize = 20_000;
 /// The same of one user.

@@ -195,3 +195,28 @@ fn every_alarm_is_explained() {
     let told = document.lines().filter_map(|line| line.strip_prefix("## CronAPI")).count();
     assert_eq!(told, names.len(), "docs/alerts.md explains what does not exist");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_and_the_dashboard_call_things_the_same() {
+    let node = Node::start().await;
+    let told = page(&node).await;
+    let outcomes = include_str!("../../ui/src/model/outcome.ts");
+    let overview = include_str!("../../ui/src/pages/Overview.tsx");
+    let dashboard = include_str!("../../charts/cronapi/files/dashboard.json");
+    // What is missed, and not skipped, is the same to the counters and to the page.
+    let labels = regex::Regex::new(r#"cronapi_missed_fires_total\{reason="(\w+)"\}"#).unwrap();
+    let counted: BTreeSet<&str> =
+        labels.captures_iter(&told).map(|found| found.get(1).unwrap().as_str()).collect();
+    let line = outcomes.lines().find(|line| line.starts_with("const MISSED")).unwrap();
+    let (_, list) = line.split_once("= [").unwrap();
+    let drawn: BTreeSet<&str> =
+        list.trim_end_matches("];").split(", ").map(|word| word.trim_matches('"')).collect();
+    assert_eq!(drawn, counted, "ui/src/model/outcome.ts");
+    // The words of the legends.
+    for (word, legend) in [("skipped", "skipped: {{reason}}"), ("missed", "missed: {{reason}}")] {
+        assert!(dashboard.contains(&format!("\"{legend}\"")), "{legend}");
+        assert!(outcomes.contains(&format!(": \"{word}\"")), "{word} in the page");
+    }
+    let title = "\"title\": \"Entries behind\"";
+    assert!(dashboard.contains(title) && overview.contains("entries behind"));
+}

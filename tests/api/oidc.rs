@@ -54,7 +54,11 @@ impl World {
 
     /// To the provider and back: the query and the cookie that the browser brings.
     async fn visit(&self) -> (String, String) {
-        let answer = self.ask("/auth/oidc/login", None).await.expect(303);
+        self.visit_at("/auth/oidc/login").await
+    }
+
+    async fn visit_at(&self, path: &str) -> (String, String) {
+        let answer = self.ask(path, None).await.expect(303);
         let cookie = answer.header("set-cookie").to_owned();
         for part in ["HttpOnly", "SameSite=Lax", "Secure", "Max-Age=600", "Path=/"] {
             assert!(cookie.contains(part), "{part} in {cookie}");
@@ -305,4 +309,69 @@ async fn without_a_provider_there_is_no_such_login() {
     let answer = node.send(request).await.expect(503);
     assert!(answer.json()["detail"].as_str().unwrap().contains("login provider"));
     node.login("admin").await;
+}
+
+#[tokio::test]
+async fn a_login_that_begins_in_the_page_ends_where_it_began_with_the_session_of_the_page() {
+    let world = World::new().await;
+    let index = world.ask("/", None).await.expect(200).json();
+    assert_eq!(index["provider"], "/auth/oidc/login", "the page is told that there is one");
+    let there = "/ui/jobs/etl-1?at=2027-01-01T00:00:00Z&tab=runs";
+    let encoded = there.replace('?', "%3F").replace('&', "%26");
+    let begin = format!("/auth/oidc/login?return_to={encoded}");
+    let (query, cookie) = world.visit_at(&begin).await;
+    let done = world.finish(&query, &cookie).await.expect(303);
+    assert_eq!(done.header("location"), there);
+    let set: Vec<&str> =
+        done.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    let session = set.iter().find(|cookie| cookie.starts_with("cronapi_session=")).unwrap();
+    for part in ["HttpOnly", "SameSite=Strict", "Secure", "Path=/auth/session"] {
+        assert!(session.contains(part), "{part} in {session}");
+    }
+    assert!(set.iter().any(|cookie| cookie.starts_with("cronapi_login=;")), "{set:?}");
+    assert!(
+        !String::from_utf8_lossy(&done.body).contains("token"),
+        "nothing in the address or body"
+    );
+    let kept = session.split(';').next().unwrap().to_owned();
+    let renew = Request::put("/auth/session").header("x-cronapi-page", "1").header("cookie", kept);
+    let token = world.node.send(renew.body(Body::empty()).unwrap()).await;
+    assert_eq!(world.me(token).await["user"], "ann");
+
+    // The same answer does not come twice, and whoever gets in nowhere is told so by the page.
+    let again = world.finish(&query, &cookie).await.expect(303);
+    assert_eq!(again.header("location"), format!("{there}#refused=unauthenticated"));
+    world.is(json!({"sub": "1", "preferred_username": "ann", "groups": ["x"]}));
+    let (query, cookie) = world.visit_at(&begin).await;
+    let refused = world.finish(&query, &cookie).await.expect(303);
+    assert_eq!(refused.header("location"), format!("{there}#refused=forbidden"));
+    assert!(!format!("{:?}", refused.headers).contains("cronapi_session"));
+}
+
+#[tokio::test]
+async fn a_login_leads_nowhere_but_into_the_page() {
+    let world = World::new().await;
+    for place in [
+        "https://evil.example/",
+        "//evil.example/ui/",
+        "/%2Fevil.example",
+        "/ui",
+        "/jobs",
+        "/ui/%5C%5Cevil.example",
+        "/ui/a%23b",
+        "/ui/a%0D%0ALocation:x",
+        "/ui/%20",
+    ] {
+        let path = format!("/auth/oidc/login?return_to={place}");
+        let refused = world.ask(&path, None).await;
+        assert!(refused.status.is_client_error(), "{place}: {}", refused.status);
+        assert_eq!(refused.header("set-cookie"), "", "{place}");
+    }
+    // What never began, or took too long: a person gets the page, a program the problem.
+    let (query, _) = world.visit().await;
+    let path = format!("/auth/oidc/callback?{query}");
+    world.ask(&path, None).await.expect(401);
+    let browser = Request::get(&path).header("accept", "text/html,*/*;q=0.8");
+    let lost = world.node.send(browser.body(Body::empty()).unwrap()).await.expect(303);
+    assert_eq!(lost.header("location"), "/ui/#refused=unauthenticated");
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use cronapi::clock::Clock;
 use cronapi::machine::command::{End, Next, Op, OutputChunk, Place};
-use cronapi::model::{Role, RunId, RunStatus, Timestamp};
+use cronapi::model::{Role, RunId, RunStatus, Span, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -63,6 +63,37 @@ async fn what_renews_a_login_of_the_page_is_in_a_cookie_that_scripts_cannot_read
     assert!(
         ended.header("set-cookie").contains("cronapi_session=; ") && pair(&ended).ends_with('=')
     );
+}
+
+#[tokio::test]
+async fn tabs_that_renew_at_once_stay_logged_in_and_a_stolen_cookie_ends_the_session() {
+    let node = Node::start().await;
+    node.with_user("ann", Role::Viewer).await;
+    let form = format!("username=ann&password={PASSWORD}").replace(' ', "+");
+    let entered = pair(&session(&node, "POST", None, &form).await.expect(200));
+    // Two tabs of two nodes' pages: one host, one cookie, no lock between them.
+    let (one, other) = tokio::join!(
+        session(&node, "PUT", Some(&entered), ""),
+        session(&node, "PUT", Some(&entered), "")
+    );
+    let (one, other) = (one.expect(200), other.expect(200));
+    let next = pair(&one);
+    for token in [&one, &other] {
+        let token = token.json()["access_token"].as_str().unwrap().to_owned();
+        node.call_as(&token, "GET", "/auth/me", None).await.expect(200);
+    }
+    let newest = session(&node, "PUT", Some(&pair(&other)), "").await.expect(200);
+    // A program's refresh token has no tabs: even at once, a second time is somebody else.
+    let issued = node.post("/auth/token", json!({"username": "ann", "password": PASSWORD})).await;
+    let issued = issued.expect(200).json();
+    let refresh = json!({"refresh_token": issued["refresh_token"]});
+    node.post("/auth/refresh", refresh.clone()).await.expect(200);
+    node.post("/auth/refresh", refresh).await.expect(401);
+
+    // Past the short while it is no tab: the thief is out, and so is everybody with that login.
+    node.clock.advance(Span::from_secs(60));
+    session(&node, "PUT", Some(&next), "").await.expect(401);
+    session(&node, "PUT", Some(&pair(&newest)), "").await.expect(401);
 }
 
 #[tokio::test]

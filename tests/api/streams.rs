@@ -223,6 +223,7 @@ async fn a_stream_leaves_out_what_its_callers_new_role_does_not_count_for() {
     node.call("PUT", "/users/ann/role", Some(role)).await.expect(200);
     node.with_job("a-2").await;
     node.with_job("b-1").await;
+    assert_eq!(live.next().await.unwrap().name, "rights");
     assert_eq!(live.next().await.unwrap().data["job"], "b-1");
 }
 
@@ -265,4 +266,22 @@ async fn one_stream_carries_the_events_and_the_output_of_a_run() {
     let missing = "/events?output=0190a0a0-0000-7000-8000-000000000000";
     node.get(missing).await.expect(404);
     node.get("/events?output_after=1.0").await.expect(400);
+}
+
+#[tokio::test]
+async fn an_idle_stream_learns_at_once_that_its_caller_may_do_less_or_nothing() {
+    let node = Node::start().await;
+    let ann = node.with_user("ann", Role::Operator).await;
+    let mut live = Stream::open(&node, events_as(&ann, "")).await;
+    // Nothing else happens in this cluster: no event carries it.
+    let began = std::time::Instant::now();
+    let role = json!({"role": "viewer"});
+    node.call("PUT", "/users/ann/role", Some(role)).await.expect(200);
+    let told = live.next().await.unwrap();
+    assert_eq!((told.name.as_str(), &told.data["role"]), ("rights", &json!("viewer")));
+    node.call("POST", "/users/ann/revoke", None).await.expect(204);
+    let last = live.next().await.unwrap();
+    assert_eq!(last.name, "end");
+    assert!(live.next().await.is_none());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

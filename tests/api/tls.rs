@@ -176,3 +176,65 @@ async fn files_that_can_not_be_used_are_named() {
     write(folder.path(), &(issued(&by).0, issued(&by).1));
     assert!(load().await.contains("key: is not the key"));
 }
+
+/// A client of HTTP/2 and HTTP/1.1, as browsers are.
+fn browser(https: &Https, trusted: &Authority, protocols: &[&[u8]]) -> reqwest::Client {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .resolve("localhost", https.address)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn http_2_is_agreed_on_and_carries_more_streams_than_a_browser_has_connections() {
+    let by = authority();
+    let https = https(&by, None).await;
+    let url = |path: &str| format!("https://localhost:{}{path}", https.address.port());
+    let client = browser(&https, &by, &[b"h2", b"http/1.1"]);
+    // Tabs: each follows what happens, over one connection.
+    let mut tabs = Vec::new();
+    for _ in 0..20 {
+        let asked = client.get(url("/events")).bearer_auth(&https.node.admin).send();
+        let tab = tokio::time::timeout(std::time::Duration::from_secs(10), asked).await;
+        let tab = tab.expect("a stream waits for another").unwrap();
+        assert_eq!((tab.status().as_u16(), tab.version()), (200, reqwest::Version::HTTP_2));
+        tabs.push(tab);
+    }
+    let me = client.get(url("/auth/me")).bearer_auth(&https.node.admin).send().await.unwrap();
+    assert_eq!((me.status().as_u16(), me.version()), (200, reqwest::Version::HTTP_2));
+    https.node.with_job("a").await;
+    for tab in &mut tabs {
+        let mut text = String::new();
+        while !text.contains("job.created") {
+            let piece = tokio::time::timeout(std::time::Duration::from_secs(10), tab.chunk());
+            let piece = piece.await.expect("no event").unwrap().expect("the stream is over");
+            text.push_str(&String::from_utf8_lossy(&piece));
+        }
+    }
+    // A stop ends them in order.
+    https.node.stop.send_replace(true);
+    for tab in &mut tabs {
+        let end = tokio::time::timeout(std::time::Duration::from_secs(10), async {
+            while let Ok(Some(_)) = tab.chunk().await {}
+        });
+        end.await.expect("a stream outlives the stop");
+    }
+}
+
+#[tokio::test]
+async fn who_knows_no_http_2_is_served_with_what_it_knows() {
+    let by = authority();
+    let https = https(&by, None).await;
+    let client = browser(&https, &by, &[b"http/1.1"]);
+    let url = format!("https://localhost:{}/livez", https.address.port());
+    let answer = client.get(url).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_11));
+}

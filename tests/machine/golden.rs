@@ -269,6 +269,7 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("token_used", Op::TokenUsed { id: id(2) }),
         ("tokens_used", Op::TokensUsed { ids: vec![id(2), id(3)] }),
         ("refresh_session", refresh(2)),
+        ("refresh_session_2", of_tabs(refresh(2))),
         ("rotate_key", Op::RotateKey { signing_key: key.clone(), revoke: false }),
         ("rotate_key_2", Op::RotateKey { signing_key: key.clone(), revoke: true }),
         ("rotate_key_3", Op::RotateKey { signing_key: key.sealed(data_key()), revoke: false }),
@@ -281,7 +282,14 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
 
 fn refresh(generation: u64) -> Op {
     let session = Session { user: name("ann"), uid: id(1), epoch: 3 };
-    Op::RefreshSession { id: id(9), session, generation, until: t(600) }
+    Op::RefreshSession { id: id(9), session, generation, until: t(600), tabs: false }
+}
+
+fn of_tabs(mut op: Op) -> Op {
+    if let Op::RefreshSession { tabs, .. } = &mut op {
+        *tabs = true;
+    }
+    op
 }
 
 fn data_key() -> DataKey {

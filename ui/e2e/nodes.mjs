@@ -25,10 +25,12 @@ export class Nodes {
     this.nodes = [];
   }
 
-  async start(count) {
+  /** `settings` are variables of the nodes, which may need the address of the first. */
+  async start(count, settings) {
     const ports = [];
     for (let at = 0; at < 2 * count; at++) ports.push(await freePort());
     const join_ = ports.slice(count).map((port) => `127.0.0.1:${port}`).join(",");
+    this.settings = settings?.(`http://127.0.0.1:${ports[0]}`) ?? {};
     for (let at = 0; at < count; at++) {
       this.nodes.push({ at, url: `http://127.0.0.1:${ports[at]}`, cluster: ports[count + at], port: ports[at], join: count > 1 ? join_ : null });
       this.up(at);
@@ -40,7 +42,7 @@ export class Nodes {
     const node = this.nodes[at];
     const args = ["serve", "--data", join(this.folder, String(at)), "--listen", `127.0.0.1:${node.port}`, "--cluster-listen", `127.0.0.1:${node.cluster}`];
     if (node.join) args.push("--join", node.join);
-    const env = { ...process.env, CRONAPI_ADMIN_PASSWORD: PASSWORD, CRONAPI_CLUSTER_KEY: "a-key-of-the-page-tests-0123456789abcdef", CRONAPI_SLOTS: "8" };
+    const env = { ...process.env, CRONAPI_ADMIN_PASSWORD: PASSWORD, CRONAPI_CLUSTER_KEY: "a-key-of-the-page-tests-0123456789abcdef", CRONAPI_SLOTS: "8", ...this.settings };
     node.process = spawn(this.program, args, { env, stdio: "ignore" });
   }
 

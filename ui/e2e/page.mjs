@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
+import { more } from "./more.mjs";
 import { Nodes, PASSWORD, until } from "./nodes.mjs";
 
 const program = process.argv[2] ?? "../target/debug/cronapi";
@@ -452,6 +453,8 @@ const tests = {
     equal((await page.request.get(`${nodes.nodes[0].url}/ui/jobs/some`)).status(), 200, "an address of the page");
   },
 };
+
+Object.assign(tests, more({ nodes, program, enter, context, equal, axe }));
 
 let passed = 0;
 let failed = 0;

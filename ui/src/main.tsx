@@ -8,6 +8,7 @@ import { Login } from "./pages/Login";
 import { router } from "./router";
 import { session } from "./session";
 import { setTheme, theme } from "./theme";
+import { Elsewhere } from "./shell/Away";
 import { useWho } from "./who";
 import "./style.css";
 
@@ -24,7 +25,7 @@ const client = new QueryClient({
 
 function Page() {
   const who = useWho();
-  if (who === undefined) return null;
+  if (who === undefined) return <Elsewhere />;
   if (who === null) return <Login />;
   return <RouterProvider router={router} />;
 }

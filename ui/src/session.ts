@@ -14,6 +14,9 @@ const PATH = "/auth/session";
 const HEADERS = { "X-CronAPI-Page": "1" };
 /** Renewed this long before its end, in milliseconds. */
 const EARLY = 60_000;
+/** Between two questions to a node that does not answer, in milliseconds. */
+const AGAIN_FIRST = 500;
+const AGAIN_MOST = 5_000;
 
 class Session {
   private state: State = null;
@@ -24,7 +27,11 @@ class Session {
   constructor() {
     this.tabs.onmessage = (told: MessageEvent<State | "out">) => {
       if (told.data === "out") this.set(null, null);
-      else this.state = told.data;
+      else {
+        // Maybe of somebody else, who logged in over there.
+        this.state = told.data;
+        void this.ask();
+      }
     };
   }
 
@@ -45,10 +52,17 @@ class Session {
     return this.state?.token ?? null;
   }
 
-  /** Finds out who is logged in. */
+  /** Finds out who is logged in; while no node answers, that is not known. */
   async begin(): Promise<void> {
-    await this.renew();
-    await this.ask();
+    for (let wait = AGAIN_FIRST; ; wait = Math.min(2 * wait, AGAIN_MOST)) {
+      if ((await this.renew()) && (await this.ask())) return;
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+
+  /** The server says that the user may do more or less than before. */
+  rights(): void {
+    void this.ask();
   }
 
   async login(username: string, password: string): Promise<Response> {
@@ -74,18 +88,20 @@ class Session {
   /** A call was refused with 401: the token is no longer good. */
   refused(): void {
     this.state = null;
-    void this.renew().then(() => this.ask());
+    void this.begin();
   }
 
-  private async renew(): Promise<void> {
-    await navigator.locks.request("cronapi-session", async () => {
+  /** Whether it is known now. */
+  private async renew(): Promise<boolean> {
+    return await navigator.locks.request("cronapi-session", async () => {
       // Another tab may have done it meanwhile.
-      if (this.state && this.state.until - EARLY > Date.now()) return;
+      if (this.state && this.state.until - EARLY > Date.now()) return true;
       const answer = await fetch(PATH, { method: "PUT", headers: HEADERS }).catch(() => null);
       // Without an answer nothing is known: what was there stays.
-      if (!answer || answer.status >= 500) return;
+      if (!answer || answer.status >= 500 || answer.status === 429) return false;
       if (answer.status === 200) this.keep((await answer.json()) as Issued);
       else this.state = null;
+      return true;
     });
   }
 
@@ -94,15 +110,18 @@ class Session {
     this.tabs.postMessage(this.state);
   }
 
-  private async ask(): Promise<void> {
+  /** Whether it is known now. */
+  private async ask(): Promise<boolean> {
     if (!this.state) {
       this.set(null, null);
-      return;
+      return true;
     }
     const headers = { Authorization: `Bearer ${this.state.token}` };
     const answer = await fetch("/auth/me", { headers }).catch(() => null);
     if (answer?.ok) this.set(this.state, (await answer.json()) as Who);
     else if (answer?.status === 401) this.set(null, null);
+    else return false;
+    return true;
   }
 
   private set(state: State, who: Who | null): void {

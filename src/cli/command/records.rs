@@ -75,7 +75,7 @@ impl Events {
         loop {
             let event = events.next().await?;
             match event.event.as_str() {
-                "end" => continue,
+                "end" | "rights" => continue,
                 "reset" => {
                     session.say("some events are gone; these are from now on");
                     continue;

@@ -113,7 +113,7 @@ impl Cx<'_> {
         &mut self,
         id: Uuid,
         session: &Session,
-        generation: u64,
+        generation: (u64, bool),
         until: Timestamp,
     ) -> Answer {
         self.check_session(Some(session))?;

@@ -198,8 +198,8 @@ impl Cx<'_> {
             Op::DeleteUser { name } => self.delete_user(name),
             Op::CreateToken { token, session } => self.create_token(token, session.as_ref()),
             Op::DeleteToken { id } => self.delete_token(*id),
-            Op::RefreshSession { id, session, generation, until } => {
-                self.refresh_session(*id, session, *generation, *until)
+            Op::RefreshSession { id, session, generation, until, tabs } => {
+                self.refresh_session(*id, session, (*generation, *tabs), *until)
             }
             Op::TokenUsed { id } => self.tokens_used(&[*id]),
             Op::TokensUsed { ids } => self.tokens_used(ids),

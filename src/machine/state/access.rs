@@ -29,6 +29,15 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether all that says who may come in is the very same: cheap to ask. What was changed and
+    /// changed back is not.
+    pub fn lets_in_as(&self, other: &Access) -> bool {
+        self.users.ptr_eq(&other.users)
+            && self.tokens.ptr_eq(&other.tokens)
+            && self.sessions.is_same(&other.sessions)
+            && self.keys.iter().map(|key| key.id).eq(other.keys.iter().map(|key| key.id))
+    }
+
     /// Whether taking admin rights from `name` would leave nobody with all of them. Those whom
     /// a login provider knows don't count: it may take them away at any time.
     pub fn is_last_admin(&self, name: &Name) -> bool {

@@ -137,11 +137,12 @@ impl Service {
     }
 
     /// New tokens for a refresh token, which is used up. When it was used up before, somebody
-    /// else has it too: the session ends.
+    /// else has it too: the session ends. With `tabs` it may be another tab of the same browser,
+    /// for a short while.
     ///
     /// # Errors
     /// `Unauthenticated` when it is over, used up, revoked or not one of ours; or as any write.
-    pub async fn refresh(&self, token: &str, from: &Origin) -> Result<Issued, Error> {
+    pub async fn refresh(&self, token: &str, tabs: bool, from: &Origin) -> Result<Issued, Error> {
         let ground = self.ground().await;
         let (user, claims) = match self.user_of(token, Kind::Refresh) {
             Ok(known) => known,
@@ -161,7 +162,7 @@ impl Service {
         }
         let session = Session { user: user.name.clone(), uid: claims.uid, epoch: claims.epoch };
         let (id, generation, until) = (ticket.id, ticket.generation, ticket.until);
-        let op = Op::RefreshSession { id, session, generation, until };
+        let op = Op::RefreshSession { id, session, generation, until, tabs };
         if self.plain_reply(&actor, op).await? == Reply::SessionEnded {
             let detail =
                 "the refresh token was used before, so its session has ended; log in again";

@@ -138,6 +138,7 @@ export async function follow(client: QueryClient, signal: AbortSignal): Promise<
       for await (const message of messages(answer.body)) {
         if (message.id) last = message.id;
         if (message.event === "reset") last = "";
+        if (message.event === "rights") session.rights();
         if (message.event === "end") break;
         if (!heardOutput(message)) stale();
       }

@@ -20,9 +20,12 @@ export function kindOfStatus(status: Run["status"]): Kind {
   return OF_STATUS[status];
 }
 
+/** Reasons of times that passed undecided: what `cronapi_missed_fires_total` counts. */
+const MISSED: (string | null | undefined)[] = ["limit", "misfire", "window_passed"];
+
 export function kindOf(cell: Cell): Kind {
   if (cell.outcome === "fired") return cell.status ? OF_STATUS[cell.status] : "past";
-  if (cell.outcome === "skipped" && (cell.reason === "misfire" || cell.reason === "window_passed")) return "miss";
+  if (cell.outcome === "skipped" && MISSED.includes(cell.reason)) return "miss";
   return "skip";
 }
 

@@ -45,6 +45,17 @@ export function zone(): string {
   return localStorage.getItem("zone") || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }
 
+/** An instant of the server in the job's zone, `2026-11-30T02:15:00+00:00`, as a wall clock there shows it. */
+export function wall(local: string): string {
+  return `${local.slice(0, 10)} ${local.slice(11, 19)}`;
+}
+
+/** Whether the reader's clock shows the same then. */
+export function sameWall(local: string): boolean {
+  const here = new Date(local).toLocaleString("sv-SE", { timeZone: zone() });
+  return here === wall(local);
+}
+
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function format(timeZone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {

@@ -6,7 +6,7 @@ import { useState } from "react";
 
 import { type Schema, api, take } from "../api/client";
 import { absolute } from "../model/time";
-import { Ask, Copy, Fault, Head, Skeleton, When } from "../parts/small";
+import { Ask, Copy, Fault, Head, Skeleton, When, quoted } from "../parts/small";
 import { may } from "../session";
 import { useWho } from "../who";
 
@@ -38,7 +38,7 @@ export function Queues() {
     <>
       <Head title="Queues" about="Runs of the jobs that name a queue share its places, over the whole cluster.">
         {may(who, "admin") && (
-          <Ask label="Set a limit" title="Set the limit of a queue" act={put}>
+          <Ask label="Set a limit" title="Set the limit of a queue" same={{ method: "PUT", path: `/queues/${encodeURIComponent(name)}`, body: { concurrency: Number(most) }, cli: `cronapi queue set ${quoted(name || "NAME")} ${most}` }} act={put}>
             <label>
               Queue <input value={name} onChange={(event) => setName(event.target.value)} required />
             </label>
@@ -67,7 +67,7 @@ export function Queues() {
               <td className="fill">{queue.concurrency != null && <progress max={queue.concurrency} value={queue.busy} aria-label={`${queue.busy} of ${queue.concurrency}`} />}</td>
               <td className="right">
                 {may(who, "admin") && (
-                  <Ask label="Take the limit away" title={`Take the limit of ${queue.name} away`} danger act={() => take(api.DELETE("/queues/{name}", { params: { path: { name: queue.name } } })).then(again)}>
+                  <Ask label="Take the limit away" title={`Take the limit of ${queue.name} away`} same={{ method: "DELETE", path: `/queues/${queue.name}`, cli: `cronapi queue unset ${queue.name}` }} danger act={() => take(api.DELETE("/queues/{name}", { params: { path: { name: queue.name } } })).then(again)}>
                     <p>What waits for a place there may start at once, as far as slots allow.</p>
                   </Ask>
                 )}
@@ -99,7 +99,7 @@ export function Secrets() {
     <>
       <Head title="Secrets" about="Named in env and headers as {&quot;secret&quot;: &quot;name&quot;}; a value is never shown again.">
         {may(who, "admin") && (
-          <Ask label="Give a secret" title="Give a secret its value" act={put}>
+          <Ask label="Give a secret" title="Give a secret its value" same={{ method: "PUT", path: `/secrets/${encodeURIComponent(name)}`, body: { value: "…", scope: { jobs: list(jobs), tags: [] } }, cli: `cronapi secret set ${quoted(name || "NAME")}${jobs.trim() ? ` --jobs ${quoted(jobs.trim())}` : " --all-jobs"}` }} act={put}>
             <label>
               Name <input value={name} onChange={(event) => setName(event.target.value)} required />
             </label>
@@ -135,7 +135,7 @@ export function Secrets() {
               <td className="dim">{secret.updated_by}</td>
               <td className="right">
                 {may(who, "admin") && (
-                  <Ask label="Delete" title={`Delete the secret ${secret.name}`} danger confirm={secret.name} act={() => take(api.DELETE("/secrets/{name}", { params: { path: { name: secret.name } } })).then(again)}>
+                  <Ask label="Delete" title={`Delete the secret ${secret.name}`} same={{ method: "DELETE", path: `/secrets/${secret.name}`, cli: `cronapi secret delete ${secret.name}` }} danger confirm={secret.name} act={() => take(api.DELETE("/secrets/{name}", { params: { path: { name: secret.name } } })).then(again)}>
                     <p>Runs that need it fail from then on, and say so.</p>
                   </Ask>
                 )}
@@ -247,7 +247,7 @@ export function Users() {
   return (
     <>
       <Head title="Users">
-        <Ask label="Add a user" title="Add a user" act={create}>
+        <Ask label="Add a user" title="Add a user" same={{ method: "POST", path: "/users", body: { name, password: "…", role }, cli: `cronapi user create ${quoted(name || "NAME")} --role ${role}` }} act={create}>
           <label>
             Name <input value={name} onChange={(event) => setName(event.target.value)} required autoComplete="off" />
           </label>
@@ -280,14 +280,14 @@ export function Users() {
                 <When at={user.created_at} past />
               </td>
               <td className="right acts">
-                <Ask label="Role" title={`The role of ${user.name}`} act={() => take(api.PUT("/users/{name}/role", { params: { path: { name: user.name } }, body: { role, scope: user.scope } as never })).then(again)}>
+                <Ask label="Role" title={`The role of ${user.name}`} same={{ method: "PUT", path: `/users/${user.name}/role`, body: { role, scope: user.scope }, cli: `cronapi user role ${user.name} ${role}` }} act={() => take(api.PUT("/users/{name}/role", { params: { path: { name: user.name } }, body: { role, scope: user.scope } as never })).then(again)}>
                   {choose}
                   <p>It counts at the next request, on every node.</p>
                 </Ask>
-                <Ask label="End sessions" title={`End the sessions of ${user.name}`} act={() => take(api.POST("/users/{name}/revoke", { params: { path: { name: user.name } } })).then(again)}>
+                <Ask label="End sessions" title={`End the sessions of ${user.name}`} same={{ method: "POST", path: `/users/${user.name}/revoke`, cli: `cronapi user revoke ${user.name}` }} act={() => take(api.POST("/users/{name}/revoke", { params: { path: { name: user.name } } })).then(again)}>
                   <p>Every access and refresh token of {user.name} is refused from then on.</p>
                 </Ask>
-                <Ask label="Delete" title={`Delete the user ${user.name}`} danger confirm={user.name} act={() => take(api.DELETE("/users/{name}", { params: { path: { name: user.name } } })).then(again)}>
+                <Ask label="Delete" title={`Delete the user ${user.name}`} same={{ method: "DELETE", path: `/users/${user.name}`, cli: `cronapi user delete ${user.name}` }} danger confirm={user.name} act={() => take(api.DELETE("/users/{name}", { params: { path: { name: user.name } } })).then(again)}>
                   <p>Its sessions and API tokens end. What it did stays in the audit.</p>
                 </Ask>
               </td>
@@ -315,7 +315,7 @@ export function Tokens() {
   return (
     <>
       <Head title="API tokens" about="For programs. Each does at most what its owner may.">
-        <Ask label="Make a token" title="Make an API token" act={create}>
+        <Ask label="Make a token" title="Make an API token" same={{ method: "POST", path: "/tokens", body: { name, role }, cli: `cronapi token create ${quoted(name || "NAME")} --role ${role}` }} act={create}>
           <label>
             Name <input value={name} onChange={(event) => setName(event.target.value)} required />
           </label>
@@ -361,7 +361,7 @@ export function Tokens() {
               </td>
               <td>{token.expires_at ? <When at={token.expires_at} /> : "never"}</td>
               <td className="right">
-                <Ask label="Delete" title={`Delete the token ${token.name}`} danger act={() => take(api.DELETE("/tokens/{id}", { params: { path: { id: token.id } } })).then(again)}>
+                <Ask label="Delete" title={`Delete the token ${token.name}`} same={{ method: "DELETE", path: `/tokens/${token.id}`, cli: `cronapi token delete ${token.id}` }} danger act={() => take(api.DELETE("/tokens/{id}", { params: { path: { id: token.id } } })).then(again)}>
                   <p>What uses it is refused from then on.</p>
                 </Ask>
               </td>

@@ -39,7 +39,7 @@ export function Cluster() {
         }
       >
         {may(who, "admin") && items.length > 1 && (
-          <Ask label="Hand over leadership" title="Hand over leadership" act={() => take(api.POST("/cluster/transfer", { body: {} })).then(again)}>
+          <Ask label="Hand over leadership" title="Hand over leadership" same={{ method: "POST", path: "/cluster/transfer", body: {}, cli: "cronapi cluster transfer" }} act={() => take(api.POST("/cluster/transfer", { body: {} })).then(again)}>
             <p>The voter that is furthest takes over. Fires go on: the next one is a few milliseconds late at the most.</p>
           </Ask>
         )}
@@ -92,7 +92,7 @@ export function Cluster() {
                 <td className="dim hide">{node.up_since ? <When at={node.up_since} past /> : ""}</td>
                 <td className="right">
                   {may(who, "admin") && items.length > 1 && (
-                    <Ask label="Remove" title={`Remove the node ${node.address}`} danger confirm={node.address} act={() => take(api.DELETE("/cluster/nodes/{id}", { params: { path: { id: node.id } } })).then(again)}>
+                    <Ask label="Remove" title={`Remove the node ${node.address}`} same={{ method: "DELETE", path: `/cluster/nodes/${node.id}`, cli: `cronapi cluster remove ${node.id}` }} danger confirm={node.address} act={() => take(api.DELETE("/cluster/nodes/{id}", { params: { path: { id: node.id } } })).then(again)}>
                       <p>
                         Its {node.busy} {node.busy === 1 ? "attempt is" : "attempts are"} lost, and it has no vote any more. Started again it joins anew.
                       </p>

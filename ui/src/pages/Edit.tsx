@@ -7,7 +7,7 @@ import { Suspense, lazy, useEffect, useState } from "react";
 import { parse, stringify } from "yaml";
 
 import { Refusal, api, take, takeWith } from "../api/client";
-import { absolute, clock } from "../model/time";
+import { absolute, clock, sameWall, wall } from "../model/time";
 import { job as jobQuery, upcoming } from "../queries";
 import { Fault, Head, Skeleton } from "../parts/small";
 import { Changes, type Definition, differing } from "../parts/Changes";
@@ -159,9 +159,11 @@ function Meaning({ body }: { body: Record<string, unknown> }) {
         <tbody>
           {data.next.map((next) => (
             <tr key={next.at}>
-              <td>{next.local}</td>
+              <td title={next.local}>
+                <time dateTime={next.at}>{wall(next.local)}</time>
+              </td>
               <td className="dim" title="in your zone">
-                {absolute(next.at)}
+                {sameWall(next.local) ? "" : absolute(next.at)}
               </td>
               <td className="warn">{next.off ? "off" : ""}</td>
             </tr>

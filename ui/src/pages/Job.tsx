@@ -18,7 +18,7 @@ import { RunTable, useRuns } from "../parts/RunTable";
 import { Search } from "../parts/Search";
 import { Legend, Strip } from "../parts/Strip";
 import { Versions } from "../parts/Versions";
-import { AsCommand, Ask, Fault, Head, Skeleton, When } from "../parts/small";
+import { AsCommand, Ask, Fault, Head, Skeleton, When, quoted } from "../parts/small";
 import { may } from "../session";
 import { useWho } from "../who";
 
@@ -104,6 +104,7 @@ function Acts({ job, etag }: { job: Data; etag: string | null }) {
         <Ask
           label="Pause"
           title={`Pause ${job.name}`}
+          same={{ method: "POST", path: `/jobs/${job.name}/pause`, body: reason ? { reason } : {}, cli: `cronapi pause ${job.name}${reason ? ` --reason ${quoted(reason)}` : ""}` }}
           act={() => take(api.POST("/jobs/{name}/pause", { params: { path }, body: reason ? { reason } : {}, headers })).then(again)}
         >
           <p>Its times are recorded as skipped: paused, until somebody resumes it. Runs under way go on{job.open_runs ? ` (${job.open_runs} now)` : ""}.</p>
@@ -114,7 +115,7 @@ function Acts({ job, etag }: { job: Data; etag: string | null }) {
         </Ask>
       )}
       {may(who, "operator") && !job.enabled && (
-        <Ask label="Resume" title={`Resume ${job.name}`} act={() => take(api.POST("/jobs/{name}/resume", { params: { path }, body: {}, headers })).then(again)}>
+        <Ask label="Resume" title={`Resume ${job.name}`} same={{ method: "POST", path: `/jobs/${job.name}/resume`, body: {}, cli: `cronapi resume ${job.name}` }} act={() => take(api.POST("/jobs/{name}/resume", { params: { path }, body: {}, headers })).then(again)}>
           <p>It fires again from its next nominal time on. The times of the pause stay skipped.</p>
         </Ask>
       )}
@@ -127,6 +128,7 @@ function Acts({ job, etag }: { job: Data; etag: string | null }) {
         <Ask
           label="Delete"
           title={`Delete ${job.name}`}
+          same={{ method: "DELETE", path: `/jobs/${job.name}`, cli: `cronapi delete ${job.name}` }}
           danger
           confirm={job.name}
           act={async () => {

@@ -131,11 +131,11 @@ function Acts({ run }: { run: Data }) {
   if (!may(who, "operator")) return null;
   const again = () => client.invalidateQueries();
   return OPEN.includes(run.status) ? (
-    <Ask label="Cancel" title="Cancel this run" danger act={() => take(api.POST("/runs/{id}/cancel", { params: { path } })).then(again)}>
+    <Ask label="Cancel" title="Cancel this run" same={{ method: "POST", path: `/runs/${run.id}/cancel`, cli: `cronapi cancel ${run.id}` }} danger act={() => take(api.POST("/runs/{id}/cancel", { params: { path } })).then(again)}>
       <p>Its process gets SIGTERM, and SIGKILL after the grace of its job. What follows a failure is not started.</p>
     </Ask>
   ) : (
-    <Ask label="Run again" title={`Run ${run.job} again`} act={() => take(api.POST("/runs/{id}/retry", { params: { path } })).then(again)}>
+    <Ask label="Run again" title={`Run ${run.job} again`} same={{ method: "POST", path: `/runs/${run.id}/retry`, cli: `cronapi retry ${run.id}` }} act={() => take(api.POST("/runs/{id}/retry", { params: { path } })).then(again)}>
       <p>A new run with the same parameters, by the job&rsquo;s present definition.</p>
     </Ask>
   );

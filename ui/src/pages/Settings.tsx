@@ -52,6 +52,7 @@ export function Settings() {
         <Ask
           label="Change the password"
           title="Change the password"
+          same={{ method: "PUT", path: "/auth/password", body: { old_password: "…", new_password: "…" } }}
           act={() => take(api.PUT("/auth/password", { body: { old_password: old, new_password: fresh } }))}
         >
           <p>Every session of {who?.user} ends, this one too.</p>

@@ -5,7 +5,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { type Job, api, take } from "../api/client";
-import { Ask } from "./small";
+import { Ask, type Same, quoted } from "./small";
 
 type Property = { type?: string; title?: string; description?: string; enum?: unknown[]; default?: unknown };
 
@@ -31,8 +31,24 @@ export function RunForm({ job, label = "Run now", given }: { job: Job; label?: s
   const [values, setValues] = useState<Record<string, unknown>>(start);
   const [text, setText] = useState(JSON.stringify(start, null, 2));
   const [force, setForce] = useState(false);
+  const chosen = () => (fields.length ? values : (JSON.parse(text || "{}") as Record<string, unknown>));
+  const same = (): Same => {
+    let parameters: Record<string, unknown> = {};
+    try {
+      parameters = chosen();
+    } catch {
+      // It is being typed.
+    }
+    const words = Object.entries(parameters).map(([key, value]) => ` -p ${quoted(`${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)}`);
+    return {
+      method: "POST",
+      path: `/jobs/${job.name}/run${force ? "?force=true" : ""}`,
+      body: { parameters },
+      cli: `cronapi run ${job.name}${words.join("")}${force ? " --force" : ""}`,
+    };
+  };
   const act = async () => {
-    const parameters = fields.length ? values : (JSON.parse(text || "{}") as Record<string, unknown>);
+    const parameters = chosen();
     const run = await take(
       api.POST("/jobs/{name}/run", { params: { path: { name: job.name }, query: force ? { force } : {} }, body: { parameters } }),
     );
@@ -40,7 +56,7 @@ export function RunForm({ job, label = "Run now", given }: { job: Job; label?: s
     await go({ to: "/runs/$id", params: { id: run.id } });
   };
   return (
-    <Ask label={label} title={`Run ${job.name}`} act={act}>
+    <Ask label={label} title={`Run ${job.name}`} same={same()} act={act}>
       {fields.map(([name, property]) => (
         <label key={name}>
           {property.title ?? name} {property.description && <span className="dim">{property.description}</span>}

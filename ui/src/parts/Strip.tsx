@@ -58,7 +58,7 @@ export function line(cell: Cell): string {
 
 /** What stands on a cell of many times. */
 function written(cell: Cell): string {
-  const word = cell.reason === "misfire" ? "missed" : words(cell.reason ?? cell.outcome);
+  const word = kindOf(cell) === "miss" ? WORDS.miss : words(cell.reason ?? cell.outcome);
   return cell.count ? `${word} ${cell.count.toLocaleString("en")}` : word;
 }
 

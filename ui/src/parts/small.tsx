@@ -93,12 +93,27 @@ export function AsCommand({ curl, cli }: { curl: string; cli?: string }) {
   );
 }
 
+/** A word of a shell. */
+export function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** How an act is done outside the page: the request, and the command. */
+export type Same = { method: string; path: string; body?: unknown; cli?: string };
+
+/** The same act with curl. */
+export function asCurl({ method, path, body }: Same): string {
+  return `-X ${method} ${quoted(`$URL${path}`).replaceAll("'", '"')}${body === undefined ? "" : ` --json ${quoted(JSON.stringify(body))}`}`;
+}
+
 type AskProps = {
   /** The button that opens it. */
   label: string;
   title: string;
   /** What it will do, in numbers. */
   children: ReactNode;
+  /** The same outside the page. Secrets are never in it. */
+  same?: Same;
   /** Must be typed, for what can't be undone. */
   confirm?: string;
   act: () => Promise<unknown>;
@@ -107,7 +122,7 @@ type AskProps = {
 };
 
 /** A button that says what it will do before it does it. */
-export function Ask({ label, title, children, confirm, act, danger, disabled }: AskProps) {
+export function Ask({ label, title, children, same, confirm, act, danger, disabled }: AskProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
@@ -159,6 +174,7 @@ export function Ask({ label, title, children, confirm, act, danger, disabled }: 
             </label>
           )}
           <Fault error={error} />
+          {same && <AsCommand curl={asCurl(same)} cli={same.cli} />}
           <div className="acts">
             <button type="button" onClick={close}>
               Cancel

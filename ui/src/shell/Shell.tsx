@@ -8,6 +8,7 @@ import { follow, useLink } from "../api/live";
 import { status } from "../queries";
 import { may, session } from "../session";
 import { useWho } from "../who";
+import { Away } from "./Away";
 import { Palette } from "./Palette";
 import { PLACES, useKeys } from "./keys";
 
@@ -50,6 +51,7 @@ export function Shell() {
         <Foot open={() => palette.current?.showModal()} />
       </nav>
       <main id="main" tabIndex={-1}>
+        <Away />
         <Outlet />
       </main>
       <Palette dialog={palette} />

@@ -137,6 +137,9 @@ struct Pending {
     nonce: String,
     verifier: String,
     exp: i64,
+    /// Where in the page the browser was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    back: Option<String>,
 }
 
 const KIND: &str = "oidc";
@@ -153,18 +156,30 @@ fn refuse(why: impl Into<String>) -> Error {
 }
 
 impl Service {
-    /// Begins a login at the provider.
+    /// Begins a login at the provider. `back` is where in the page it ends.
     ///
     /// # Errors
     /// `Unavailable`: the provider can't be reached.
-    pub async fn oidc_begin(&self, oidc: &Oidc) -> Result<Begun, Error> {
+    pub async fn oidc_begin(&self, oidc: &Oidc, back: Option<String>) -> Result<Begun, Error> {
         let exp = self.now().plus(PATIENCE).secs();
         let (state, nonce, verifier) = (secret()?, secret()?, secret()?);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
         let location = oidc.0.provider.login_page(&state, &nonce, &challenge).await?;
-        let pending = Pending { kind: KIND.into(), state, nonce, verifier, exp };
+        let pending = Pending { kind: KIND.into(), state, nonce, verifier, exp, back };
         let cookie = jwt::sign(&self.opened_keys(&self.consensus().state())?, &pending)?;
         Ok(Begun { location, cookie, lasts: PATIENCE })
+    }
+
+    /// Where in the page a login was begun, if it was there.
+    ///
+    /// # Errors
+    /// `Unauthenticated`: it was not begun here.
+    pub fn oidc_back(
+        &self,
+        cookie: Option<&str>,
+        returned: &Returned,
+    ) -> Result<Option<String>, Error> {
+        Ok(self.pending(cookie, returned)?.back)
     }
 
     /// Ends a login that was begun on any node: tokens of this cluster.

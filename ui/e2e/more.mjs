@@ -1,0 +1,208 @@
+// Sessions, installing, and what every page owes its reader: tests of page.mjs.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { Nodes, until } from "./nodes.mjs";
+import { Provider } from "./provider.mjs";
+
+export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/cluster", "/queues", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
+
+export const more = ({ nodes, program, enter, context, equal, axe }) => ({
+  async "a login at the provider ends where it began, and a tab at rest learns at once what becomes of its user"() {
+    const provider = new Provider();
+    await provider.start();
+    const quiet = new Nodes(program);
+    try {
+      await quiet.start(1, (url) => {
+        const file = join(quiet.folder, "node.toml");
+        const text = `[oidc]\nissuer = "${provider.issuer}"\nclient_id = "cronapi"\nredirect_url = "${url}/auth/oidc/callback"\nroles = [{ group = "ops", role = "operator" }]\n`;
+        writeFileSync(file, text);
+        return { CRONAPI_CONFIG: file };
+      });
+      await quiet.call("/jobs", { method: "POST", body: { name: "still", code: "def f():\n    pass" } });
+      const url = quiet.nodes[0].url;
+      const made = await context();
+      const page = await made.newPage();
+      await page.goto(`${url}/ui/jobs/still?tab=definition`);
+      await page.getByRole("link", { name: "Log in at the provider" }).click();
+      await page.getByRole("heading", { name: "still" }).waitFor();
+      equal(page.url(), `${url}/ui/jobs/still?tab=definition`, "where the login ends");
+      equal(await page.getByText("olga").count() > 0, true, "the name of the user");
+      const readable = await page.evaluate(() => document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage));
+      equal(/eyJ|cronapi_/.test(readable), false, `a token among what scripts can read (${readable})`);
+
+      // A second tab, and nothing that happens: no event carries the news.
+      const other = await made.newPage();
+      await other.goto(`${url}/ui/settings`);
+      await other.getByRole("heading", { name: "Settings" }).waitFor();
+      await page.getByRole("link", { name: "Secrets" }).waitFor();
+      await quiet.call("/users/olga/role", { method: "PUT", body: { role: "viewer" } });
+      await page.getByRole("link", { name: "Secrets" }).waitFor({ state: "detached", timeout: 3_000 });
+      await other.getByText("olga, viewer").waitFor({ timeout: 3_000 });
+      await quiet.call("/users/olga/revoke", { method: "POST" });
+      await page.getByLabel("Password").waitFor({ timeout: 3_000 });
+      await other.getByLabel("Password").waitFor({ timeout: 3_000 });
+
+      // Who has no role here is told so by the page, at the same place.
+      provider.user = { ...provider.user, groups: ["others"] };
+      await page.getByRole("link", { name: "Log in at the provider" }).click();
+      await page.getByRole("alert").getByText("no group of yours has a role here").waitFor();
+      equal(page.url(), `${url}/ui/jobs/still?tab=definition`, "the address after a refusal");
+      // A login in one tab counts in the other; a logout too.
+      provider.user = { ...provider.user, groups: ["ops"] };
+      await page.getByRole("link", { name: "Log in at the provider" }).click();
+      await page.getByRole("heading", { name: "still" }).waitFor();
+      await other.getByText("olga, operator").waitFor({ timeout: 3_000 });
+      await other.getByRole("button", { name: "log out" }).click();
+      await page.getByLabel("Password").waitFor({ timeout: 3_000 });
+    } finally {
+      quiet.end();
+      provider.end();
+    }
+  },
+
+  async "tabs of two nodes renew at the same moment, and both stay"() {
+    const page = await enter();
+    const other = await page.context().newPage();
+    await other.goto(`${nodes.nodes[1].url}/ui/settings`);
+    await other.getByRole("heading", { name: "Settings" }).waitFor();
+    // One host, two origins: one cookie, and no lock that both know.
+    const renew = (tab) => tab.evaluate(async () => (await fetch("/auth/session", { method: "PUT", headers: { "X-CronAPI-Page": "1" } })).status);
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.all([renew(page), renew(other)]);
+      equal(answers.join(), "200,200", `round ${round}`);
+    }
+    await Promise.all([page.reload(), other.reload()]);
+    await page.getByRole("navigation", { name: "Pages" }).waitFor();
+    await other.getByRole("heading", { name: "Settings" }).waitFor();
+  },
+
+  async "it can be installed, keeps its shell and no data, and names the other nodes when its own is away"() {
+    const at = ((await nodes.leader()) + 1) % 3;
+    const page = await enter({ at });
+    const devtools = await page.context().newCDPSession(page);
+    const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
+    // A context of a test counts as incognito, which nothing is installed from.
+    const faults = installabilityErrors.map((fault) => fault.errorId).filter((id) => id !== "in-incognito");
+    equal(faults.join(), "", "why it can't be installed");
+    const { errors } = await devtools.send("Page.getAppManifest");
+    equal(errors.length, 0, `faults of the manifest (${JSON.stringify(errors)})`);
+    await page.goto(`${nodes.nodes[at].url}/ui/jobs/tick`);
+    await page.locator("a.cell").nth(3).waitFor();
+    const kept = await until("the shell is kept", () =>
+      page.evaluate(async () => {
+        await navigator.serviceWorker.ready;
+        const urls = [];
+        for (const name of await caches.keys()) for (const one of await (await caches.open(name)).keys()) urls.push(new URL(one.url).pathname);
+        return urls.includes("/ui/") && urls.some((url) => /Job-.*[.]js$/.test(url)) ? urls : undefined;
+      }),
+    );
+    const data = kept.filter((path) => path !== "/ui/" && !path.startsWith("/ui/assets/"));
+    equal(data.join(), "", "what is kept beside the shell");
+    nodes.kill(at);
+    try {
+      const away = page.getByRole("alert").filter({ hasText: "This node does not answer" });
+      await away.waitFor();
+      equal(await page.locator("a.cell").count() > 3, true, "cells while its node is away");
+      // Opened anew, the shell comes from this browser; the address is kept on the way.
+      await page.reload();
+      await away.waitFor();
+      const links = await away.getByRole("link").allTextContents();
+      equal(links.length, 2, `other nodes (${links})`);
+      await away.getByRole("link").first().click();
+      await page.getByRole("heading", { name: "tick" }).waitFor();
+      equal(new URL(page.url()).pathname, "/ui/jobs/tick", "where it goes on");
+      await page.locator("a.cell").nth(3).waitFor();
+    } finally {
+      nodes.up(at);
+      await nodes.ready(at);
+    }
+  },
+
+  async "every act says how it is done outside the page, and holds no secret"() {
+    await nodes.call("/queues/slow-things", { method: "PUT", body: { concurrency: 2 } });
+    await nodes.call("/users", { method: "POST", body: { name: "otto", password: "a-password-of-otto", role: "runner" } });
+    await nodes.call("/tokens", { method: "POST", body: { name: "robot" } });
+    const run = (await nodes.call("/runs?job=tick&limit=1")).items[0].id;
+    const page = await enter({ permissions: ["clipboard-read", "clipboard-write"] });
+    // What a page offers, by the title of its dialog.
+    const acts = {
+      "/jobs/tick": ["Run now", "Pause", "Delete"], [`/runs/${run}`]: ["Run again"], "/cluster": ["Hand over leadership", "Remove"], "/queues": ["Set a limit", "Take the limit away"],
+      "/users": ["Add a user", "Role", "End sessions", "Delete"], "/tokens": ["Make a token", "Delete"], "/settings": ["Change the password"],
+    };
+    for (const [place, labels] of Object.entries(acts)) {
+      await page.goto(`${nodes.nodes[0].url}/ui${place}`);
+      for (const label of labels) {
+        await page.locator("main").getByRole("button", { name: label, exact: true }).first().click();
+        const dialog = page.locator("dialog[open]");
+        for (const field of await dialog.locator("input[type=password]").all()) await field.fill("the-secret-itself");
+        await dialog.getByRole("button", { name: "copy as curl" }).click();
+        const curl = await page.evaluate(() => navigator.clipboard.readText());
+        if (!curl.startsWith("curl -sS -X ") || !curl.includes(nodes.nodes[0].url) || !curl.includes("$TOKEN")) throw new Error(`${place}, ${label}: ${curl}`);
+        if (curl.includes("the-secret-itself")) throw new Error(`${place}, ${label}: a secret in ${curl}`);
+        if (place !== "/settings") {
+          await dialog.getByRole("button", { name: "copy as cronapi" }).click();
+          const cli = await page.evaluate(() => navigator.clipboard.readText());
+          if (!/^cronapi [a-z]/.test(cli) || cli.includes("the-secret-itself")) throw new Error(`${place}, ${label}: ${cli}`);
+        }
+        await page.keyboard.press("Escape");
+      }
+    }
+  },
+
+  async "a theme that is chosen holds against the system's, and can be read"() {
+    for (const [chosen, colorScheme] of [["dark", "light"], ["light", "dark"]]) {
+      const page = await enter({ colorScheme });
+      await page.goto(`${nodes.nodes[0].url}/ui/settings`);
+      await page.getByLabel("Theme").selectOption(chosen);
+      for (const place of PLACES) {
+        await page.goto(`${nodes.nodes[0].url}/ui${place}`);
+        await page.locator("main h1").first().waitFor({ state: "attached" });
+        await page.waitForFunction(() => !document.querySelector(".skeleton"));
+        const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor === "rgb(17, 18, 20)");
+        equal(dark, chosen === "dark", `${place}: dark`);
+        await page.evaluate(axe);
+        const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+        if (found.violations.length) throw new Error(`${place}, ${chosen}: ${found.violations.map((v) => `${v.id}: ${v.nodes[0].target.join(" ")}`).join("; ")}`);
+      }
+      await page.context().close();
+    }
+  },
+
+  async "a job is written, started, watched and deleted without a mouse"() {
+    const page = await enter();
+    const focus = async (locator) => {
+      for (let step = 0; step < 120; step++) {
+        if (await locator.evaluate((element) => element === document.activeElement).catch(() => false)) return;
+        await page.keyboard.press("Tab");
+      }
+      throw new Error(`the focus does not come to ${locator}`);
+    };
+    await page.keyboard.press("n");
+    await page.getByRole("heading", { name: "Write a job" }).waitFor();
+    await focus(page.getByLabel("The definition, as YAML"));
+    await page.keyboard.press("Control+A");
+    await page.keyboard.insertText("name: by-keys\nrunner: {type: shell, command: echo typed}\n");
+    // Tab is a key of the editor; Escape first gives it back, as the editor says.
+    await page.keyboard.press("Escape");
+    await focus(page.getByRole("button", { name: "Save" }));
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "by-keys" }).waitFor();
+    await focus(page.getByRole("button", { name: "Run now" }).first());
+    await page.keyboard.press("Enter");
+    await focus(page.locator("dialog[open]").getByRole("button", { name: "Run now" }));
+    await page.keyboard.press("Enter");
+    await page.getByRole("log").getByText("typed").waitFor();
+    await page.keyboard.press("Control+K");
+    await page.keyboard.insertText("by-keys");
+    await page.getByRole("option", { name: "by-keys" }).waitFor();
+    await page.keyboard.press("Enter");
+    await focus(page.getByRole("button", { name: "Delete" }).first());
+    await page.keyboard.press("Enter");
+    await focus(page.locator("dialog[open] input"));
+    await page.keyboard.insertText("by-keys");
+    await page.keyboard.press("Enter");
+    await until("the job is gone", async () => !(await nodes.call("/jobs?limit=100")).items.some((job) => job.name === "by-keys"));
+  },
+});
