@@ -64,12 +64,9 @@ struct Output {
 /// its place, `index.sub`; send it as `Last-Event-ID` to go on after it, at any node. Where
 /// events are kept (`CRONAPI_EVENTS_KEEP`, or a sink), that also works after a restart, and for
 /// as long as they are kept. `event: reset` says that some are gone: read everything anew.
-/// `event: end` says why the stream ends. With `output` the lines of a run come as well, without
-/// an `id`: a page needs one stream only.
-/// its place, `index.sub`; send it as `Last-Event-ID` to go on after it. `event: reset`
-/// says that some are gone: read everything anew. `event: rights` says that the caller's role or
-/// scope has changed: ask /auth/me. `event: end` says why the stream ends. With
-/// `output` the lines of a run come as well, without an `id`: a page needs one stream only.
+/// `event: rights` says that the caller's role or scope has changed: ask /auth/me. `event: end`
+/// says why the stream ends. With `output` the lines of a run come as well, without an `id`: a
+/// page needs one stream only.
 #[utoipa::path(get, path = "/events", tag = "events", params(
     EventsQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen.")
@@ -182,6 +179,18 @@ async fn follow(
     }
 }
 
+/// Says, once, that the caller may do more or less from here on; false: nobody listens.
+async fn tell_rights(live: &mut Live) -> bool {
+    if !std::mem::take(&mut live.changed_rights) {
+        return true;
+    }
+    let rights = serde_json::json!({ "role": live.caller.role });
+    match Sent::default().event("rights").json_data(rights) {
+        Ok(sent) => live.send(sent).await,
+        Err(_) => false,
+    }
+}
+
 /// What became of a look at the events.
 enum Passed {
     /// All of them were sent.
@@ -229,15 +238,6 @@ async fn pass_on(
             };
             if live.send(reset).await { Passed::All } else { Passed::Gone }
         }
-/// Says, once, that the caller may do more or less from here on; false: nobody listens.
-async fn tell_rights(live: &mut Live) -> bool {
-    if !std::mem::take(&mut live.changed_rights) {
-        return true;
-    }
-    let rights = serde_json::json!({ "role": live.caller.role });
-    match Sent::default().event("rights").json_data(rights) {
-        Ok(sent) => live.send(sent).await,
-        Err(_) => false,
     }
 }
 
