@@ -43,12 +43,12 @@ const VIEWS = {
 };
 /** What the docs show: a view, a theme, a width and a height. */
 const DOCS = [
-  ["overview", "light", 1280, 760],
-  ["overview", "dark", 1280, 760],
+  ["overview", "light", 1280, 790],
+  ["overview", "dark", 1280, 790],
   ["jobs", "light", 1280, 760],
   ["explain", "light", 1280, 620],
   ["run", "dark", 1280, 620],
-  ["timeline", "light", 1280, 620],
+  ["timeline", "light", 1280, 660],
   ["calendar", "dark", 1280, 480],
   ["edit", "light", 1280, 620],
   ["cluster", "dark", 1280, 560],

@@ -104,7 +104,7 @@ function Needs({ facts }: { facts: Facts }) {
                 {w.job}
               </Link>
             </td>
-            <td className="dim fill">{w.reason ?? "waits for a slot"}</td>
+            <td className="dim fill">{w.reason ? w.reason.replace(/^for /, "waits for ") : "waits for a slot"}</td>
             <td className="dim hide">for {span(now - Date.parse(w.since))}</td>
             <td className="right">
               <Link className="pill wait" to="/runs/$id" params={{ id: w.run_id }}>
