@@ -23,6 +23,8 @@ use crate::storage::{Direction, Scan};
 const LOOKED_MAX: usize = bound(20_000, 5);
 /// Runs beside the range looked at for one answer, as far apart as [`APART`] lets them be.
 const BESIDE_MAX: usize = bound(80_000, 40);
+/// A place in the feed is found to within so many runs: about a block.
+const NEAR: u64 = bound(256, 2) as u64;
 /// Blocks of the feed read at a time.
 const BLOCKS: usize = bound(64, 2);
 /// Ends are told by the clocks of nodes: runs next to each other in the feed may be apart by this.
@@ -257,7 +259,7 @@ impl Service {
     async fn feed_place(&self, at: Timestamp) -> Result<u64, Error> {
         let end = self.consensus().state().counters.closed + 1;
         let (mut low, mut high) = (0, end);
-        while high - low > 256 {
+        while high - low > NEAR {
             let middle = low + (high - low) / 2;
             match self.ended_near(middle).await? {
                 Some(ended) if ended >= at => high = middle,
@@ -265,7 +267,7 @@ impl Service {
             }
         }
         // The block that holds the place is looked at whole.
-        Ok((high + 512).min(end + 1))
+        Ok((high + 2 * NEAR).min(end + 1))
     }
 
     /// When the run ended that has that number in the feed, or one before it; none: there is none.

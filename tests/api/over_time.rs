@@ -100,3 +100,16 @@ async fn what_is_out_of_scope_is_in_none_of_them() {
     let graph = node.call_as(&known, "GET", "/graph?job=b", None).await.expect(200).json();
     assert_eq!(graph["edges"], json!([{"from": "a", "to": "b", "kind": "on_success"}]));
 }
+
+#[tokio::test]
+async fn a_graph_of_more_jobs_than_one_answer_holds_says_so() {
+    let node = Node::start().await;
+    let mut items: Vec<_> =
+        (0..1_000).map(|n| json!({"name": format!("j{n}"), "on_success": ["hub"]})).collect();
+    items.push(json!({"name": "hub"}));
+    node.post("/apply", json!({ "items": items })).await.expect(200);
+    for path in ["/graph", "/graph?job=hub"] {
+        let graph = node.get(path).await.expect(200).json();
+        assert_eq!((graph["jobs"].as_array().unwrap().len(), &graph["cut"]), (1_000, &json!(true)));
+    }
+}

@@ -80,7 +80,7 @@ export function Calendar() {
           <input type="checkbox" checked={!!search.bad} onChange={(event) => set({ bad: event.target.checked || undefined })} /> failures only
         </label>
       </Head>
-      <Sentence boxes={boxes} carries={carries} bucket={shape.bucket} peak={peak} />
+      {!(error && boxes.size === 0) && <Sentence boxes={boxes} carries={carries} bucket={shape.bucket} peak={peak} />}
       {error && <Fault error={error} />}
       {pending ? (
         <Skeleton rows={10} />

@@ -8,6 +8,7 @@ import { parse, stringify } from "yaml";
 
 import { Refusal, api, take, takeWith } from "../api/client";
 import { absolute, clock, sameWall, wall } from "../model/time";
+import { day } from "../model/zones";
 import { job as jobQuery, upcoming } from "../queries";
 import { Fault, Head, Skeleton } from "../parts/small";
 import { Changes, type Definition, differing } from "../parts/Changes";
@@ -154,6 +155,7 @@ function Meaning({ body }: { body: Record<string, unknown> }) {
       <h2>What it means</h2>
       <p className="sentence">{data.text || "No schedule: it runs by hand, by a chain or by its dependencies."}</p>
       <p>{consequence(body)}</p>
+      {data.next[0] && <Beside at={data.next[0].at} name={String(body.name ?? "")} />}
       <h2>Next times</h2>
       <table>
         <tbody>
@@ -171,6 +173,30 @@ function Meaning({ body }: { body: Record<string, unknown> }) {
         </tbody>
       </table>
     </>
+  );
+}
+
+/** What else starts in the minute of its next time. */
+function Beside({ at, name }: { at: string; name: string }) {
+  const from = new Date(Math.floor(Date.parse(at) / 60_000) * 60_000).toISOString().replace(".000Z", "Z");
+  const until = new Date(Date.parse(from) + 60_000).toISOString().replace(".000Z", "Z");
+  const { data } = useQuery({
+    queryKey: ["beside", from],
+    queryFn: () => take(api.GET("/fires", { params: { query: { from, until, limit: 200 } } })),
+    staleTime: 30_000,
+    meta: { live: false },
+  });
+  const others = [...new Set(data?.items.map((fire) => fire.job))].filter((job) => job !== name);
+  if (others.length === 0) return null;
+  return (
+    <p>
+      In the minute of its next time {data?.next_cursor ? "over " : ""}
+      {others.length === 1 ? "1 other job starts" : `${others.length} other jobs start`}: {others.slice(0, 3).join(", ")}
+      {others.length > 3 ? " and more" : ""}.{" "}
+      <Link to="/calendar" search={{ view: "day", date: day(Date.parse(at)) }}>
+        See the load
+      </Link>
+    </p>
   );
 }
 

@@ -60,7 +60,7 @@ export function RunTable({ list, withJob = true }: { list: List; withJob?: boole
             <th className="right">took</th>
             <th className="hide">why</th>
             <th className="hide right">attempt</th>
-            <th>run</th>
+            <th className="hide">run</th>
           </tr>
         </thead>
         <tbody>
@@ -81,7 +81,9 @@ export function RunTable({ list, withJob = true }: { list: List; withJob?: boole
                   </td>
                 )}
                 <td>
-                  <Clock at={run.nominal_time ?? run.fired_at} />
+                  <Link to="/runs/$id" params={{ id: run.id }}>
+                    <Clock at={run.nominal_time ?? run.fired_at} />
+                  </Link>
                 </td>
                 {withJob && (
                   <td className="name">
@@ -96,7 +98,7 @@ export function RunTable({ list, withJob = true }: { list: List; withJob?: boole
                 <td className="right">{began ? span(ended - began) : "–"}</td>
                 <td className="dim hide">{words(run.trigger)}</td>
                 <td className="dim hide right">{run.attempt || ""}</td>
-                <td className="clip">
+                <td className="clip hide">
                   <Link to="/runs/$id" params={{ id: run.id }} data-row>
                     {short(run.id)}
                   </Link>{" "}
