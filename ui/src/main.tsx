@@ -25,7 +25,13 @@ const client = new QueryClient({
 
 function Page() {
   const who = useWho();
-  if (who === undefined) return <Elsewhere />;
+  if (who === undefined) {
+    return (
+      <main className="login">
+        <Elsewhere opening />
+      </main>
+    );
+  }
   if (who === null) return <Login />;
   return <RouterProvider router={router} />;
 }

@@ -11,7 +11,7 @@ import { others, remember } from "../api/others";
 const PATIENCE = 2_500;
 
 /** Other nodes at the same place of the page. */
-export function Elsewhere() {
+export function Elsewhere({ opening }: { opening?: boolean }) {
   const [shown, show] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => show(true), PATIENCE);
@@ -21,7 +21,7 @@ export function Elsewhere() {
   const hosts = others();
   return (
     <p className="away" role="alert">
-      This node does not answer. What you see is as it was; the page goes on by itself once the node is back.
+      This node does not answer. {opening ? "The page opens" : "What you see is as it was; the page goes on"} by itself once the node is back.
       {hosts.length > 0 && (
         <>
           {" "}
