@@ -154,7 +154,7 @@ function useWindow(window: Window, follows: boolean) {
     queryFn: ({ signal }) => take(api.GET("/activity", { params: { query: { from: iso(from), until: iso(until), bucket: `${bucket}s` } }, signal })),
     placeholderData: keepPreviousData,
     staleTime: recent ? 5_000 : 600_000,
-    refetchInterval: recent ? Math.max(5_000, size / 200) : false,
+    refetchInterval: recent ? Math.max(10_000, size / 100) : false,
     meta: { live: false },
   });
   const ahead = useQuery({
