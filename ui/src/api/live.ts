@@ -134,6 +134,8 @@ export async function follow(client: QueryClient, signal: AbortSignal): Promise<
       if (!answer.ok || !answer.body) throw new Error(`events: ${answer.status}`);
       if (link === "reconnecting") stale();
       tell("live");
+      // What changed about the user before the stream was there is not in it.
+      session.rights();
       wait = AGAIN_FIRST;
       for await (const message of messages(answer.body)) {
         if (message.id) last = message.id;
