@@ -194,6 +194,7 @@ export const more = ({ nodes, program, enter, context, equal, axe }) => ({
     await page.getByRole("heading", { name: "Write a job" }).waitFor();
     await focus(page.getByLabel("The definition, as YAML"));
     await page.keyboard.press("Control+A");
+    await page.keyboard.press("Delete");
     await page.keyboard.insertText("name: by-keys\nrunner: {type: shell, command: echo typed}\n");
     // Tab is a key of the editor; Escape first gives it back, as the editor says.
     await page.keyboard.press("Escape");
