@@ -66,8 +66,6 @@ async fn apply_jobs(
     Query(asked): Query<DryRun>,
     write: Write<Items>,
 ) -> Result<Response, Problem> {
-    write.refuse_match("is not taken here: each definition has a version of its own")?;
-    write.refuse_key("is not taken here: applying the same set again changes nothing")?;
     let Items(items) = write.body;
     let items = api.service.apply(&write.caller, items, asked.dry_run).await?;
     let count = |action| items.iter().filter(|item| item.action == action).count();

@@ -47,6 +47,7 @@ pub fn openapi() -> String {
     document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
     document["servers"] = json!([{ "url": "/" }]);
     finish_components(&mut document["components"]);
+    definitions::tags(&mut document["tags"]);
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.extend(kinds);
         for (path, methods) in paths.iter_mut() {

@@ -137,7 +137,6 @@ async fn create_job(
     Query(asked): Query<DryRun>,
     write: Write<Object>,
 ) -> Result<Response, Problem> {
-    write.refuse_match("is not taken here: what is created has no version yet")?;
     let options = write.plain_options(asked.dry_run);
     let Object(map) = write.body;
     let written = api.service.put_job(&write.caller, map, PutMode::Create, options).await?;

@@ -37,6 +37,7 @@ mod examples;
 mod explain;
 mod guard;
 mod head;
+mod headers;
 mod health;
 mod history;
 mod index;

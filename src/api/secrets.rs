@@ -2,19 +2,23 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
+use super::answer;
 use super::body::{Nothing, Typed};
+use super::conditional::{Condition, etag};
 use super::guard::Who;
-use super::jobs::Bare;
+use super::jobs::{Bare, unmet};
 use super::path::{Path, SecretPath};
 use super::problem::Problem;
 use super::query::Query;
-use super::write::Write;
-use crate::service::{NewSecret, Rotated, SecretView};
+use super::write::{KeyHeader, MatchHeader, Write};
+use crate::model::Name;
+use crate::service::{NewSecret, Rotated, SecretView, WriteOptions};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -44,47 +48,75 @@ async fn list_secrets(
 }
 
 /// Show a secret, without its value
-#[utoipa::path(get, path = "/secrets/{name}", tag = "access", params(SecretPath),
-    responses((status = 200, description = "The secret.", body = SecretView)))]
+#[utoipa::path(get, path = "/secrets/{name}", tag = "access", params(SecretPath,
+    ("If-None-Match" = Option<String>, Header, description = "The ETag of the copy at hand.")
+), responses(
+    (status = 200, description = "The secret.", body = SecretView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 304, description = "The copy at hand is of the present version.")
+))]
 async fn get_secret(
     State(api): State<Api>,
     Who(caller): Who,
     Path(path): Path<SecretPath>,
     Query(Bare {}): Query<Bare>,
-) -> Result<Json<SecretView>, Problem> {
-    Ok(Json(api.service.secret(&caller, &path.name).await?))
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let secret = api.service.secret(&caller, &path.name).await?;
+    let tag = etag(secret.version);
+    if Condition::if_none_match(&headers)?.names(secret.version) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag]).into_response());
+    }
+    Ok(([tag], Json(secret)).into_response())
 }
 
 /// Give a secret a value
 ///
 /// It is kept encrypted, and filled in where a job names it: `{"secret": "name"}` as the value
 /// of a variable or a header. It counts from the next attempt on.
-#[utoipa::path(put, path = "/secrets/{name}", tag = "access", params(SecretPath),
+#[utoipa::path(put, path = "/secrets/{name}", tag = "access",
+    params(SecretPath, KeyHeader, MatchHeader,
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only create.")),
     request_body(content = NewSecret, description = "The value, and who may use it."),
-    responses((status = 200, description = "The secret.", body = SecretView)))]
+    responses((status = 200, description = "The secret.", body = SecretView,
+        headers(("ETag" = String, description = "Its version.")))))]
 async fn put_secret(
     State(api): State<Api>,
     Path(path): Path<SecretPath>,
     Query(Bare {}): Query<Bare>,
     write: Write<Typed<NewSecret>>,
-) -> Result<Json<SecretView>, Problem> {
+) -> Result<Response, Problem> {
+    let (options, mode) = (options(&api, &path.name, &write).await, write.mode()?);
     let Typed(new) = &write.body;
-    Ok(Json(api.service.put_secret(&write.caller, &path.name, new).await?))
+    let written = api.service.put_secret(&write.caller, &path.name, new, mode, options).await;
+    let (secret, meta) = written.map_err(|error| unmet(mode, "secret", error))?;
+    let mut response = ([etag(secret.version)], Json(secret)).into_response();
+    answer::mark(&mut response, meta, false);
+    Ok(response)
+}
+
+async fn options<B>(api: &Api, name: &Name, write: &Write<B>) -> WriteOptions {
+    let present = api.service.secret(&write.caller, name).await.ok();
+    write.options_by(|| present.map(|secret| secret.version), false)
 }
 
 /// Remove a secret
 ///
 /// Jobs that name it fail from their next attempt on.
-#[utoipa::path(delete, path = "/secrets/{name}", tag = "access", params(SecretPath),
+#[utoipa::path(delete, path = "/secrets/{name}", tag = "access",
+    params(SecretPath, KeyHeader, MatchHeader),
     responses((status = 204, description = "It is gone.")))]
 async fn delete_secret(
     State(api): State<Api>,
     Path(path): Path<SecretPath>,
     Query(Bare {}): Query<Bare>,
     write: Write<Nothing>,
-) -> Result<StatusCode, Problem> {
-    api.service.delete_secret(&write.caller, &path.name).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let options = options(&api, &path.name, &write).await;
+    let meta = api.service.delete_secret(&write.caller, &path.name, options).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    answer::mark(&mut response, meta, false);
+    Ok(response)
 }
 
 /// Encrypt all secrets with a new key

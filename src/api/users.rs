@@ -16,7 +16,7 @@ use super::jobs::Bare;
 use super::path::{Path, UserPath};
 use super::problem::Problem;
 use super::query::Query;
-use super::write::Write;
+use super::write::{KeyHeader, Write};
 use crate::model::{Invalid, Role, Scope};
 use crate::service::access::{NewUser, UserView};
 
@@ -48,7 +48,7 @@ async fn list_users(
 }
 
 /// Create a user
-#[utoipa::path(post, path = "/users", tag = "access",
+#[utoipa::path(post, path = "/users", tag = "access", params(KeyHeader),
     request_body(content = NewUser, description = "The user."),
     responses((status = 201, description = "The user.", body = UserView,
         headers(("Location" = String, description = "Its path.")))))]
@@ -57,12 +57,13 @@ async fn create_user(
     Query(Bare {}): Query<Bare>,
     write: Write<Typed<NewUser>>,
 ) -> Result<Response, Problem> {
-    write.refuse_key("is not taken here: a user that exists is told as such")?;
+    let request = write.plain_options(false).request;
     let Typed(new) = write.body;
-    let user = api.service.create_user(&write.caller, new).await?;
+    let (user, meta) = api.service.create_user(&write.caller, new, request).await?;
     let path = format!("/users/{}", user.name);
     let mut response = (StatusCode::CREATED, Json(user)).into_response();
     answer::located(&mut response, &path);
+    answer::mark(&mut response, meta, false);
     Ok(response)
 }
 

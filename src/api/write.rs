@@ -16,6 +16,7 @@ use super::Api;
 use super::body::{self, FromBody};
 use super::conditional::Condition;
 use super::guard;
+use super::headers;
 use super::problem::Problem;
 use crate::model::limits::{BODY_BYTES_MAX, IDEMPOTENCY_KEY_LEN_MAX};
 use crate::service::{Caller, PutMode, RequestKey, WriteOptions};
@@ -68,6 +69,7 @@ impl<B: FromBody + Send + 'static> FromRequest<Api> for Write<B> {
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let mut caller = parts.extensions.get::<Caller>().cloned().ok_or_else(Problem::internal)?;
+        headers::refuse_untaken(&parts)?;
         let if_match = Condition::if_match(&parts.headers)?;
         let if_none_match = Condition::if_none_match(&parts.headers)?;
         let key = idempotency_key(&parts)?;
@@ -158,25 +160,9 @@ impl<B> Write<B> {
         }
     }
 
-    /// Refuses `If-Match` where there is nothing that it could be held against.
-    pub(super) fn refuse_match(&self, why: &str) -> Result<(), Problem> {
-        match &self.if_match {
-            Condition::None => Ok(()),
-            _ => Err(Problem::header("If-Match", why)),
-        }
-    }
-
     /// How a write is meant that no version bears on.
     pub(super) fn plain_options(&self, dry_run: bool) -> WriteOptions {
         WriteOptions { expected: None, request: self.request, dry_run }
-    }
-
-    /// Refuses a key where the first answer can't be given again.
-    pub(super) fn refuse_key(&self, why: &str) -> Result<(), Problem> {
-        match self.request {
-            Some(_) => Err(Problem::header("Idempotency-Key", why)),
-            None => Ok(()),
-        }
     }
 }
 

@@ -260,7 +260,14 @@ pub enum Op {
     /// A data key that nothing is sealed with goes.
     DropSecretKey { id: Uuid },
     /// A new value of a secret, and the jobs that may use it.
-    PutSecret { name: Name, jobs: Scope, sealed: Sealed },
+    PutSecret {
+        name: Name,
+        jobs: Scope,
+        sealed: Sealed,
+        /// The version that must be in force; 0: there must be none. Format 5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<u64>,
+    },
     /// The same value, sealed with another key: refused unless it was sealed with the nonce
     /// `replaced`, if one is given. Versions begin anew with the name, nonces never come again.
     ResealSecret {
@@ -271,7 +278,12 @@ pub enum Op {
         replaced: Option<[u8; 24]>,
     },
     /// Removes a secret.
-    DeleteSecret { name: Name },
+    DeleteSecret {
+        name: Name,
+        /// The version that must be in force. Format 5.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<u64>,
+    },
     /// Creates or replaces a definition of a kind that is not a job.
     Put(Box<PutDefinition>),
     /// Removes a definition of a kind that is not a job.

@@ -65,9 +65,11 @@ pub fn need(op: &Op) -> Option<Need> {
         }
         Op::PutSecretKey { key: _, after: _ } => ("a key of secrets", 2),
         Op::DropSecretKey { id: _ } => ("a key of secrets", 2),
-        Op::PutSecret { name: _, jobs: _, sealed: _ } => ("a secret", 2),
+        Op::PutSecret { name: _, jobs: _, sealed: _, expected: None } => ("a secret", 2),
+        Op::PutSecret { name: _, jobs: _, sealed: _, expected: Some(_) }
+        | Op::DeleteSecret { name: _, expected: Some(_) } => ("a condition on a secret", 5),
         Op::ResealSecret { name: _, version: _, sealed: _, replaced: _ } => ("a secret", 2),
-        Op::DeleteSecret { name: _ } => ("a secret", 2),
+        Op::DeleteSecret { name: _, expected: None } => ("a secret", 2),
         Op::Put(put) => {
             let PutDefinition { spec, based_on: _, pinned: _ } = &**put;
             return Some(spec.need());

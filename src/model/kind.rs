@@ -39,6 +39,16 @@ impl Area {
             Area::Outside => "outside",
         }
     }
+
+    /// What stands there.
+    pub fn text(self) -> &'static str {
+        match self {
+            Area::Jobs => "Definitions, schedules, and what became of each time",
+            Area::Cluster => "Nodes and queues",
+            Area::Alerts => "What tells people of jobs",
+            Area::Outside => "What reaches out of the cluster",
+        }
+    }
 }
 
 /// Another definition that one names.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::check_scope;
-use super::{Action, Caller, Error, Service, Target};
+use super::{Action, Caller, Error, Meta, PutMode, Service, Target, WriteOptions};
 use crate::machine::{Op, State};
 use crate::model::limits::{SECRET_BYTES_MAX, SECRET_BYTES_MIN};
 use crate::model::{
@@ -83,8 +83,13 @@ impl Service {
         c: &Caller,
         name: &Name,
         new: &NewSecret,
-    ) -> Result<SecretView, Error> {
+        mode: PutMode,
+        o: WriteOptions,
+    ) -> Result<(SecretView, Meta), Error> {
         c.permit(Action::ManageSecrets, Target::Cluster)?;
+        if let Some(done) = self.replay(c, &self.consensus().state(), o.request)? {
+            return Ok((self.secret(c, name).await?, done.meta));
+        }
         check(&new.value)?;
         check_scope("scope", &new.scope)?;
         let vault = self.vault()?;
@@ -97,9 +102,10 @@ impl Service {
             };
             let sealed = vault.seal(&key, name, &new.value).map_err(unsealed)?;
             let (name, jobs) = (name.clone(), new.scope.clone());
-            let op = Op::PutSecret { name: name.clone(), jobs, sealed };
-            match self.plain(&c.actor, op).await {
-                Ok(_) => return self.secret(c, &name).await,
+            let expected = expected(&state, &name, mode, o.expected)?;
+            let op = Op::PutSecret { name: name.clone(), jobs, sealed, expected };
+            match self.carry_out(&c.actor, op, o.request).await {
+                Ok((meta, _)) => return Ok((self.secret(c, &name).await?, meta)),
                 Err(error) if stale(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -111,12 +117,21 @@ impl Service {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, or as any write.
-    pub async fn delete_secret(&self, c: &Caller, name: &Name) -> Result<(), Error> {
+    pub async fn delete_secret(
+        &self,
+        c: &Caller,
+        name: &Name,
+        o: WriteOptions,
+    ) -> Result<Meta, Error> {
         c.permit(Action::ManageSecrets, Target::Cluster)?;
+        if let Some(done) = self.replay(c, &self.consensus().state(), o.request)? {
+            return Ok(done.meta);
+        }
         if !self.consensus().state().secrets.items.contains_key(name) {
             return Err(no_secret(name));
         }
-        self.plain(&c.actor, Op::DeleteSecret { name: name.clone() }).await.map(drop)
+        let op = Op::DeleteSecret { name: name.clone(), expected: o.expected };
+        self.carry_out(&c.actor, op, o.request).await.map(|(meta, _)| meta)
     }
 
     /// Seals every secret with a new data key, which is itself sealed with the first key that
@@ -207,6 +222,26 @@ impl Service {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The version that a write insists on; 0: that there is none.
+fn expected(
+    state: &State,
+    name: &Name,
+    mode: PutMode,
+    given: Option<u64>,
+) -> Result<Option<u64>, Error> {
+    let present = state.secrets.items.get(name).map(|secret| secret.version);
+    match (given, mode, present) {
+        (Some(given), _, _) => Ok(Some(given)),
+        (None, PutMode::Upsert, _) => Ok(None),
+        (None, PutMode::Create, None) => Ok(Some(0)),
+        (None, PutMode::Create, Some(_)) => {
+            Err(Error::Exists { what: "secret".into(), name: name.to_string() })
+        }
+        (None, PutMode::Update, Some(present)) => Ok(Some(present)),
+        (None, PutMode::Update, None) => Err(no_secret(name)),
     }
 }
 

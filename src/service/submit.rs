@@ -133,7 +133,7 @@ impl Service {
     }
 
     /// The answer to a request that was carried out before.
-    fn replay(
+    pub(super) fn replay(
         &self,
         c: &Caller,
         state: &State,

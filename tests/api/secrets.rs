@@ -46,6 +46,45 @@ async fn a_value_goes_in_and_never_comes_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_given_under_a_condition_and_once_for_a_key() {
+    let node = node().await;
+    let body = || Some(json!({"value": VALUE, "scope": {}}));
+    let put =
+        |headers: &'static [(&str, &str)]| node.with_headers("PUT", "/secrets/db", headers, body());
+    put(&[("if-match", "*")]).await.expect(412);
+    assert_eq!(put(&[("if-none-match", "*")]).await.expect(200).header("etag"), "\"1\"");
+    put(&[("if-none-match", "*")]).await.expect(412);
+    put(&[("if-match", "\"7\"")]).await.expect(412);
+    let key: &[_] = &[("if-match", "\"1\""), ("idempotency-key", "k")];
+    for replayed in ["", "true"] {
+        let given = put(key).await.expect(200);
+        assert_eq!(
+            (given.header("etag"), given.header("idempotent-replayed")),
+            ("\"2\"", replayed)
+        );
+    }
+    let other = Some(json!({"value": "another value", "scope": {}}));
+    let reused = node.with_headers("PUT", "/secrets/db", &key[1..], other).await.expect(422);
+    assert_eq!(reused.code(), "idempotency-key-reused");
+    let at_hand = [("if-none-match", "\"2\"")];
+    node.with_headers("GET", "/secrets/db", &at_hand, None).await.expect(304);
+    let delete = |headers: &'static [(&str, &str)]| {
+        node.with_headers("DELETE", "/secrets/db", headers, None)
+    };
+    delete(&[("if-match", "\"1\"")]).await.expect(412);
+    for replayed in ["", "true"] {
+        let gone = delete(&[("if-match", "\"2\""), ("idempotency-key", "k")]).await.expect(204);
+        assert_eq!(gone.header("idempotent-replayed"), replayed);
+    }
+    let user = || Some(json!({"name": "eve", "password": "longer than 8", "role": "viewer"}));
+    for replayed in ["", "true"] {
+        let made = node.with_headers("POST", "/users", &key[1..], user()).await.expect(201);
+        assert_eq!(made.header("idempotent-replayed"), replayed);
+    }
+    node.post("/users", user().unwrap()).await.expect(409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_that_can_not_be_masked_or_kept_are_refused() {
     let node = node().await;
     for (value, word) in [("abc", "at least 4"), (&*"x".repeat(16_385), "at most 16384")] {
@@ -130,7 +169,7 @@ async fn a_rotation_that_can_not_open_everything_changes_nothing() {
     let after = node.consensus.state().secrets.keys.last().map(|key| key.id);
     node.submit(Op::PutSecretKey { key, after }).await;
     let name = Name::parse("z").unwrap();
-    node.submit(Op::PutSecret { name, jobs: Scope::default(), sealed }).await;
+    node.submit(Op::PutSecret { name, jobs: Scope::default(), sealed, expected: None }).await;
     for _ in 0..10 {
         let refused = node.call("POST", "/secrets/rotate", None).await.expect(409);
         assert_eq!(refused.code(), "secrets-key-missing");

@@ -11,6 +11,7 @@ mod process;
 mod bodies;
 mod costs;
 mod cut_off;
+mod headers;
 mod injection;
 mod isolation;
 mod operations;

@@ -303,6 +303,10 @@ fn sealed(key: Uuid) -> Sealed {
 fn secret_ops() -> Vec<(&'static str, Op)> {
     let (jobs, name) = (Scope { jobs: vec!["etl-*".into()], tags: Vec::new() }, name("db"));
     let sealed = sealed(id(8));
+    let put = |expected| {
+        let (name, jobs, sealed) = (name.clone(), jobs.clone(), sealed.clone());
+        Op::PutSecret { name, jobs, sealed, expected }
+    };
     let reseal = |replaced| {
         let (name, sealed) = (name.clone(), sealed.clone());
         Op::ResealSecret { name, version: 3, sealed, replaced }
@@ -310,10 +314,12 @@ fn secret_ops() -> Vec<(&'static str, Op)> {
     vec![
         ("put_secret_key", Op::PutSecretKey { key: data_key(), after: Some(id(7)) }),
         ("drop_secret_key", Op::DropSecretKey { id: id(7) }),
-        ("put_secret", Op::PutSecret { name: name.clone(), jobs, sealed: sealed.clone() }),
+        ("put_secret", put(None)),
+        ("put_secret_2", put(Some(3))),
         ("reseal_secret", reseal(None)),
         ("reseal_secret_2", reseal(Some([6; 24]))),
-        ("delete_secret", Op::DeleteSecret { name }),
+        ("delete_secret", Op::DeleteSecret { name: name.clone(), expected: None }),
+        ("delete_secret_2", Op::DeleteSecret { name, expected: Some(3) }),
     ]
 }
 

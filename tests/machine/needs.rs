@@ -11,7 +11,7 @@ use crate::world::{World, name, spec};
 #[test]
 fn what_a_member_may_not_read_is_refused_until_all_have_been_upgraded() {
     let mut world = World::new();
-    let delete = || Intent::Plain(Box::new(Op::DeleteSecret { name: name("db") }));
+    let delete = || Intent::Plain(Box::new(Op::DeleteSecret { name: name("db"), expected: None }));
     let refused = world.submit(delete());
     let what = "a secret".to_owned();
     assert_eq!(refused, Err(Rejection::UpgradeNeeded { what, needs: 2, has: 1 }));

@@ -13,12 +13,12 @@ use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::reply::Answer;
 use cronapi::machine::state::{FORMAT, OpenRun};
 use cronapi::machine::{Output, State, apply_entry, invariants};
-use cronapi::model::{JobNo, LedgerRow, Run, RunId, RunStatus, Timestamp, limits};
+use cronapi::model::{JobNo, Kind, LedgerRow, Run, RunId, RunStatus, Timestamp, limits};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::chance::{Chance, each_seed};
-use crate::world::{actor, at, end_of, name, parameters, spec, work};
+use crate::world::{actor, at, end_of, name, object, parameters, spec, work};
 
 struct Three {
     plain: State,
@@ -187,11 +187,24 @@ fn random_intent(chance: &mut Chance, state: &State, early: bool) -> Intent {
             let run = if runs.is_empty() { none } else { *chance.pick(&runs) };
             Intent::Plain(Box::new(Op::Cancel { run }))
         }
+        _ if chance.once_in(2) => random_queue(chance),
         _ => {
             let concurrency = chance.once_in(2).then(|| chance.below(3) as u32);
             Intent::Plain(Box::new(Op::SetQueue { name: name("q"), concurrency }))
         }
     }
+}
+
+/// A queue as a definition; refused where the format does not know it.
+fn random_queue(chance: &mut Chance) -> Intent {
+    let expected = chance.once_in(3).then(|| chance.below(4));
+    if chance.once_in(3) {
+        return Intent::Remove { kind: Kind::Queue, name: name("q"), expected };
+    }
+    let concurrency = chance.once_in(2).then(|| 1 + chance.below(3));
+    let spec = Kind::Queue.read(object(json!({"name": "q", "concurrency": concurrency}))).unwrap();
+    let mode = *chance.pick(&[PutMode::Upsert, PutMode::Create, PutMode::Update]);
+    Intent::Put { spec, mode, expected }
 }
 
 fn random_report(chance: &mut Chance, state: &State, now: Timestamp) -> Option<Op> {

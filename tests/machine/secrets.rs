@@ -19,7 +19,12 @@ fn sealed(n: u128) -> Sealed {
 }
 
 fn put(secret: &str, key: u128) -> Op {
-    Op::PutSecret { name: name(secret), jobs: Scope::default(), sealed: sealed(key) }
+    Op::PutSecret {
+        name: name(secret),
+        jobs: Scope::default(),
+        sealed: sealed(key),
+        expected: None,
+    }
 }
 
 fn does(world: &mut World, op: Op) -> Result<(), Rejection> {
@@ -35,8 +40,8 @@ fn a_secret_has_versions_and_goes() {
     does(&mut world, put("db", 1)).unwrap();
     let secret = world.state.secrets.items[&name("db")].clone();
     assert_eq!((secret.version, secret.updated_by.as_str()), (2, "ann"));
-    does(&mut world, Op::DeleteSecret { name: name("db") }).unwrap();
-    let again = does(&mut world, Op::DeleteSecret { name: name("db") });
+    does(&mut world, Op::DeleteSecret { name: name("db"), expected: None }).unwrap();
+    let again = does(&mut world, Op::DeleteSecret { name: name("db"), expected: None });
     assert!(matches!(again, Err(Rejection::NotFound { .. })));
     assert_eq!(world.state.counters.audit, 4, "the key, two values, the end");
 }
@@ -72,7 +77,7 @@ fn a_value_that_was_given_anew_is_not_sealed_over() {
     world.op(Op::RaiseFormat { to: FORMAT }).unwrap();
     does(&mut world, Op::PutSecretKey { key: key(1), after: None }).unwrap();
     does(&mut world, put("db", 1)).unwrap();
-    does(&mut world, Op::DeleteSecret { name: name("db") }).unwrap();
+    does(&mut world, Op::DeleteSecret { name: name("db"), expected: None }).unwrap();
     does(&mut world, put("db", 1)).unwrap();
     let reseal = |nonce| Op::ResealSecret {
         name: name("db"),

@@ -121,6 +121,16 @@ fn page(item: &str, order: &str) -> Value {
     })
 }
 
+/// The parts of the documentation that kinds stand in.
+pub(in crate::api) fn tags(known: &mut Value) {
+    let Some(known) = known.as_array_mut() else { return };
+    for area in Kind::plain().map(Kind::area) {
+        if !known.iter().any(|one| one["name"] == area.tag()) {
+            known.push(json!({ "name": area.tag(), "description": area.text() }));
+        }
+    }
+}
+
 /// The paths of every kind but jobs, each with its methods.
 pub(in crate::api) fn paths() -> Map<String, Value> {
     let mut all = Map::new();

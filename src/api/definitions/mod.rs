@@ -27,7 +27,7 @@ use crate::model::limits::PAGE_MAX;
 use crate::model::{Kind, Name};
 use crate::service::{DefinitionView, PutMode, WriteOptions, Written};
 
-pub(super) use document::{paths, schemas};
+pub(super) use document::{paths, schemas, tags};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     let mut router = OpenApiRouter::new();
@@ -103,7 +103,6 @@ async fn create_definition(
     Query(asked): Query<DryRun>,
     write: Write<Object>,
 ) -> Result<Response, Problem> {
-    write.refuse_match("is not taken here: what is created has no version yet")?;
     let options = write.plain_options(asked.dry_run);
     let Object(map) = write.body;
     let mode = PutMode::Create;

@@ -210,11 +210,13 @@ impl Cx<'_> {
             Op::Trim { keys } => self.trim(keys),
             Op::PutSecretKey { key, after } => self.put_secret_key(key, *after),
             Op::DropSecretKey { id } => self.drop_secret_key(*id),
-            Op::PutSecret { name, jobs, sealed } => self.put_secret(name, jobs, sealed),
+            Op::PutSecret { name, jobs, sealed, expected } => {
+                self.put_secret(name, jobs, sealed, *expected)
+            }
             Op::ResealSecret { name, version, sealed, replaced } => {
                 self.reseal_secret(name, *version, sealed, *replaced)
             }
-            Op::DeleteSecret { name } => self.delete_secret(name),
+            Op::DeleteSecret { name, expected } => self.delete_secret(name, *expected),
             Op::Put(put) => self.put_definition(put),
             Op::Remove { kind, name, based_on, pinned } => {
                 self.remove_definition(*kind, name, *based_on, *pinned)

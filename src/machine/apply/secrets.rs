@@ -39,11 +39,18 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    pub(super) fn put_secret(&mut self, name: &Name, jobs: &Scope, sealed: &Sealed) -> Answer {
+    pub(super) fn put_secret(
+        &mut self,
+        name: &Name,
+        jobs: &Scope,
+        sealed: &Sealed,
+        expected: Option<u64>,
+    ) -> Answer {
         if self.s.secrets.key(sealed.key).is_none() {
             return Err(Rejection::Stale);
         }
         let before = self.s.secrets.items.get(name).cloned();
+        as_expected(expected, before.as_deref())?;
         if before.is_none() && self.s.secrets.items.len() >= limits::SECRETS_MAX {
             let most = limits::SECRETS_MAX as u64;
             return Err(Rejection::Limit { what: "secrets".into(), most });
@@ -82,11 +89,24 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    pub(super) fn delete_secret(&mut self, name: &Name) -> Answer {
-        let gone = self.s.secrets.items.remove(name);
+    pub(super) fn delete_secret(&mut self, name: &Name, expected: Option<u64>) -> Answer {
+        let gone = self.s.secrets.items.get(name).cloned();
         let gone = gone
             .ok_or_else(|| Rejection::NotFound { what: "secret".into(), name: name.to_string() })?;
+        as_expected(expected, Some(&gone))?;
+        self.s.secrets.items.remove(name);
         self.audit("secret.delete", name.as_str(), json!({"version": gone.version}));
         Ok(Reply::Done)
+    }
+}
+
+/// Whether the version in force is the one that the caller insists on; 0: there is none.
+fn as_expected(expected: Option<u64>, present: Option<&Secret>) -> Result<(), Rejection> {
+    let actual = present.map_or(0, |secret| secret.version);
+    match expected {
+        Some(expected) if expected != actual => {
+            Err(Rejection::VersionConflict { expected, actual })
+        }
+        _ => Ok(()),
     }
 }

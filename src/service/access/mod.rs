@@ -43,7 +43,7 @@ use serde_json::{Value, json};
 use self::journal::Journal;
 use self::password::Hashing;
 use self::throttle::Throttle;
-use super::{Caller, Error, Service};
+use super::{Caller, Error, Meta, RequestKey, Service};
 use crate::clock::Clock;
 use crate::consensus;
 use crate::machine::command::AuditNote;
@@ -157,20 +157,27 @@ impl Service {
 
     /// Submits a step that needs no preparation; gives the index it is applied at.
     pub(in crate::service) async fn plain(&self, actor: &Actor, op: Op) -> Result<u64, Error> {
-        self.carry_out(actor, op).await.map(|(index, _)| index)
+        self.carry_out(actor, op, None).await.map(|(meta, _)| meta.index)
     }
 
     /// The same; gives the answer.
     async fn plain_reply(&self, actor: &Actor, op: Op) -> Result<Reply, Error> {
-        self.carry_out(actor, op).await.map(|(_, reply)| reply)
+        self.carry_out(actor, op, None).await.map(|(_, reply)| reply)
     }
 
-    async fn carry_out(&self, actor: &Actor, op: Op) -> Result<(u64, Reply), Error> {
+    /// The same, once for each `Idempotency-Key`; gives the answer and where it stands.
+    pub(in crate::service) async fn carry_out(
+        &self,
+        actor: &Actor,
+        op: Op,
+        request: Option<RequestKey>,
+    ) -> Result<(Meta, Reply), Error> {
         let state = self.consensus().state();
         let intent = Intent::Plain(Box::new(op));
-        let command = prepare(&state, intent, self.now(), Some(actor.clone()), None)?;
+        let command = prepare(&state, intent, self.now(), Some(actor.clone()), request)?;
         let committed = self.consensus().submit(command).await?;
-        Ok((committed.index, committed.answer?))
+        let (reply, replayed) = committed.answer?.unwrap_replay();
+        Ok((Meta { index: committed.index, replayed }, reply))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::machine::Op;
 use crate::model::limits::NAME_LEN_MAX;
 use crate::model::{Invalid, Name, Role, Scope, Timestamp, User};
 use crate::service::caller::{Action, Target};
-use crate::service::{Caller, Error, Service};
+use crate::service::{Caller, Error, Meta, RequestKey, Service};
 
 /// Items of each list of a scope.
 const SCOPE_ITEMS_MAX: usize = 32;
@@ -144,8 +144,16 @@ impl Service {
     ///
     /// # Errors
     /// `Forbidden`, `Invalid`, `Exists`, or as any write.
-    pub async fn create_user(&self, c: &Caller, new: NewUser) -> Result<UserView, Error> {
+    pub async fn create_user(
+        &self,
+        c: &Caller,
+        new: NewUser,
+        request: Option<RequestKey>,
+    ) -> Result<(UserView, Meta), Error> {
         c.permit(Action::ManageUsers, Target::Cluster)?;
+        if let Some(done) = self.replay(c, &self.consensus().state(), request)? {
+            return Ok((self.user(c, new.name.as_str()).await?, done.meta));
+        }
         check_reserved(&new.name)?;
         check_new("password", &new.password)?;
         check_scope("scope", &new.scope)?;
@@ -166,9 +174,10 @@ impl Service {
         };
         let view = UserView::from(&user);
         let session = c.session.clone();
-        self.plain(&c.actor, Op::CreateUser { user: Box::new(user), session }).await?;
+        let op = Op::CreateUser { user: Box::new(user), session };
+        let (meta, _) = self.carry_out(&c.actor, op, request).await?;
         // The log may have dated it otherwise; somebody may have removed it already.
-        Ok(self.user(c, new.name.as_str()).await.unwrap_or(view))
+        Ok((self.user(c, new.name.as_str()).await.unwrap_or(view), meta))
     }
 
     /// Changes what a user may do; it counts from the next request on, on every node.
