@@ -17,6 +17,7 @@ const WHY: &[(&str, &str, &str)] = &[
     ("post /apply", "Idempotency-Key", "applying the same set again changes nothing"),
     ("post /apply", "If-Match", "each definition has a version of its own"),
     ("post /auth/keys/rotate", "Idempotency-Key", "each call makes a new key"),
+    ("post /secrets/rotate", "Idempotency-Key", "each call seals with a new key"),
     ("post /tokens", "Idempotency-Key", "a token is shown once and can't be shown again"),
 ];
 

@@ -83,7 +83,7 @@ impl Secret {
                 session.say(format!("secret {name} is deleted"));
             }
             Secret::Rotate => {
-                let request = Request::post("/secrets/rotate", &json!({})).once()?;
+                let request = Request::post("/secrets/rotate", &json!({}));
                 let answer = session.client()?.fetch(request).await?;
                 session.say(format!("{} secrets are encrypted with a new key", answer["resealed"]));
             }
