@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::view::{DefinitionView, seen, shown, warnings};
+use super::view::{DefinitionView, may_see, seen, shown, warnings};
 use super::{live, no_such, reads};
 use crate::machine::history::{DefinitionRow, definition_key, definitions_prefix, unpack};
 use crate::machine::{Reply, State};
@@ -116,6 +116,10 @@ impl Service {
                 (DefinitionView::past(c, state, &spec, version, at), Some(spec))
             }
         };
+        // A repeated request may be of somebody whose role counts for less by now.
+        if spec.as_ref().is_some_and(|spec| !may_see(c, spec)) {
+            return Err(no_such(kind, name));
+        }
         let warnings = spec.map(|spec| warnings(state, &spec)).unwrap_or_default();
         Ok(Written { value, created, changed, warnings, meta: done.meta })
     }
