@@ -4,6 +4,8 @@
 //! A kind is a struct declared with `spec!`, its [`Define`] and a line in [`kinds!`]. To add one:
 //! docs/checklists/kind.md.
 
+pub mod queue;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +13,9 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use self::queue::QueueSpec;
 use super::fields::{self, Fields, newest};
 use super::job::{JobSpec, Need};
-use super::queue::QueueSpec;
 use super::{Invalid, Name, limits};
 
 /// What a kind is about: it decides who may read and write its definitions.

@@ -34,7 +34,6 @@ pub mod name;
 pub mod parameters;
 pub mod placement;
 pub mod policy;
-pub mod queue;
 pub mod rate;
 pub mod run;
 pub mod runner;

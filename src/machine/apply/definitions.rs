@@ -4,8 +4,8 @@ use crate::machine::command::PutDefinition;
 use crate::machine::history::{DefinitionRow, definition_key};
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{Defined, FORMAT_OF_KINDS};
+use crate::model::kind::queue::QueueSpec;
 use crate::model::limits::DEFINITION_VERSIONS_MAX;
-use crate::model::queue::QueueSpec;
 use crate::model::{Kind, Name, Spec};
 
 use super::Cx;

@@ -5,7 +5,7 @@ use crate::machine::Op;
 use crate::machine::prepare::{Intent, PutMode};
 use crate::machine::reply::Rejection;
 use crate::machine::state::{FORMAT_OF_KINDS, State};
-use crate::model::queue::QueueSpec;
+use crate::model::kind::queue::QueueSpec;
 use crate::model::{Kind, Spec};
 use crate::service::Error;
 

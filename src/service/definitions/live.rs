@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::machine::State;
-use crate::model::queue::QueueSpec;
+use crate::model::kind::queue::QueueSpec;
 use crate::model::{Kind, Name, Spec};
 
 /// The live fields of a definition.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::fields::spec;
-use super::kind::{Area, Define};
-use super::{Invalid, limits};
+use super::{Area, Define};
+use crate::model::fields::spec;
+use crate::model::{Invalid, limits};
 
 spec! {
     /// A bound on the attempts of the jobs that name the queue.
