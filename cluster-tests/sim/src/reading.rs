@@ -76,7 +76,7 @@ async fn read(seat: &Seat, consensus: &Handle) -> Result<Final, Error> {
     let mut hasher = DefaultHasher::new();
     let (mut runs, mut ledger, mut versions) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     let mut kept = Vec::new();
-    for kind in *b"ralvofe" {
+    for kind in *b"ralvofed" {
         for (key, value) in scan(consensus, kind).await? {
             hasher.write(&key);
             hasher.write(&value);
