@@ -3,7 +3,7 @@
 //! Commands are encoded with named fields (MessagePack), so that fields may be added with
 //! a default; a variant or field never changes its meaning, and none is ever reused.
 
-use std::sync::Arc;
+mod put;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,9 +13,11 @@ use super::state::Offers;
 use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
-    BootId, DataKey, DutyKey, Fence, JobNo, JobSpec, Kind, LedgerRow, Name, NodeId, Outcome,
-    Parameters, Position, RunId, RunStatus, Sealed, SkipReason, Span, Spec, Timestamp, Usage,
+    BootId, DataKey, DutyKey, Fence, JobNo, Kind, LedgerRow, Name, NodeId, Outcome, Parameters,
+    Position, RunId, RunStatus, Sealed, SkipReason, Span, Timestamp, Usage,
 };
+
+pub use self::put::{PutDefinition, PutJob};
 
 /// One replicated step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -444,35 +446,6 @@ impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SigningKey({})", self.id)
     }
-}
-
-/// See [`Op::PutJob`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PutJob {
-    /// The definition.
-    pub spec: Arc<JobSpec>,
-    /// The number and version it was prepared on; none: there was no such job.
-    pub based_on: Option<(JobNo, u64)>,
-    /// The caller insists on that version (`If-Match`): do not prepare again.
-    pub pinned: bool,
-    /// Its next nominal time; none: it has no schedule, or it is over. Of a paused job, the
-    /// first that is skipped.
-    pub next: Option<Next>,
-    /// What the definition before left undecided.
-    pub settled: Option<Range>,
-    /// What was asked, for the audit: `create`, `update`, `pause`, `resume`.
-    pub verb: String,
-}
-
-/// See [`Op::Put`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PutDefinition {
-    /// The definition.
-    pub spec: Spec,
-    /// The version it was prepared on; none: there was none of that name.
-    pub based_on: Option<u64>,
-    /// The caller insists on that version (`If-Match`): do not prepare again.
-    pub pinned: bool,
 }
 
 /// See [`Op::Trigger`].

@@ -6,7 +6,7 @@
 //! | `r` job-no run-id | a closed [`Run`] |
 //! | `l` job-no nominal-seconds | a [`LedgerRow`] that has no run |
 //! | `v` job-no version | a [`VersionRow`] |
-//! | `d` kind 0 name 0 version | a [`DefinitionRow`] |
+//! | `d` definition-no version | a [`DefinitionRow`] |
 //! | `o` run-id attempt first-seq | captured output, `Vec<OutputChunk>` |
 //! | `f` first | ids of closed runs in the order of their ends, `Vec<RunId>` |
 //! | `e` index sub | an [`EventRow`](super::event_rows::EventRow) |
@@ -18,8 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AuditRecord, Event, Fact, JobNo, JobSpec, Kind, LedgerRow, Name, Run, RunId, SkipReason, Spec,
-    Timestamp,
+    AuditRecord, Event, Fact, JobNo, JobSpec, LedgerRow, Run, RunId, SkipReason, Spec, Timestamp,
 };
 
 use super::command::OutputChunk;
@@ -149,7 +148,7 @@ pub fn check_row(key: &[u8], value: &[u8]) -> Result<(), String> {
         }
         Some(b'd') => {
             let row: DefinitionRow = read("definitions", value)?;
-            definition_key(row.spec.kind(), row.spec.name(), row.version) == key
+            key.len() == 17 && key.ends_with(&row.version.to_be_bytes())
         }
         Some(b'o') => {
             let row: OutputRow = read("output", value)?;
@@ -200,15 +199,14 @@ pub fn versions_prefix(no: JobNo) -> Vec<u8> {
     [b"v".as_slice(), &no.to_be_bytes()].concat()
 }
 
-/// Key of a version of a definition that is no job. Neither a kind nor a name holds a zero byte.
-pub fn definition_key(kind: Kind, name: &Name, version: u64) -> Vec<u8> {
-    [definitions_prefix(kind, name).as_slice(), &version.to_be_bytes()].concat()
+/// Key of a version of a definition that is no job.
+pub fn definition_key(no: u64, version: u64) -> Vec<u8> {
+    [b"d".as_slice(), &no.to_be_bytes(), &version.to_be_bytes()].concat()
 }
 
 /// What the keys of its versions begin with.
-pub fn definitions_prefix(kind: Kind, name: &Name) -> Vec<u8> {
-    let (kind, name) = (kind.as_str().as_bytes(), name.as_str().as_bytes());
-    [b"d".as_slice(), kind, &[0], name, &[0]].concat()
+pub fn definitions_prefix(no: u64) -> Vec<u8> {
+    [b"d".as_slice(), &no.to_be_bytes()].concat()
 }
 
 /// Key of a piece of output.

@@ -70,8 +70,8 @@ pub trait Define: Fields + utoipa::ToSchema + Clone + PartialEq {
     const MOST: usize;
     /// What it is about.
     const AREA: Area;
-    /// Whether `PUT` says with its status that the definition is new. All kinds do but queues, which
-    /// were there before that was the custom.
+    /// Whether `PUT` says with its status that the definition is new. All kinds do but queues,
+    /// which were there before that was the custom.
     const TELLS_NEW: bool = true;
     /// Fields in which a secret may stand: the audit has their hash, and whoever may not change
     /// the definition does not see them.

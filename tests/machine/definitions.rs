@@ -30,8 +30,8 @@ fn stood(version: u64, created: bool, changed: bool) -> Reply {
     Reply::Definition { version, created, changed }
 }
 
-fn versions(world: &World, spec: &Spec) -> Vec<u64> {
-    let prefix = definitions_prefix(spec.kind(), spec.name());
+fn versions(world: &World, no: u64) -> Vec<u64> {
+    let prefix = definitions_prefix(no);
     let rows = world.rows.iter().filter(|(key, _)| key.starts_with(&prefix));
     rows.map(|(_, row)| unpack::<DefinitionRow>(row).unwrap().version).collect()
 }
@@ -52,18 +52,22 @@ fn every_kind_is_created_changed_and_removed() {
         assert_eq!(submit(&mut world, stale), conflict);
         let change = put(&other, PutMode::Update, Some(1));
         assert_eq!(submit(&mut world, change), Ok(stood(2, false, true)));
-        assert_eq!(versions(&world, &one), [1, 2]);
-        let first = &world.rows[&definition_key(kind, one.name(), 1)];
+        assert_eq!(versions(&world, 1), [1, 2]);
+        let first = &world.rows[&definition_key(1, 1)];
         let first: DefinitionRow = unpack(first).unwrap();
         assert_eq!((first.verb.as_str(), first.by.as_str(), &first.spec), ("create", "ann", &one));
         let remove = Intent::Remove { kind, name: one.name().clone(), expected: Some(2) };
         assert_eq!(submit(&mut world, remove.clone()), Ok(Reply::Done));
         assert!(matches!(submit(&mut world, remove), Err(Rejection::NotFound { .. })));
-        assert_eq!(versions(&world, &one), [0; 0], "its versions go with it");
+        assert_eq!(versions(&world, 1), [0; 0], "its versions go with it");
         assert!(world.state.definitions.is_empty());
         let update = put(&one, PutMode::Update, None);
         assert!(matches!(submit(&mut world, update), Err(Rejection::NotFound { .. })));
         assert_eq!(invariants::check(&world.state), Vec::<String>::new());
+        submit(&mut world, put(&one, PutMode::Create, None)).unwrap();
+        let made = &world.state.definitions.get(kind, one.name().as_str()).unwrap();
+        assert_eq!((made.version, made.no), (1, 2), "it is another, with rows of its own");
+        assert_eq!(versions(&world, 2), [1]);
     }
 }
 
@@ -84,7 +88,7 @@ fn a_command_that_was_prepared_on_another_version_changes_nothing() {
         assert_eq!(world.op(plain.op), Err(Rejection::Stale));
         assert_eq!(world.op(pinned.op), conflict());
         assert_eq!(world.op(remove.op), conflict());
-        assert_eq!(versions(&world, &one), [1, 2]);
+        assert_eq!(versions(&world, 1), [1, 2]);
     }
 }
 
@@ -96,12 +100,11 @@ fn a_hundred_versions_are_kept() {
         let spec = read(Kind::Queue, queue);
         world.submit(put(&spec, PutMode::Upsert, None)).unwrap();
     }
-    let spec = read(Kind::Queue, json!({"name": "q"}));
     let kept: Vec<u64> = (6..=DEFINITION_VERSIONS_MAX + 5).collect();
-    assert_eq!(versions(&world, &spec), kept);
+    assert_eq!(versions(&world, 1), kept);
     let (kind, name) = (Kind::Queue, name("q"));
     world.submit(Intent::Remove { kind, name, expected: None }).unwrap();
-    assert_eq!(versions(&world, &spec), [0; 0]);
+    assert_eq!(versions(&world, 1), [0; 0]);
 }
 
 #[test]

@@ -63,7 +63,10 @@ const ITEMS: &str = "/properties/items/items";
 /// What answers show: the definition, and what the cluster knows of it.
 fn view_of(kind: Kind, mut view: Value) -> Value {
     view["description"] = json!(format!("A {}, and what the cluster knows of it.", kind.as_str()));
-    let stamp = |description: &str, schema: Value| json!({ "description": description, "anyOf": [{ "type": "null" }, schema] });
+    let stamp = |description: &str, schema: Value| {
+        let choices = [json!({ "type": "null" }), schema];
+        json!({ "description": description, "anyOf": choices })
+    };
     let at = || reference("Timestamp");
     let number = json!({ "type": "integer", "format": "int64", "minimum": 0 });
     let mut more = vec![

@@ -1,7 +1,10 @@
 //! `/{kinds}`: definitions of every kind but jobs, by the same handlers.
 //!
-//! The routes of a kind are made from its line in `model/kind.rs`, and so is what the OpenAPI
-//! document says of them (`document.rs`).
+//! Owns: their handlers, and what the OpenAPI document says of them (`document.rs`): both are made
+//! from the kind's line in `model/kind.rs`. Does not own: what a write does (`service`).
+//!
+//! To add a kind: docs/checklists/kind.md; nothing is written here. To add a route of one kind: a
+//! file of its own beside this folder.
 
 mod document;
 

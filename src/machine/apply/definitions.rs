@@ -50,7 +50,7 @@ impl Cx<'_> {
         self.s.definitions.remove(kind, name);
         let first = (before.version + 1).saturating_sub(DEFINITION_VERSIONS_MAX).max(1);
         for version in first..=before.version {
-            self.out.remove(definition_key(kind, name, version));
+            self.out.remove(definition_key(before.no, version));
         }
         self.take_effect(kind, name, None);
         let change = difference_of(kind.masked(), Some(&before.spec.to_map()), None);
@@ -79,12 +79,14 @@ impl Cx<'_> {
     fn define(&mut self, before: Option<&Defined>, spec: &Spec) -> u64 {
         let (kind, name) = (spec.kind(), spec.name().clone());
         let version = before.map_or(0, |before| before.version) + 1;
+        let no = before.map_or_else(|| self.next_definition(), |before| before.no);
         let defined = Defined {
             spec: spec.clone(),
             version,
             created_at: before.map_or(self.at, |before| before.created_at),
             updated_at: self.at,
             updated_by: self.who(),
+            no,
         };
         let verb = if before.is_some() { "update" } else { "create" };
         let row = DefinitionRow {
@@ -95,15 +97,20 @@ impl Cx<'_> {
             spec: spec.clone(),
         };
         self.s.definitions.put(defined);
-        self.out.put(definition_key(kind, &name, version), &row);
+        self.out.put(definition_key(no, version), &row);
         if version > DEFINITION_VERSIONS_MAX {
-            self.out.remove(definition_key(kind, &name, version - DEFINITION_VERSIONS_MAX));
+            self.out.remove(definition_key(no, version - DEFINITION_VERSIONS_MAX));
         }
         self.take_effect(kind, &name, Some(spec));
         let was = before.map(|before| before.spec.to_map());
         let change = difference_of(kind.masked(), was.as_ref(), Some(&spec.to_map()));
         self.audit(&format!("{}.{verb}", kind.as_str()), name.as_str(), change);
         version
+    }
+
+    fn next_definition(&mut self) -> u64 {
+        self.s.counters.definition += 1;
+        self.s.counters.definition
     }
 
     /// What is live follows its definition: the hook of each kind at put and at removal. A kind

@@ -152,6 +152,7 @@ struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    #[allow(clippy::too_many_lines, reason = "an arm a command")]
     fn dispatch(&mut self) -> Answer {
         match &self.command.op {
             Op::Bootstrap { signing_key, admin } => self.bootstrap(signing_key, admin),

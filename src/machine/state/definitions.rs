@@ -20,6 +20,9 @@ pub struct Defined {
     pub updated_at: Timestamp,
     /// Who changed it last.
     pub updated_by: String,
+    /// Its number, which none had before and none will have: its versions stand under it.
+    #[serde(default)]
+    pub no: u64,
 }
 
 /// All of them, by kind and name.

@@ -60,6 +60,9 @@ pub struct Counters {
     pub success: u64,
     /// Audit records ever.
     pub audit: u64,
+    /// Definitions ever made, of every kind but jobs.
+    #[serde(default, skip_serializing_if = "none_yet")]
+    pub definition: u64,
 }
 
 /// Totals since the cluster began, for status and metrics.
@@ -176,6 +179,10 @@ pub const FORMAT_OF_TEMPLATES: u32 = 5;
 pub const FORMAT_OF_KINDS: u32 = 5;
 /// What refresh tokens need that are good once.
 pub const FORMAT_OF_SESSIONS: u32 = 5;
+
+fn none_yet(count: &u64) -> bool {
+    *count == 0
+}
 
 fn is_zero(format: &u32) -> bool {
     *format == 0

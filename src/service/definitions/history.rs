@@ -49,13 +49,13 @@ impl Service {
         name: &Name,
         p: Paging,
     ) -> Result<Page<DefinitionVersion>, Error> {
-        self.defined(c, kind, name)?;
+        let no = self.defined(c, kind, name)?;
         let limit = p.limit()?;
-        let question = Question::new(&("definition-versions", kind, name));
-        let prefix = definitions_prefix(kind, name);
+        let question = Question::new(&("definition-versions", no));
+        let prefix = definitions_prefix(no);
         let mut scan = Scan::prefix(&prefix, Direction::Backward, limit + 1);
         if let Some(last) = question.after::<u64>(&p)? {
-            scan = scan.after(&definition_key(kind, name, last));
+            scan = scan.after(&definition_key(no, last));
         }
         let mut items = Vec::new();
         for (_, value) in self.consensus().history().scan(scan).await? {
@@ -75,8 +75,8 @@ impl Service {
         name: &Name,
         version: u64,
     ) -> Result<DefinitionVersion, Error> {
-        self.defined(c, kind, name)?;
-        let row = self.definition_row(kind, name, version).await?;
+        let no = self.defined(c, kind, name)?;
+        let row = self.definition_row(no, version).await?;
         let (what, named) = ("version".to_owned(), format!("{version} of {name}"));
         let row = row.map(|row| DefinitionVersion::of(c, row));
         row.ok_or(Error::NotFound { what, name: named })
@@ -109,7 +109,10 @@ impl Service {
                 (DefinitionView::undefined(c, state, &spec), Some(spec))
             }
             None => {
-                let row = self.definition_row(kind, name, version).await?;
+                let row = match present {
+                    Some(present) => self.definition_row(present.no, version).await?,
+                    None => None,
+                };
                 let at = row.as_ref().map(|row| (row.at, row.by.as_str()));
                 let spec = row.as_ref().map(|row| row.spec.clone()).or(wanted);
                 let spec = spec.ok_or_else(|| no_such(kind, name))?;
@@ -124,19 +127,16 @@ impl Service {
         Ok(Written { value, created, changed, warnings, meta: done.meta })
     }
 
-    fn defined(&self, c: &Caller, kind: Kind, name: &Name) -> Result<(), Error> {
+    /// The number of a definition that the caller may see.
+    fn defined(&self, c: &Caller, kind: Kind, name: &Name) -> Result<u64, Error> {
         c.permit(reads(kind), Target::Cluster)?;
         let state = self.consensus().state();
-        seen(c, &state, kind, name.as_str())?.map(drop).ok_or_else(|| no_such(kind, name))
+        let defined = seen(c, &state, kind, name.as_str())?;
+        defined.map(|defined| defined.no).ok_or_else(|| no_such(kind, name))
     }
 
-    async fn definition_row(
-        &self,
-        kind: Kind,
-        name: &Name,
-        version: u64,
-    ) -> Result<Option<DefinitionRow>, Error> {
-        match self.consensus().history().get(&definition_key(kind, name, version)).await? {
+    async fn definition_row(&self, no: u64, version: u64) -> Result<Option<DefinitionRow>, Error> {
+        match self.consensus().history().get(&definition_key(no, version)).await? {
             Some(value) => Ok(Some(unpack(&value)?)),
             None => Ok(None),
         }
