@@ -58,10 +58,16 @@ pub fn index(tree: &Tree) -> Vec<String> {
     let linked: BTreeSet<String> = targets(&page.text)
         .map(|target| resolve(&page.path, target.split('#').next().unwrap_or_default()))
         .collect();
+    // A picture is on some page.
+    let shown: BTreeSet<String> = tree
+        .ending(".md")
+        .flat_map(|page| targets(&page.text).map(|target| resolve(&page.path, target)))
+        .collect();
     let pages = tree.files.iter().map(|file| &file.path);
     pages
         .filter(|path| path.starts_with("docs/") && *path != "docs/README.md")
         .filter(|path| !linked.contains(*path))
+        .filter(|path| !(path.ends_with(".png") && shown.contains(*path)))
         .cloned()
         .collect()
 }
@@ -148,11 +154,13 @@ fn what_the_documents_leave_out_is_found() {
 fn lost_pages_and_dead_links_are_found() {
     let tree = Tree::of(&[
         ("docs/README.md", "[a](a.md) [b](adr/b.md#c-d)\n```\n[x](y.md)\n```\n[u](https://a.b)"),
-        ("docs/a.md", "[up](../README.md) [gone](b.md)"),
+        ("docs/a.md", "[up](../README.md) [gone](b.md) ![seen](pictures/seen.png)"),
         ("docs/adr/b.md", "# C d\n[self](#nothing)"),
         ("docs/lost.md", ""),
+        ("docs/pictures/seen.png", ""),
+        ("docs/pictures/unseen.png", ""),
         ("README.md", ""),
     ]);
-    assert_eq!(index(&tree), ["docs/lost.md"]);
+    assert_eq!(index(&tree), ["docs/lost.md", "docs/pictures/unseen.png"]);
     assert_eq!(links(&tree), ["docs/a.md: b.md", "docs/adr/b.md: #nothing"]);
 }
