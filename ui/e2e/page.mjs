@@ -272,10 +272,11 @@ const tests = {
     const before = await wide();
     await until("the bar grows", async () => (await wide()) > before);
     // A bar leads to its run, by keys as by a click.
+    await page.goto(`${nodes.nodes[0].url}/ui/timeline?span=15`);
     await page.locator('.timeline a[data-run][tabindex="0"]').first().focus();
     await page.keyboard.press("Enter");
     await page.waitForURL(/\/runs\//);
-    await page.goBack();
+    await page.goto(`${nodes.nodes[0].url}/ui/timeline?span=60`);
     await page.getByRole("link", { name: /^tick: \d+ runs/ }).focus();
     await page.keyboard.press("ArrowLeft");
     await page.waitForURL(/from=/);

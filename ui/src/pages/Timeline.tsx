@@ -433,7 +433,8 @@ const LaneBars = memo(function LaneBars({ lane, from, until, wide, now, marks, h
           );
         }
         // Thousands of them: plain links, whose clicks are taken where they all end up.
-        const large = one.wide >= 6;
+        // Tab stops at those that a finger could tell apart; all of them are in the list.
+        const large = one.wide >= 24 && lane.rows === 1;
         return (
           <a key={id} href={`/ui/runs/${id}`} data-run={id} draggable={false} tabIndex={large ? 0 : -1} aria-hidden={large ? undefined : true} aria-label={large ? tell(one.bar, 1) : undefined}>
             {bodies(one, y, from, scale)}
