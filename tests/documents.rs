@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use cronapi::machine::prepare::check;
-use cronapi::model::{JobSpec, Timestamp};
+use cronapi::model::{JobSpec, Kind, Timestamp};
 use cronapi::node::{Config, config::Flags};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Fenced blocks of `kind` in a page, with the line each begins at.
 fn blocks(page: &str, kind: &str) -> Vec<(usize, String)> {
@@ -59,6 +59,32 @@ fn definitions_in_the_manual_are_accepted() {
         .filter(|name| !shown.contains_key(*name) && !["enabled", "is_async"].contains(name))
         .collect();
     assert!(unshown.is_empty(), "docs/jobs.md has no example of {unshown:?}");
+}
+
+#[test]
+fn runners_and_queues_in_the_manual_are_accepted() {
+    let runners = blocks("runners.md", "json");
+    assert!(runners.len() >= 3, "the page has lost its examples");
+    for (line, text) in runners {
+        for runner in serde_json::Deserializer::from_str(&text).into_iter::<Value>() {
+            let runner = runner.unwrap_or_else(|e| panic!("line {line}: {e}"));
+            let Value::Object(job) = json!({ "name": "shown", "runner": runner }) else { continue };
+            JobSpec::from_map(job).unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
+        }
+    }
+    for (line, text) in blocks("queues.md", "json") {
+        let queue: Map<String, Value> =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("line {line}: {e}"));
+        let read = Kind::Queue.read(queue.clone());
+        read.unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
+        let page = std::fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join("queues.md"),
+        );
+        let page = page.expect("the page");
+        for field in Kind::Queue.fields().iter().filter(|field| **field != "name") {
+            assert!(page.contains(&format!("| `{field}` |")), "queues.md does not explain {field}");
+        }
+    }
 }
 
 #[test]

@@ -256,6 +256,15 @@ pub struct Present {
     pub text: String,
 }
 
+/// A queue, as it was from some time on.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Its definition was acknowledged then.
+    pub since: Moment,
+    /// Starts in a window, and its length in milliseconds.
+    pub rates: Vec<(usize, i64)>,
+}
+
 /// The whole of it.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -283,6 +292,8 @@ pub struct History {
     pub audit: Vec<Audit>,
     /// What is wrong with the audit chain, as the API says; none: nothing.
     pub audit_broken: Option<String>,
+    /// Queues, by name.
+    pub queues: BTreeMap<String, Queue>,
     /// Jobs at the end, by name.
     pub present: BTreeMap<String, Present>,
 }

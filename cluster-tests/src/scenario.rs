@@ -5,21 +5,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Method;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::checker::{self, Violation};
 use crate::figures::Figures;
 use crate::harness::client::Error;
 use crate::harness::cluster::{Join, Shape};
-use crate::harness::{Cluster, Place, Receiver, Sandbox};
-use crate::history::{History, Register};
+use crate::harness::{Client, Cluster, Place, Receiver, Sandbox};
+use crate::history::{History, Queue, Register};
 use crate::moment::Moment;
 use crate::nemesis::{self, Kind};
 use crate::observe::{self, Members};
 use crate::random::Random;
 use crate::witness;
 use crate::workload::operations::operate;
-use crate::workload::{Record, Sites, examples::examples, mixed::mixed};
+use crate::workload::{
+    Record, Sites, examples::examples, mixed::QUEUE, mixed::RATES, mixed::mixed,
+};
 use crate::{register, replicas};
 
 /// What to do.
@@ -71,6 +75,21 @@ const OPERATORS: usize = 3;
 /// Attempts at a time on the node: enough that jobs wait for their own policies only.
 const SLOTS: u32 = 256;
 
+/// Defines the queue of the workload, as soon as the new cluster has come to its format.
+async fn make_queue(client: &Client) -> Result<Queue, Error> {
+    let rate = |(limit, ms): &(usize, i64)| json!({"limit": limit, "per": format!("{ms}ms")});
+    let rates: Vec<Value> = RATES.iter().map(rate).collect();
+    let body = json!({"rates": rates, "fair_by": "job", "ageing": "1s"});
+    let path = format!("/queues/{QUEUE}");
+    loop {
+        let answer = client.send(Method::PUT, &path, Some(&body), None).await?;
+        if matches!(answer.status, 200 | 201) {
+            return Ok(Queue { since: Moment::now(), rates: RATES.to_vec() });
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 impl Scenario {
     /// What its faults need.
     fn shape(&self) -> Shape {
@@ -109,6 +128,7 @@ impl Scenario {
         let client = Arc::new(cluster.client());
         let record = Arc::new(Record::new(client.clone(), sites));
         self.say(&format!("seed {}, {} nodes from {}", self.seed, self.nodes, cluster.url(0)));
+        let queue = make_queue(&client).await?;
         let begin = Moment::now();
         let members = Members::watch(cluster.clone());
         let made = Arc::new(Notify::new());
@@ -133,6 +153,7 @@ impl Scenario {
         let (lives, runs) = record.lives();
         let mut history = observe::observe(&client, lives, runs).await?;
         history.register = register;
+        history.queues.insert(QUEUE.to_string(), queue);
         history.members = members.all().await;
         history.replicas = replicas::read(&cluster, &history).await?;
         history.boots = cluster.boots().await;

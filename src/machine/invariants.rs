@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Name, NodeId, RunStatus, Spec, limits};
 
-use super::state::{State, Wait};
+use super::state::{Queue, State, Wait};
 
 /// Every broken invariant, in words; empty: all hold.
 pub fn check(s: &State) -> Vec<String> {
@@ -94,7 +94,8 @@ fn indexes(s: &State, broken: &mut Vec<String>) {
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let of = |status| s.runs.values().filter(|open| open.run.status == status).count();
     counts.insert("open", (s.open.len(), s.runs.len()));
-    counts.insert("ready", (s.ready.len(), of(RunStatus::Queued)));
+    let lined: usize = s.queues.values().map(Queue::waiting).sum();
+    counts.insert("ready", (s.ready.len() + lined, of(RunStatus::Queued)));
     let held = of(RunStatus::Assigned) + of(RunStatus::Running);
     counts.insert("placed", (s.placed.len(), held));
     let busy: u32 = s.nodes.values().map(|node| node.busy).sum();
@@ -168,6 +169,24 @@ fn definitions(s: &State, broken: &mut Vec<String>) {
     }
 }
 
+/// Who waits in queues, and the starts that they remember.
+fn lines(s: &State, broken: &mut Vec<String>) {
+    for (name, queue) in &s.queues {
+        let Some(governed) = &queue.governed else { continue };
+        broken.extend(governed.line.broken().map(|why| format!("queue {name}: {why}")));
+        for id in governed.line.ids() {
+            let open = s.runs.get(id);
+            let queued = open.filter(|open| open.run.status == RunStatus::Queued);
+            if queued.is_none_or(|open| open.spec.queue.as_ref() != Some(name)) {
+                broken.push(format!("queue {name}: {id} does not wait there"));
+            }
+        }
+        if governed.starts.len() > governed.rules.remembered() {
+            broken.push(format!("queue {name} remembers {} starts", governed.starts.len()));
+        }
+    }
+}
+
 /// Edges of the graph, load of nodes and queues, answered requests, keys.
 fn tables(s: &State, broken: &mut Vec<String>) {
     let mut edges = BTreeSet::new();
@@ -196,6 +215,7 @@ fn tables(s: &State, broken: &mut Vec<String>) {
     if !busy.eq(queues.iter().map(|(name, busy)| (*name, busy))) {
         broken.push(format!("queues {:?} with {queues:?}", s.queues));
     }
+    lines(s, broken);
     for (id, node) in &s.nodes {
         if node.lost && (node.accepting || node.busy > 0) {
             broken.push(format!("node {id} is lost and takes or has attempts"));

@@ -89,6 +89,16 @@ pub const SECRET_BYTES_MIN: usize = 4;
 pub const SECRET_BYTES_MAX: usize = 16 * 1024;
 /// Data keys of secrets at a time, while one takes the place of another.
 pub const SECRET_KEYS_MAX: usize = 8;
+/// Windows of a queue's rates.
+pub const QUEUE_RATES_MAX: usize = 4;
+/// `limit` of one of them: so many starts are remembered.
+pub const QUEUE_RATE_LIMIT_MAX: u32 = 10_000;
+/// Shares of a queue with a weight of their own.
+pub const QUEUE_WEIGHTS_MAX: usize = 256;
+/// The weight of a share, at most.
+pub const QUEUE_WEIGHT_MAX: u32 = 1_000;
+/// `max_waiting` of a queue, at most.
+pub const QUEUE_WAITING_MAX: u32 = 1_000_000;
 /// Users, and likewise API tokens, in a cluster.
 pub const USERS_MAX: usize = 10_000;
 /// A duration in a definition, at most (ten years).

@@ -23,6 +23,7 @@ pub mod duty;
 pub mod event;
 pub mod fact;
 pub mod fields;
+pub mod flow;
 pub mod ids;
 pub mod integers;
 pub mod invalid;

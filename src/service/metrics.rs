@@ -222,6 +222,12 @@ impl Page<'_> {
             let known = depth.len() < QUEUES_MAX || depth.contains_key(queue);
             *depth.entry(if known { queue } else { OTHERS }.to_string()).or_insert(0) += 1;
         }
+        for (name, queue) in self.state.queues.iter().filter(|(_, queue)| queue.waiting() > 0) {
+            let known = depth.len() < QUEUES_MAX || depth.contains_key(name.as_str());
+            let waiting = queue.waiting() as u64;
+            *depth.entry(if known { name.as_str() } else { OTHERS }.to_string()).or_insert(0) +=
+                waiting;
+        }
         depth
     }
 

@@ -1,10 +1,12 @@
 //! What a queued run waits for: told from the state as it is, since nothing of it is decided.
 
-use crate::machine::state::{Node, OpenRun, State};
-use crate::model::{Run, RunStatus};
+use crate::machine::state::{Blocked, Governed, Node, OpenRun, Queue, State};
+use crate::model::{Name, Run, RunStatus, Timestamp};
 
 /// Runs in front of one that are counted.
 const AHEAD_MAX: usize = 10_000;
+/// The same in a queue, where they are started one after the other to be counted.
+const AHEAD_IN_QUEUE_MAX: usize = 1_000;
 
 /// An open run as it is shown: a queued one says what it waits for.
 pub(super) fn shown(state: &State, open: &OpenRun) -> Run {
@@ -15,13 +17,28 @@ pub(super) fn shown(state: &State, open: &OpenRun) -> Run {
     run
 }
 
+/// Why nothing of a queue starts, in a sentence; none: nothing of it holds it back.
+pub(super) fn held_back(queue: &Queue, at: Timestamp) -> Option<String> {
+    Some(match queue.blocked(at)? {
+        Blocked::Paused => "it is paused".to_owned(),
+        Blocked::Full(most) => format!("it runs at most {most} at a time"),
+        Blocked::Rate(rate, until) => {
+            format!(
+                "it starts at most {} in {}, and has room again at {until}",
+                rate.limit, rate.per
+            )
+        }
+        Blocked::Spread(until) => format!("it spreads its starts, and the next is at {until}"),
+    })
+}
+
 fn why(state: &State, open: &OpenRun) -> String {
     let spec = &open.spec;
     if let Some(name) = &spec.queue
         && let Some(queue) = state.queues.get(name)
-        && let Some(most) = queue.concurrency.filter(|most| queue.busy >= *most)
+        && let Some(blocked) = queue.blocked(state.last_at)
     {
-        return format!("for its queue {name}, which runs at most {most} at a time");
+        return in_queue(state, open, name, queue, blocked);
     }
     let takes = state.nodes.values().filter(|node| node.accepting);
     let takes: Vec<&Node> = takes.map(|node| &**node).collect();
@@ -40,16 +57,52 @@ fn why(state: &State, open: &OpenRun) -> String {
     }
     let slots: u32 = fit.iter().map(|node| node.slots).sum();
     let own = |(_, _, id): &(i32, u64, _)| *id == open.run.id;
-    match state.ready.iter().take(AHEAD_MAX).position(own) {
+    let (place, most, line) = match state.governed(spec) {
+        Some(governed) => (before(governed, open), AHEAD_IN_QUEUE_MAX, "of its queue in line"),
+        None => (state.ready.iter().take(AHEAD_MAX).position(own), AHEAD_MAX, "in line"),
+    };
+    match place {
         Some(0) => format!("for a slot: all {slots} it may have are taken, and it is the next"),
         Some(n) => {
             let place = n + 1;
             format!(
-                "for a slot: all {slots} it may have are taken, and it is number {place} in line"
+                "for a slot: all {slots} it may have are taken, and it is number {place} {line}"
             )
         }
         None => format!(
-            "for a slot: all {slots} it may have are taken, and over {AHEAD_MAX} runs are before it"
+            "for a slot: all {slots} it may have are taken, and over {most} runs are before it"
         ),
+    }
+}
+
+fn before(governed: &Governed, open: &OpenRun) -> Option<usize> {
+    let weight = |share: &str| governed.rules.weight(share);
+    governed.line.before(open.run.id, AHEAD_IN_QUEUE_MAX, weight)
+}
+
+/// What a run waits for whose queue is held back, and when it may start.
+fn in_queue(state: &State, open: &OpenRun, name: &Name, queue: &Queue, blocked: Blocked) -> String {
+    let cause = match blocked {
+        Blocked::Paused => "is paused".to_owned(),
+        Blocked::Full(most) => format!("runs at most {most} at a time"),
+        Blocked::Rate(rate, _) => format!("starts at most {} in {}", rate.limit, rate.per),
+        Blocked::Spread(_) => "spreads its starts".to_owned(),
+    };
+    let told = format!("for its queue {name}, which {cause}");
+    let Some(governed) = queue.governed.as_deref() else { return told };
+    let Some(ahead) = before(governed, open) else {
+        return format!("{told}; over {AHEAD_IN_QUEUE_MAX} runs are before it");
+    };
+    let place = match ahead {
+        0 => "it is the next".to_owned(),
+        1 => "1 run is before it".to_owned(),
+        n => format!("{n} runs are before it"),
+    };
+    match blocked {
+        Blocked::Rate(..) | Blocked::Spread(_) => {
+            let at = governed.earliest(ahead, state.last_at);
+            format!("{told}; {place}, and it starts at {at} at the earliest")
+        }
+        Blocked::Paused | Blocked::Full(_) => format!("{told}; {place}"),
     }
 }

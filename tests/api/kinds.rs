@@ -382,8 +382,12 @@ async fn in_an_older_cluster_queues_work_as_before_and_other_kinds_wait() {
     assert_eq!(
         put.json(),
         json!({"name": "q", "concurrency": 3, "busy": 0, "version": null,
-        "created_at": null, "updated_at": null, "updated_by": null})
+        "created_at": null, "updated_at": null, "updated_by": null, "waiting": 0,
+        "oldest_at": null, "next_start_at": null, "blocked": null, "shares": []})
     );
+    let rules = json!({"concurrency": 3, "rates": [{"limit": 1, "per": "1m"}]});
+    let refused = node.call("PUT", "/queues/q", Some(rules)).await.expect(409);
+    assert_eq!(refused.code(), "upgrade-needed", "and not left out in silence");
     let tagged = [("if-match", "\"1\"")];
     node.with_headers("PUT", "/queues/q", &tagged, Some(json!({}))).await.expect(412);
     assert_eq!(node.post("/queues", json!({"name": "q"})).await.expect(409).code(), "exists");

@@ -358,7 +358,35 @@ fn a_state_with_definitions_is_read_and_written_as_before() {
     world.op(Op::Put(Box::new(put))).unwrap();
     assert_eq!(world.state.definitions.count(Kind::Queue), 2);
     world.state.proof = Proof { index: 9, digest: [7; 16] };
-    keeps("state/definitions.msgpack", &world.state);
+    // As queues were before they had rules.
+    let mut state = world.state;
+    let names: Vec<_> = state.queues.keys().cloned().collect();
+    for name in names {
+        state.queues.get_mut(&name).unwrap().governed = None;
+    }
+    keeps("state/definitions.msgpack", &state);
+}
+
+/// A queue with every rule, and runs that wait in it.
+#[test]
+fn a_queue_with_rules_is_read_and_written_as_before() {
+    let rules = json!({"name": "q", "concurrency": 2, "spread": true, "ageing": "6s",
+        "rates": [{"limit": 2, "per": "1m"}, {"limit": 9, "per": "1h"}], "paused": false,
+        "fair_by": "parameter:tenant", "weights": {"gold": 3}, "max_waiting": 50});
+    let spec = Kind::Queue.read(object(rules)).unwrap();
+    keeps("kinds/queue_2.msgpack", &spec);
+    let mut world = World::newest();
+    let put = PutDefinition { spec, based_on: None, pinned: false };
+    world.op(Op::Put(Box::new(put))).unwrap();
+    for (job, tenant) in [("a", "gold"), ("b", "iron")] {
+        world.work(json!({"name": job, "queue": "q", "overlap": "allow",
+            "parameters": {"tenant": tenant}}));
+        world.triggers(job, 3);
+    }
+    world.settle();
+    let governed = world.state.queues[&name("q")].governed.clone().unwrap();
+    assert!(governed.line.len() >= 4 && !governed.starts.is_empty());
+    keeps("state/queue_line.msgpack", &governed);
 }
 
 fn restored() -> Op {

@@ -25,6 +25,7 @@ mod oracle;
 mod overlap;
 mod places;
 mod property;
+mod queues;
 mod restore;
 mod retries;
 mod schemas;

@@ -53,7 +53,11 @@ impl Three {
         assert!(outs[0].events == outs[1].events && outs[0].events == outs[2].events);
         let [out, ..] = outs;
         for row in out.rows {
-            let Some(value) = row.value else { continue };
+            let Some(value) = row.value else {
+                // A definition that goes takes its versions along; one of that name begins anew.
+                self.rows.remove(&row.key);
+                continue;
+            };
             let old = self.rows.insert(row.key, value.clone());
             assert!(old.is_none_or(|old| old == value), "a row of history was changed");
         }

@@ -14,6 +14,7 @@ mod gates;
 mod misfires;
 mod outcomes;
 mod overlap;
+mod queues;
 mod registers;
 mod replicas;
 mod retries;
@@ -73,7 +74,7 @@ enum Clocks {
 use Clocks::{Any, Right};
 
 /// All of them.
-const RULES: [(&str, Clocks, Rule); 21] = [
+const RULES: [(&str, Clocks, Rule); 22] = [
     ("every nominal time once", Any, completeness::every_time_once),
     ("fired by its version", Right, completeness::fired_by_its_version),
     ("fired has its run", Any, completeness::fired_has_its_run),
@@ -96,6 +97,7 @@ const RULES: [(&str, Clocks, Rule); 21] = [
     ("chains", Any, followers::chains),
     ("joins", Right, followers::joins),
     ("gates", Right, gates::held),
+    ("queue rates", Any, queues::rates),
 ];
 
 /// Everything in the history that must not be.

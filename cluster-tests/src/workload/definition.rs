@@ -132,6 +132,8 @@ pub struct Definition {
     pub dependencies: Vec<String>,
     /// `priority`.
     pub priority: i64,
+    /// `queue`.
+    pub queue: Option<String>,
     /// Rises with each edit; attempts carry it into their witness.
     pub generation: u32,
 }
@@ -167,6 +169,7 @@ impl Definition {
             on_finish: Vec::new(),
             dependencies: Vec::new(),
             priority: 0,
+            queue: None,
             generation: 1,
         }
     }
@@ -230,6 +233,7 @@ impl Definition {
         put("overlap", json!(self.overlap.text()));
         put("max_concurrent", json!(self.max_concurrent));
         put("priority", json!(self.priority));
+        put("queue", json!(self.queue));
         put("retention", json!({"count": 1_000_000}));
         let lists = [
             ("on_success", &self.on_success),

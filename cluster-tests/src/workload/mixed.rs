@@ -90,9 +90,16 @@ pub fn loose(random: &mut Random, at: usize) -> Definition {
         window_s: *random.of(&[3, 7, 20, 3_600]),
         retry,
         priority: *random.of(&[-50, 0, 0, 50]),
+        // Whoever waits there holds up nothing but himself.
+        queue: (overlap == Overlap::Skip && at % 3 == 1).then(|| QUEUE.to_string()),
         ..Definition::new(&format!("{LOOSE}{at:03}"))
     }
 }
+
+/// The queue that some of the jobs name, and its rates.
+pub const QUEUE: &str = "narrow";
+/// Starts in a window, and its length in milliseconds.
+pub const RATES: [(usize, i64); 2] = [(6, 2_000), (20, 10_000)];
 
 /// A source with followers, a gated job and a join: ten jobs that hang together.
 fn linked(random: &mut Random, at: usize) -> Vec<Definition> {

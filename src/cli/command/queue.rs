@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::super::client::{Request, escaped};
-use super::super::exit::Outcome;
+use super::super::exit::{Code, Outcome};
 use super::super::output::{As, columns};
 use super::super::session::Session;
 use super::get::Definitions;
@@ -28,6 +28,16 @@ pub enum Queue {
         #[command(flatten)]
         output: As,
     },
+    /// Start nothing of one until it is resumed; what runs goes on
+    Pause {
+        /// Its name
+        name: String,
+    },
+    /// Start what waits in one again
+    Resume {
+        /// Its name
+        name: String,
+    },
     /// Take the limit of one away
     Unset {
         /// Its name
@@ -44,9 +54,30 @@ impl Queue {
             }
             Queue::Set { name, limit, output } => {
                 let body = json!({ "concurrency": limit });
-                let request = Request::new(Method::PUT, path(&name)).json(&body).repeatable();
-                let queue = session.client()?.fetch(request).await?;
+                let client = session.client()?;
+                // Its other rules stay as they are.
+                let patch = Request::new(Method::PATCH, path(&name)).json(&body).repeatable();
+                let queue = match client.fetch(patch).await {
+                    Err(failure) if failure.code == Code::NotFound => {
+                        let put = Request::new(Method::PUT, path(&name)).json(&body).repeatable();
+                        client.fetch(put).await?
+                    }
+                    done => done?,
+                };
                 session.output(output).one(&queue, &columns::QUEUES)?;
+            }
+            Queue::Pause { name } => {
+                let patch =
+                    Request::new(Method::PATCH, path(&name)).json(&json!({ "paused": true }));
+                session.client()?.send(patch.repeatable()).await?;
+                session
+                    .say(format!("queue {name} is paused; `cronapi queue resume {name}` goes on"));
+            }
+            Queue::Resume { name } => {
+                let patch =
+                    Request::new(Method::PATCH, path(&name)).json(&json!({ "paused": false }));
+                session.client()?.send(patch.repeatable()).await?;
+                session.say(format!("queue {name} goes on"));
             }
             Queue::Unset { name } => {
                 session.client()?.send(Request::delete(path(&name))).await?;

@@ -264,6 +264,8 @@ pub(in crate::cli) const QUEUES: Columns = Columns {
         col("NAME", |v, _| cell(v, "/name")),
         col("LIMIT", |v, _| cell(v, "/concurrency")),
         col("BUSY", |v, _| cell(v, "/busy")),
+        col("WAITING", |v, _| cell(v, "/waiting")),
+        col("HELD BACK", |v, _| cell(v, "/blocked")),
     ],
     name: |v| field(v, "/name"),
 };

@@ -49,6 +49,9 @@ impl Cx<'_> {
         if job.live.open >= limits::OPEN_RUNS_PER_JOB_MAX {
             return Err(SkipReason::QueueFull);
         }
+        if self.queue_overflows(&job.spec) {
+            return Err(SkipReason::QueueFull);
+        }
         let behind = !new.force && self.overlap(&job)?;
         let gated =
             !new.force && new.trigger != Trigger::Dependency && !job.spec.dependencies.is_empty();
@@ -67,7 +70,7 @@ impl Cx<'_> {
             self.make_ready(id);
             if immediate && job.spec.is_no_op() {
                 self.close(id, RunStatus::Succeeded, None);
-            } else if let Some(place) = place {
+            } else if let Some(place) = place.filter(|_| self.is_next(id)) {
                 self.assign_ready(id, place);
             }
         }
@@ -173,8 +176,8 @@ impl Cx<'_> {
     pub(super) fn make_ready(&mut self, id: RunId) {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
         self.unindex_wait(&open);
-        self.s.ready.insert(ready_key(&open));
         let at = self.at;
+        self.line_up(&open, at);
         self.edit_run(id, |open| {
             open.wait = None;
             open.queued_at = Some(at);
@@ -280,11 +283,6 @@ impl Cx<'_> {
             }
         }
     }
-}
-
-/// Place of a run in the order of those that may start.
-pub(super) fn ready_key(open: &OpenRun) -> (i32, u64, RunId) {
-    (-open.spec.priority.unwrap_or(0), open.seq, open.run.id)
 }
 
 /// When a waiting run has to be looked at again.

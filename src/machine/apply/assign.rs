@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::machine::command::Place;
 use crate::machine::reply::{Answer, Rejection, Reply};
-use crate::machine::state::{OpenRun, Queue, Wait};
-use crate::model::{Attempt, JobSpec, Name, RunId, RunStatus, SkipReason};
+use crate::machine::state::{OpenRun, Wait};
+use crate::model::{Attempt, JobSpec, RunId, RunStatus, SkipReason};
 
 use super::Cx;
-use super::admit::{ready_key, until_of};
+use super::admit::until_of;
 
 impl Cx<'_> {
     pub(super) fn assign(&mut self, id: RunId, attempt: u32, place: Place) -> Answer {
@@ -49,7 +49,7 @@ impl Cx<'_> {
             error: None,
             usage: None,
         };
-        self.s.ready.remove(&ready_key(&open));
+        self.start_from_line(&open);
         self.s.placed.insert((place.node, id));
         self.take_place(&open, place);
         self.edit_run(id, |open| {
@@ -68,11 +68,7 @@ impl Cx<'_> {
         let free = self.s.nodes.get(&place.node).is_some_and(|node| {
             node.boot == place.boot && node.accepting && node.busy < node.slots
         });
-        free && !self.queue_full(spec.queue.as_ref())
-    }
-
-    fn queue_full(&self, queue: Option<&Name>) -> bool {
-        queue.and_then(|name| self.s.queues.get(name)).is_some_and(Queue::is_full)
+        free && !self.is_held_back(spec)
     }
 
     fn take_place(&mut self, open: &OpenRun, place: Place) {
@@ -80,7 +76,7 @@ impl Cx<'_> {
             Arc::make_mut(node).busy += 1;
         }
         if let Some(name) = &open.spec.queue {
-            let mut queue = self.s.queues.get(name).copied().unwrap_or_default();
+            let mut queue = self.s.queues.get(name).cloned().unwrap_or_default();
             queue.busy += 1;
             self.s.queues.insert(name.clone(), queue);
         }
@@ -95,10 +91,10 @@ impl Cx<'_> {
             node.busy = node.busy.saturating_sub(1);
         }
         if let Some(name) = &open.spec.queue
-            && let Some(mut queue) = self.s.queues.get(name).copied()
+            && let Some(mut queue) = self.s.queues.get(name).cloned()
         {
             queue.busy = queue.busy.saturating_sub(1);
-            if queue.busy == 0 && queue.concurrency.is_none() {
+            if queue.is_idle() {
                 self.s.queues.remove(name);
             } else {
                 self.s.queues.insert(name.clone(), queue);

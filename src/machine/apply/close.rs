@@ -6,7 +6,7 @@ use crate::machine::state::{LastRun, OpenRun, Wait};
 use crate::model::{Fact, JobNo, Name, RunId, RunStatus, SkipReason, Trigger};
 
 use super::Cx;
-use super::admit::{NewRun, ready_key};
+use super::admit::NewRun;
 
 impl Cx<'_> {
     /// Closes a run that never started.
@@ -73,7 +73,7 @@ impl Cx<'_> {
     fn unindex(&mut self, open: &OpenRun) {
         let id = open.run.id;
         self.s.open.remove(&(id.job_no(), id));
-        self.s.ready.remove(&ready_key(open));
+        self.leave_line(open);
         self.unindex_wait(open);
         if matches!(open.wait, Some(Wait::Behind { .. })) {
             self.edit_job(id.job_no(), |job| job.live.behind = job.live.behind.saturating_sub(1));

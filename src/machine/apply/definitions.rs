@@ -4,6 +4,7 @@ use crate::machine::command::PutDefinition;
 use crate::machine::history::{DefinitionRow, definition_key};
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{Defined, FORMAT_OF_KINDS};
+use crate::model::fields::Fields;
 use crate::model::kind::queue::QueueSpec;
 use crate::model::limits::DEFINITION_VERSIONS_MAX;
 use crate::model::{Kind, Name, Spec};
@@ -117,19 +118,11 @@ impl Cx<'_> {
     /// that nothing live hangs on has none.
     fn take_effect(&mut self, kind: Kind, name: &Name, spec: Option<&Spec>) {
         match (kind, spec) {
-            (Kind::Queue, Some(Spec::Queue(queue))) => self.bound_queue(name, queue.concurrency),
-            (Kind::Queue, _) => self.bound_queue(name, None),
+            (Kind::Queue, Some(Spec::Queue(queue))) => {
+                self.govern(name, queue.concurrency, Some(&queue.rules()));
+            }
+            (Kind::Queue, _) => self.govern(name, None, None),
             _ => {}
-        }
-    }
-
-    fn bound_queue(&mut self, name: &Name, concurrency: Option<u32>) {
-        let mut queue = self.s.queues.get(name).copied().unwrap_or_default();
-        queue.concurrency = concurrency;
-        if queue.concurrency.is_none() && queue.busy == 0 {
-            self.s.queues.remove(name);
-        } else {
-            self.s.queues.insert(name.clone(), queue);
         }
     }
 
@@ -143,14 +136,21 @@ impl Cx<'_> {
                 (None, None) => Ok(Reply::Done),
                 (None, Some(version)) => self.remove_definition(Kind::Queue, name, version, false),
                 (Some(_), based_on) => {
-                    let spec = queue_of(name, concurrency);
+                    let present = self.s.definitions.get(Kind::Queue, name.as_str());
+                    let spec = match present.map(|present| &present.spec) {
+                        // Its other rules stay as they are.
+                        Some(Spec::Queue(queue)) => {
+                            Spec::Queue(QueueSpec { concurrency, ..(**queue).clone() }.into())
+                        }
+                        _ => queue_of(name, concurrency),
+                    };
                     self.put_definition(&PutDefinition { spec, based_on, pinned: false })
                 }
             };
             return set.map(|_| Reply::Done);
         }
         let before = self.s.queues.get(name).and_then(|queue| queue.concurrency);
-        self.bound_queue(name, concurrency);
+        self.govern(name, concurrency, None);
         let change = serde_json::json!({"concurrency": {"before": before, "after": concurrency}});
         self.audit("queue.update", name.as_str(), change);
         Ok(Reply::Done)
@@ -172,5 +172,5 @@ impl Cx<'_> {
 }
 
 fn queue_of(name: &Name, concurrency: Option<u32>) -> Spec {
-    Spec::Queue(QueueSpec { name: name.clone(), concurrency }.into())
+    Spec::Queue(QueueSpec { concurrency, ..QueueSpec::empty(name.clone()) }.into())
 }

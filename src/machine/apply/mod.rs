@@ -27,6 +27,7 @@ mod fires;
 mod graph;
 mod jobs;
 mod nodes;
+mod queues;
 mod report;
 mod restore;
 mod secrets;

@@ -168,6 +168,7 @@ impl Cx<'_> {
     pub(super) fn write_format(&mut self, to: u32) {
         let before = self.s.format();
         self.s.format = to.max(self.s.format);
+        self.order_by_lane(before);
         if before < FORMAT_OF_KINDS && self.s.format() >= FORMAT_OF_KINDS {
             self.adopt_queues();
         }

@@ -84,7 +84,8 @@ impl Step<'_> {
         let spec = &self.job.spec;
         let places = spec.max_concurrent().unwrap_or(u32::MAX);
         let occupied = u64::from(self.state.occupying(self.job.no)) + self.fired - 1;
-        !spec.is_no_op() && spec.dependencies.is_empty() && occupied < u64::from(places)
+        let alone = !self.state.queue_waits(spec);
+        alone && !spec.is_no_op() && spec.dependencies.is_empty() && occupied < u64::from(places)
     }
 
     fn skip(

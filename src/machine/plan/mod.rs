@@ -59,11 +59,11 @@ pub struct Around {
 /// Looks at `state` at `now`. When there is more than fits, `wake_at` is `now`.
 pub fn plan(state: &State, now: Timestamp, compiled: &Compiled, around: &Around) -> Plan {
     let mut plan = Plan::default();
-    let mut slots = Slots::of(state, &around.silent);
+    let mut slots = Slots::of(state, &around.silent, now);
     timers(state, now, &mut plan);
     let more = plan.ops.len() >= TIMERS_MAX;
     due::fires(state, now, compiled, &mut slots, &mut plan);
-    place::assign(state, &mut slots, &mut plan);
+    let blocked = place::assign(state, now, &mut slots, &mut plan);
     duties::give(state, around, &mut plan);
     if around.early {
         ahead::starts(state, now, compiled, around.own, &mut slots, &mut plan);
@@ -77,7 +77,7 @@ pub fn plan(state: &State, now: Timestamp, compiled: &Compiled, around: &Around)
     let fire = state.due.range((later, 0)..).next().map(|(at, _)| *at);
     let timer = state.timers.range((later, RunId(uuid::Uuid::nil()))..).next().map(|(at, _)| *at);
     let ahead = if around.early { ahead::wake_at(state, now) } else { None };
-    plan.wake_at = fire.into_iter().chain(timer).chain(ahead).min();
+    plan.wake_at = fire.into_iter().chain(timer).chain(ahead).chain(blocked).min();
     plan
 }
 

@@ -1,14 +1,16 @@
 //! Which node a queued run goes to: one with its required labels and a free slot, then the
 //! most preferred labels, then the least load; of those that are alike, each in turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use crate::machine::command::{Op, Place};
 use crate::machine::prepare::parameters;
-use crate::machine::state::{Job, Node, OpenRun, State};
+use crate::machine::state::{Blocked, Job, Line, Node, OpenRun, State};
+use crate::model::flow::QueueRules;
 use crate::model::placement::Labels;
-use crate::model::{JobNo, JobSpec, Name, NodeId, limits};
+use crate::model::{JobNo, JobSpec, Name, NodeId, RunId, Timestamp, limits};
 
 use super::{OPS_MAX, Plan};
 
@@ -44,7 +46,7 @@ impl Free {
 
 impl Slots {
     /// The free slots of `state`, those of silent nodes left out.
-    pub fn of(state: &State, silent: &BTreeSet<NodeId>) -> Slots {
+    pub fn of(state: &State, silent: &BTreeSet<NodeId>, now: Timestamp) -> Slots {
         let free = |node: &Arc<Node>| Free {
             id: node.id,
             place: Place { node: node.id, boot: node.boot },
@@ -58,8 +60,8 @@ impl Slots {
             .queues
             .iter()
             .filter_map(|(name, queue)| {
-                let most = queue.concurrency?;
-                Some((name.clone(), most.saturating_sub(queue.busy)))
+                let room = queue.room(now);
+                (room < u32::MAX).then(|| (name.clone(), room))
             })
             .collect();
         let closed = &state.totals;
@@ -104,7 +106,7 @@ impl Slots {
                 let liked = wanted.map_or(0, |placement| placement.matches(&node.labels));
                 // Free share of the node in thousandths, then whose turn it is.
                 let free = u64::from(node.slots - node.busy) * 1_000 / u64::from(node.slots);
-                (liked, free, std::cmp::Reverse((place + count - first) % count))
+                (liked, free, Reverse((place + count - first) % count))
             })?;
         best.busy += 1;
         self.turn = self.turn.wrapping_add(1);
@@ -113,6 +115,11 @@ impl Slots {
             *left -= 1;
         }
         Some(place)
+    }
+
+    /// Whether no node has a slot left.
+    fn is_used_up(&self) -> bool {
+        self.nodes.iter().all(|node| node.busy >= node.slots)
     }
 
     fn give_back(&mut self, place: Place, spec: &JobSpec) {
@@ -125,18 +132,108 @@ impl Slots {
     }
 }
 
-/// Gives queued runs to nodes, first in order first. A run that fits nowhere does not hold
-/// up the ones behind it: the runs of a definition that found no place are passed over.
-pub(super) fn assign(state: &State, slots: &mut Slots, plan: &mut Plan) {
-    let mut without_place: BTreeSet<(JobNo, u64)> = BTreeSet::new();
-    let mut looked_at = 0;
-    for (_, _, id) in state.ready.iter().take(PASSED_MAX) {
-        if plan.ops.len() >= OPS_MAX || looked_at >= LOOKED_AT_MAX {
-            return;
+/// Where the next run comes from that may start.
+enum Source<'a> {
+    /// The runs whose queue nobody defined.
+    Plain(Box<dyn Iterator<Item = RunId> + 'a>),
+    /// A queue, as it is left by what was taken from it.
+    Queue { name: &'a Name, rules: &'a QueueRules, line: Line },
+}
+
+/// See [`State::ready_key`].
+type ReadyKey = (i32, u64, RunId);
+
+/// The runs that wait, those of all queues together, first in order first.
+struct Heads<'a> {
+    state: &'a State,
+    sources: Vec<Source<'a>>,
+    /// The first of each source.
+    heads: BinaryHeap<Reverse<(ReadyKey, usize)>>,
+}
+
+impl<'a> Heads<'a> {
+    /// Queues that are held back are left out. Gives also when the first of them is not any more.
+    fn of(state: &'a State, now: Timestamp) -> (Self, Option<Timestamp>) {
+        let plain = state.ready.iter().take(PASSED_MAX).map(|(_, _, id)| *id);
+        let mut sources = vec![Source::Plain(Box::new(plain))];
+        let mut free_at: Option<Timestamp> = None;
+        for (name, queue) in &state.queues {
+            let Some(governed) = queue.governed.as_deref() else { continue };
+            if governed.line.is_empty() {
+                continue;
+            }
+            match queue.blocked(now) {
+                None => {
+                    let line = governed.line.clone();
+                    sources.push(Source::Queue { name, rules: &governed.rules, line });
+                }
+                Some(Blocked::Rate(_, until) | Blocked::Spread(until)) => {
+                    free_at = Some(free_at.map_or(until, |at| at.min(until)));
+                }
+                Some(Blocked::Paused | Blocked::Full(_)) => {}
+            }
         }
-        let Some(open) = state.runs.get(id) else { continue };
+        let mut all = Heads { state, sources, heads: BinaryHeap::new() };
+        for at in 0..all.sources.len() {
+            all.refill(at);
+        }
+        (all, free_at)
+    }
+
+    fn refill(&mut self, at: usize) {
+        let state = self.state;
+        let next = match &mut self.sources[at] {
+            Source::Plain(ids) => ids.find_map(|id| state.runs.get(&id)),
+            Source::Queue { line, .. } => line.first().and_then(|(id, _)| state.runs.get(&id)),
+        };
+        if let Some(open) = next {
+            self.heads.push(Reverse((state.ready_key(open), at)));
+        }
+    }
+
+    fn next(&mut self) -> Option<(&'a OpenRun, usize)> {
+        let Reverse(((_, _, id), at)) = self.heads.pop()?;
+        let open: &'a OpenRun = self.state.runs.get(&id)?;
+        Some((open, at))
+    }
+
+    /// The run that was given last is done with: it starts, or it is passed over.
+    fn done(&mut self, open: &OpenRun, at: usize, starts: bool, slots: &Slots) {
+        if let Source::Queue { name, rules, line } = &mut self.sources[at] {
+            let id = open.run.id;
+            match line.spot(id).map(|spot| rules.weight(&spot.share)) {
+                Some(weight) if starts => line.start(id, weight),
+                _ => line.remove(id),
+            }
+            if slots.queues.get(*name) == Some(&0) || slots.is_used_up() {
+                return;
+            }
+        }
+        self.refill(at);
+    }
+}
+
+/// Gives queued runs to nodes, first in order first. A run that fits nowhere does not hold
+/// up the ones behind it: the runs of a definition that found no place are passed over. Gives when
+/// a queue that is held back by its rates is free again.
+pub(super) fn assign(
+    state: &State,
+    now: Timestamp,
+    slots: &mut Slots,
+    plan: &mut Plan,
+) -> Option<Timestamp> {
+    let mut without_place: BTreeSet<(JobNo, u64)> = BTreeSet::new();
+    let (mut looked_at, mut passed) = (0, 0);
+    let (mut heads, free_at) = Heads::of(state, now);
+    while let Some((open, source)) = heads.next() {
+        passed += 1;
+        if plan.ops.len() >= OPS_MAX || looked_at >= LOOKED_AT_MAX || passed > PASSED_MAX {
+            break;
+        }
         let kind = (open.run.id.job_no(), open.run.version);
+        let mut starts = false;
         if without_place.contains(&kind) {
+            heads.done(open, source, false, slots);
             continue;
         }
         looked_at += 1;
@@ -145,14 +242,17 @@ pub(super) fn assign(state: &State, slots: &mut Slots, plan: &mut Plan) {
             plan.ops.push(start(open, place));
         } else if let Some(place) = slots.take_for(&open.spec) {
             let op = start(open, place);
-            if matches!(op, Op::Refuse { .. }) {
+            starts = !matches!(op, Op::Refuse { .. });
+            if !starts {
                 slots.give_back(place, &open.spec);
             }
             plan.ops.push(op);
         } else {
             without_place.insert(kind);
         }
+        heads.done(open, source, starts, slots);
     }
+    free_at
 }
 
 /// Starts a run at `place`, or refuses it. Held against the schema only here, where it would

@@ -107,7 +107,7 @@ pub fn prepare(
         }
         Intent::DeleteJob { name, expected } => jobs::delete(state, &name, expected, now)?,
         Intent::Trigger { name, parameters, force, cause } => {
-            trigger::trigger(state, &name, &parameters, force, cause)?
+            trigger::trigger(state, &name, &parameters, force, cause, now)?
         }
         Intent::Put { spec, mode, expected } => definitions::put(state, spec, mode, expected)?,
         Intent::Remove { kind, name, expected } => {

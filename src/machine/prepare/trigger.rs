@@ -7,7 +7,7 @@ use crate::machine::command::{Op, TriggerRun};
 use crate::machine::plan::Slots;
 use crate::machine::reply::Rejection;
 use crate::machine::state::State;
-use crate::model::{Invalid, Name, Parameters, RunId};
+use crate::model::{Invalid, Name, Parameters, RunId, Timestamp};
 
 use super::jobs::none_ahead;
 use super::parameters;
@@ -18,6 +18,7 @@ pub(super) fn trigger(
     given: &Parameters,
     force: bool,
     cause: Option<RunId>,
+    now: Timestamp,
 ) -> Result<Op, Rejection> {
     let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
     if !force && job.spec.max_concurrent().is_some() {
@@ -34,9 +35,11 @@ pub(super) fn trigger(
     }
     // A hint only, as in a fire: `apply` judges overlap, gate and slots. Among several nodes
     // the choice is left to the plan, which knows which of them are silent.
-    let free = job.spec.dependencies.is_empty() && !job.spec.is_no_op() && state.ready.is_empty();
+    let waits = !state.ready.is_empty() || state.queue_waits(&job.spec);
+    let free = job.spec.dependencies.is_empty() && !job.spec.is_no_op() && !waits;
     let alone = state.nodes.values().filter(|node| node.accepting).count() == 1;
-    let place = if free && alone { Slots::of(state, &BTreeSet::new()).take(job) } else { None };
+    let place =
+        if free && alone { Slots::of(state, &BTreeSet::new(), now).take(job) } else { None };
     Ok(Op::Trigger(Box::new(TriggerRun {
         no: job.no,
         version: job.version,

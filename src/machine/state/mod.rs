@@ -19,8 +19,10 @@ mod events;
 mod failures;
 mod grave;
 mod job;
+mod line;
 mod node;
 mod proof;
+mod queue;
 mod run;
 mod secrets;
 mod sessions;
@@ -32,8 +34,10 @@ pub use events::{EventRows, FORMAT_OF_EVENT_ROWS};
 pub use failures::{Failures, failures_of_address, failures_of_user};
 pub use grave::{Grave, Graves};
 pub use job::{Job, LastRun, Live};
-pub use node::{Node, Offers, Queue};
+pub use line::{Line, START, Spot};
+pub use node::{Node, Offers};
 pub use proof::{Digester, Proof};
+pub use queue::{Blocked, Governed, Queue, lane};
 pub use run::{Ahead, OpenRun, Wait};
 pub use secrets::Secrets;
 pub use sessions::{Refreshed, Sessions, Use};
@@ -43,7 +47,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JobNo, Name, NodeId, RunId, RunStatus, Timestamp};
+use crate::model::{JobNo, JobSpec, Name, NodeId, RunId, RunStatus, Timestamp};
 
 /// Counters that identities and order come from. They only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +112,8 @@ pub struct State {
     pub runs: OrdMap<RunId, Arc<OpenRun>>,
     /// The open runs of each job.
     pub open: OrdSet<(JobNo, RunId)>,
-    /// Queued runs in the order in which they start: −priority, then order of creation.
+    /// Queued runs in the order in which they start: by lane and priority ([`State::ready_key`]),
+    /// then order of creation. Those whose queue is defined wait there instead.
     pub ready: OrdSet<(i32, u64, RunId)>,
     /// When a waiting run has to be looked at again.
     pub timers: OrdSet<(Timestamp, RunId)>,
@@ -177,6 +182,8 @@ pub const FORMAT_OF_PAST: u32 = 5;
 pub const FORMAT_OF_TEMPLATES: u32 = 5;
 /// What definitions of every kind but jobs need: versions, and commands that they share.
 pub const FORMAT_OF_KINDS: u32 = 5;
+/// What rules of queues need: rates, shares, lanes, and runs that wait in their queue.
+pub const FORMAT_OF_QUEUES: u32 = 5;
 /// What refresh tokens need that are good once.
 pub const FORMAT_OF_SESSIONS: u32 = 5;
 
@@ -197,6 +204,25 @@ impl State {
     /// The job of that name.
     pub fn job(&self, name: &str) -> Option<&Arc<Job>> {
         self.jobs.get(self.names.get(name)?)
+    }
+
+    /// The place of a run in the order of those that may start.
+    pub fn ready_key(&self, open: &OpenRun) -> (i32, u64, RunId) {
+        /// Further apart than the highest and the lowest priority.
+        const LANE: i32 = 1_000;
+        let lane = if self.format() >= FORMAT_OF_QUEUES { i32::from(lane(open)) } else { 0 };
+        let first = lane * LANE - open.spec.priority.unwrap_or(0);
+        (first, open.seq, open.run.id)
+    }
+
+    /// The queue of a definition, when it is defined itself.
+    pub fn governed(&self, spec: &JobSpec) -> Option<&Arc<Governed>> {
+        self.queues.get(spec.queue.as_ref()?)?.governed.as_ref()
+    }
+
+    /// Whether runs wait in the queue of a definition.
+    pub fn queue_waits(&self, spec: &JobSpec) -> bool {
+        self.governed(spec).is_some_and(|governed| !governed.line.is_empty())
     }
 
     /// The tags of a job that is there, or was: its history is seen by whoever saw it.

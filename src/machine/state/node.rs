@@ -1,4 +1,4 @@
-//! Nodes as the log knows them, and queues.
+//! Nodes as the log knows them.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,21 +54,5 @@ impl Offers {
     /// Nothing.
     pub fn is_none(&self) -> bool {
         *self == Offers::default()
-    }
-}
-
-/// A queue: a bound on the attempts of the jobs that name it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queue {
-    /// Attempts at a time; none: no bound.
-    pub concurrency: Option<u32>,
-    /// Open attempts.
-    pub busy: u32,
-}
-
-impl Queue {
-    /// Whether another attempt would be one too many.
-    pub fn is_full(&self) -> bool {
-        self.concurrency.is_some_and(|most| self.busy >= most)
     }
 }

@@ -5,6 +5,8 @@ use crate::machine::Op;
 use crate::machine::prepare::{Intent, PutMode};
 use crate::machine::reply::Rejection;
 use crate::machine::state::{FORMAT_OF_KINDS, State};
+use crate::model::fields::Fields;
+use crate::model::flow::QueueRules;
 use crate::model::kind::queue::QueueSpec;
 use crate::model::{Kind, Spec};
 use crate::service::Error;
@@ -28,6 +30,11 @@ pub(super) fn put(
         _ => {}
     }
     unversioned(expected)?;
+    if queue.rules() != QueueRules::default() {
+        let what = "a rule of a queue beside concurrency".to_owned();
+        let (needs, has) = (FORMAT_OF_KINDS, state.format());
+        return Err(Rejection::UpgradeNeeded { what, needs, has }.into());
+    }
     Ok(Some(set(queue)))
 }
 
@@ -60,7 +67,7 @@ pub(super) fn spec_of(intent: &Intent) -> Option<Spec> {
         Intent::Plain(op) => match &**op {
             Op::SetQueue { name, concurrency } => {
                 let (name, concurrency) = (name.clone(), *concurrency);
-                Some(Spec::Queue(QueueSpec { name, concurrency }.into()))
+                Some(Spec::Queue(QueueSpec { concurrency, ..QueueSpec::empty(name) }.into()))
             }
             _ => None,
         },

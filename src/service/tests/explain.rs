@@ -1,7 +1,9 @@
 use serde_json::json;
 
-use super::world::{World, admin, at};
-use crate::model::{RunStatus, SkipReason};
+use super::world::{World, admin, at, map};
+use crate::machine::command::{Op, PutDefinition};
+use crate::machine::state::FORMAT;
+use crate::model::{Kind, Name, RunStatus, SkipReason, Span};
 use crate::service::{Explanation, Verdict, WriteOptions};
 
 async fn explain(world: &World, name: &str, time: &str) -> Explanation {
@@ -140,7 +142,7 @@ async fn a_schedule_that_is_over_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_retention_took_is_not_made_up() {
-    use crate::machine::command::{Op, TrimKey};
+    use crate::machine::command::TrimKey;
     let world = World::new().await;
     world.put(json!({"name": "a", "expr": "0 * * * *", "code": "pass"})).await;
     world.run_until("2027-03-01T13:00:00Z").await;
@@ -185,4 +187,41 @@ async fn a_queued_run_says_what_it_waits_for() {
     let id = run.await.unwrap().value.id;
     let reason = world.service.run(&admin, id).await.unwrap().reason.unwrap();
     assert!(reason.contains("labels it requires, which none of 1 has"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_says_what_its_queue_waits_for_and_when_it_may_start() {
+    let (world, admin) = (World::new().await, admin());
+    let _ = world.does(Op::RaiseFormat { to: FORMAT }).await;
+    let define = async |queue: serde_json::Value| {
+        let spec = Kind::Queue.read(map(queue)).unwrap();
+        let put = PutDefinition { spec, based_on: None, pinned: false };
+        world.does(Op::Put(Box::new(put))).await.unwrap();
+    };
+    define(json!({"name": "q", "rates": [{"limit": 1, "per": "1m"}], "fair_by": "job"})).await;
+    define(json!({"name": "p", "paused": true})).await;
+    world.put(json!({"name": "a", "code": "pass", "overlap": "allow", "queue": "q"})).await;
+    world.put(json!({"name": "b", "code": "pass", "overlap": "allow", "queue": "p"})).await;
+    let mut ids = Vec::new();
+    for job in ["a", "a", "a", "b"] {
+        let run = world.service.trigger(&admin, job, Default::default(), false, Default::default());
+        ids.push(run.await.unwrap().value.id);
+    }
+    world.lead().await;
+    let reason = async |at: usize| world.service.run(&admin, ids[at]).await.unwrap().reason;
+    assert_eq!(reason(0).await, None, "it was placed");
+    let told = "for its queue q, which starts at most 1 in 1m; ";
+    let first = world.service.run(&admin, ids[0]).await.unwrap().attempts[0].assigned_at;
+    let (next, after) = (first.plus(Span::from_secs(60)), first.plus(Span::from_secs(120)));
+    let next = format!("{told}it is the next, and it starts at {next} at the earliest");
+    let after = format!("{told}1 run is before it, and it starts at {after} at the earliest");
+    assert_eq!((reason(1).await, reason(2).await), (Some(next), Some(after)));
+    let paused = "for its queue p, which is paused; it is the next";
+    assert_eq!(reason(3).await.as_deref(), Some(paused));
+    let name = Name::parse("q").unwrap();
+    let view = world.service.definition(&admin, Kind::Queue, &name).await.unwrap();
+    let view = serde_json::to_value(view).unwrap();
+    assert_eq!((&view["busy"], &view["waiting"]), (&json!(1), &json!(2)), "{view}");
+    assert!(view["blocked"].as_str().is_some_and(|why| why.contains("has room again")), "{view}");
+    assert_eq!(view["shares"], json!([{"share": "a", "waiting": 2, "weight": 1}]));
 }

@@ -1,7 +1,7 @@
 // Queues, secrets, the audit, users and tokens: lists with what can be done to each.
 
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { type Schema, api, take } from "../api/client";
@@ -25,25 +25,38 @@ function list(text: string): string[] {
   return text.split(",").map((part) => part.trim()).filter(Boolean);
 }
 
+/** "100 in 1m, 1000 in 1h". */
+function rates(queue: { rates?: { limit: number; per: string }[]; spread?: boolean }): string {
+  const all = (queue.rates ?? []).map((rate) => `${rate.limit} in ${rate.per}`).join(", ");
+  return queue.spread ? `${all}, spread` : all;
+}
+
 export function Queues() {
   const who = useWho();
   const again = useAgain();
-  const { data, error, isPending, refetch } = useQuery({ queryKey: ["queues"], queryFn: () => take(api.GET("/queues")) });
+  const { data, error, isPending, refetch } = useQuery({
+    queryKey: ["queues"],
+    queryFn: () => take(api.GET("/queues")),
+    refetchInterval: 5_000,
+  });
   const [name, setName] = useState("");
   const [most, setMost] = useState("4");
   if (isPending) return <Skeleton />;
   if (!data) return <Fault error={error} again={() => void refetch()} />;
-  const put = () => take(api.PUT("/queues/{name}", { params: { path: { name } }, body: { concurrency: Number(most) } })).then(again);
+  const path = (name: string) => ({ params: { path: { name } } });
+  const put = () => take(api.PUT("/queues/{name}", { ...path(name), body: { concurrency: Number(most) } })).then(again);
+  const pause = (name: string, paused: boolean) =>
+    take(api.PATCH("/queues/{name}", { ...path(name), body: { paused } as never })).then(again);
   return (
     <>
-      <Head title="Queues" about="Runs of the jobs that name a queue share its places, over the whole cluster.">
+      <Head title="Queues" about="Runs of the jobs that name a queue share its places and its rates, over the whole cluster.">
         {may(who, "admin") && (
           <Ask label="Set a limit" title="Set the limit of a queue" same={{ method: "PUT", path: `/queues/${encodeURIComponent(name)}`, body: { concurrency: Number(most) }, cli: `cronapi queue set ${quoted(name || "NAME")} ${most}` }} act={put}>
             <label>
               Queue <input value={name} onChange={(event) => setName(event.target.value)} required />
             </label>
             <label>
-              Attempts at a time <input type="number" min="1" max="10000" value={most} onChange={(event) => setMost(event.target.value)} />
+              Attempts at a time <input type="number" min="1" max="1000" value={most} onChange={(event) => setMost(event.target.value)} />
             </label>
           </Ask>
         )}
@@ -54,7 +67,9 @@ export function Queues() {
             <th>queue</th>
             <th className="right">busy</th>
             <th className="right">at a time</th>
-            <th className="fill" />
+            <th>rates</th>
+            <th className="right">waiting</th>
+            <th className="fill">why nothing moves</th>
             <th />
           </tr>
         </thead>
@@ -64,12 +79,24 @@ export function Queues() {
               <td className="name">{queue.name}</td>
               <td className="right">{queue.busy}</td>
               <td className="right">{queue.concurrency ?? "no limit"}</td>
-              <td className="fill">{queue.concurrency != null && <progress max={queue.concurrency} value={queue.busy} aria-label={`${queue.busy} of ${queue.concurrency}`} />}</td>
+              <td>{rates(queue)}</td>
+              <td className="right">
+                <Link to="/runs" search={{ status: "waiting" }}>{queue.waiting ?? 0}</Link>
+              </td>
+              <td className="fill">
+                {queue.blocked ?? (queue.waiting ? "waits for a slot" : "")}
+                {(queue.shares ?? []).slice(0, 5).map((share) => (
+                  <span key={share.share} className="dim"> · {share.share || "(none)"}: {share.waiting}</span>
+                ))}
+              </td>
               <td className="right">
                 {may(who, "admin") && (
-                  <Ask label="Take the limit away" title={`Take the limit of ${queue.name} away`} same={{ method: "DELETE", path: `/queues/${queue.name}`, cli: `cronapi queue unset ${queue.name}` }} danger act={() => take(api.DELETE("/queues/{name}", { params: { path: { name: queue.name } } })).then(again)}>
-                    <p>What waits for a place there may start at once, as far as slots allow.</p>
-                  </Ask>
+                  <>
+                    <button type="button" onClick={() => void pause(queue.name, !queue.paused)}>{queue.paused ? "Resume" : "Pause"}</button>
+                    <Ask label="Remove" title={`Remove the rules of ${queue.name}`} same={{ method: "DELETE", path: `/queues/${queue.name}`, cli: `cronapi queue unset ${queue.name}` }} danger act={() => take(api.DELETE("/queues/{name}", path(queue.name))).then(again)}>
+                      <p>What waits for a place there may start at once, as far as slots allow.</p>
+                    </Ask>
+                  </>
                 )}
               </td>
             </tr>

@@ -69,7 +69,10 @@ fn overdue(state: &State, now: Timestamp, nodes: usize) -> Vec<String> {
         // What is planned ahead has time until then.
         let given = open.ahead.map_or(given, |ahead| ahead.start_at.max(given));
         let late = match open.run.status {
-            RunStatus::Queued => room && waits(open.run.fired_at) && open.run.attempts.is_empty(),
+            RunStatus::Queued => {
+                let held_back = open.spec.queue.is_some();
+                room && !held_back && waits(open.run.fired_at) && open.run.attempts.is_empty()
+            }
             RunStatus::Assigned => waits(given),
             _ => false,
         };

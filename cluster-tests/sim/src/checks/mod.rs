@@ -14,6 +14,7 @@ pub mod liveness;
 mod outcomes;
 mod overlap;
 mod policy;
+mod queues;
 mod reads;
 mod replicas;
 
@@ -24,7 +25,7 @@ use crate::record::Record;
 type Check = fn(&History<'_>) -> Vec<String>;
 
 /// All of them.
-const CHECKS: [(&str, Check); 11] = [
+const CHECKS: [(&str, Check); 12] = [
     ("one start an attempt", attempts::check),
     ("one run a nominal time", fires::check),
     ("every nominal time has one outcome", outcomes::check),
@@ -34,6 +35,7 @@ const CHECKS: [(&str, Check); 11] = [
     ("edits count", edits::check),
     ("events are kept", events::check),
     ("overlap", overlap::check),
+    ("rates of queues", queues::check),
     ("reads and refusals are not old", reads::check),
     ("equal index, equal history", replicas::check),
 ];

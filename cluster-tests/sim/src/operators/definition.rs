@@ -13,6 +13,9 @@ pub fn job_name(place: u64) -> String {
 /// The name of the job that the clients in `register` put.
 pub const REGISTER: &str = "register";
 
+/// The queue that some jobs name.
+pub const QUEUE: &str = "narrow";
+
 /// A definition of it.
 ///
 /// # Panics
@@ -77,6 +80,10 @@ pub fn definition(chance: &mut Chance, place: u64, jobs: u64, mark: &str) -> Job
     }
     if job.get("expr").is_some() && chance.once_in(12) {
         job["max_runs"] = json!(chance.within(1, 6));
+    }
+    // Whoever waits there holds up nothing but itself.
+    if overlap == "skip" && place % 3 == 1 {
+        job["queue"] = json!(QUEUE);
     }
     job["priority"] = json!(chance.within(0, 5) as i64 - 2);
     read(job)

@@ -7,6 +7,7 @@
 mod definition;
 mod members;
 mod operator;
+mod queues;
 mod register;
 
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub fn begin(seat: &Arc<Seat>, consensus: &Handle, boot: u32) {
     let name = format!("{}.{boot}.r", seat.name);
     let chance = Chance::of(seat.plan.seed, &format!("register {name}"));
     tokio::spawn(Register::new(seat, consensus, &name, chance).run());
+    let chance = Chance::of(seat.plan.seed, &format!("queues {}.{boot}", seat.name));
+    tokio::spawn(queues::run(Arc::clone(seat), consensus.clone(), chance));
     let chance = Chance::of(seat.plan.seed, &format!("members {}.{boot}", seat.name));
     tokio::spawn(Members::new(Arc::clone(seat), consensus.clone(), chance).run());
 }

@@ -66,6 +66,9 @@ fn mark_of(h: &mut History, second: i64, end: bool) -> &mut crate::witness::Mark
 }
 
 const FAULTS: &[(&str, &str, Plant)] = &[
+    ("queue rates", "a start more than a window has room for", |h| {
+        run_at(h, "beat", 4).attempts[0].assigned_at = at(5_500);
+    }),
     ("every nominal time once", "a time without a row", |h| {
         life(h, "beat").ledger.retain(|row| row.nominal_time != at(4_000));
     }),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::history::{
-    Attempt, Audit, Boot, History, Life, Present, Register, Replica, Row, Run, Triggered, Version,
-    Written,
+    Attempt, Audit, Boot, History, Life, Present, Queue, Register, Replica, Row, Run, Triggered,
+    Version, Written,
 };
 use crate::moment::Moment;
 use crate::nominal::Schedule;
@@ -223,7 +223,10 @@ pub fn sound() -> History {
     let every = |n| Some(Schedule::Every(n));
     let follows = vec!["first".to_string()];
     let new = |name: &str, n: i64| Definition { schedule: every(n), ..Definition::new(name) };
-    let beat_1 = Definition { on_success: follows, ..new("beat", 2) };
+    let queue = Some("narrow".to_string());
+    let beat_1 = Definition { on_success: follows, queue, ..new("beat", 2) };
+    let narrow = Queue { since: at(0), rates: vec![(1, 1_500), (3, 5_000)] };
+    b.history.queues.insert("narrow".to_string(), narrow);
     let beat = b.life(beat_1.clone());
     let first = b.life(Definition::new("first"));
     let names = vec!["beat".to_string(), "first".to_string()];
