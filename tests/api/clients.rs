@@ -9,7 +9,7 @@ use serde_json::Value;
 const VERBS: &[&str] = &[
     "apply", "begin", "cancel", "change", "create", "delete", "explain", "export", "finish",
     "follow", "get", "issue", "list", "patch", "pause", "preview", "put", "refresh", "remove",
-    "resume", "retry", "revoke", "rotate", "run", "set", "transfer", "verify",
+    "resume", "retry", "revoke", "rotate", "run", "search", "set", "transfer", "verify",
 ];
 
 fn document() -> Value {

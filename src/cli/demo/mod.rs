@@ -284,6 +284,9 @@ fn open(url: &str) {
     }
 }
 
+/// What happens, and when.
+type Script = Vec<(Timestamp, Happening)>;
+
 /// The past of the demo.
 struct Past {
     data: PathBuf,
@@ -317,7 +320,7 @@ impl Past {
     }
 
     /// What happens and when, in order.
-    fn script(&self) -> Result<(Vec<(Timestamp, Happening)>, Vec<cast::Role>), Failure> {
+    fn script(&self) -> Result<(Script, Vec<cast::Role>), Failure> {
         let wrong = |what: String| Failure::failed(format!("the cast of the demo: {what}"));
         let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
         let roles = cast::roles();
