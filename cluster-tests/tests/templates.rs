@@ -64,8 +64,8 @@ async fn a_value_is_one_argument_and_one_variable() {
     let sandbox = Sandbox::new();
     let (mut daemon, client) = node(&sandbox).await;
     let job = json!({"name": "show", "runner": {"type": "shell", "cwd": "/{{params.dir}}",
-        "argv": ["sh", "-c", "printf '%s|' \"$#\" \"$1\" \"$2\" \"$V\" \"$PWD\"", "sh", "{{params.x}}",
-            "{{nominal_time | default(\"never\")}}-{{attempt}}"],
+        "argv": ["sh", "-c", "printf '%s|' \"$#\" \"$1\" \"$2\" \"$V\" \"$PWD\"", "sh",
+            "{{params.x}}", "{{nominal_time | default(\"never\")}}-{{attempt}}"],
         "env": {"V": "{{params.list | json}}"}}});
     client.create(&job, "show").await.expect("created");
     let given = json!({"x": "x; rm -rf / $(id) '\"`", "dir": "tmp", "list": ["a b", 1]});
@@ -95,7 +95,8 @@ async fn a_secret_parameter_reaches_the_work_and_nothing_else() {
     let (mut daemon, client) = node(&sandbox).await;
     let schema =
         json!({"properties": {"pw": {"type": "string", "x-secret": true}}, "required": ["pw"]});
-    let line = "read -r given; test \"$given\" = '{\"pw\":\"correct-battery-staple\"}' \
+    // The definition is on disk, so it must not hold the value as one.
+    let line = "read -r given; test \"$given\" = '{\"pw\":\"correct-battery'-staple'\"}' \
         && test \"$(cat \"$CRONAPI_PARAMS_FILE\")\" = \"$given\" \
         && test \"$(cat \"$CRONAPI_PARAMS_FILE\")\" = \"$given\" \
         && test \"$CRONAPI_PARAMS\" = '{\"pw\":{\"secret\":\"db\"}}' && ! env | grep -q staple \

@@ -12,6 +12,7 @@ use super::examples;
 use super::problem::ProblemBody;
 use super::shapes::{self, reference};
 use crate::model::Event;
+use crate::model::kind::queue::QueueShare;
 
 const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST. \
     Get a token from `POST /auth/token` and send it as `Authorization: Bearer <token>`. \
@@ -21,7 +22,7 @@ const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "CronAPI", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    components(schemas(ProblemBody, Event, JobOrder, RunnerKind)),
+    components(schemas(ProblemBody, Event, JobOrder, RunnerKind, QueueShare)),
     tags(
         (name = "auth", description = "Sessions"),
         (name = "jobs", description = "Definitions, schedules, and what became of each time"),

@@ -1,5 +1,6 @@
 //! Headers that make a write conditional or safe to repeat. An operation takes those that the
-//! document names; another is refused, since whoever sends it relies on it.
+//! document names; another is refused, since whoever sends it relies on it. `Idempotency-Key` is
+//! welcome as well where a repeat changes nothing more: what its sender relies on holds there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -10,15 +11,15 @@ use serde_json::Value;
 
 use super::problem::Problem;
 
-static HEADERS: [&str; 3] = ["Idempotency-Key", "If-Match", "If-None-Match"];
+const KEY: &str = "Idempotency-Key";
+static HEADERS: [&str; 3] = [KEY, "If-Match", "If-None-Match"];
 
-/// Why one of them is not taken, where that can be said.
+/// Where a repeat does something again, or a condition can't be met, and why.
 const WHY: &[(&str, &str, &str)] = &[
-    ("post /apply", "Idempotency-Key", "applying the same set again changes nothing"),
     ("post /apply", "If-Match", "each definition has a version of its own"),
-    ("post /auth/keys/rotate", "Idempotency-Key", "each call makes a new key"),
-    ("post /secrets/rotate", "Idempotency-Key", "each call seals with a new key"),
-    ("post /tokens", "Idempotency-Key", "a token is shown once and can't be shown again"),
+    ("post /auth/keys/rotate", KEY, "each call makes a new key"),
+    ("post /secrets/rotate", KEY, "each call seals with a new key"),
+    ("post /tokens", KEY, "a token is shown once and can't be shown again"),
 ];
 
 /// Refuses what the operation does not take.
@@ -29,9 +30,10 @@ pub(super) fn refuse_untaken(parts: &Parts) -> Result<(), Problem> {
     let route = route.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(route);
     let operation = format!("{} {route}", parts.method.as_str().to_ascii_lowercase());
     let Some(taken) = taken().get(&operation) else { return Ok(()) };
-    let Some(name) = given.find(|name| !taken.contains(**name)) else { return Ok(()) };
-    let why = WHY.iter().find(|(of, header, _)| *of == operation && header == name);
-    let detail = match why {
+    let why = |name: &str| WHY.iter().find(|(of, header, _)| *of == operation && *header == name);
+    let untaken = |name: &str| !taken.contains(name) && (name != KEY || why(name).is_some());
+    let Some(name) = given.find(|name| untaken(name)) else { return Ok(()) };
+    let detail = match why(name) {
         Some((_, _, why)) => format!("is not taken here: {why}"),
         None => "is not taken here: leave it out".to_owned(),
     };

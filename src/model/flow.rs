@@ -1,5 +1,5 @@
-//! What a queue asks of the runs that wait in it: how many may start in a time, who has which share,
-//! and what waiting is worth.
+//! What a queue asks of the runs that wait in it: how many may start in a time, who has which
+//! share, and what waiting is worth.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Templates: texts of a definition with places for values, `{{params.x}}`.
 //!
-//! The list of names and filters is closed, so that a misspelt one is refused when the definition is
-//! written. There is no logic. Values are data wherever they are put: the places that would
+//! The list of names and filters is closed, so that a misspelt one is refused when the definition
+//! is written. There is no logic. Values are data wherever they are put: the places that would
 //! read them as code (`command`, `code`) take no template at all. docs/runners.md has the list.
 
 mod date;

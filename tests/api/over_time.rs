@@ -57,8 +57,8 @@ async fn runs_are_bars_and_counts() {
     for (path, place) in [
         (format!("/timeline?{DAY}&limit=5001"), "query:limit"),
         (format!("/fires?{DAY}&limit=0"), "query:limit"),
-        (format!("/jobs/a/logs/search?q="), "query:q"),
-        (format!("/jobs/a/logs/search?q=x&limit=501"), "query:limit"),
+        ("/jobs/a/logs/search?q=".to_owned(), "query:q"),
+        ("/jobs/a/logs/search?q=x&limit=501".to_owned(), "query:limit"),
         (format!("/runs/{}/logs/search?q=x&limit=0", run["id"].as_str().unwrap()), "query:limit"),
     ] {
         let refused = node.get(&path).await.expect(400).json();

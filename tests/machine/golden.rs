@@ -386,7 +386,7 @@ fn a_queue_with_rules_is_read_and_written_as_before() {
     world.settle();
     let governed = world.state.queues[&name("q")].governed.clone().unwrap();
     assert!(governed.line.len() >= 4 && !governed.starts.is_empty());
-    keeps("state/queue_line.msgpack", &governed);
+    keeps("parts/queue_line.msgpack", &governed);
 }
 
 fn restored() -> Op {

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Columns {
     pub(super) name: fn(&Value) -> String,
 }
 
-const fn col(title: &'static str, show: fn(&Value, &Output) -> Cell) -> Column {
+pub(super) const fn col(title: &'static str, show: fn(&Value, &Output) -> Cell) -> Column {
     Column { title, wide: false, show }
 }
 
@@ -53,7 +53,7 @@ pub(in crate::cli) fn field(item: &Value, pointer: &str) -> String {
     }
 }
 
-fn cell(item: &Value, pointer: &str) -> Cell {
+pub(super) fn cell(item: &Value, pointer: &str) -> Cell {
     field(item, pointer).into()
 }
 

@@ -120,9 +120,18 @@ pub(in crate::cli) fn plain(text: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::columns;
+    use super::super::columns::{cell, col, field};
     use super::*;
     use crate::model::Timestamp;
+
+    const THREE: Columns = Columns {
+        columns: &[
+            col("NAME", |v, _| cell(v, "/name")),
+            col("LIMIT", |v, _| cell(v, "/concurrency")),
+            col("BUSY", |v, _| cell(v, "/busy")),
+        ],
+        name: |v| field(v, "/name"),
+    };
 
     fn output(color: bool) -> Output {
         let (format, layout) = (Format::Table, Default::default());
@@ -133,7 +142,7 @@ mod tests {
     fn what_is_listed_later_stands_below() {
         let output = output(false);
         let one = |name: &str, header| {
-            render(&output, &[json!({"name": name, "busy": 1})], &columns::QUEUES, header)
+            render(&output, &[json!({"name": name, "busy": 1})], &THREE, header)
         };
         assert_eq!(one("long-name", true), "NAME       LIMIT  BUSY\nlong-name  -      1\n");
         assert_eq!(one("b", false), "b          -      1\n");
@@ -142,7 +151,7 @@ mod tests {
     fn drawn(color: bool) -> String {
         let output = output(color);
         let items = [json!({"name": "a", "concurrency": null, "busy": 3}), json!({"name": "long"})];
-        render(&output, &items, &columns::QUEUES, true)
+        render(&output, &items, &THREE, true)
     }
 
     #[test]

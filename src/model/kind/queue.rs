@@ -23,7 +23,8 @@ spec! {
     /// Starts stand as far apart as the rates have them on average.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     spread: bool, since 5;
-    /// Whose runs share the queue evenly: `job`, `tag:team` (each tag `team-x`), or `parameter:tenant`.
+    /// Whose runs share the queue evenly: `job`, `tag:team` (each tag `team-x`), or
+    /// `parameter:tenant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = String)]
     fair_by: Option<FairBy>, since 5;
@@ -59,6 +60,17 @@ impl QueueSpec {
     }
 }
 
+/// Runs of one share that wait.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct QueueShare {
+    /// Whose runs they are.
+    pub share: String,
+    /// Runs that wait.
+    pub waiting: u64,
+    /// What the share weighs.
+    pub weight: u32,
+}
+
 impl Define for QueueSpec {
     const MOST: usize = limits::QUEUES_MAX;
     const AREA: Area = Area::Cluster;
@@ -76,16 +88,11 @@ impl Define for QueueSpec {
     fn live() -> Vec<(&'static str, Value)> {
         let count = |text: &str| json!({ "type": "integer", "minimum": 0, "description": text });
         let time = |text: &str| json!({ "type": ["string", "null"], "format": "date-time", "description": text });
-        let share = json!({ "type": "object", "required": ["share", "waiting", "weight"],
-            "properties": {
-                "share": { "type": "string", "description": "Whose runs they are." },
-                "waiting": count("Runs that wait."),
-                "weight": count("What the share weighs."),
-            } });
         let busy = json!({ "type": "integer", "format": "int32", "minimum": 0,
             "description": "Attempts under way." });
         let blocked = json!({ "type": ["string", "null"],
             "description": "Why nothing of it starts now; null: nothing holds it back." });
+        let share = json!({ "$ref": "#/components/schemas/QueueShare" });
         let shares = json!({ "type": "array", "items": share, "maxItems": 100,
             "description": "With `fair_by`: who waits, those with most first." });
         vec![

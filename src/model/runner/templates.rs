@@ -7,8 +7,8 @@ use crate::model::invalid::Invalid;
 use crate::model::template::{Source, has_hole, parse};
 
 /// What is told of a hole in what is read as code.
-const NOT_IN_CODE: &str = "is code, and a value put into it would become code too: use argv, where a \
-    value stays one argument, or read $CRONAPI_PARAMS";
+const NOT_IN_CODE: &str = "is code, and a value put into it would become code too: use argv, where \
+    a value stays one argument, or read $CRONAPI_PARAMS";
 /// Programs that read an argument as code, after one of these flags.
 const INTERPRETERS: [(&str, &str); 14] = [
     ("sh", "c"),
@@ -105,8 +105,8 @@ impl Runner {
         }
     }
 
-    /// Refuses a parameter that is a secret where it would be seen: in arguments, the environment, a
-    /// URL.
+    /// Refuses a parameter that is a secret where it would be seen: in arguments, the environment,
+    /// a URL.
     pub(in crate::model) fn check_secret_templates(
         &self,
         is_secret: impl Fn(&str) -> bool,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::machine::State;
 use crate::machine::state::{Blocked, Queue};
 use crate::model::fields::Fields;
-use crate::model::kind::queue::QueueSpec;
+use crate::model::kind::queue::{QueueShare, QueueSpec};
 use crate::model::{Kind, Name, Spec};
 use crate::service::waiting::held_back;
 
@@ -46,7 +46,7 @@ fn queue(state: &State, queue: &Queue, live: &mut Map<String, Value>) {
         shares.sort_by_key(|(_, waiting)| std::cmp::Reverse(*waiting));
         let shares = shares.into_iter().take(SHARES_MAX).map(|(share, waiting)| {
             let weight = governed.rules.weight(&share);
-            json!({ "share": &*share, "waiting": waiting, "weight": weight })
+            json!(QueueShare { share: share.to_string(), waiting: waiting as u64, weight })
         });
         shares.collect::<Vec<Value>>()
     });

@@ -106,7 +106,8 @@ mod tests {
         );
         assert_eq!(
             read(
-                r#"{"t": {{params.e | json}}, "in": "{{ params.n | json }}", "x": {{params.none | default("-")}}}"#
+                r#"{"t": {{params.e | json}}, "in": "{{ params.n | json }}",
+                    "x": {{params.none | default("-")}}}"#
             ),
             json!({"t": error, "in": "5", "x": "-"})
         );
