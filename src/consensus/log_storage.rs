@@ -10,7 +10,7 @@ use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{AnyError, EntryPayload, OptionalSend, RaftLogReader, StorageIOError};
 
 use super::convert;
-use super::log_store::LogStore;
+use super::log_store::{LogStore, following_on};
 use super::types::{Entry, LogId, StorageError, TypeConfig, Vote};
 use crate::storage::{self, Done, Mark, Write};
 
@@ -44,7 +44,10 @@ impl RaftLogReader<TypeConfig> for LogStore {
         start: u64,
         end: u64,
     ) -> Result<Vec<Entry>, StorageError> {
-        self.read(start, end, READ_BYTES_MAX).await
+        let entries = self.read(start, end, READ_BYTES_MAX).await?;
+        // The library sends what it gets as following on `start - 1`. When that is purged it gets
+        // nothing, looks again where the follower is, and sends a checkpoint.
+        Ok(following_on(start, entries))
     }
 }
 

@@ -190,6 +190,14 @@ impl LogStore {
     }
 }
 
+/// Those of the entries that follow on each other without a hole, from `from` on.
+pub(super) fn following_on(from: u64, mut entries: Vec<Entry>) -> Vec<Entry> {
+    let whole = entries.iter().zip(from..).take_while(|(entry, at)| entry.log_id.index == *at);
+    let whole = whole.count();
+    entries.truncate(whole);
+    entries
+}
+
 fn open_entry(index: u64, record: bytes::Bytes) -> Result<Entry, storage::Error> {
     convert::open_entry(record).map_err(|e| damaged(&format!("log entry {index}"), e))
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use openraft::testing::{StoreBuilder, Suite};
+use openraft::RaftLogReader;
+use openraft::storage::{RaftLogStorage, RaftLogStorageExt};
+use openraft::testing::{StoreBuilder, Suite, blank_ent, log_id};
 use tempfile::TempDir;
 
 use super::super::count::Count;
@@ -66,4 +68,19 @@ fn the_suite_passes_on_disk() {
 #[test]
 fn the_suite_passes_in_memory() {
     Suite::test_all(InMemory).unwrap();
+}
+
+/// A follower that is sent entries after a hole takes them for those that it lacks.
+#[tokio::test]
+async fn what_is_sent_to_a_follower_has_no_hole_though_the_log_was_purged() {
+    let (_, mut log, _) = InMemory.build().await.unwrap();
+    log.blocking_append((0..10).map(|index| blank_ent(1, 1, index))).await.unwrap();
+    log.purge(log_id(1, 1, 4)).await.unwrap();
+    for (from, found) in [(3, 0), (4, 0), (5, 4), (8, 1)] {
+        let entries = log.limited_get_log_entries(from, 9).await.unwrap();
+        assert_eq!(entries.len(), found, "from {from}");
+        assert!(entries.first().is_none_or(|entry| entry.log_id.index == from));
+    }
+    let all = log.try_get_log_entries(..).await.unwrap();
+    assert_eq!(all.len(), 5, "all there is may begin anywhere");
 }

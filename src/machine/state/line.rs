@@ -1,11 +1,11 @@
 //! The runs that wait in a queue, in the order in which they start.
 //!
 //! First by lane: what is live, then retries and what is caught up, then the past. Within a lane by
-//! share: start-time fair queueing in whole numbers. Each share has a tag; the least goes first, and
-//! a start moves the tag of its share on by what one start weighs. A share that had nothing to start
-//! begins where the queue is, so that it neither owes nor has saved up. Within a share by the time
-//! since which a run waits, moved ahead by what its priority is worth: a constant, so that waiting
-//! needs no timer.
+//! share: start-time fair queueing in whole numbers. Each share has a tag; the least goes first,
+//! and a start moves the tag of its share on by what one start weighs. A share that had nothing to
+//! start begins where the queue is, so that it neither owes nor has saved up. Within a share by the
+//! time since which a run waits, moved ahead by what its priority is worth: a constant, so that
+//! waiting needs no timer.
 //!
 //! `plan` walks a copy and takes from it as `apply` will: the two can't differ in the order.
 

@@ -87,7 +87,9 @@ impl Define for QueueSpec {
 
     fn live() -> Vec<(&'static str, Value)> {
         let count = |text: &str| json!({ "type": "integer", "minimum": 0, "description": text });
-        let time = |text: &str| json!({ "type": ["string", "null"], "format": "date-time", "description": text });
+        let optional = ["string", "null"];
+        let time =
+            |text: &str| json!({ "type": optional, "format": "date-time", "description": text });
         let busy = json!({ "type": "integer", "format": "int32", "minimum": 0,
             "description": "Attempts under way." });
         let blocked = json!({ "type": ["string", "null"],

@@ -67,7 +67,7 @@ export function Queues() {
             <th>queue</th>
             <th className="right">busy</th>
             <th className="right">at a time</th>
-            <th>rates</th>
+            <th className="hide">rates</th>
             <th className="right">waiting</th>
             <th className="fill">why nothing moves</th>
             <th />
@@ -79,7 +79,7 @@ export function Queues() {
               <td className="name">{queue.name}</td>
               <td className="right">{queue.busy}</td>
               <td className="right">{queue.concurrency ?? "no limit"}</td>
-              <td>{rates(queue)}</td>
+              <td className="hide">{rates(queue)}</td>
               <td className="right">
                 <Link to="/runs" search={{ status: "waiting" }}>{queue.waiting ?? 0}</Link>
               </td>
@@ -89,7 +89,7 @@ export function Queues() {
                   <span key={share.share} className="dim"> · {share.share || "(none)"}: {share.waiting}</span>
                 ))}
               </td>
-              <td className="right">
+              <td className="right acts">
                 {may(who, "admin") && (
                   <>
                     <button type="button" onClick={() => void pause(queue.name, !queue.paused)}>{queue.paused ? "Resume" : "Pause"}</button>
