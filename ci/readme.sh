@@ -62,7 +62,8 @@ start() {
     pid=$!
     disown "$pid"
     for _ in $(seq 300); do
-        curl -sf "http://$HOST:8000/readyz" >/dev/null && return
+        # What a person reads is there a moment after the node is ready.
+        curl -sf "http://$HOST:8000/readyz" >/dev/null && grep -q '^  data ' "$work/out" && return
         sleep 0.1
     done
     cat "$work/out" "$work/log"
