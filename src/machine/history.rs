@@ -9,7 +9,7 @@
 //! | `d` definition-no version | a [`DefinitionRow`] |
 //! | `o` run-id attempt first-seq | captured output, `Vec<OutputChunk>` |
 //! | `f` first | ids of closed runs in the order of their ends, `Vec<RunId>` |
-//! | `e` index sub | an [`EventRow`](super::event_rows::EventRow) |
+//! | `e` index sub | an [`EventRow`] |
 //! | `a` first-seq | `Vec<AuditRecord>` |
 
 use std::sync::Arc;

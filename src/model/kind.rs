@@ -1,7 +1,7 @@
 //! What a person can define, by kind: a closed list from which commands, routes, rights, audit
 //! actions and the verbs of the command line are made.
 //!
-//! A kind is a struct declared with `spec!`, its [`Define`] and a line in [`kinds!`]. To add one:
+//! A kind is a struct declared with `spec!`, its [`Define`] and a line in `kinds!`. To add one:
 //! docs/checklists/kind.md.
 
 pub mod queue;

@@ -1,4 +1,5 @@
-//! Queues: how many start in a time, in which order, and what a leader's end changes of it: nothing.
+//! Queues: how many start in a time, in which order, and what a leader's end changes of it:
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
