@@ -62,7 +62,7 @@ struct Output {
 ///
 /// A stream of server-sent events in log order, the same on every node. An event's `id` is
 /// its place, `index.sub`; send it as `Last-Event-ID` to go on after it, at any node. Where
-/// events are kept (`CRONAPI_EVENTS_KEEP`, or a sink), that also works after a restart, and for
+/// events are kept (`CRONAPI_EVENTS_KEEP`), that also works after a restart, and for
 /// as long as they are kept. `event: reset` says that some are gone: read everything anew.
 /// `event: rights` says that the caller's role or scope has changed: ask /auth/me. `event: end`
 /// says why the stream ends. With `output` the lines of a run come as well, without an `id`: a

@@ -42,7 +42,7 @@ pub struct Node {
 /// whoever started it wants of all. What is added later is left out where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offers {
-    /// Events are to be kept in the history, sink or not.
+    /// Events are to be kept in the history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_events: bool,
     /// It has a directory for files of sinks.

@@ -80,7 +80,7 @@ pub struct Flags {
     /// [env: CRONAPI_PLAN_AHEAD] [default: on]
     #[arg(long, value_name = "ON|OFF")]
     pub plan_ahead: Option<String>,
-    /// Whether events are kept in the history without a sink too, `on` or `off`
+    /// Whether events are kept in the history, `on` or `off`
     /// [env: CRONAPI_EVENTS_KEEP] [default: off]
     #[arg(long, value_name = "ON|OFF")]
     pub events_keep: Option<String>,
@@ -139,7 +139,7 @@ pub struct Config {
     pub drain: Span,
     /// As leader, this node decides fires shortly before they are due.
     pub plan_ahead: bool,
-    /// Events are kept in the history of the cluster, sink or not.
+    /// Events are kept in the history of the cluster.
     pub events_keep: bool,
     /// Logs as JSON lines; none: when standard error is no terminal.
     pub log_json: Option<bool>,
