@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
+pub mod adapters;
 pub mod api;
 pub mod backup;
 pub mod chance;

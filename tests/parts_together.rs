@@ -7,12 +7,13 @@ use cronapi::clock::{self, System};
 use cronapi::consensus::{self, Handle, Options};
 use cronapi::executor::runner::RunnerEnv;
 use cronapi::executor::{Executor, Parts, Work};
+use cronapi::machine::command::AuditNote;
 use cronapi::machine::history::{self, unpack};
 use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
 use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::{Answer, Command, Op, State};
-use cronapi::model::{JobSpec, Name, Run, RunId, RunStatus, Timestamp};
+use cronapi::model::{Actor, JobSpec, Name, Run, RunId, RunStatus, Timestamp};
 use cronapi::scheduler;
 use cronapi::storage::{Direction, Identity, MemoryDisk, Pressure, Scan};
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ async fn submit(consensus: &Handle, op: Op) -> Answer {
 
 async fn put(consensus: &Handle, spec: Value) {
     let Value::Object(map) = spec else { panic!("an object") };
-    let spec = Box::new(JobSpec::from_map(map).unwrap());
+    let spec = Arc::new(JobSpec::from_map(map).unwrap());
     let intent = Intent::PutJob { spec, mode: PutMode::Create, expected: None };
     let command = prepare(&consensus.state(), intent, clock::now(), None, None).unwrap();
     consensus.submit(command).await.unwrap().answer.unwrap();
@@ -311,4 +312,36 @@ async fn a_start_that_is_planned_begins_on_time_or_is_withdrawn_without_a_trace(
     let handed_back = state.jobs[&no].live.given_back == Some(start_at);
     assert!(handed_back || clock::now() >= start_at, "{planned}");
     node.consensus.shutdown().await.unwrap();
+}
+
+/// What the files of the log take.
+fn log_files(data: &std::path::Path) -> u64 {
+    let files = std::fs::read_dir(data.join("wal")).unwrap();
+    files.map(|file| file.unwrap().metadata().map_or(0, |of| of.len())).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_on_disk_is_bounded_by_what_makes_a_checkpoint_due() {
+    const DUE: u64 = 4 << 20;
+    const SEGMENT: u64 = 8 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::new(dir.path(), clock::now().millis());
+    let node = consensus::open(Options { checkpoint_bytes: DUE, ..options }).await.unwrap();
+    let (mut most, mut told) = (0, 0);
+    // Three times the bound, in entries that are too few to make a checkpoint due, and that leave
+    // nothing in the state.
+    for _ in 0..1_800 {
+        let actor = Actor { name: "test".into(), from: None, request_id: None, trace: None };
+        let (at, change) = (clock::now(), Value::Null);
+        let (action, target) = ("x".repeat(50_000), String::new());
+        let entries = vec![AuditNote { at, actor, action, target, change }];
+        submit(&node, Op::Note { entries }).await.unwrap();
+        (most, told) = (log_files(dir.path()).max(most), node.status().log_bytes.max(told));
+    }
+    // Twice what makes one due, what comes while one is taken, and the segments at both ends.
+    let bound = 3 * DUE + 2 * SEGMENT;
+    println!("{most} bytes at most, of {bound}");
+    assert!(most <= bound, "{most} bytes, of {bound}");
+    assert!(DUE <= told && told <= bound, "it says {told}");
+    node.shutdown().await.unwrap();
 }

@@ -85,7 +85,7 @@ fn read(map: Map<String, Value>) -> Result<JobSpec, Failure> {
 
 /// Creates a job as the API does: prepare, submit.
 pub async fn create(consensus: &Handle, spec: JobSpec) -> Result<(), Failure> {
-    let intent = Intent::PutJob { spec: Box::new(spec), mode: PutMode::Create, expected: None };
+    let intent = Intent::PutJob { spec: Arc::new(spec), mode: PutMode::Create, expected: None };
     // As the interface does, so that the audit is written too.
     let (from, request_id) = (Some("127.0.0.1".into()), Some("bench-1".into()));
     let actor = Actor { name: "admin".into(), from, request_id, trace: None };

@@ -90,6 +90,12 @@ pub struct Run {
     /// The run that caused it.
     #[serde(default)]
     pub cause: Option<String>,
+    /// Of a task's run: which task of which run it is.
+    #[serde(default)]
+    pub task: Option<TaskOf>,
+    /// The backfill that made it.
+    #[serde(default)]
+    pub backfill: Option<u64>,
     /// Its nominal time.
     pub nominal_time: Option<Moment>,
     /// When it was decided.
@@ -110,6 +116,78 @@ pub struct Run {
     /// Its attempts.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
+}
+
+/// What a run is in a workflow.
+#[derive(Clone, Debug, Deserialize)]
+pub struct TaskOf {
+    /// The task.
+    pub name: String,
+    /// Which of its items.
+    #[serde(default)]
+    pub index: Option<u32>,
+}
+
+/// A task that another comes after, and how it must have ended.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Edge {
+    /// The task.
+    pub task: String,
+    /// `success`, `failure` or `always`.
+    pub on: String,
+}
+
+/// How many items a task has.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Items {
+    /// All of them.
+    pub total: u32,
+}
+
+/// A task of a run of a workflow, as the API shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Task {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub status: String,
+    /// What it comes after.
+    pub after: Vec<Edge>,
+    /// `all` or `any`.
+    pub join: String,
+    /// Its items, if it has any.
+    #[serde(default)]
+    pub items: Option<Items>,
+}
+
+/// A run of a workflow that is over.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The run.
+    pub run: Run,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+    /// Their runs.
+    pub runs: Vec<Run>,
+}
+
+/// What an attempt of a task wrote of itself.
+#[derive(Clone, Debug)]
+pub struct TaskMark {
+    /// The run of the workflow.
+    pub flow: String,
+    /// The task.
+    pub task: String,
+    /// The item.
+    pub index: Option<u32>,
+    /// The task's run.
+    pub run: String,
+    /// The attempt.
+    pub attempt: u32,
+    /// Whether it is the end, and not the start.
+    pub end: bool,
+    /// When.
+    pub at: Moment,
 }
 
 /// A record of the audit.
@@ -294,6 +372,10 @@ pub struct History {
     pub audit_broken: Option<String>,
     /// Queues, by name.
     pub queues: BTreeMap<String, Queue>,
+    /// Runs of the workflow.
+    pub flows: Vec<Flow>,
+    /// What their attempts wrote, in order of time.
+    pub task_marks: Vec<TaskMark>,
     /// Jobs at the end, by name.
     pub present: BTreeMap<String, Present>,
 }

@@ -22,7 +22,7 @@ use crate::random::Random;
 use crate::witness;
 use crate::workload::operations::operate;
 use crate::workload::{
-    Record, Sites, examples::examples, mixed::QUEUE, mixed::RATES, mixed::mixed,
+    Record, Sites, examples::examples, flows, mixed::QUEUE, mixed::RATES, mixed::mixed,
 };
 use crate::{register, replicas};
 
@@ -104,6 +104,7 @@ impl Scenario {
             shim: any(|kind| kind.needs_shim()),
             disks: any(|kind| *kind == Kind::DiskFull),
             key: true,
+            sinks: false,
             // Some worlds with, some without.
             plan_ahead: !self.seed.is_multiple_of(4),
         }
@@ -129,6 +130,7 @@ impl Scenario {
         let record = Arc::new(Record::new(client.clone(), sites));
         self.say(&format!("seed {}, {} nodes from {}", self.seed, self.nodes, cluster.url(0)));
         let queue = make_queue(&client).await?;
+        flows::make(&client, sandbox.path()).await?;
         let begin = Moment::now();
         let members = Members::watch(cluster.clone());
         let made = Arc::new(Notify::new());
@@ -149,11 +151,20 @@ impl Scenario {
         cluster.heal().await;
         self.say(&format!("{} operations while jobs fired; pausing all", done?));
         self.pause_all(&record).await?;
+        flows::pause(&client).await?;
         let open = observe::quiet(&client).await?;
         let (lives, runs) = record.lives();
         let mut history = observe::observe(&client, lives, runs).await?;
         history.register = register;
         history.queues.insert(QUEUE.to_string(), queue);
+        history.flows = flows::read(&client).await?;
+        let torn = match flows::marks(sandbox.path()) {
+            Ok(marks) => {
+                history.task_marks = marks;
+                Vec::new()
+            }
+            Err(torn) => torn,
+        };
         history.members = members.all().await;
         history.replicas = replicas::read(&cluster, &history).await?;
         history.boots = cluster.boots().await;
@@ -161,6 +172,7 @@ impl Scenario {
         history.clocks_moved = self.nemesis.contains(&Kind::Clock);
         let seen = witness::read(&sandbox.witness()).expect("the sandbox can be read");
         (history.marks, history.unreadable) = (seen.marks, seen.unreadable);
+        history.unreadable.extend(torn);
         let mut violations = checker::check(&history);
         violations.extend(open.iter().map(|run| stuck(run.job.clone(), format!("{run:?}"))));
         cluster.terminate_all().await;

@@ -26,6 +26,13 @@ pub(super) fn mark(response: &mut Response, meta: Meta, dry_run: bool) {
     }
 }
 
+/// What was removed: 204.
+pub(super) fn gone(meta: Meta) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    mark(&mut response, meta, false);
+    response
+}
+
 /// A value as JSON, with its warnings if there are any.
 pub(super) fn written<T: Serialize>(
     status: StatusCode,

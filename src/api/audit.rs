@@ -47,7 +47,7 @@ struct AuditQuery {
     from: Option<Timestamp>,
     /// Before.
     to: Option<Timestamp>,
-    /// Items at most; 50 unless told.
+    /// Items at most; default: 50.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// `next_cursor` of the page before.
@@ -115,8 +115,7 @@ const HEAD: HeaderName = HeaderName::from_static("x-cronapi-audit-head");
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ExportQuery {
-    /// The number of the first record wanted, to go on where an earlier file ended; 1 unless
-    /// told.
+    /// The number of the first record wanted, to go on where an earlier file ended; default: 1.
     #[param(minimum = 1)]
     from_seq: Option<u64>,
 }

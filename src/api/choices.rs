@@ -53,7 +53,14 @@ choices! {
         "python" "PYTHON",
         "shell" "SHELL",
         "http" "HTTP",
+        "workflow" "WORKFLOW",
         "none" "NONE",
+    }
+
+    /// Jobs with tasks, or those without.
+    JobKind {
+        "workflow" "WORKFLOW",
+        "job" "JOB",
     }
 
     /// The order of jobs: least first, or with `-` the other way round.

@@ -6,13 +6,13 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Api;
-use super::choices::{JobOrder, RunnerKind};
+use super::choices::{JobKind, JobOrder, RunnerKind};
 use super::definitions;
 use super::examples;
 use super::problem::ProblemBody;
 use super::shapes::{self, reference};
-use crate::model::Event;
 use crate::model::kind::queue::QueueShare;
+use crate::model::{Event, MonitorStatus};
 
 const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST. \
     Get a token from `POST /auth/token` and send it as `Authorization: Bearer <token>`. \
@@ -22,11 +22,15 @@ const DESCRIPTION: &str = "A clustered job scheduler managed entirely over REST.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "CronAPI", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    components(schemas(ProblemBody, Event, JobOrder, RunnerKind, QueueShare)),
+    components(schemas(
+        ProblemBody, Event, JobKind, JobOrder, MonitorStatus, RunnerKind, QueueShare
+    )),
     tags(
         (name = "auth", description = "Sessions"),
         (name = "jobs", description = "Definitions, schedules, and what became of each time"),
         (name = "runs", description = "Runs and their output"),
+        (name = "backfills", description = "Past times, run on purpose"),
+        (name = "pings", description = "Work that tells of itself"),
         (name = "events", description = "What happens, as it happens"),
         (name = "access", description = "Users, API tokens, the audit"),
         (name = "cluster", description = "Nodes and queues"),
@@ -125,6 +129,10 @@ fn finish_operation(operation: &mut Value, path: &str, method: &str, guarded: bo
             content["schema"] = reference("JobPatch");
         }
         shapes::without_null(&mut content["schema"]);
+    }
+    if matches!(path, "/monitors/{name}/pause" | "/monitors/{name}/resume") {
+        let answer = &mut operation["responses"]["200"]["content"]["application/json"];
+        answer["schema"] = reference("MonitorView");
     }
     finish_parameters(operation, path, guarded && method == "get");
     finish_bodies(operation);

@@ -33,21 +33,21 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct EventsQuery {
-    /// Types such as `run.failed`, or families such as `run`; all unless told.
+    /// Types such as `run.failed`, or families such as `run`; default: all.
     #[serde(default)]
     #[param(max_items = 64)]
     types: Vec<String>,
-    /// Jobs; all unless told.
+    /// Jobs; default: all.
     #[serde(default)]
     #[param(max_items = 1000, value_type = Vec<Name>)]
     jobs: Vec<Name>,
-    /// The id of the last event seen; from now on unless told.
+    /// The id of the last event seen; default: from now on.
     #[param(pattern = "^[0-9]{1,19}\\.[0-9]{1,10}$")]
     after: Option<String>,
     /// A run whose output comes in the same stream, as `output.line`; `output.end` once it is
     /// closed and all of it was sent.
     output: Option<RunId>,
-    /// Its output behind this place, `attempt.seq`; all of it unless told.
+    /// Its output behind this place, `attempt.seq`; default: all of it.
     #[param(pattern = "^[0-9]{1,9}\\.[0-9]{1,9}$")]
     output_after: Option<String>,
 }

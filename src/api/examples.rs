@@ -35,6 +35,12 @@ fn name_in_path(operation: &mut Value, path: &str) {
         ("/users/{name}", "ana"),
         ("/secrets/{name}", "db-password"),
     ];
+    if path.starts_with("/backfills/{id}") {
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+        for parameter in parameters.into_iter().flatten().filter(|it| it["name"] == "id") {
+            parameter["example"] = json!(1);
+        }
+    }
     let known = NAMES.iter().find(|(known, _)| path.starts_with(known));
     let known = known.map(|(_, name)| json!(name));
     let of_kind = || kind_of(path).map(|(kind, _)| kind.example()["name"].clone());
@@ -75,6 +81,17 @@ fn of(method: &str, path: &str) -> Vec<Example> {
     let one = |value| vec![("one", "", value)];
     match (method, path) {
         ("post", "/jobs") => jobs(),
+        ("post", "/workflows") => one(json!({
+            "name": "etl",
+            "tasks": [
+                { "name": "list", "runner": { "type": "shell", "command": "list-files" } },
+                { "name": "copy", "after": ["list"], "over": "${tasks.list.result.files}",
+                    "runner": { "type": "shell", "argv": ["copy-file", "{{item}}"] } },
+                { "name": "tidy", "after": [{ "task": "copy", "on": "always" }],
+                    "runner": { "type": "shell", "command": "tidy-up" } }
+            ]
+        })),
+        ("post", "/runs/{id}/retry") => one(json!({ "from": ["copy"] })),
         ("put", "/jobs/{name}") => one(json!({
             "expr": "30 2 * * *",
             "timezone": "Europe/Berlin",
@@ -98,6 +115,20 @@ fn of(method: &str, path: &str) -> Vec<Example> {
         ("post", "/jobs/{name}/run" | "/jobs/{name}/runs") => {
             one(json!({ "parameters": { "table": "orders" } }))
         }
+        ("post", "/jobs/{name}/backfills") => one(json!({
+            "from": "2026-01-01T00:00:00Z",
+            "to": "2026-01-08T00:00:00Z",
+            "which": "missing",
+            "max_concurrent": 2,
+            "reason": "the disk was full"
+        })),
+        ("patch", "/backfills/{id}") => one(json!({
+            "max_concurrent": 4,
+            "rate": { "limit": 10, "per": "1m" }
+        })),
+        ("post", "/backfills/{id}/pause") => one(json!({ "reason": "month end" })),
+        ("post", "/backfills/{id}/cancel") => one(json!({ "reason": "the data was restored" })),
+        ("post", "/sinks/{name}/rewind") => one(json!({})),
         ("post", "/jobs/{name}/pause") => one(json!({ "reason": "the database is being moved" })),
         ("post", "/jobs/{name}/resume") => one(json!({ "reason": "the database has moved" })),
         _ => of_access(method, path),

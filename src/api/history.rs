@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct CountQuery {
-    /// Times at most; 10 unless told.
+    /// Times at most; default: 10.
     #[param(minimum = 1, maximum = 1000)]
     count: Option<usize>,
 }
@@ -72,7 +72,7 @@ async fn list_next_fires(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PageQuery {
-    /// Items at most; 50 unless told.
+    /// Items at most; default: 50.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// `next_cursor` of the page before.
@@ -121,7 +121,7 @@ struct LedgerQuery {
     from: Option<Timestamp>,
     /// Nominal times up to here.
     to: Option<Timestamp>,
-    /// Items at most; 50 unless told.
+    /// Items at most; default: 50.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// `next_cursor` of the page before.
@@ -153,7 +153,7 @@ async fn list_ledger(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct LogsQuery {
-    /// Pieces of output at most, over all runs; 1000 unless told.
+    /// Pieces of output at most, over all runs; default: 1000.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Of the job of that name that was deleted last, in place of the one that has it now.

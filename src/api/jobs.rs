@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::Api;
 use super::answer;
 use super::body::{Nothing, Object, Optional, Patch};
-use super::choices::{JobOrder, RunnerKind};
+use super::choices::{JobKind, JobOrder, RunnerKind};
 use super::conditional::{Condition, etag};
 use super::guard::Who;
 use super::pages::{self, JobPage};
@@ -30,13 +30,14 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(get_job, put_job, patch_job, delete_job))
         .routes(routes!(pause_job))
         .routes(routes!(resume_job))
+        .routes(routes!(create_workflow))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct JobsQuery {
-    /// Items at most; 50 unless told.
+    /// Items at most; default: 50.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// `next_cursor` of the page before.
@@ -53,6 +54,9 @@ struct JobsQuery {
     /// What carries out its runs.
     #[param(value_type = Option<RunnerKind>)]
     runner: Option<String>,
+    /// Those that are workflows, or those that are not.
+    #[param(value_type = Option<JobKind>)]
+    kind: Option<String>,
     /// The queue its runs wait in.
     #[param(value_type = Option<Name>)]
     queue: Option<Name>,
@@ -74,11 +78,19 @@ impl JobsQuery {
         if self.tag.len() > 32 {
             return Err(Problem::parameter("query:tag", "has over 32 tags"));
         }
-        let runners = ["python", "shell", "http", "none"];
+        let runners = ["python", "shell", "http", "workflow", "none"];
         if self.runner.as_deref().is_some_and(|runner| !runners.contains(&runner)) {
             let detail = format!("must be one of {}", runners.join(", "));
             return Err(Problem::parameter("query:runner", detail));
         }
+        let workflow = match self.kind.as_deref() {
+            None => None,
+            Some("workflow") => Some(true),
+            Some("job") => Some(false),
+            Some(_) => {
+                return Err(Problem::parameter("query:kind", "must be one of workflow, job"));
+            }
+        };
         if self.deleted && self.sort.is_some() {
             let detail = "can't be chosen for deleted jobs: the one that was deleted last is first";
             return Err(Problem::parameter("query:sort", detail));
@@ -90,6 +102,7 @@ impl JobsQuery {
             tags: self.tag,
             enabled: self.enabled,
             runner: self.runner,
+            workflow,
             queue: self.queue.map(|queue| queue.to_string()),
             sort: sort.unwrap_or_default(),
             deleted: self.deleted,
@@ -139,6 +152,34 @@ async fn create_job(
 ) -> Result<Response, Problem> {
     let options = write.plain_options(asked.dry_run);
     let Object(map) = write.body;
+    let written = api.service.put_job(&write.caller, map, PutMode::Create, options).await?;
+    Ok(answer::job(&written, asked.dry_run))
+}
+
+/// Create a workflow
+///
+/// The same as `POST /jobs`, for a definition that has tasks.
+#[utoipa::path(post, path = "/workflows", tag = "jobs", params(DryRun, KeyHeader),
+    request_body(content = JobSpec, description = "The definition, with its tasks."),
+    responses(
+        (status = 200, description = "With `dry_run`: the workflow as it would be.",
+            body = JobView),
+        (status = 201, description = "The workflow.", body = JobView,
+            headers(("ETag" = String, description = "Its version."),
+                ("Location" = String, description = "Its path, that of a job.")))
+    ))]
+async fn create_workflow(
+    State(api): State<Api>,
+    Query(asked): Query<DryRun>,
+    write: Write<Object>,
+) -> Result<Response, Problem> {
+    let options = write.plain_options(asked.dry_run);
+    let Object(map) = write.body;
+    let none = map.get("tasks").is_none_or(|tasks| tasks.as_array().is_some_and(Vec::is_empty));
+    if none {
+        let detail = "is missing; every workflow has some (a job without any: POST /jobs)";
+        return Err(Problem::invalid(vec![Invalid::new("tasks", detail)]));
+    }
     let written = api.service.put_job(&write.caller, map, PutMode::Create, options).await?;
     Ok(answer::job(&written, asked.dry_run))
 }

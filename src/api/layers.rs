@@ -60,8 +60,9 @@ async fn outermost(State(api): State<Api>, mut request: Request, next: Next) -> 
     trace::under(&span, trace.as_ref());
     let trace = trace::place(&span, trace);
     request.extensions_mut().insert(Origin { from, request_id, trace });
-    // Without its query, which may hold what is nobody's business.
-    let path = request.uri().path().to_owned();
+    // Without its query, which may hold what is nobody's business; and a key is its path.
+    let keyed = route.contains("/ping/");
+    let path = if keyed { route.clone() } else { request.uri().path().to_owned() };
     let handled = answer(request, next).instrument(span.clone());
     let handled = AssertUnwindSafe(handled).catch_unwind();
     let answer = match tokio::time::timeout(api.options.request_timeout, handled).await {

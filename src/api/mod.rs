@@ -24,9 +24,11 @@
 mod answer;
 mod apply;
 mod audit;
+mod backfills;
 mod backup;
 mod body;
 mod certificates;
+mod channels;
 mod choices;
 mod conditional;
 mod definitions;
@@ -40,12 +42,14 @@ mod head;
 mod headers;
 mod health;
 mod history;
+mod incidents;
 mod index;
 mod items;
 mod jobs;
 mod keys;
 mod layers;
 mod metrics;
+mod monitors;
 mod oidc;
 mod over_time;
 mod overview;
@@ -67,6 +71,7 @@ mod server;
 mod sessions;
 mod shapes;
 mod share;
+mod sinks;
 mod stream;
 mod strict;
 mod system;
@@ -154,6 +159,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(overview::routes())
         .merge(over_time::routes())
         .merge(triggers::routes())
+        .merge(backfills::routes())
         .merge(schedules::routes())
         .merge(apply::routes())
         .merge(runs::routes())
@@ -165,6 +171,10 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(audit::routes())
         .merge(events::routes())
         .merge(definitions::routes())
+        .merge(channels::routes())
+        .merge(sinks::routes())
+        .merge(monitors::routes())
+        .merge(incidents::routes())
         .merge(system::routes())
         .merge(metrics::routes())
         .merge(backup::routes())
@@ -178,6 +188,7 @@ fn open() -> OpenApiRouter<Api> {
         .merge(page_session::open())
         .merge(oidc::routes())
         .merge(health::routes())
+        .merge(monitors::open())
         .merge(index::routes())
 }
 

@@ -43,7 +43,7 @@ const BACK_MAX: usize = 1_024;
 #[serde(deny_unknown_fields)]
 struct LoginQuery {
     /// Where in the page the login ends, such as `/ui/jobs`: with the session of the page in its
-    /// cookie, as `POST /auth/session` leaves it. Unless told it ends with tokens.
+    /// cookie, as `POST /auth/session` leaves it. By default it ends with tokens.
     #[param(max_length = 1024, pattern = "^/ui/")]
     return_to: Option<String>,
 }

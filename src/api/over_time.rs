@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(get_graph))
 }
 
-/// Bars in one answer unless told.
+/// Bars in one answer by default.
 const BARS_DEFAULT: usize = 1_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -38,7 +38,7 @@ struct FiresQuery {
     /// The instant after the last, 366 days later at most.
     #[param(example = "2027-01-16T08:00:00Z")]
     until: Timestamp,
-    /// Items at most; 50 unless told.
+    /// Items at most; default: 50.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// `next_cursor` of the page before.
@@ -72,7 +72,7 @@ struct BucketsQuery {
     /// The instant after the last, 366 days later at most.
     #[param(example = "2027-01-16T08:00:00Z")]
     until: Timestamp,
-    /// Length of a bucket, counted from `from`: `1h` unless told, 1,500 buckets at most.
+    /// Length of a bucket, counted from `from`: default `1h`, 1,500 buckets at most.
     #[param(example = "1h")]
     bucket: Option<Span>,
 }
@@ -122,7 +122,7 @@ struct TimelineQuery {
     /// The instant after the last, 366 days later at most.
     #[param(example = "2027-01-16T08:00:00Z")]
     until: Timestamp,
-    /// Bars at most; 1,000 unless told.
+    /// Bars at most; default: 1,000.
     #[param(minimum = 1, maximum = 5000)]
     limit: Option<usize>,
     /// `next_cursor` of the answer before.

@@ -9,7 +9,10 @@ use serde::Serialize;
 use super::problem::Problem;
 use crate::model::limits::{PAGE_DEFAULT, PAGE_MAX};
 use crate::model::{AuditRecord, LedgerRow, Run};
-use crate::service::{ComingFire, JobView, Page, Paging, VersionView};
+use crate::service::{
+    BackfillView, ComingFire, IncidentView, JobView, NoticeView, Page, Paging, TaskView,
+    VersionView,
+};
 
 /// Declares the schema of a page. A generic one would be inlined at every use.
 macro_rules! pages {
@@ -32,14 +35,22 @@ pages! {
     JobPage of JobView;
     /// Runs.
     RunPage of Run;
+    /// Tasks of a workflow's run.
+    TaskPage of TaskView;
     /// Versions of a definition, newest first.
     VersionPage of VersionView;
     /// Rows of a ledger, newest first.
     LedgerPage of LedgerRow;
     /// Fires to come, the nearest first.
     FirePage of ComingFire;
+    /// Backfills, newest first.
+    BackfillPage of BackfillView;
     /// Audit records, newest first.
     AuditPage of AuditRecord;
+    /// Incidents, newest first.
+    IncidentPage of IncidentView;
+    /// Notices: those that wait in their order, those that are over newest first.
+    NoticePage of NoticeView;
 }
 
 /// What of a list is wanted; faults name the parameter.

@@ -52,6 +52,22 @@ pub struct JobPath {
     pub name: Name,
 }
 
+/// `/channels/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ChannelPath {
+    /// Name of the channel.
+    pub name: Name,
+}
+
+/// `/sinks/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct SinkPath {
+    /// Name of the sink.
+    pub name: Name,
+}
+
 /// `/jobs/{name}/versions/{version}`
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -70,6 +86,62 @@ pub struct RunPath {
     /// Id of the run.
     #[param(value_type = String, format = Uuid)]
     pub id: RunId,
+}
+
+/// `/backfills/{id}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct BackfillPath {
+    /// Number of the backfill.
+    #[param(minimum = 1)]
+    pub id: u64,
+}
+
+/// `/incidents/{id}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct IncidentPath {
+    /// Number of the incident.
+    #[param(minimum = 1)]
+    pub id: u64,
+}
+
+/// `/notices/{seq}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct NoticePath {
+    /// Number of the notice.
+    #[param(minimum = 1)]
+    pub seq: u64,
+}
+
+/// `/monitors/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct MonitorPath {
+    /// Name of the monitor.
+    pub name: Name,
+}
+
+/// `/ping/{key}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct PingPath {
+    /// Key of the monitor.
+    #[param(format = Uuid)]
+    pub key: String,
+}
+
+/// `/ping/{key}/{action}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct PingActionPath {
+    /// Key of the monitor.
+    #[param(format = Uuid)]
+    pub key: String,
+    /// `start`, `fail`, `log`, or an exit status from 0 to 255.
+    #[param(pattern = "^(start|fail|log|[0-9]{1,3})$")]
+    pub action: String,
 }
 
 /// `/users/{name}`

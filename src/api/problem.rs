@@ -26,9 +26,17 @@ pub const TABLE: &[(&str, u16, &str)] = &[
     ("slow-request", 408, "The request took too long to arrive"),
     ("conflict", 409, "It can't be done as things stand"),
     ("exists", 409, "There is one already"),
+    ("no-schedule", 409, "The job has no schedule"),
+    ("backfill-open", 409, "A backfill covers some of these times"),
+    ("backfill-ended", 409, "The backfill has ended"),
     ("overlap", 409, "An open run forbids another"),
+    ("not-a-workflow", 409, "Only a workflow's run can do that"),
     ("run-open", 409, "The run has not ended"),
     ("run-ended", 409, "The run has ended"),
+    ("in-use", 409, "Others count on it"),
+    ("incident-over", 409, "The incident is over"),
+    ("notice-sent", 409, "The notice was sent"),
+    ("events-gone", 409, "Some of these events are gone"),
     ("secrets-key-missing", 409, "A node has no key for secrets"),
     ("backup-running", 409, "A backup is being given already"),
     ("last-admin", 409, "The last admin stays"),
@@ -340,7 +348,7 @@ mod tests {
 
     #[test]
     fn conflicts_keep_their_code() {
-        for code in ["overlap", "run-ended", "run-open", "last-admin"] {
+        for code in ["overlap", "run-ended", "run-open", "last-admin", "in-use", "not-a-workflow"] {
             let problem = Problem::from(Error::Conflict { code, detail: String::new() });
             assert_eq!(problem.code(), code);
         }

@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct OutputQuery {
-    /// Pieces at most; 1000 unless told.
+    /// Pieces at most; default: 1000.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// `next_cursor` of the page before, or the id of an event: `attempt.seq`.

@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PreviewQuery {
-    /// Times at most; 10 unless told.
+    /// Times at most; default: 10.
     #[param(minimum = 1, maximum = 1000)]
     count: Option<usize>,
 }

@@ -18,7 +18,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(search_run_logs)).routes(routes!(search_job_logs))
 }
 
-/// Hits in one answer unless told.
+/// Hits in one answer by default.
 const HITS_DEFAULT: usize = 100;
 
 /// Declares both queries: the one of a job may be about a deleted one.
@@ -36,7 +36,7 @@ macro_rules! search_query {
             #[serde(default)]
             #[param(required = false)]
             exact: bool,
-            /// Lines at most; 100 unless told.
+            /// Lines at most; default: 100.
             #[param(minimum = 1, maximum = 500)]
             limit: Option<usize>,
             /// `next_cursor` of the answer before.

@@ -114,9 +114,7 @@ async fn delete_secret(
 ) -> Result<Response, Problem> {
     let options = options(&api, &path.name, &write).await;
     let meta = api.service.delete_secret(&write.caller, &path.name, options).await?;
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    answer::mark(&mut response, meta, false);
-    Ok(response)
+    Ok(answer::gone(meta))
 }
 
 /// Encrypt all secrets with a new key

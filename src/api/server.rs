@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderValue;
-use axum::http::header::CONNECTION;
+use axum::http::header::{CONNECTION, TRANSFER_ENCODING};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -231,7 +231,10 @@ async fn requests(
         let busy = Busy::of(&of);
         let refused = head::fault(&request);
         // A connection of HTTP/2 is framed: what is refused is one request of it.
-        let last = (aside || refused.is_some()) && !http_2;
+        // A length beside chunks is dropped before it is seen here; whoever went by it sees the
+        // next request elsewhere. So none follows what came in chunks (RFC 9112, 6.3).
+        let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        let last = (aside || refused.is_some() || chunked) && !http_2;
         request.extensions_mut().insert(from);
         if aside {
             request.extensions_mut().insert(Aside);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
@@ -38,18 +38,27 @@ pub(super) fn guarded() -> OpenApiRouter<Api> {
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub(super) struct Login {
-    /// `password`, or `refresh_token`; `password` unless told.
+    /// `password`, or `refresh_token`; default: `password`.
+    #[serde(deserialize_with = "present")]
     #[schema(nullable = false, pattern = "^(password|refresh_token)$")]
     grant_type: Option<String>,
     /// The user.
+    #[serde(deserialize_with = "present")]
     #[schema(nullable = false)]
     username: Option<String>,
     /// The password.
+    #[serde(deserialize_with = "present")]
     #[schema(nullable = false, format = Password)]
     password: Option<String>,
     /// With `refresh_token`: the refresh token.
+    #[serde(deserialize_with = "present")]
     #[schema(nullable = false)]
     refresh_token: Option<String>,
+}
+
+/// A form has no null, so JSON has none here either.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(from).map(Some)
 }
 
 /// A form or JSON.

@@ -166,7 +166,7 @@ fn tell_default(schema: &mut Map<String, Value>) {
         _ => return,
     };
     let said = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    schema.insert("description".into(), json!(format!("{said} `{words}` unless told.").trim()));
+    schema.insert("description".into(), json!(format!("{said} Default: `{words}`.").trim()));
 }
 
 fn walk(value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>)) {

@@ -8,13 +8,14 @@ use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
+use super::answer;
 use super::body::{Nothing, Typed};
 use super::guard::Who;
 use super::jobs::Bare;
 use super::path::{Path, TokenPath};
 use super::problem::Problem;
 use super::query::Query;
-use super::write::Write;
+use super::write::{KeyHeader, Write};
 use crate::service::access::{NewToken, TokenCreated, TokenView};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -60,14 +61,15 @@ async fn create_api_token(
 }
 
 /// Remove an API token
-#[utoipa::path(delete, path = "/tokens/{id}", tag = "access", params(TokenPath),
+#[utoipa::path(delete, path = "/tokens/{id}", tag = "access", params(TokenPath, KeyHeader),
     responses((status = 204, description = "It is gone.")))]
 async fn delete_api_token(
     State(api): State<Api>,
     Path(path): Path<TokenPath>,
     Query(Bare {}): Query<Bare>,
     write: Write<Nothing>,
-) -> Result<StatusCode, Problem> {
-    api.service.delete_token(&write.caller, path.id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let request = write.plain_options(false).request;
+    let meta = api.service.delete_token(&write.caller, path.id, request).await?;
+    Ok(answer::gone(meta))
 }

@@ -129,6 +129,6 @@ async fn list_job_runs(
     Path(path): Path<JobPath>,
     Query(asked): Query<RunsOfJobQuery>,
 ) -> Result<Response, Problem> {
-    let (filter, paging) = asked.read(Some(path.name.to_string()))?;
+    let (filter, paging) = asked.read(Some(path.name.to_string()), None)?;
     Ok(pages::page(&uri, api.service.runs(&caller, filter, paging).await?))
 }

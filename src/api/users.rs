@@ -80,16 +80,17 @@ async fn get_user(
 }
 
 /// Remove a user, with its tokens
-#[utoipa::path(delete, path = "/users/{name}", tag = "access", params(UserPath),
+#[utoipa::path(delete, path = "/users/{name}", tag = "access", params(UserPath, KeyHeader),
     responses((status = 204, description = "It is gone.")))]
 async fn delete_user(
     State(api): State<Api>,
     Path(path): Path<UserPath>,
     Query(Bare {}): Query<Bare>,
     write: Write<Nothing>,
-) -> Result<StatusCode, Problem> {
-    api.service.delete_user(&write.caller, path.name.as_str()).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    let (caller, request) = (&write.caller, write.plain_options(false).request);
+    let meta = api.service.delete_user(caller, path.name.as_str(), request).await?;
+    Ok(answer::gone(meta))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -107,7 +108,7 @@ struct NewRole {
     /// What it may do.
     #[serde(default)]
     role: Option<Role>,
-    /// The jobs that counts for; all unless told.
+    /// The jobs that counts for; default: all.
     #[serde(default)]
     #[schema(required = false)]
     scope: Scope,

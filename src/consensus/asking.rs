@@ -63,6 +63,9 @@ impl Handle {
                 Taken::Waiting(answer) => answer,
             }
         } else {
+            if let Some(refused) = self.too_new(&wish).await? {
+                return Ok(refused);
+            }
             let (wished, answer) = Wished::new(&wish)?;
             self.running.forward.try_send(wished).map_err(refused)?;
             answer
@@ -70,6 +73,21 @@ impl Handle {
         let committed = self.await_answer(answer).await?;
         self.wait_applied(committed.index).await?;
         Ok(committed)
+    }
+
+    /// The refusal of what needs a newer format than the cluster has: a leader of an older version
+    /// could not even read it, and would refuse all that was sent with it.
+    async fn too_new(&self, wish: &Wish) -> Result<Option<Committed>, SubmitError> {
+        let gate = || match wish {
+            Wish::Intent(asked) => needs::gate_intent(&self.state(), &asked.intent),
+            Wish::Command(command) => needs::gate(&self.state(), &command.op),
+        };
+        if gate().is_ok() {
+            return Ok(None);
+        }
+        // The cluster may have a newer one than this node has heard of.
+        let index = self.read_barrier().await?;
+        Ok(gate().err().map(|rejection| Committed { answer: Err(rejection), index }))
     }
 
     /// Carries out wishes, those of other nodes too, when this node leads: in their order, each

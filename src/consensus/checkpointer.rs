@@ -13,9 +13,6 @@ use super::transfer::Transfers;
 use super::types::Raft;
 use crate::storage::{Checkpoints, Pressure, Space};
 
-/// Bytes of log since the last checkpoint that make the next one due, unless the last one itself
-/// was larger.
-const BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// Entries and bytes that are enough while the disk is short of room: the log is what can go.
 const SHORT_ENTRIES: u64 = 500;
 const SHORT_BYTES: u64 = 4 * 1024 * 1024;
@@ -32,8 +29,9 @@ pub(super) struct Checkpointer {
     published: Arc<Published>,
     checkpoints: Arc<Checkpoints>,
     space: Space,
-    /// Entries applied since the last one that make the next one due.
+    /// Entries applied since the last one that make the next one due, and bytes.
     entries: u64,
+    bytes: u64,
     /// Bytes appended when the last checkpoint was begun.
     bytes_at_last: u64,
 }
@@ -45,11 +43,11 @@ impl Checkpointer {
         published: &Arc<Published>,
         transfers: &Transfers,
         space: &Space,
-        entries: u64,
+        (entries, bytes): (u64, u64),
     ) -> Self {
         let (checkpoints, space) = (transfers.checkpoints(), space.clone());
         let (raft, log, published) = (raft.clone(), log.clone(), Arc::clone(published));
-        Self { raft, log, published, checkpoints, space, entries, bytes_at_last: 0 }
+        Self { raft, log, published, checkpoints, space, entries, bytes, bytes_at_last: 0 }
     }
 
     /// Runs until `stop` turns true, then takes a last checkpoint.
@@ -79,8 +77,8 @@ impl Checkpointer {
         let last = self.last_index();
         let bytes = self.log.appended_bytes().saturating_sub(self.bytes_at_last);
         let (entries, bytes_min) = match self.space.pressure() {
-            Pressure::None => (self.entries, BYTES_MIN),
-            _ => (self.entries.min(SHORT_ENTRIES), SHORT_BYTES),
+            Pressure::None => (self.entries, self.bytes),
+            _ => (self.entries.min(SHORT_ENTRIES), self.bytes.min(SHORT_BYTES)),
         };
         if applied <= last || (applied - last < entries && bytes < bytes_min) {
             return false;

@@ -33,20 +33,26 @@ pub(super) fn index_of(record: Bytes) -> Result<u64, String> {
     open_log_id(record).map(|id| id.index).map_err(|error| error.to_string())
 }
 
+pub(super) fn vote_out(vote: &Vote) -> proto::Vote {
+    let LeaderId { term, node_id: node } = vote.leader_id;
+    proto::Vote { term, node, committed: vote.committed }
+}
+
+pub(super) fn vote_in(vote: &proto::Vote) -> Vote {
+    match vote.committed {
+        true => Vote::new_committed(vote.term, vote.node),
+        false => Vote::new(vote.term, vote.node),
+    }
+}
+
 /// Encodes a vote.
 pub(super) fn seal_vote(vote: &Vote) -> Bytes {
-    let LeaderId { term, node_id } = vote.leader_id;
-    wire::seal(&proto::Vote { term, node: node_id, committed: vote.committed })
+    wire::seal(&vote_out(vote))
 }
 
 /// Decodes a vote.
 pub(super) fn open_vote(record: Bytes) -> Result<Vote, Error> {
-    let vote: proto::Vote = wire::open(record)?;
-    Ok(if vote.committed {
-        Vote::new_committed(vote.term, vote.node)
-    } else {
-        Vote::new(vote.term, vote.node)
-    })
+    wire::open::<proto::Vote>(record).map(|vote| vote_in(&vote))
 }
 
 fn membership_out(membership: &Membership) -> proto::Membership {

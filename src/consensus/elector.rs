@@ -37,6 +37,8 @@ const REFUSAL: Duration = Duration::from_millis(100);
 /// few answered in time: it may be that nobody knows how long the way is by now.
 const DEADLINE: Duration = Duration::from_millis(100);
 const LONGER_MAX: Duration = Duration::from_millis(2_400);
+/// Terms that one candidate goes ahead at once, at the most: each is a vote made durable.
+const TERMS_MAX: u64 = 8;
 
 /// When a leader was last heard at this node, or when this node began to lead; a candidate that
 /// this node voted for counts as one.
@@ -98,6 +100,8 @@ struct Voter {
     last: Option<LogId>,
     silent_for: Duration,
     wrong_clock: bool,
+    /// Of its vote: it refuses whoever stands for an earlier one.
+    term: u64,
 }
 
 /// Who votes: while the membership is changed, of two sets, and a majority of each counts.
@@ -105,6 +109,18 @@ type Voters = Vec<BTreeSet<NodeId>>;
 
 fn majority(voters: &Voters, of: &BTreeSet<NodeId>) -> bool {
     voters.iter().all(|set| set.intersection(of).count() > set.len() / 2)
+}
+
+/// Whether a majority would vote for a node whose log ends there, as far as it is up to their logs.
+fn could_win(own: NodeId, last: Option<LogId>, answers: &[Voter], voters: &Voters) -> bool {
+    let no_longer = answers.iter().filter(|other| other.last <= last).map(|other| other.node);
+    majority(voters, &no_longer.chain([own]).collect())
+}
+
+/// Terms to go ahead, so that nobody who would vote for a candidate of `own` is in a later one.
+fn terms_ahead(own: u64, answers: &[Voter]) -> u64 {
+    let latest = answers.iter().map(|voter| voter.term).max().unwrap_or_default();
+    (latest.saturating_sub(own) + 1).min(TERMS_MAX)
 }
 
 /// Whether this node should stand, after what the voters that answered have said: a majority
@@ -191,19 +207,23 @@ impl Elector {
         let unchanged = *running.leadership.borrow() == now && silent >= patience;
         let late = silent >= patience + pace.election(0) + pace.lease();
         let (last, wrong_clock) = (running.log.last(), self.handle.clock_is_wrong());
-        let this = Voter { node: own, last, silent_for: silent, wrong_clock };
+        let this = Voter { node: own, last, silent_for: silent, wrong_clock, term: now.term };
         if unchanged && stands(&this, &answers, &voters, missed, late) {
-            self.stand(now).await;
+            self.stand(now, terms_ahead(now.term, &answers)).await;
         }
     }
 
-    async fn stand(&mut self, then: Leadership) {
+    async fn stand(&mut self, then: Leadership, terms: u64) {
         let running = &self.handle.running;
         let leader = then.leader.unwrap_or_default();
         tracing::info!(leader, term = then.term, "the leader is missed; this node stands");
         running.heartbeat.waits();
-        if running.raft.trigger().elect().await.is_err() {
-            return;
+        // The library stands for the next term only. A candidate of an election before left others
+        // in a later one: they would refuse, and each round that comes to nothing is a long wait.
+        for _ in 0..terms {
+            if running.raft.trigger().elect().await.is_err() {
+                return;
+            }
         }
         let patience = running.pace.election(self.failed);
         let mut leadership = running.leadership.clone();
@@ -242,7 +262,8 @@ async fn ask(handle: &Handle, others: Vec<NodeId>, deadline: Duration) -> Vec<Vo
             let reply = call.await.ok()?;
             let last = reply.last_log.as_ref().map(convert::log_id_in);
             let silent_for = Duration::from_millis(reply.silent_ms);
-            Some(Voter { node, last, silent_for, wrong_clock: reply.wrong_clock })
+            let proto::MissedReply { wrong_clock, term, .. } = reply;
+            Some(Voter { node, last, silent_for, wrong_clock, term })
         });
     }
     let mut answers = Vec::new();
@@ -253,6 +274,16 @@ async fn ask(handle: &Handle, others: Vec<NodeId>, deadline: Duration) -> Vec<Vo
 }
 
 impl Handle {
+    /// Whether a majority would not refuse this node for its log; those that don't answer would.
+    pub(super) async fn could_be_elected(&self) -> bool {
+        let own = self.running.local.node;
+        let voters = voters(self);
+        let others: BTreeSet<NodeId> = voters.iter().flatten().copied().collect();
+        let others = others.into_iter().filter(|node| *node != own).collect();
+        let answers = ask(self, others, DEADLINE + self.running.pace.way()).await;
+        could_win(own, self.running.log.last(), &answers, &voters)
+    }
+
     /// The leader of `term` speaks to this node, or one that it voted for. What waits for the
     /// library stands behind what its disk has to do; this is noted before.
     pub(super) fn hears(&self, term: u64) {
@@ -275,7 +306,7 @@ mod tests {
 
     fn voter(node: NodeId, index: u64, silent_ms: u64) -> Voter {
         let silent_for = Duration::from_millis(silent_ms);
-        Voter { node, last: at(index), silent_for, wrong_clock: false }
+        Voter { node, last: at(index), silent_for, wrong_clock: false, term: 1 }
     }
 
     fn of(count: u64) -> Voters {
@@ -316,6 +347,24 @@ mod tests {
         assert!(late(3, 9, &[voter(2, 10, 400), voter(4, 9, 400), voter(5, 8, 400)], 5));
         assert!(!late(3, 9, &[voter(2, 9, 250)], 3));
         assert!(late(1, 9, &[], 1), "the only voter");
+    }
+
+    #[test]
+    fn a_candidate_goes_past_the_terms_of_those_that_were_refused() {
+        let of_term = |term| Voter { term, ..voter(3, 9, 400) };
+        assert_eq!(terms_ahead(4, &[]), 1);
+        assert_eq!(terms_ahead(4, &[of_term(0), of_term(4)]), 1);
+        assert_eq!(terms_ahead(4, &[of_term(6), of_term(3)]), 3);
+        assert_eq!(terms_ahead(4, &[of_term(u64::MAX)]), TERMS_MAX);
+    }
+
+    #[test]
+    fn whose_log_is_shorter_than_those_of_a_majority_can_not_win() {
+        let wins = |index, answers: &[Voter], count| could_win(2, at(index), answers, &of(count));
+        assert!(wins(9, &[voter(3, 9, 0)], 3) && !wins(9, &[voter(3, 10, 0)], 3));
+        assert!(!wins(9, &[], 3), "nobody answered");
+        assert!(wins(9, &[voter(1, 8, 0), voter(3, 10, 0), voter(4, 9, 0)], 5));
+        assert!(!wins(9, &[voter(1, 9, 0), voter(3, 10, 0), voter(4, 10, 0)], 5));
     }
 
     #[test]

@@ -97,6 +97,13 @@ impl Handle {
             && voters.all(|voter| voter == self.running.local.node)
     }
 
+    /// How many members the cluster has, as far as this node knows.
+    pub fn members_known(&self) -> usize {
+        let metrics = self.running.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.membership().nodes().count()
+    }
+
     /// The history.
     pub fn history(&self) -> &History {
         &self.running.history
@@ -226,6 +233,8 @@ impl Handle {
             purged: index(running.log.purged()),
             history: running.history.durable_index().unwrap_or_default(),
             log_bytes: running.log.bytes_on_disk(),
+            log_appended: running.log.appended_bytes(),
+            log_flushes: running.log.flushed(),
             history_bytes: running.history.kv().bytes_on_disk(),
             history_waiting_bytes: running.history.waiting_bytes() as u64,
         }

@@ -82,23 +82,13 @@ impl Handle {
 
     async fn hand_to(&self, to: NodeId, term: u64, slow: bool) -> Result<(), MemberError> {
         let running = &self.running;
-        let began = Instant::now();
-        let last = loop {
-            let metrics = running.raft.metrics().borrow().clone();
-            let last = running.log.last();
-            let matched = metrics.replication.and_then(|all| all.get(&to).copied().flatten());
-            if matched >= last {
-                break last;
-            }
-            if began.elapsed() > PATIENCE + running.pace.slack() {
-                let text = format!("node {to} does not catch up");
-                return Err(MemberError::Refused(text));
-            }
-            sleep(LOOK).await;
-        };
+        let until = Instant::now() + PATIENCE + running.pace.slack();
+        let mut last = self.caught_up(to, until).await?;
         let _silence = slow.then(|| Silence::begin(&running.raft));
         if slow {
             sleep(Duration::from_millis(ELECTION_MS_MAX)).await;
+            // Members change all the same, and each change is an entry.
+            last = self.caught_up(to, until).await?;
         }
         let last_log = last.as_ref().map(super::convert::log_id_out);
         let message = proto::StandRequest { term, last_log };
@@ -115,6 +105,29 @@ impl Handle {
         match timeout(PATIENCE + running.pace.slack(), moved).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(MemberError::Unknown("this node does not see the new leader".to_owned())),
+        }
+    }
+
+    /// Waits until a node has everything that is in this leader's log, or on its way into it. Gives
+    /// the last entry.
+    async fn caught_up(&self, to: NodeId, until: Instant) -> Result<Option<LogId>, MemberError> {
+        let running = &self.running;
+        // What was handed to the library before is in the log once this is answered.
+        let asked = timeout(PATIENCE + running.pace.slack(), running.raft.with_raft_state(|_| ()));
+        if !matches!(asked.await, Ok(Ok(()))) {
+            return Err(MemberError::NoLeader);
+        }
+        loop {
+            let metrics = running.raft.metrics().borrow().clone();
+            let last = running.log.last();
+            let matched = metrics.replication.and_then(|all| all.get(&to).copied().flatten());
+            if matched >= last {
+                return Ok(last);
+            }
+            if Instant::now() > until {
+                return Err(MemberError::Refused(format!("node {to} does not catch up")));
+            }
+            sleep(LOOK).await;
         }
     }
 
@@ -140,6 +153,11 @@ impl Handle {
                 let now = *running.leadership.borrow();
                 if now.term > term && now.leader.is_some() && !now.is_leader {
                     return Err(MemberError::Refused("another node was elected".to_owned()));
+                }
+                // Each vote that is asked for makes the others wait; one that can't be had keeps
+                // them from electing anybody.
+                if !self.could_be_elected().await {
+                    return Err(MemberError::Refused("the logs of others are longer".to_owned()));
                 }
             }
         };

@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) durable: AtomicU64,
     /// Bytes of records appended since the start.
     pub(super) appended: AtomicU64,
+    /// Times that it was made durable since the start.
+    pub(super) flushed: Arc<AtomicU64>,
     pub(super) ends: Mutex<Ends>,
     pub(super) cover: Cover,
     pub(super) fatal: Fatal,
@@ -63,7 +65,8 @@ impl LogStore {
             _ => purged,
         };
         let sweep = purged.map(|id| id.index);
-        let writer = LogWriter::start(Arc::clone(&log), sweep, fatal.clone());
+        let flushed = Arc::<AtomicU64>::default();
+        let writer = LogWriter::start(Arc::clone(&log), sweep, fatal.clone(), &flushed);
         let writer = writer.map_err(|source| storage::Error::Engine {
             op: "start the log's writer",
             reason: source.to_string(),
@@ -71,7 +74,8 @@ impl LogStore {
         let durable = AtomicU64::new(last.map_or(0, |id| id.index + 1));
         let ends = Mutex::new(Ends { purged, last, committed, vote });
         let (tail, appended, flushes) = Default::default();
-        let shared = Shared { log, writer, tail, durable, appended, ends, cover, fatal, flushes };
+        let shared =
+            Shared { log, writer, tail, durable, appended, flushed, ends, cover, fatal, flushes };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -98,6 +102,11 @@ impl LogStore {
     /// How long what is written takes to become durable.
     pub fn flushes(&self) -> Arc<Flushes> {
         Arc::clone(&self.shared.flushes)
+    }
+
+    /// Times that it was made durable since the start.
+    pub fn flushed(&self) -> u64 {
+        self.shared.flushed.load(Ordering::Relaxed)
     }
 
     /// Bytes the log takes on disk.

@@ -58,9 +58,11 @@ pub struct Options {
     pub in_memory: Option<Arc<MemoryDisk>>,
     /// Rename a damaged data directory aside and start empty, as a new node of a new cluster.
     pub move_aside_damaged: bool,
-    /// Entries applied since the last checkpoint that make the next one due; the bytes of the
-    /// log can make it due sooner.
+    /// Entries applied since the last checkpoint that make the next one due.
     pub checkpoint_entries: u64,
+    /// Bytes of log since the last checkpoint that make the next one due sooner, unless the last
+    /// one itself was larger. The log on disk is what came since the older of two.
+    pub checkpoint_bytes: u64,
     /// How much log time passes between two digests of the whole state. The same on all nodes, or
     /// they are seldom of the same entry.
     pub prove_every: Span,
@@ -85,6 +87,7 @@ impl Options {
             in_memory: None,
             move_aside_damaged: false,
             checkpoint_entries: 20_000,
+            checkpoint_bytes: 64 * 1024 * 1024,
             prove_every: Span::from_secs(300),
             submit_timeout: Duration::from_secs(10),
             metrics: None,

@@ -75,8 +75,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let found = log.last();
     let asked = (peers.clone(), Arc::clone(&pace));
     let (barrier, readers) = Barrier::new(node_id, &raft, asked, &leadership, found);
-    let checkpointer =
-        Checkpointer::new(&raft, &log, &published, &transfers, &space, options.checkpoint_entries);
+    let due = (options.checkpoint_entries, options.checkpoint_bytes);
+    let checkpointer = Checkpointer::new(&raft, &log, &published, &transfers, &space, due);
     let following = tokio::spawn(following);
     let (tasks, beside_stopped) = set_going(
         (proposer, checkpointer),

@@ -44,6 +44,10 @@ pub struct Status {
     pub history: u64,
     /// Bytes the log takes on disk.
     pub log_bytes: u64,
+    /// Bytes of the records that were appended to it since the start.
+    pub log_appended: u64,
+    /// Times that it was made durable since the start.
+    pub log_flushes: u64,
     /// Bytes the history takes on disk.
     pub history_bytes: u64,
     /// Bytes of history not yet durable.

@@ -2,33 +2,46 @@
 
 use std::collections::VecDeque;
 
+use openraft::EntryPayload;
+
 use super::types::Entry;
 
-/// Bytes kept beyond the entries that are not durable yet.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Memory kept beyond the entries that are not durable yet.
+const MEMORY_MAX: usize = 32 * 1024 * 1024;
+/// What a command takes beside its bytes: it is kept decoded too.
+const COMMAND_MEMORY: usize = 1024;
+
+/// The memory that an entry takes, about.
+fn memory(entry: &Entry, bytes: usize) -> usize {
+    let commands = match &entry.payload {
+        EntryPayload::Normal(payload) => payload.batch.commands().len(),
+        EntryPayload::Blank | EntryPayload::Membership(_) => 1,
+    };
+    2 * bytes + commands * COMMAND_MEMORY
+}
 
 /// Consecutive entries up to the end of the log.
 #[derive(Default)]
 pub(super) struct Tail {
     entries: VecDeque<(Entry, usize)>,
-    bytes: usize,
+    memory: usize,
 }
 
 impl Tail {
     /// Adds the next entry, whose record has this many bytes.
     pub fn push(&mut self, entry: Entry, bytes: usize) {
-        self.bytes += bytes;
+        self.memory += memory(&entry, bytes);
         self.entries.push_back((entry, bytes));
     }
 
     /// Drops the oldest entries over the bound, but none above `durable`: the log on disk does
     /// not have those yet.
     pub fn shrink(&mut self, durable: Option<u64>) {
-        while self.bytes > BYTES_MAX
+        while self.memory > MEMORY_MAX
             && let Some((oldest, bytes)) = self.entries.front()
             && Some(oldest.log_id.index) <= durable
         {
-            self.bytes -= bytes;
+            self.memory -= memory(oldest, *bytes);
             self.entries.pop_front();
         }
     }
@@ -38,7 +51,7 @@ impl Tail {
         while let Some((newest, bytes)) = self.entries.back()
             && newest.log_id.index >= since
         {
-            self.bytes -= bytes;
+            self.memory -= memory(newest, *bytes);
             self.entries.pop_back();
         }
     }
@@ -48,7 +61,7 @@ impl Tail {
         while let Some((oldest, bytes)) = self.entries.front()
             && oldest.log_id.index <= upto
         {
-            self.bytes -= bytes;
+            self.memory -= memory(oldest, *bytes);
             self.entries.pop_front();
         }
     }

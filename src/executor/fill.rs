@@ -62,6 +62,20 @@ fn fill_parameters(
     Ok(())
 }
 
+/// The present value of a secret that a definition names which an admin wrote: such a one may name
+/// any.
+///
+/// # Errors
+/// A sentence: that it is missing, or why it can't be read.
+pub fn secret_value(
+    wanted: &SecretRef,
+    state: &State,
+    vault: Option<&Vault>,
+) -> Result<String, String> {
+    let value = value(wanted, |_| true, state, vault)?;
+    Ok(format!("{}{value}", wanted.prefix))
+}
+
 fn value(
     wanted: &SecretRef,
     may: impl Fn(&Scope) -> bool,

@@ -34,6 +34,7 @@ mod work;
 mod worker;
 
 pub use busy::Busy;
+pub use fill::secret_value;
 pub use gate::Gate;
 pub use parts::Parts;
 pub use work::{Script, Work};

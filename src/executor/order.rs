@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::machine::state::OpenRun;
 use crate::model::{Runner, Setting, Timestamp, TraceParent, limits};
 
@@ -24,16 +26,20 @@ pub(super) struct Here<'a> {
 /// A sentence for the run: what could not be filled in.
 pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Result<Option<Spec>, String> {
     let Some(attempt) = open.run.attempts.last() else { return Ok(None) };
+    let task = open.run.task.as_deref();
+    let nominal = open.run.nominal_time.or(task.and_then(|task| task.nominal_time));
     let context = Context {
         job: open.run.job.to_string(),
         run_id: open.run.id.to_string(),
         attempt: attempt.attempt,
-        nominal_time: open.run.nominal_time.as_ref().map(Timestamp::to_string),
+        nominal_time: nominal.as_ref().map(Timestamp::to_string),
         fence: attempt.fence,
         traceparent: here.trace.as_ref().map(TraceParent::to_string),
         node: here.node.to_string(),
         trigger: open.run.trigger.as_str().to_string(),
         boot_tag: here.boot_tag.to_string(),
+        task: task.map(|task| (task.name.to_string(), task.flow.to_string())),
+        item: task.and_then(|task| task.item.clone().or(task.index.map(|_| Value::Null))),
     };
     let params = open.run.parameters.to_value();
     let values = Values::new(&context, &params);
@@ -80,6 +86,7 @@ fn bounds(open: &OpenRun) -> Limits {
         open_files: bounds.open_files.map(u64::from),
         file_size: bounds.file_size,
         cpu: bounds.cpu.map(|span| span.std()),
+        cpus: None,
     }
 }
 

@@ -3,21 +3,30 @@
 //! Commands are encoded with named fields (MessagePack), so that fields may be added with
 //! a default; a variant or field never changes its meaning, and none is ever reused.
 
+mod backfill;
+mod monitor;
+mod note;
 mod put;
+mod restored;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::state::Offers;
+use super::state::{Kept, Offers, WatchKey};
 use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
-    BootId, DataKey, DutyKey, Fence, JobNo, Kind, LedgerRow, Name, NodeId, Outcome, Parameters,
-    Position, RunId, RunStatus, Sealed, SkipReason, Span, Timestamp, Usage,
+    BackfillId, BootId, DataKey, Delivery, DutyKey, Fence, JobNo, Kind, LedgerRow, Name, NodeId,
+    Notice, Outcome, Parameters, Position, RunId, RunStatus, Sealed, SkipReason, Span, Timestamp,
+    Usage,
 };
 
+pub use self::backfill::{BackfillEdit, StartBackfill};
+pub use self::monitor::{MonitorEdit, Ping, PutMonitor, SendPing};
+pub use self::note::AuditNote;
 pub use self::put::{PutDefinition, PutJob};
+pub use self::restored::{Restored, Settled};
 
 /// One replicated step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -162,6 +171,8 @@ pub enum Op {
     Output { run: RunId, attempt: u32, fence: Fence, chunks: Vec<OutputChunk> },
     /// Someone stops a run.
     Cancel { run: RunId },
+    /// Someone has a workflow's run start nothing for a while, or go on.
+    PauseFlow { run: RunId, paused: bool },
     /// A node has started; what its earlier boots had is lost. Of a boot that was given up:
     /// it is there after all, and takes attempts again.
     NodeUp {
@@ -192,6 +203,20 @@ pub enum Op {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fault: Option<String>,
     },
+    /// Nothing is written to a sink for a while, or it goes on.
+    PauseSink { name: Name, paused: bool },
+    /// Events after that place go to a sink again.
+    RewindSink { name: Name, to: Position },
+    /// What had not happened by a time has to be looked at.
+    Watch { at: Timestamp, key: WatchKey },
+    /// A window, by that version of it, is open or is not, and when that changes.
+    Window { name: Name, version: u64, active: bool, until: Option<Timestamp> },
+    /// What became of a message to a channel, with these notices.
+    Delivered { channel: Name, seqs: Vec<u64>, fence: Fence, outcome: Delivery },
+    /// Somebody knows of an incident: it is not told again until it is over.
+    Acknowledge { incident: u64 },
+    /// A notice is tried again at once; one that was given up comes along.
+    RetryNotice { seq: u64, dead: Option<Box<Notice>> },
     /// Creates a user. Refused when the session that asked for it is over, as are the two below.
     CreateUser {
         user: Box<User>,
@@ -290,6 +315,24 @@ pub enum Op {
     Put(Box<PutDefinition>),
     /// Removes a definition of a kind that is not a job.
     Remove { kind: Kind, name: Name, based_on: u64, pinned: bool },
+    /// Creates or replaces the definition of a monitor.
+    PutMonitor(Box<PutMonitor>),
+    /// Work that a monitor is of tells of itself.
+    Ping(Box<SendPing>),
+    /// Someone pauses a monitor, resumes it, or gives it another key.
+    EditMonitor { no: JobNo, edit: MonitorEdit },
+    /// Past times of a job are to be run.
+    StartBackfill(Box<StartBackfill>),
+    /// Someone pauses, resumes, cancels or bounds a backfill.
+    EditBackfill { id: BackfillId, edit: BackfillEdit },
+    /// A backfill makes the runs of these times, and is at `next` then; `passed` others need none.
+    BackfillStep {
+        id: BackfillId,
+        cursor: Timestamp,
+        times: Vec<Timestamp>,
+        next: Timestamp,
+        passed: u32,
+    },
     /// Every member reads this format: from here on it is written.
     RaiseFormat { to: u32 },
     /// A new cluster begins from a backup. It stands in no log: a restore applies it by itself.
@@ -305,6 +348,7 @@ impl Op {
             | Op::DeleteJob { .. }
             | Op::Trigger(_)
             | Op::Cancel { .. }
+            | Op::PauseFlow { .. }
             | Op::CreateUser { .. }
             | Op::ExternalLogin { .. }
             | Op::SetRole { .. }
@@ -322,6 +366,14 @@ impl Op {
             | Op::DeleteSecret { .. }
             | Op::Put(_)
             | Op::Remove { .. }
+            | Op::PutMonitor(_)
+            | Op::EditMonitor { .. }
+            | Op::StartBackfill(_)
+            | Op::EditBackfill { .. }
+            | Op::Acknowledge { .. }
+            | Op::RetryNotice { .. }
+            | Op::PauseSink { .. }
+            | Op::RewindSink { .. }
             | Op::Restored(_) => true,
             Op::Fire { .. }
             | Op::Skip { .. }
@@ -340,47 +392,20 @@ impl Op {
             | Op::NodeRemoved { .. }
             | Op::GiveDuty { .. }
             | Op::DutyMoved { .. }
+            | Op::Watch { .. }
+            | Op::Window { .. }
+            | Op::Delivered { .. }
             | Op::TokenUsed { .. }
             | Op::TokensUsed { .. }
             | Op::SealKey { .. }
             | Op::Note { .. }
             | Op::Trim { .. }
             | Op::DropSecretKey { .. }
+            | Op::BackfillStep { .. }
+            | Op::Ping(_)
             | Op::RaiseFormat { .. } => false,
         }
     }
-}
-
-/// See [`Op::Restored`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Restored {
-    /// The cluster that the backup is of.
-    pub cluster: String,
-    /// The last entry of its log that the backup covers.
-    pub index: u64,
-    /// That cluster may have fired up to here.
-    pub as_of: Timestamp,
-    /// That cluster did nothing after the backup: what waited goes on, what ran is lost.
-    pub stopped: bool,
-    /// What it may have decided after the backup.
-    pub settled: Vec<Settled>,
-    /// Signs from here on; no access token of before is good.
-    pub signing_key: SigningKey,
-    /// The format of the new cluster, at the least.
-    pub format: u32,
-}
-
-/// Nominal times of a job that are settled, and its next.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settled {
-    /// The job.
-    pub no: JobNo,
-    /// Its version.
-    pub version: u64,
-    /// The times.
-    pub range: Range,
-    /// The next one.
-    pub next: Option<Next>,
 }
 
 /// A history row to remove.
@@ -407,8 +432,12 @@ pub enum TrimKey {
     /// Events of entries before `from`, in rows that begin at these places; the first that is left
     /// has the number `first`.
     Events { rows: Vec<(u64, u32)>, from: u64, first: u64 },
+    /// What is kept of runs that backfills made.
+    Backfilled { runs: Vec<RunId> },
     /// Output of a closed run, which goes later: as in `Run`.
     Output { id: RunId, rows: Vec<(u32, u32)> },
+    /// Notices and incidents that are over.
+    Alerts { notices: Vec<u64>, incidents: Vec<u64> },
 }
 
 /// A key that access tokens are signed with.
@@ -463,19 +492,7 @@ pub struct TriggerRun {
     pub cause: Option<RunId>,
     /// Where it may start at once.
     pub place: Option<Place>,
-}
-
-/// See [`Op::Note`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AuditNote {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: Actor,
-    /// What, such as `login.failed`.
-    pub action: String,
-    /// To what.
-    pub target: String,
-    /// More.
-    pub change: Value,
+    /// What it takes over from the run that it repeats. Format 6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Box<Kept>>,
 }

@@ -36,6 +36,8 @@ struct Packed {
     status: Option<RunStatus>,
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    nominal: Option<Timestamp>,
 }
 
 fn is_zero(after: &i64) -> bool {
@@ -59,6 +61,7 @@ impl EventRow {
             run: event.run_id,
             status: event.status,
             reason: event.reason.clone(),
+            nominal: event.nominal_time,
         };
         Some(EventRow { number, at, events: events.iter().map(packed).collect() })
     }
@@ -80,6 +83,7 @@ impl EventRow {
             job: packed.job,
             run_id: packed.run,
             status: packed.status,
+            nominal_time: packed.nominal,
             reason: packed.reason,
         })
     }

@@ -7,9 +7,15 @@
 //! | `l` job-no nominal-seconds | a [`LedgerRow`] that has no run |
 //! | `v` job-no version | a [`VersionRow`] |
 //! | `d` definition-no version | a [`DefinitionRow`] |
+//! | `b` job-no run-id | a [`Backfilled`] of a run that a backfill made |
+//! | `w` job-no run-id | the tasks of a closed run of a workflow, a [`FlowRow`] |
 //! | `o` run-id attempt first-seq | captured output, `Vec<OutputChunk>` |
 //! | `f` first | ids of closed runs in the order of their ends, `Vec<RunId>` |
 //! | `e` index sub | an [`EventRow`] |
+//! | `n` seq | a [`NoticeRow`]: a notice that was sent, or given up |
+//! | `i` id | an [`IncidentRow`]: an incident that is over |
+//! | `p` monitor-no seq | a [`PingRow`] |
+//! | `q` monitor-no seq | a [`PingBody`] of one of the newest pings |
 //! | `a` first-seq | `Vec<AuditRecord>` |
 
 use std::sync::Arc;
@@ -18,11 +24,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AuditRecord, Event, Fact, JobNo, JobSpec, LedgerRow, Run, RunId, SkipReason, Spec, Timestamp,
+    AuditRecord, Backfilled, Event, Fact, JobNo, JobSpec, LedgerRow, Notice, NoticeEnd, Run, RunId,
+    SkipReason, Spec, Timestamp, Trigger,
 };
 
-use super::command::OutputChunk;
+use super::command::{OutputChunk, Ping};
 use super::event_rows::{EventRow, event_key, event_place};
+use super::state::{Incident, IncidentKey, NamedTask};
 
 /// A row of history; a value of none removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +74,64 @@ pub struct DefinitionRow {
     pub spec: Spec,
 }
 
+/// A notice that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeRow {
+    /// The notice.
+    pub notice: Notice,
+    /// How it ended.
+    pub end: NoticeEnd,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An incident that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentRow {
+    /// What made it up.
+    pub key: IncidentKey,
+    /// The incident.
+    pub incident: Incident,
+    /// When it ended.
+    pub at: Timestamp,
+    /// It ended since its job, or its rule, is not there any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<String>,
+}
+
+/// A ping of a monitor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingRow {
+    /// Its number among those of the monitor, from 1.
+    pub seq: u64,
+    /// When it came.
+    pub at: Timestamp,
+    /// What came, without the body.
+    pub ping: Ping,
+    /// Bytes of the body.
+    #[serde(default)]
+    pub body_bytes: u64,
+}
+
+/// What a ping brought along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingBody {
+    /// The ping.
+    pub seq: u64,
+    /// The bytes.
+    #[serde(with = "super::packed_bytes")]
+    pub body: Vec<u8>,
+}
+
+/// The tasks of a run of a workflow, as they ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlowRow {
+    /// The run.
+    pub run: RunId,
+    /// In the order of the definition.
+    pub tasks: Vec<NamedTask>,
+}
+
 /// What `apply` gives to the outside: rows to keep, events to tell, facts to count.
 #[derive(Default, Debug)]
 pub struct Output {
@@ -88,7 +154,7 @@ impl Output {
         let mut block: Vec<AuditRecord> = Vec::new();
         let mut size = 0;
         for record in std::mem::take(&mut self.audit) {
-            size += 200 + record.change.to_string().len();
+            size += 200 + text_len(&record.change);
             if size > PACKED_BYTES_MAX && !block.is_empty() {
                 self.push_audit(&block);
                 block.clear();
@@ -119,6 +185,25 @@ impl Output {
 }
 
 /// Encodes a row's value. Our own types of plain data can't fail to encode.
+/// Bytes of a value as JSON, without making the text.
+fn text_len(value: &serde_json::Value) -> usize {
+    struct Counted(usize);
+    impl std::io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    // What only counts does not fail.
+    let written = serde_json::to_writer(&mut counted, value);
+    debug_assert!(written.is_ok());
+    counted.0
+}
+
 fn pack<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     rmp_serde::to_vec_named(value).unwrap_or_default()
 }
@@ -150,6 +235,8 @@ pub fn check_row(key: &[u8], value: &[u8]) -> Result<(), String> {
             let row: DefinitionRow = read("definitions", value)?;
             key.len() == 17 && key.ends_with(&row.version.to_be_bytes())
         }
+        Some(b'b') => backfilled_key(read::<Backfilled>("backfills", value)?.run_id) == key,
+        Some(b'w') => flow_key(read::<FlowRow>("workflows", value)?.run) == key,
         Some(b'o') => {
             let row: OutputRow = read("output", value)?;
             let first = output_key_parts(key).map(|(_, first)| first);
@@ -158,6 +245,16 @@ pub fn check_row(key: &[u8], value: &[u8]) -> Result<(), String> {
         Some(b'e') => {
             let row: EventRow = read("events", value)?;
             row.len() > 0 && event_place(key).is_some_and(|place| event_key(place) == key)
+        }
+        Some(b'n') => notice_key(read::<NoticeRow>("notices", value)?.notice.seq) == key,
+        Some(b'i') => incident_key(read::<IncidentRow>("incidents", value)?.incident.id) == key,
+        Some(b'p') => {
+            let row: PingRow = read("pings", value)?;
+            key.len() == 13 && key.ends_with(&row.seq.to_be_bytes())
+        }
+        Some(b'q') => {
+            let row: PingBody = read("bodies of pings", value)?;
+            key.len() == 13 && key.ends_with(&row.seq.to_be_bytes())
         }
         Some(b'f') => !read::<Vec<RunId>>("the feed", value)?.is_empty(),
         Some(b'a') => {
@@ -174,9 +271,24 @@ pub fn run_key(id: RunId) -> Vec<u8> {
     [b"r".as_slice(), &id.job_no().to_be_bytes(), id.0.as_bytes()].concat()
 }
 
+/// Key of the tasks of a closed run of a workflow.
+pub fn flow_key(id: RunId) -> Vec<u8> {
+    [b"w".as_slice(), &id.job_no().to_be_bytes(), id.0.as_bytes()].concat()
+}
+
 /// What the keys of a job's closed runs begin with.
 pub fn runs_prefix(no: JobNo) -> Vec<u8> {
     [b"r".as_slice(), &no.to_be_bytes()].concat()
+}
+
+/// Key of what is kept of a run that a backfill made.
+pub fn backfilled_key(id: RunId) -> Vec<u8> {
+    [b"b".as_slice(), &id.job_no().to_be_bytes(), id.0.as_bytes()].concat()
+}
+
+/// What those of a job begin with.
+pub fn backfilled_prefix(no: JobNo) -> Vec<u8> {
+    [b"b".as_slice(), &no.to_be_bytes()].concat()
 }
 
 /// Key of a ledger row without a run.
@@ -231,6 +343,31 @@ pub fn feed_key(first: u64) -> Vec<u8> {
     [b"f".as_slice(), &first.to_be_bytes()].concat()
 }
 
+/// Key of a notice that is over.
+pub fn notice_key(seq: u64) -> Vec<u8> {
+    [b"n".as_slice(), &seq.to_be_bytes()].concat()
+}
+
+/// Key of an incident that is over.
+pub fn incident_key(id: u64) -> Vec<u8> {
+    [b"i".as_slice(), &id.to_be_bytes()].concat()
+}
+
+/// Key of a ping.
+pub fn ping_key(no: JobNo, seq: u64) -> Vec<u8> {
+    [b"p".as_slice(), &no.to_be_bytes(), &seq.to_be_bytes()].concat()
+}
+
+/// What the keys of a monitor's pings begin with.
+pub fn pings_prefix(no: JobNo) -> Vec<u8> {
+    [b"p".as_slice(), &no.to_be_bytes()].concat()
+}
+
+/// Key of what a ping brought along.
+pub fn ping_body_key(no: JobNo, seq: u64) -> Vec<u8> {
+    [b"q".as_slice(), &no.to_be_bytes(), &seq.to_be_bytes()].concat()
+}
+
 /// The number in the key of a block of the feed or of the audit.
 pub fn block_first(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?))
@@ -244,9 +381,10 @@ pub fn audit_key(first: u64) -> Vec<u8> {
 /// The pieces of a row of output.
 pub type OutputRow = Vec<OutputChunk>;
 
-/// The ledger row that a scheduled run stands for.
+/// The ledger row that a scheduled run stands for. One that a backfill made stands for none: its
+/// time had its outcome before.
 pub fn ledger_of(run: &Run) -> Option<LedgerRow> {
-    let nominal_time = run.nominal_time?;
+    let nominal_time = run.nominal_time.filter(|_| run.trigger != Trigger::Backfill)?;
     let unmet = run.skip == Some(SkipReason::DependenciesUnmet);
     Some(LedgerRow {
         nominal_time,
@@ -261,5 +399,7 @@ pub fn ledger_of(run: &Run) -> Option<LedgerRow> {
         run_id: Some(run.id),
         decided_at: if unmet { run.finished_at.unwrap_or(run.fired_at) } else { run.fired_at },
         version: run.version,
+        backfilled_by: None,
+        backfilled: None,
     })
 }

@@ -1,11 +1,16 @@
 //! What holds between any two commands. Tests check it after each step; a node never needs
 //! to, since `apply` keeps it.
 
+mod flows;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Name, NodeId, RunStatus, Spec, limits};
+use crate::model::{
+    BackfillId, BackfillOrder, DutyKey, DutyKind, JobNo, Kind, MonitorStatus, Name, NodeId,
+    RunStatus, Spec, Trigger, limits,
+};
 
-use super::state::{Queue, State, Wait};
+use super::state::{Queue, State, Wait, WatchKey};
 
 /// Every broken invariant, in words; empty: all hold.
 pub fn check(s: &State) -> Vec<String> {
@@ -17,6 +22,12 @@ pub fn check(s: &State) -> Vec<String> {
     tables(s, &mut broken);
     definitions(s, &mut broken);
     duties(s, &mut broken);
+    backfills(s, &mut broken);
+    alerts(s, &mut broken);
+    outbox(s, &mut broken);
+    watch(s, &mut broken);
+    monitors(s, &mut broken);
+    flows::check(s, &mut broken);
     broken
 }
 
@@ -80,7 +91,8 @@ fn runs(s: &State, broken: &mut Vec<String>) {
             broken.push(format!("{id} is {} with wait {:?}", status.as_str(), open.wait));
         }
         let held = matches!(status, RunStatus::Assigned | RunStatus::Running);
-        if held != open.held().is_some() {
+        let flow = s.flows.contains_key(id);
+        if flow != (held && open.spec.is_workflow()) || (held && !flow) != open.held().is_some() {
             broken.push(format!("{id} is {} but its attempt says otherwise", status.as_str()));
         }
         let fences: Vec<u64> = open.run.attempts.iter().map(|a| a.fence).collect();
@@ -96,13 +108,55 @@ fn indexes(s: &State, broken: &mut Vec<String>) {
     counts.insert("open", (s.open.len(), s.runs.len()));
     let lined: usize = s.queues.values().map(Queue::waiting).sum();
     counts.insert("ready", (s.ready.len() + lined, of(RunStatus::Queued)));
-    let held = of(RunStatus::Assigned) + of(RunStatus::Running);
+    let held = of(RunStatus::Assigned) + of(RunStatus::Running) - s.flows.len();
     counts.insert("placed", (s.placed.len(), held));
     let busy: u32 = s.nodes.values().map(|node| node.busy).sum();
     counts.insert("busy", (busy as usize, held));
     for (name, (have, want)) in counts {
         if have != want {
             broken.push(format!("index {name} has {have} entries for {want}"));
+        }
+    }
+}
+
+/// Backfills have the runs that name them, within their bounds, each time once.
+fn backfills(s: &State, broken: &mut Vec<String>) {
+    let (mut of, mut times): (BTreeMap<BackfillId, u32>, BTreeSet<_>) = Default::default();
+    let mut by_job: BTreeMap<JobNo, u32> = BTreeMap::new();
+    for open in s.runs.values().filter(|open| open.run.trigger == Trigger::Backfill) {
+        let run = &open.run;
+        let Some(backfill) = run.backfill.and_then(|id| s.backfills.all.get(&id)) else {
+            broken.push(format!("{} is of no backfill", run.id));
+            continue;
+        };
+        *of.entry(backfill.id).or_default() += 1;
+        *by_job.entry(backfill.no).or_default() += 1;
+        let at = run.nominal_time.unwrap_or_default();
+        let taken = match backfill.order {
+            BackfillOrder::Oldest => backfill.from <= at && at < backfill.cursor,
+            BackfillOrder::Newest => backfill.cursor <= at && at < backfill.to,
+        };
+        if !taken || !times.insert((backfill.no, at)) || backfill.version != run.version {
+            broken.push(format!("{} of backfill {} at {at}", run.id, backfill.id));
+        }
+    }
+    for (no, job) in &s.jobs {
+        if job.live.backfilling != by_job.get(no).copied().unwrap_or_default() {
+            broken.push(format!("{}: its count of backfill runs is off", job.spec.name));
+        }
+    }
+    for (id, backfill) in &s.backfills.all {
+        let open = of.get(id).copied().unwrap_or_default();
+        let counts = backfill.counts;
+        let known = s.backfills.open.contains(&(backfill.no, *id));
+        if backfill.open != open
+            || counts.made != counts.closed() + u64::from(open)
+            || known != backfill.status.is_open()
+            || known != backfill.spec.is_some()
+            || backfill.cursor < backfill.from
+            || backfill.cursor > backfill.to
+        {
+            broken.push(format!("backfill {id} has {open} open runs and says {backfill:?}"));
         }
     }
 }
@@ -129,8 +183,122 @@ fn duties(s: &State, broken: &mut Vec<String>) {
             broken.push(format!("{key} has the fence {} after {}", duty.fence, duty.former));
         }
     }
+    // Before there were sinks, nothing made a duty of that kind.
+    let sinks = s.definitions.of(Kind::Sink).map(|(name, _)| DutyKey::sink(name.clone()));
+    for key in sinks.filter(|key| !s.duties.all.contains_key(key)) {
+        broken.push(format!("nobody can do {key}"));
+    }
+    if s.duties.all.values().any(|duty| duty.begin.is_some_and(|begin| begin > duty.position)) {
+        broken.push("a duty is before the place where it began".into());
+    }
     if s.events.first > s.events.last + 1 {
         broken.push(format!("events are kept from {:?} on", s.events));
+    }
+}
+
+/// Incidents are found by their number and by each of their jobs.
+fn alerts(s: &State, broken: &mut Vec<String>) {
+    let alerts = &s.alerts;
+    let (mut by_id, mut by_job) = (BTreeMap::new(), BTreeSet::new());
+    for (key, incident) in &alerts.incidents {
+        if incident.id != 0 {
+            by_id.insert(incident.id, key.clone());
+        }
+        by_job.extend(incident.jobs.keys().map(|no| (*no, key.clone())));
+        let told = incident.id != 0 && incident.opened_at.is_some();
+        if incident.jobs.is_empty()
+            || incident.jobs.len() > limits::INCIDENT_JOBS_MAX
+            || incident
+                .jobs
+                .keys()
+                .any(|no| !s.jobs.contains_key(no) && !s.monitors.all.contains_key(no))
+            || incident.id > alerts.last
+            || told != (incident.opened_at.is_some() || incident.id != 0)
+        {
+            broken.push(format!("the incident {key:?} is {incident:?}"));
+        }
+    }
+    if !alerts.by_id.iter().eq(by_id.iter()) || !alerts.by_job.iter().eq(by_job.iter()) {
+        broken.push("incidents are not indexed as they are".into());
+    }
+    let mut naming = BTreeSet::new();
+    for (no, job) in &s.jobs {
+        let channels = job.spec.notify.iter().flat_map(|notify| &notify.channels);
+        naming.extend(channels.map(|channel| (channel.clone(), *no)));
+    }
+    if !alerts.naming.iter().eq(naming.iter()) {
+        broken.push("the jobs that tell channels are not indexed as they are".into());
+    }
+    if alerts.incidents.len() > limits::INCIDENTS_MAX {
+        broken.push(format!("{} incidents", alerts.incidents.len()));
+    }
+}
+
+/// Notices wait under their channel and number, for a channel that is there and that somebody sends
+/// to.
+fn outbox(s: &State, broken: &mut Vec<String>) {
+    let mut seqs = BTreeSet::new();
+    for ((channel, seq), notice) in &s.outbox.waiting {
+        let there = s.duties.all.contains_key(&DutyKey::channel(channel.clone()));
+        let new = seqs.insert(*seq) && *seq <= s.outbox.last && !s.outbox.dead.contains(seq);
+        if (channel, *seq) != (&notice.channel, notice.seq) || !there || !new {
+            broken.push(format!("the notice {seq} for {channel} is {notice:?}"));
+        }
+    }
+    let waiting = s.outbox.waiting.len();
+    if waiting > limits::NOTICES_MAX {
+        broken.push(format!("{waiting} notices wait"));
+    }
+    let channels = s.definitions.of(Kind::Channel).map(|(name, _)| name);
+    let duties = s.duties.all.keys().filter(|key| key.kind == DutyKind::Channel);
+    if !channels.eq(duties.map(|key| &key.name)) {
+        broken.push("the duties of channels are not those of the channels".into());
+    }
+}
+
+/// What is looked at once its time has come.
+fn watch(s: &State, broken: &mut Vec<String>) {
+    let mut all = BTreeSet::new();
+    for (id, open) in &s.runs {
+        all.extend(open.watched.late.map(|at| (at, WatchKey::Late(*id))));
+        all.extend(open.watched.long.map(|at| (at, WatchKey::Long(*id))));
+    }
+    for (no, monitor) in &s.monitors.all {
+        all.extend(monitor.deadline.map(|at| (at, WatchKey::Monitor(*no))));
+    }
+    for incident in s.alerts.incidents.values() {
+        all.extend(incident.repeat_at.map(|at| (at, WatchKey::Repeat(incident.id))));
+    }
+    if !s.watch.iter().eq(all.iter()) {
+        broken.push(format!("what is watched is {:?}, not {all:?}", s.watch));
+    }
+}
+
+/// Monitors are found by name and key, as their definitions say, and are looked at by the earliest
+/// instant at which each has to have been heard of.
+fn monitors(s: &State, broken: &mut Vec<String>) {
+    let names = s.definitions.of(Kind::Monitor).map(|(name, _)| name);
+    if !names.eq(s.monitors.by_name.keys()) || s.monitors.by_name.len() != s.monitors.all.len() {
+        broken.push("monitors are not those that are defined".into());
+    }
+    let mut keys = BTreeSet::new();
+    for (no, monitor) in &s.monitors.all {
+        keys.extend(monitor.key.map(|key| (key, *no)));
+        let quiet = matches!(monitor.status, MonitorStatus::Down | MonitorStatus::Paused);
+        let waits = monitor.expected.is_some() || monitor.begun.is_some();
+        if s.monitors.by_name.get(&monitor.name) != Some(no)
+            || s.jobs.contains_key(no)
+            || monitor.no != *no
+            || *no > s.counters.job_no
+            || (quiet && (monitor.deadline.is_some() || monitor.expected.is_some()))
+            || (!quiet && waits != monitor.deadline.is_some())
+        {
+            broken.push(format!("the monitor {no} is {monitor:?}"));
+        }
+    }
+    let by_key: BTreeSet<_> = s.monitors.by_key.iter().map(|(key, no)| (*key, *no)).collect();
+    if keys != by_key {
+        broken.push("monitors are not found by their keys".into());
     }
 }
 
@@ -157,6 +325,10 @@ fn waits(s: &State, broken: &mut Vec<String>) {
 
 /// Definitions stand under their own names, and what is live has what they say.
 fn definitions(s: &State, broken: &mut Vec<String>) {
+    let windows = s.definitions.count(Kind::Window);
+    if s.windows.len() != windows || s.windows.keys().any(|name| s.window(name).is_none()) {
+        broken.push(format!("{} windows are live, and {windows} defined", s.windows.len()));
+    }
     for (kind, name, defined) in s.definitions.all() {
         if defined.spec.kind() != kind || defined.spec.name() != name || defined.version == 0 {
             broken.push(format!("the {} {name} is another in its table", kind.as_str()));

@@ -25,6 +25,7 @@ pub mod history;
 pub mod invariants;
 pub mod needs;
 mod packed_bytes;
+pub mod past;
 pub mod plan;
 pub mod prepare;
 pub mod reply;

@@ -5,17 +5,49 @@
 //! and every field added later says here which format reads it: the patterns name all fields, so
 //! that a new one does not build before it is said.
 
-use super::command::{Op, PutDefinition, PutJob, TrimKey};
+use super::command::{Op, PutDefinition, PutJob, PutMonitor, TrimKey};
+use super::prepare::Intent;
 use super::reply::Rejection;
-use super::state::State;
+use super::state::{FORMAT, Offers, State};
 use crate::model::job::Need;
+use crate::model::{JobSpec, Kind};
 
 /// Refuses what needs a newer format than the cluster has.
 ///
 /// # Errors
 /// [`Rejection::UpgradeNeeded`], with the field or the kind of command.
 pub fn gate(state: &State, op: &Op) -> Result<(), Rejection> {
-    match need(op) {
+    refused(state, need(op))
+}
+
+/// The same of an intent that is about to be sent to a leader who may not be able to read it. What
+/// only its command needs is judged there.
+///
+/// # Errors
+/// As [`gate`].
+pub fn gate_intent(state: &State, intent: &Intent) -> Result<(), Rejection> {
+    let need = match intent {
+        Intent::PutJob { spec, mode: _, expected: _ } => of_job(spec),
+        Intent::Put { spec, mode: _, expected: _ } => Some(spec.need()),
+        Intent::PutMonitor { spec, mode: _, expected: _, key: _ } => Some(spec.need()),
+        Intent::Ping { key: _, ping: _ } => Some(of_kind(Kind::Monitor)),
+        Intent::Remove { kind, name: _, expected: _ } => Some(of_kind(*kind)),
+        Intent::Plain(op) => need(op),
+        Intent::SetEnabled { name: _, enabled: _, expected: _ }
+        | Intent::DeleteJob { name: _, expected: _ }
+        | Intent::Trigger { name: _, parameters: _, force: _, cause: _ } => None,
+    };
+    refused(state, need)
+}
+
+/// What is told of a request that this node, which leads, can't read: whoever sent it is newer.
+pub fn unreadable(state: &State) -> Rejection {
+    let (has, what) = (state.format(), "what was asked".to_owned());
+    Rejection::UpgradeNeeded { what, needs: FORMAT.max(has) + 1, has }
+}
+
+fn refused(state: &State, need: Option<Need>) -> Result<(), Rejection> {
+    match need {
         Some(Need { what, format }) if format > state.format() => {
             Err(Rejection::UpgradeNeeded { what, needs: format, has: state.format() })
         }
@@ -27,6 +59,7 @@ pub fn gate(state: &State, op: &Op) -> Result<(), Rejection> {
 ///
 /// Commands are read with unknown fields left out. A field added to one that is there already needs
 /// no newer format to be read, but one to act: `apply` looks at the state's format for that.
+#[allow(clippy::too_many_lines, reason = "an arm a command")]
 pub fn need(op: &Op) -> Option<Need> {
     let (what, format) = match op {
         Op::PutJob(put) => return of_definition(put),
@@ -36,7 +69,12 @@ pub fn need(op: &Op) -> Option<Need> {
             return None;
         }
         Op::Skip { no: _, version: _, range: _, next: _ } => return None,
-        Op::Trigger(_) | Op::Due { run: _ } | Op::Cancel { run: _ } => return None,
+        Op::Trigger(trigger) => match trigger.kept {
+            Some(_) => ("a run that goes on from another", 6),
+            None => return None,
+        },
+        Op::PauseFlow { run: _, paused: _ } => ("a pause of a workflow's run", 6),
+        Op::Due { run: _ } | Op::Cancel { run: _ } => return None,
         Op::Assign { run: _, attempt: _, place: _ } | Op::Refuse { run: _, error: _ } => {
             return None;
         }
@@ -57,7 +95,14 @@ pub fn need(op: &Op) -> Option<Need> {
             let forgets = |key: &TrimKey| matches!(key, TrimKey::Forget { no: _ });
             let of_events =
                 |key: &TrimKey| matches!(key, TrimKey::Events { rows: _, from: _, first: _ });
+            let of_backfills = |key: &TrimKey| matches!(key, TrimKey::Backfilled { runs: _ });
+            if keys.iter().any(of_backfills) {
+                return Some(Need { what: "a backfill".to_owned(), format: 6 });
+            }
+            let of_alerts =
+                |key: &TrimKey| matches!(key, TrimKey::Alerts { notices: _, incidents: _ });
             match (keys.iter().any(forgets), keys.iter().any(of_events)) {
+                _ if keys.iter().any(of_alerts) => ("notices that are kept", 6),
                 (true, _) => ("the past of a deleted job", 5),
                 (_, true) => ("events that are kept", 5),
                 _ => return None,
@@ -75,13 +120,32 @@ pub fn need(op: &Op) -> Option<Need> {
             return Some(spec.need());
         }
         Op::Remove { kind, name: _, based_on: _, pinned: _ } => {
-            return Some(Need { what: format!("a {}", kind.as_str()), format: kind.since() });
+            return Some(of_kind(*kind));
         }
+        Op::PutMonitor(put) => {
+            let PutMonitor { put, key: _, last: _, expected: _ } = &**put;
+            return Some(put.spec.need());
+        }
+        Op::Ping(_) => ("a monitor", 6),
+        Op::EditMonitor { no: _, edit: _ } => ("a monitor", 6),
+        Op::StartBackfill(_) => ("a backfill", 6),
+        Op::EditBackfill { id: _, edit: _ } => ("a backfill", 6),
+        Op::BackfillStep { id: _, cursor: _, times: _, next: _, passed: _ } => ("a backfill", 6),
         Op::Restored(_) => ("a restored cluster", 2),
         Op::ExternalLogin { user: _ } => ("a login by a provider", 3),
-        Op::NodeOffers { node: _, boot: _, offers: _ } => ("what a node offers", 5),
+        Op::NodeOffers { node: _, boot: _, offers } => {
+            let Offers { keep_events: _, sink_files: _, redis } = offers;
+            ("what a node offers", if *redis { 6 } else { 5 })
+        }
+        Op::PauseSink { name: _, paused: _ } => ("a sink", 6),
+        Op::RewindSink { name: _, to: _ } => ("a sink", 6),
         Op::GiveDuty { key: _, former: _, place: _ } => ("a duty", 5),
         Op::DutyMoved { key: _, fence: _, position: _, fault: _ } => ("a duty", 5),
+        Op::Window { name: _, version: _, active: _, until: _ } => ("a window", 6),
+        Op::Watch { at: _, key: _ } => ("what has not happened by a time", 6),
+        Op::Delivered { channel: _, seqs: _, fence: _, outcome: _ } => ("a notice", 6),
+        Op::Acknowledge { incident: _ } => ("an incident", 6),
+        Op::RetryNotice { seq: _, dead: _ } => ("a notice", 6),
         Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),
         Op::RefreshSession { id: _, session: _, generation: _, until: _, tabs: _ } => {
             ("a refresh token that is good once", 5)
@@ -93,6 +157,14 @@ pub fn need(op: &Op) -> Option<Need> {
 
 fn of_definition(put: &PutJob) -> Option<Need> {
     let PutJob { spec, based_on: _, pinned: _, next: _, settled: _, verb: _ } = put;
+    of_job(spec)
+}
+
+fn of_kind(kind: Kind) -> Need {
+    Need { what: format!("a {}", kind.as_str()), format: kind.since() }
+}
+
+fn of_job(spec: &JobSpec) -> Option<Need> {
     let need = spec.need()?;
     Some(Need { what: format!("the field {}", need.what), ..need })
 }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Invalid, JobNo, Kind, Name, RunId, RunStatus, SkipReason, Timestamp};
+use crate::model::{
+    BackfillId, BackfillStatus, Invalid, JobNo, Kind, Name, RunId, RunStatus, SkipReason, Timestamp,
+};
 
 /// Every node computes the same one.
 pub type Answer = Result<Reply, Rejection>;
@@ -24,6 +26,8 @@ pub enum Reply {
     Skipped(SkipReason),
     /// A user or a token exists.
     Created(Uuid),
+    /// A backfill stands so.
+    Backfill { id: BackfillId },
     /// A refresh token came a second time: its session has ended.
     SessionEnded,
     /// The same request was answered before; this is that answer.
@@ -77,9 +81,21 @@ pub enum Rejection {
     /// A limit was reached.
     #[error("{what}: at most {most} are allowed")]
     Limit { what: String, most: u64 },
+    /// Others count on it.
+    #[error("the {what} {name} is used by {}; change or delete them first", by.join(", "))]
+    InUse { what: String, name: String, by: Vec<String> },
     /// The cluster would have no admin.
     #[error("{name} is the last admin; make another user admin first")]
     LastAdmin { name: Name },
+    /// A backfill of the job covers some of the times already.
+    #[error(
+        "backfill {id} of {job} covers some of these times and has not ended: wait, cancel it, or \
+         choose times outside of it"
+    )]
+    BackfillOpen { job: Name, id: BackfillId },
+    /// The backfill is over.
+    #[error("backfill {id} has ended already: {}", status.as_str())]
+    BackfillEnded { id: BackfillId, status: BackfillStatus },
     /// The run is closed.
     #[error("the run has ended already: {}", status.as_str())]
     Ended { status: RunStatus },

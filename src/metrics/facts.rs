@@ -4,7 +4,7 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 use prometheus::{Registry, core::Collector};
 
 use super::Error;
-use crate::model::{Fact, RunStatus, SkipReason, Trigger};
+use crate::model::{Fact, NoticeEnd, PingKind, RunStatus, SkipReason, Trigger};
 
 /// From 5 ms to an hour: a fire is late by milliseconds, or by an outage.
 const LATENESS: &[f64] =
@@ -64,9 +64,17 @@ pub struct Facts {
     queue_wait: Histogram,
     runs: By<RunStatus, By<Trigger, IntCounter>>,
     duration: By<RunStatus, Histogram>,
+    backfilled: By<RunStatus, IntCounter>,
+    notices: IntCounterVec,
+    notice_delay: Histogram,
+    workflows: By<RunStatus, IntCounter>,
+    step: Histogram,
+    pings: By<PingKind, IntCounter>,
+    detection: Histogram,
 }
 
 impl Facts {
+    #[allow(clippy::too_many_lines, reason = "one metric after the other")]
     pub(super) fn new(registry: &Registry) -> Result<Self, Error> {
         let reasons = |name: &str, help: &str, reasons: &[SkipReason]| {
             let vec = IntCounterVec::new(Opts::new(name, help), &["reason"])?;
@@ -78,6 +86,11 @@ impl Facts {
             &["result", "trigger"],
         )?;
         kept(registry, &runs)?;
+        let backfilled = IntCounterVec::new(
+            Opts::new("cronapi_backfill_runs_total", "Runs of backfills that were closed."),
+            &["result"],
+        )?;
+        kept(registry, &backfilled)?;
         let duration = HistogramVec::new(
             options(
                 "cronapi_run_duration_seconds",
@@ -89,7 +102,45 @@ impl Facts {
         kept(registry, &duration)?;
         let fires = IntCounter::new("cronapi_fires_total", "Nominal times that got a run.")?;
         kept(registry, &fires)?;
+        let notices = IntCounterVec::new(
+            Opts::new(
+                "cronapi_notices_total",
+                "Notices that were sent, given up, or left out since too many waited.",
+            ),
+            &["channel", "outcome"],
+        )?;
+        kept(registry, &notices)?;
+        let workflows = IntCounterVec::new(
+            Opts::new("cronapi_workflow_runs_total", "Runs of workflows that were closed."),
+            &["result"],
+        )?;
+        kept(registry, &workflows)?;
+        let pings = IntCounterVec::new(
+            Opts::new("cronapi_pings_total", "Pings of monitors that were taken."),
+            &["kind"],
+        )?;
+        kept(registry, &pings)?;
         Ok(Self {
+            pings: By::new(PingKind::ALL, |kind| pings.with_label_values(&[kind.as_str()])),
+            detection: histogram(
+                registry,
+                "cronapi_monitor_detection_seconds",
+                "Time from the deadline of a monitor to the decision that it is down.",
+            )?,
+            notices,
+            notice_delay: histogram(
+                registry,
+                "cronapi_notice_delay_seconds",
+                "Time from the decision of a notice to its record as sent.",
+            )?,
+            workflows: By::new(&RESULTS[..5], |result| {
+                workflows.with_label_values(&[result.as_str()])
+            }),
+            step: histogram(
+                registry,
+                "cronapi_workflow_step_seconds",
+                "Time from when the turn of a task came to its start.",
+            )?,
             fires,
             lateness: histogram(
                 registry,
@@ -121,6 +172,9 @@ impl Facts {
                     runs.with_label_values(&[result.as_str(), trigger.as_str()])
                 })
             }),
+            backfilled: By::new(&RESULTS, |result| {
+                backfilled.with_label_values(&[result.as_str()])
+            }),
             // What was skipped never started.
             duration: By::new(&RESULTS[..5], |result| {
                 duration.with_label_values(&[result.as_str()])
@@ -131,12 +185,12 @@ impl Facts {
     /// Counts what an entry did.
     pub fn count(&self, facts: &[Fact]) {
         for fact in facts {
-            self.one(*fact);
+            self.one(fact);
         }
     }
 
-    fn one(&self, fact: Fact) {
-        match fact {
+    fn one(&self, fact: &Fact) {
+        match *fact {
             Fact::Fired { late } => {
                 self.fires.inc();
                 self.lateness.observe(seconds(late));
@@ -147,11 +201,27 @@ impl Facts {
                 waited.into_iter().for_each(|waited| self.queue_wait.observe(seconds(waited)));
                 late.into_iter().for_each(|late| self.start_lateness.observe(seconds(late)));
             }
+            Fact::Step { took } => self.step.observe(seconds(took)),
+            Fact::Workflow { status } => add(self.workflows.of(status), 1),
             Fact::Closed { status, trigger, took } => {
                 add(self.runs.of(status).and_then(|by| by.of(trigger)), 1);
+                if trigger == Trigger::Backfill {
+                    add(self.backfilled.of(status), 1);
+                }
                 if let (Some(took), Some(duration)) = (took, self.duration.of(status)) {
                     duration.observe(seconds(took));
                 }
+            }
+            Fact::Notice { ref channel, end, waited } => {
+                self.notices.with_label_values(&[channel.as_str(), end.as_str()]).inc();
+                if end == NoticeEnd::Sent {
+                    self.notice_delay.observe(seconds(waited));
+                }
+            }
+            Fact::Ping { kind } => add(self.pings.of(kind), 1),
+            Fact::Overdue { late } => self.detection.observe(seconds(late)),
+            Fact::NoticeLeftOut { ref channel } => {
+                self.notices.with_label_values(&[channel.as_str(), "left_out"]).inc();
             }
         }
     }

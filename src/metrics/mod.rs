@@ -13,8 +13,8 @@
 //! - Counting takes no lock: every series of a fire is made at the start and held.
 //! - What the log did is counted by one node: the one that led when the entry was written. So
 //!   the sum over all nodes is what the cluster did (docs/metrics.md).
-//! - No label has a value that users make up, but for the names of queues and, when it is
-//!   asked for, of jobs: both are bounded.
+//! - No label has a value that users make up, but for the names of queues, channels and sinks and,
+//!   when it is asked for, of jobs: all are bounded.
 //!
 //! To add a metric: a field here, or a line in `service/metrics.rs`; then docs/metrics.md, which
 //! a test holds against a running node.
@@ -23,11 +23,13 @@ mod facts;
 mod gauges;
 mod http;
 mod parts;
+mod sends;
 
 pub use facts::Facts;
 pub use gauges::Gauges;
 pub use http::{Http, Stream};
 pub use parts::Parts;
+pub use sends::Sends;
 
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub http: Http,
     /// What parts of the node tell of themselves.
     pub parts: Parts,
+    /// Messages to channels, events to sinks.
+    pub sends: Sends,
     /// Jobs with series of their own.
     pub jobs_max: usize,
 }
@@ -62,8 +66,8 @@ impl Metrics {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let (facts, http) = (Facts::new(&registry)?, Http::new(&registry)?);
-        let parts = Parts::new(&registry)?;
-        Ok(Self { registry, facts, http, parts, jobs_max })
+        let (parts, sends) = (Parts::new(&registry)?, Sends::new(&registry)?);
+        Ok(Self { registry, facts, http, parts, sends, jobs_max })
     }
 
     /// The page: what was counted, and `gauges`.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounter, Registry};
+use prometheus::{CounterVec, Histogram, IntCounter, Opts, Registry};
 
 use super::Error;
 use super::facts::{kept, options};
@@ -15,6 +15,7 @@ const APPLY: &[f64] =
 pub struct Parts {
     leader_changes: IntCounter,
     apply: Histogram,
+    queue_blocked: CounterVec,
     /// Seconds since 1970; 0: there is no certificate.
     certificate_until: AtomicI64,
 }
@@ -30,14 +31,27 @@ impl Parts {
             "Time to apply what was committed, a batch of entries at a time.",
             APPLY,
         ))?;
+        let queue_blocked = CounterVec::new(
+            Opts::new(
+                "cronapi_queue_blocked_seconds_total",
+                "Time that a queue held back what waited in it, and by what.",
+            ),
+            &["queue", "by"],
+        )?;
+        kept(registry, &queue_blocked)?;
         kept(registry, &leader_changes)?;
         kept(registry, &apply)?;
-        Ok(Self { leader_changes, apply, certificate_until: AtomicI64::new(0) })
+        Ok(Self { leader_changes, apply, queue_blocked, certificate_until: AtomicI64::new(0) })
     }
 
     /// Another leader is known.
     pub fn leader_changed(&self) {
         self.leader_changes.inc();
+    }
+
+    /// A queue held back what waited in it, for so long.
+    pub fn queue_blocked(&self, queue: &str, by: &str, span: Duration) {
+        self.queue_blocked.with_label_values(&[queue, by]).inc_by(span.as_secs_f64());
     }
 
     /// The certificate that REST shows is good until then, in seconds since 1970.

@@ -64,7 +64,7 @@ impl Scope {
 }
 
 /// `*` matches any characters, everything else itself; linear in the text.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(in crate::model) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

@@ -12,6 +12,8 @@ use super::name::Name;
 pub enum DutyKind {
     /// Events are written to a sink.
     Sink,
+    /// Notices are sent to a channel.
+    Channel,
 }
 
 impl DutyKind {
@@ -19,6 +21,7 @@ impl DutyKind {
     pub fn as_str(self) -> &'static str {
         match self {
             DutyKind::Sink => "sink",
+            DutyKind::Channel => "channel",
         }
     }
 }
@@ -36,6 +39,11 @@ impl DutyKey {
     /// That of the sink of this name.
     pub fn sink(name: Name) -> Self {
         DutyKey { kind: DutyKind::Sink, name }
+    }
+
+    /// That of the channel of this name.
+    pub fn channel(name: Name) -> Self {
+        DutyKey { kind: DutyKind::Channel, name }
     }
 }
 
@@ -55,6 +63,12 @@ pub struct Position {
     /// Its number among all that were kept ever.
     #[serde(default)]
     pub number: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.index, self.sub)
+    }
 }
 
 impl Position {

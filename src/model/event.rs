@@ -9,6 +9,11 @@ use super::time::Timestamp;
 
 /// All types of events.
 pub const EVENT_TYPES: &[&str] = &[
+    "backfill.cancelled",
+    "backfill.done",
+    "backfill.paused",
+    "backfill.resumed",
+    "backfill.started",
     "chain.unresolved",
     "cluster.format",
     "duty.fault",
@@ -16,11 +21,17 @@ pub const EVENT_TYPES: &[&str] = &[
     "duty.given",
     "duty.recovered",
     "fire.skipped",
+    "incident.acknowledged",
+    "incident.opened",
+    "incident.resolved",
     "job.created",
     "job.deleted",
     "job.paused",
     "job.resumed",
     "job.updated",
+    "monitor.down",
+    "monitor.excused",
+    "monitor.up",
     "node.draining",
     "node.lost",
     "node.removed",
@@ -30,13 +41,17 @@ pub const EVENT_TYPES: &[&str] = &[
     "run.cancelling",
     "run.failed",
     "run.lost",
+    "run.paused",
     "run.queued",
+    "run.resumed",
     "run.running",
     "run.skipped",
     "run.succeeded",
     "run.timed_out",
     "run.waiting",
     "run.withdrawn",
+    "window.began",
+    "window.ended",
 ];
 
 /// One change. `index` and `sub` give its place: equal on every node.
@@ -51,7 +66,7 @@ pub struct Event {
     /// What happened, such as `run.succeeded` or `job.updated`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The job concerned.
+    /// The job concerned, or the monitor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub job: Option<Name>,
@@ -63,10 +78,24 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub status: Option<RunStatus>,
+    /// Of a nominal time that was skipped: which; of a range, its first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub nominal_time: Option<Timestamp>,
     /// More, in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
+}
+
+impl Event {
+    /// Whether it is of one of these types or families, and of one of these jobs; empty: of any.
+    pub fn is_of(&self, types: &[String], jobs: &[String]) -> bool {
+        let job = self.job.as_ref().map_or("", |name| name.as_str());
+        let family = self.kind.split('.').next().unwrap_or_default();
+        (jobs.is_empty() || jobs.iter().any(|name| name == job))
+            && (types.is_empty() || types.iter().any(|kind| *kind == self.kind || kind == family))
+    }
 }
 
 #[cfg(test)]

@@ -55,7 +55,8 @@ macro_rules! spec {
         }
 
         impl $crate::model::fields::Fields for $spec {
-            const FIELDS: &'static [&'static str] = &["name", $( stringify!($field), )*];
+            const FIELDS: &'static [&'static str] =
+                &["name", $( $crate::model::fields::bare(stringify!($field)), )*];
 
             fn empty(name: $crate::model::Name) -> Self {
                 $spec { name, $( $field: Default::default(), )* }
@@ -67,7 +68,11 @@ macro_rules! spec {
 
             fn given(&self) -> Vec<(&'static str, u32)> {
                 let empty = Self::empty(self.name.clone());
-                let all = [$( (self.$field != empty.$field, stringify!($field), $since), )*];
+                let all = [$( (
+                    self.$field != empty.$field,
+                    $crate::model::fields::bare(stringify!($field)),
+                    $since,
+                ), )*];
                 all.into_iter().filter(|all| all.0).map(|(_, name, since)| (name, since)).collect()
             }
 
@@ -77,13 +82,16 @@ macro_rules! spec {
                 faults: &mut Vec<$crate::model::Invalid>,
             ) {
                 $( $crate::model::fields::take(
-                    map, stringify!($field), &mut self.$field, faults,
+                    map,
+                    $crate::model::fields::bare(stringify!($field)),
+                    &mut self.$field,
+                    faults,
                 ); )*
             }
 
             fn holds(field: &str, value: &serde_json::Value) -> bool {
                 match field {
-                    $( stringify!($field) => {
+                    $( it if it == $crate::model::fields::bare(stringify!($field)) => {
                         serde_json::from_value::<$type>(value.clone()).is_ok()
                     } )*
                     _ => value.is_string(),
@@ -94,6 +102,14 @@ macro_rules! spec {
 }
 
 pub(in crate::model) use spec;
+
+/// The name of a field that is written with `r#` where it is a word of the language.
+pub(in crate::model) const fn bare(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
 
 /// Reads `field` out of `map` into `slot`; a fault names the place inside it.
 pub(in crate::model) fn take<T: DeserializeOwned>(

@@ -30,6 +30,52 @@ pub struct StartRate {
     pub per: Span,
 }
 
+/// Which share of each node's slots, in percent and rounded up, attempts of a lane may take
+/// together with those of the lanes behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LaneShares {
+    /// All attempts. Default: 100.
+    #[serde(default = "live_share")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub live: u32,
+    /// Retries, what is caught up, and backfills. Default: 75.
+    #[serde(default = "retry_share")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub retry: u32,
+    /// Backfills and what they lead to. Default: 50.
+    #[serde(default = "backfill_share")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub backfill: u32,
+}
+
+/// Those that hold until somebody sets others.
+pub const LANE_SHARES: LaneShares = LaneShares { live: 100, retry: 75, backfill: 50 };
+
+impl LaneShares {
+    /// How many of so many slots the attempts of each lane may have, with those of the lanes behind
+    /// it: one at least.
+    pub fn of(self, slots: u32) -> [u32; 3] {
+        let share = |percent: u32| {
+            let share = (u64::from(slots) * u64::from(percent)).div_ceil(100);
+            u32::try_from(share).unwrap_or(u32::MAX)
+        };
+        [share(self.live), share(self.retry), share(self.backfill)]
+    }
+}
+
+fn live_share() -> u32 {
+    LANE_SHARES.live
+}
+
+fn retry_share() -> u32 {
+    LANE_SHARES.retry
+}
+
+fn backfill_share() -> u32 {
+    LANE_SHARES.backfill
+}
+
 /// Whose runs share a queue evenly: those of each job, of each value that a tag `name:value` has,
 /// or of each value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]

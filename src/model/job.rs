@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 pub use needs::Need;
 
+use super::alert::Notify;
 use super::bounds::Bounds;
 use super::fields::{self, Fields, spec};
 use super::invalid::Invalid;
@@ -25,6 +26,7 @@ use super::runner::Runner;
 use super::secret::SecretRef;
 use super::span::Span;
 use super::time::Timestamp;
+use super::workflow::Task;
 
 pub(in crate::model) use spelling::{elsewhere, not_one_of};
 pub use spelling::{near, unknown_field};
@@ -106,7 +108,7 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 512, value_type = String)]
     expr: Option<Arc<str>>, since 1;
-    /// IANA name of the zone that `expr` is read in; UTC unless told.
+    /// IANA name of the zone that `expr` is read in; default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, max_length = 64, value_type = String)]
     timezone: Option<Arc<str>>, since 1;
@@ -162,7 +164,7 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     timeout: Option<Span>, since 1;
-    /// From SIGTERM to SIGKILL; 10s unless told.
+    /// From SIGTERM to SIGKILL; default: 10s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     kill_grace: Option<Span>, since 1;
@@ -178,7 +180,7 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     overlap: Option<Overlap>, since 1;
-    /// Runs at a time; 1 unless told, without bound under `allow`.
+    /// Runs at a time; default: 1, without bound under `allow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1, maximum = 1000)]
     max_concurrent: Option<u32>, since 1;
@@ -190,7 +192,7 @@ spec! {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 64)]
     dependencies: Vec<Name>, since 1;
-    /// How long a fire waits for them; until the next nominal time unless told.
+    /// How long a fire waits for them; default: until the next nominal time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     dependency_timeout: Option<Span>, since 1;
@@ -226,9 +228,33 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     limits: Option<Box<Bounds>>, since 5;
+    /// A scheduled run that has not begun so long after its nominal time is late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    late_after: Option<Span>, since 6;
+    /// A run that is under way for so long is told, and goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    long_after: Option<Span>, since 6;
+    /// Which of its troubles are told, and to which channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    notify: Option<Box<Notify>>, since 6;
+    /// The tasks of a workflow, in any order; a job with tasks has no runner. docs/workflows.md.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
+    tasks: Vec<Task>, since 6;
+    /// The result of a workflow's run: any value, with `${tasks.a.result}` and the like filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Value)]
+    result: Option<Box<Value>>, since 6;
+    /// After a failure that no task comes after on purpose, start nothing more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schema(default = false)]
+    fail_fast: bool, since 6;
 }
 
-/// `enabled`: true unless told.
+/// `enabled`: true by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Enabled(pub bool);
@@ -312,9 +338,10 @@ impl JobSpec {
         self.code.is_none() && self.runner.is_none()
     }
 
-    /// `python`, `shell`, `http` or `none`.
+    /// `python`, `shell`, `http`, `workflow` or `none`.
     pub fn runner_kind(&self) -> &'static str {
         match (&self.code, &self.runner) {
+            _ if self.is_workflow() => "workflow",
             (Some(_), _) => "python",
             (None, Some(runner)) => runner.kind(),
             (None, None) => "none",
@@ -339,10 +366,21 @@ impl JobSpec {
 
     /// The places of secrets, each with where it stands.
     pub fn secrets(&self) -> Vec<(String, SecretRef)> {
-        let runner = self.runner.as_deref().map(super::Runner::secrets).unwrap_or_default();
-        let runner = runner.into_iter().map(|(pointer, place)| (pointer, place.clone()));
+        let runner = self.runners().flat_map(|(pointer, runner)| {
+            let places = runner.secrets().into_iter();
+            places.map(move |(at, place)| (format!("{pointer}{at}"), place.clone()))
+        });
         let own = self.parameters.clone().unwrap_or_default();
         runner.chain(self.secrets_in(&own)).collect()
+    }
+
+    /// Its runner, and those of its tasks, each with what its pointers begin with.
+    pub fn runners(&self) -> impl Iterator<Item = (String, &Runner)> {
+        let own = self.runner.as_deref().map(|runner| (String::new(), runner));
+        let tasks = self.tasks.iter().enumerate();
+        let tasks =
+            tasks.filter_map(|(at, task)| Some((format!("tasks/{at}/"), task.runner.as_deref()?)));
+        own.into_iter().chain(tasks)
     }
 
     /// The secrets that parameters of a run name, each with where.
@@ -368,7 +406,9 @@ impl JobSpec {
         });
         let gates =
             self.dependencies.iter().enumerate().map(|(at, name)| ("dependencies", at, name));
-        chained.chain(gates)
+        let tasks = self.tasks.iter().enumerate();
+        let tasks = tasks.filter_map(|(at, task)| Some(("tasks", at, task.job.as_ref()?)));
+        chained.chain(gates).chain(tasks)
     }
 }
 

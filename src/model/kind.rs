@@ -4,7 +4,13 @@
 //! A kind is a struct declared with `spec!`, its [`Define`] and a line in `kinds!`. To add one:
 //! docs/checklists/kind.md.
 
+pub mod channel;
+pub mod monitor;
 pub mod queue;
+pub mod rule;
+pub mod settings;
+pub mod sink;
+pub mod window;
 
 use std::sync::Arc;
 
@@ -13,10 +19,16 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use self::channel::ChannelSpec;
+use self::monitor::MonitorSpec;
 use self::queue::QueueSpec;
+use self::rule::RuleSpec;
+use self::settings::SettingsSpec;
+use self::sink::SinkSpec;
+use self::window::WindowSpec;
 use super::fields::{self, Fields, newest};
 use super::job::{JobSpec, Need};
-use super::{Invalid, Name, limits};
+use super::{Invalid, Name, SecretRef, limits};
 
 /// What a kind is about: it decides who may read and write its definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +102,11 @@ pub trait Define: Fields + utoipa::ToSchema + Clone + PartialEq {
         Vec::new()
     }
 
+    /// The secrets that it names, each with where it stands. One that is not there is a warning.
+    fn secrets(&self) -> Vec<(String, &SecretRef)> {
+        Vec::new()
+    }
+
     /// Labels, where it has some: a scope may name them.
     fn tags(&self) -> &[String] {
         &[]
@@ -138,6 +155,8 @@ macro_rules! kinds {
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
             utoipa::ToSchema,
         )]
+        // For the document, which does not see the names that stand at the variants.
+        #[serde(rename_all = "snake_case")]
         pub enum Kind {
             $( $(#[doc = $text])* #[serde(rename = $one)] $kind, )*
         }
@@ -265,6 +284,11 @@ macro_rules! kinds {
                 match self { $( Spec::$kind(spec) => Define::references(&**spec), )* }
             }
 
+            /// See [`Define::secrets`].
+            pub fn secrets(&self) -> Vec<(String, &SecretRef)> {
+                match self { $( Spec::$kind(spec) => Define::secrets(&**spec), )* }
+            }
+
             /// See [`Define::tags`].
             pub fn tags(&self) -> &[String] {
                 match self { $( Spec::$kind(spec) => Define::tags(&**spec), )* }
@@ -291,6 +315,19 @@ kinds! {
     Job(JobSpec), "job", "jobs", since 1;
     /// A bound on how many attempts of the jobs that name it run at a time.
     Queue(QueueSpec), "queue", "queues", since 5;
+    /// A way to tell people: mail, a chat, a pager, a URL. Secrets in it are given by their names.
+    Channel(ChannelSpec), "channel", "channels", since 6;
+    /// Which troubles of which jobs are told, and to which channels.
+    Rule(RuleSpec), "rule", "rules", since 6;
+    /// Times within which notices are not sent, or wait for its end.
+    Window(WindowSpec), "window", "windows", since 6;
+    /// Where the cluster's events go: a file of JSON lines, a stream of Redis, or tables of
+    /// PostgreSQL.
+    Sink(SinkSpec), "sink", "sinks", since 6;
+    /// Work that somebody else runs: it sends pings, and when they do not come, that is told.
+    Monitor(MonitorSpec), "monitor", "monitors", since 6;
+    /// How the cluster places attempts: the shares of slots by lane.
+    Settings(SettingsSpec), "settings", "settings", since 6;
 }
 
 impl Kind {
@@ -314,7 +351,7 @@ fn schemas<T: utoipa::ToSchema>() -> Vec<(String, RefOr<Schema>)> {
 impl Define for JobSpec {
     const MOST: usize = limits::JOBS_MAX;
     const AREA: Area = Area::Jobs;
-    const MASKED: &'static [&'static str] = &["code", "runner", "parameters"];
+    const MASKED: &'static [&'static str] = &["code", "runner", "parameters", "tasks"];
 
     fn check(&self, faults: &mut Vec<Invalid>) {
         JobSpec::check(self, faults);

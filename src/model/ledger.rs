@@ -43,6 +43,10 @@ pub enum SkipReason {
     ParametersRefused,
     /// The cluster was restored from a backup, and the one before may have run it.
     Restored,
+    /// Of a task: what it comes after can't hold any more.
+    Upstream,
+    /// Of a task: its condition was false.
+    Condition,
 }
 
 impl SkipReason {
@@ -59,6 +63,8 @@ impl SkipReason {
             SkipReason::Limit => "limit",
             SkipReason::ParametersRefused => "parameters_refused",
             SkipReason::Restored => "restored",
+            SkipReason::Upstream => "upstream",
+            SkipReason::Condition => "condition",
         }
     }
 }
@@ -88,4 +94,12 @@ pub struct LedgerRow {
     pub decided_at: Timestamp,
     /// The version of the definition in force.
     pub version: u64,
+    /// The newest run that a backfill made for it. Never kept here: told when it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub backfilled_by: Option<RunId>,
+    /// Of a range: its times that backfills made runs for. Told when it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub backfilled: Option<u32>,
 }

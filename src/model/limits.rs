@@ -6,6 +6,20 @@ use super::span::Span;
 
 /// A definition as JSON, its code included, in bytes.
 pub const DEFINITION_BYTES_MAX: usize = 64 * 1024;
+/// The same of a workflow.
+pub const FLOW_BYTES_MAX: usize = 160 * 1024;
+/// Tasks of a workflow.
+pub const FLOW_TASKS_MAX: usize = 1_000;
+/// Tasks of a workflow, one after the other.
+pub const FLOW_DEPTH_MAX: usize = 128;
+/// Items of a task.
+pub const FLOW_ITEMS_MAX: usize = 10_000;
+/// Items of a task at a time, unless it says otherwise.
+pub const FLOW_PARALLEL_DEFAULT: u32 = 16;
+/// Results of tasks that a run of a workflow keeps because something names them, in bytes.
+pub const FLOW_RESULTS_BYTES_MAX: usize = 1024 * 1024;
+/// Results that a run which goes on from another can take over, in bytes.
+pub const FLOW_KEPT_BYTES_MAX: usize = 128 * 1024;
 /// A request body that is not a list of definitions, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// The body of `POST /apply`, in bytes.
@@ -41,9 +55,9 @@ pub const CONCURRENT_MAX: u32 = 1_000;
 pub const ATTEMPTS_MAX: u32 = 100;
 /// Captured output of an attempt, in bytes: head and tail are kept.
 pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Items of a page, at most and unless told.
+/// Items of a page, at most, and by default.
 pub const PAGE_MAX: usize = 1_000;
-/// Items of a page unless told.
+/// Items of a page by default.
 pub const PAGE_DEFAULT: usize = 50;
 /// Jobs in one request for strips.
 pub const STRIPS_MAX: usize = 100;
@@ -81,6 +95,8 @@ pub const JOBS_MAX: usize = 2_000_000;
 pub const SECRETS_MAX: usize = 1_000;
 /// Queues with a limit.
 pub const QUEUES_MAX: usize = 10_000;
+/// Sets of settings: `scheduling`.
+pub const SETTINGS_MAX: usize = 1;
 /// Versions of a definition that is no job which are kept, the newest.
 pub const DEFINITION_VERSIONS_MAX: u64 = 100;
 /// The value of a secret, in bytes: at least.
@@ -97,8 +113,127 @@ pub const QUEUE_RATE_LIMIT_MAX: u32 = 10_000;
 pub const QUEUE_WEIGHTS_MAX: usize = 256;
 /// The weight of a share, at most.
 pub const QUEUE_WEIGHT_MAX: u32 = 1_000;
+/// Rules of alerts.
+pub const RULES_MAX: usize = 500;
+/// Channels that a rule, or a job, tells.
+pub const RULE_CHANNELS_MAX: usize = 8;
+/// `min_failures` at most.
+pub const MIN_FAILURES_MAX: u32 = 1_000;
+/// `group_wait` of a rule, at most.
+pub const GROUP_WAIT_MAX: Span = Span::from_secs(3_600);
+/// `repeat` of a rule: at least.
+pub const REPEAT_MIN: Span = Span::from_secs(60);
+/// Incidents that are open, and beginnings of some; a trouble past it is counted only.
+pub const INCIDENTS_MAX: usize = 50_000;
+/// Jobs that one incident names, and whose success it waits for.
+pub const INCIDENT_JOBS_MAX: usize = 1_000;
+/// Monitors.
+pub const MONITORS_MAX: usize = 10_000;
+/// How late a ping may be, unless the monitor says otherwise.
+pub const MONITOR_GRACE_DEFAULT: Span = Span::from_secs(600);
+/// `grace` and `max_duration` of a monitor: at least.
+pub const MONITOR_GRACE_MIN: Span = Span::from_secs(1);
+/// `every` of a monitor: at least.
+pub const MONITOR_EVERY_MIN: Span = Span::from_secs(12);
+/// Pings of one monitor: so many in a row at a node, then one more each time: five a minute.
+pub const PINGS: Rate = Rate { burst: 60, every: Span::from_secs(12) };
+/// Pings with a key that no monitor has, from one address at a node.
+pub const PINGS_UNKNOWN: Rate = Rate { burst: 60, every: Span::from_secs(1) };
+/// What a ping brings along, in bytes; the rest is left out.
+pub const PING_BODY_BYTES_MAX: usize = 10_000;
+/// What sent a ping, as that says, in characters.
+pub const PING_AGENT_LEN_MAX: usize = 200;
+/// Pings of a monitor that can be read: the newest.
+pub const PINGS_KEPT: u64 = 100;
+/// Those of them whose bodies can be read, too.
+pub const PING_BODIES_KEPT: u64 = 10;
+/// When nothing happened by the log for so long, nobody led: deadlines that came in that time are
+/// excused.
+pub const EXCUSE_AFTER: Span = Span::from_secs(5);
+/// Where there are monitors, the leader says so often at least that it is there.
+pub const BEAT: Span = Span::from_secs(2);
+/// Notices that wait to be sent; one past it is counted, and told with the next.
+pub const NOTICES_MAX: usize = 10_000;
+/// Why a run ended, as a notice tells it, in bytes.
+pub const NOTICE_DETAIL_MAX: usize = 200;
+/// From a try to send a notice in vain to the next: at first.
+pub const NOTICE_RETRY_MIN: Span = Span::from_secs(5);
+/// The same, at most.
+pub const NOTICE_RETRY_MAX: Span = Span::from_secs(1_800);
+/// A notice that could not be sent for so long is given up.
+pub const NOTICE_AGE_MAX: Span = Span::from_secs(86_400);
+/// Notices that are told in one message, when a channel has more than its rate.
+pub const DIGEST_MAX: usize = 100;
+/// Notices and incidents that are over and can be read: the newest.
+pub const ALERTS_KEPT_MAX: u64 = 10_000;
+/// How long they can.
+pub const ALERTS_AGE_MAX: Span = Span::from_secs(30 * 86_400);
 /// `max_waiting` of a queue, at most.
 pub const QUEUE_WAITING_MAX: u32 = 1_000_000;
+/// Channels in a cluster.
+pub const CHANNELS_MAX: usize = 100;
+/// Addresses that one message of a channel goes to by mail.
+pub const CHANNEL_RECIPIENTS_MAX: usize = 50;
+/// Headers that a channel sets.
+pub const CHANNEL_HEADERS_MAX: usize = 16;
+/// The address of a channel, in bytes.
+pub const CHANNEL_URL_BYTES_MAX: usize = 2_048;
+/// `rate.limit` of a channel, at most.
+pub const CHANNEL_RATE_LIMIT_MAX: u32 = 10_000;
+/// `rate.per` of a channel, at most.
+pub const CHANNEL_RATE_PER_MAX: Span = Span::from_secs(86_400);
+/// Each text of a channel's template, in bytes.
+pub const CHANNEL_TEMPLATE_BYTES_MAX: usize = 16 * 1024;
+/// Steps and data that a template of a channel may use before it is given up.
+pub const CHANNEL_TEMPLATE_FUEL: u64 = 50_000;
+/// Each text of a message, in bytes; what is longer is cut, and says so.
+pub const MESSAGE_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// The subject of a message, in characters.
+pub const MESSAGE_SUBJECT_LEN_MAX: usize = 200;
+/// How long one message may take to be delivered.
+pub const DELIVERY_TIMEOUT: Span = Span::from_secs(10);
+/// What is read of the answer to a message.
+pub const DELIVERY_ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// Tests of one channel: so many in a row at a node, then one more each time.
+pub const CHANNEL_TESTS: Rate = Rate { burst: 5, every: Span::from_secs(10) };
+/// Windows in a cluster.
+pub const WINDOWS_MAX: usize = 100;
+/// The shortest window that comes again and again: the leader looks at each twice.
+pub const WINDOW_DURATION_MIN: Span = Span::from_secs(60);
+/// The longest one.
+pub const WINDOW_DURATION_MAX: Span = Span::from_secs(31 * 86_400);
+/// Notices that go out together at the end of a window, to a channel; more are a second message.
+pub const SUMMARY_MAX: usize = 1_000;
+/// Sinks in a cluster.
+pub const SINKS_MAX: usize = 20;
+/// Types, and jobs, that a sink selects.
+pub const SINK_SELECT_MAX: usize = 100;
+/// The address of a sink, in bytes.
+pub const SINK_URL_BYTES_MAX: usize = 2_048;
+/// The key of a stream, in bytes.
+pub const SINK_KEY_BYTES_MAX: usize = 512;
+/// Entries that a stream keeps, at most.
+pub const SINK_STREAM_LEN_MAX: u64 = 100_000_000;
+/// The same, unless the sink says otherwise.
+pub const SINK_STREAM_LEN_DEFAULT: u64 = 1_000_000;
+/// Events that go to a sink at a time.
+pub const SINK_BATCH_MAX: usize = 500;
+/// How long a call to a server of a sink may take; then the connection is dropped.
+pub const SINK_CALL_TIMEOUT: Span = Span::from_secs(5);
+/// Backfills that have not ended.
+pub const BACKFILLS_OPEN_MAX: usize = 100;
+/// The same of one job.
+pub const BACKFILLS_PER_JOB_MAX: usize = 4;
+/// Nominal times of all backfills that have not ended.
+pub const BACKFILL_TIMES_MAX: u64 = 1_000_000;
+/// Runs that a backfill makes in one step.
+pub const BACKFILL_STEP_MAX: usize = 64;
+/// `max_concurrent` of a backfill, at most.
+pub const BACKFILL_CONCURRENT_MAX: u32 = 100;
+/// `limit` of a backfill's rate, at most: so many runs are remembered.
+pub const BACKFILL_RATE_LIMIT_MAX: u32 = 1_000;
+/// Backfills that ended and are still shown, the newest.
+pub const BACKFILLS_ENDED_MAX: usize = 1_000;
 /// Users, and likewise API tokens, in a cluster.
 pub const USERS_MAX: usize = 10_000;
 /// A duration in a definition, at most (ten years).
@@ -107,6 +242,8 @@ pub const SPAN_MAX: Span = Span::from_secs(3_650 * 86_400);
 pub const PASSWORD_LEN_MIN: usize = 8;
 /// A password, in characters: at most (hashing is not free).
 pub const PASSWORD_LEN_MAX: usize = 512;
+/// Passwords that wait for their turn to be hashed, in one node; more are refused at once.
+pub const PASSWORDS_WAITING_MAX: usize = 256;
 /// Wrong logins to one account: so many in a row, then one more each time.
 pub const LOGINS_PER_USER: Rate = Rate { burst: 10, every: Span::from_secs(6) };
 /// Wrong logins from one address (of IPv6: one /64 network).
@@ -151,6 +288,8 @@ pub const RETENTION_AGE_DEFAULT: Span = Span::from_secs(30 * 86_400);
 pub const EVENTS_KEPT_MAX: u64 = 1_000_000;
 /// How long an event is kept, where they are.
 pub const EVENTS_AGE_MAX: Span = Span::from_secs(86_400);
+/// Events that are kept for sinks that lack them; then they go all the same.
+pub const EVENTS_LACKED_MAX: u64 = 5_000_000;
 /// Deleted jobs whose history can be read; beyond it the one that was deleted first goes.
 pub const DELETED_JOBS_MAX: usize = 10_000;
 /// Missed or paused times that are counted one by one; a range of more has no count.

@@ -17,7 +17,9 @@
 //! definition: `docs/checklists/kind.md`.
 
 pub mod access;
+pub mod alert;
 pub mod audit;
+pub mod backfill;
 pub mod bounds;
 pub mod duty;
 pub mod event;
@@ -31,7 +33,9 @@ pub mod job;
 pub mod kind;
 pub mod ledger;
 pub mod limits;
+pub mod monitor;
 pub mod name;
+pub mod notice;
 pub mod parameters;
 pub mod placement;
 pub mod policy;
@@ -43,9 +47,14 @@ pub mod span;
 pub mod template;
 pub mod time;
 pub mod trace;
+pub mod workflow;
 
 pub use access::{Actor, ApiToken, External, Role, Scope, Session, User};
+pub use alert::{Delivery, Facts, Notice, NoticeEnd, NoticeKind, Notify, Trouble};
 pub use audit::{AUDIT_ACTIONS, AuditRecord, audit_actions};
+pub use backfill::{
+    BackfillCounts, BackfillId, BackfillOrder, BackfillStatus, BackfillWhich, Backfilled, Became,
+};
 pub use duty::{DutyKey, DutyKind, Position};
 pub use event::{EVENT_TYPES, Event};
 pub use fact::Fact;
@@ -54,7 +63,9 @@ pub use invalid::Invalid;
 pub use job::JobSpec;
 pub use kind::{Kind, Spec};
 pub use ledger::{LedgerRow, Outcome, SkipReason};
+pub use monitor::{Expected, KeyHash, MonitorStatus, PingKind};
 pub use name::Name;
+pub use notice::{Message, MessageKind};
 pub use parameters::Parameters;
 pub use placement::Placement;
 pub use policy::{
@@ -66,3 +77,4 @@ pub use secret::{DataKey, Sealed, Secret, SecretRef, Setting};
 pub use span::Span;
 pub use time::Timestamp;
 pub use trace::TraceParent;
+pub use workflow::{Task, TaskCounts, TaskEnd, TaskOf};

@@ -33,7 +33,7 @@ impl Placement {
         self.prefer.iter().filter(|(k, v)| labels.get(*k) == Some(v)).count()
     }
 
-    pub(super) fn check(&self, faults: &mut Vec<Invalid>) {
+    pub(in crate::model) fn check(&self, faults: &mut Vec<Invalid>) {
         for (list, labels) in [("require", &self.require), ("prefer", &self.prefer)] {
             if labels.len() > 32 {
                 faults.push(Invalid::new(format!("placement/{list}"), "has over 32 labels"));

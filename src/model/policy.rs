@@ -214,7 +214,7 @@ pub enum OnLeaseLost {
     Kill,
 }
 
-pub(super) fn check_retry(retry: &Retry, faults: &mut Vec<Invalid>) {
+pub(in crate::model) fn check_retry(retry: &Retry, faults: &mut Vec<Invalid>) {
     if retry.max_attempts == 0 || retry.max_attempts > limits::ATTEMPTS_MAX {
         let most = limits::ATTEMPTS_MAX;
         faults.push(Invalid::new("retry/max_attempts", format!("must be from 1 to {most}")));

@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::backfill::BackfillId;
 use super::ids::{BootId, Fence, JobUid, NodeId, RunId};
 use super::ledger::SkipReason;
 use super::name::Name;
 use super::parameters::Parameters;
 use super::time::Timestamp;
 use super::trace::TraceParent;
+use super::workflow::{TaskCounts, TaskOf};
 
 /// Where a run is on its way. Terminal states never change.
 #[derive(
@@ -179,7 +181,7 @@ pub struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub requested_by: Option<String>,
-    /// The nominal time, for a scheduled run.
+    /// The nominal time, for a scheduled run and for one of a backfill.
     #[schema(required)]
     pub nominal_time: Option<Timestamp>,
     /// When the log decided it; of a start that was decided ahead, when it was due.
@@ -230,6 +232,10 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub traceparent: Option<TraceParent>,
+    /// The backfill that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub backfill: Option<BackfillId>,
     /// Who asked for its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -237,6 +243,57 @@ pub struct Run {
     /// Its attempts, oldest first.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
+    /// Of a run that a workflow started: which task of which run it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub task: Option<Box<TaskOf>>,
+    /// Of a workflow's run: how many of its tasks are where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tasks: Option<TaskCounts>,
+}
+
+impl Run {
+    /// One of that job as it begins: queued, for no other reason than `trigger`, with nothing
+    /// given.
+    pub fn queued(
+        id: RunId,
+        (job, job_uid): (Name, JobUid),
+        trigger: Trigger,
+        fired_at: Timestamp,
+    ) -> Run {
+        Run {
+            id,
+            job,
+            job_uid,
+            version: 0,
+            trigger,
+            cause: None,
+            requested_by: None,
+            nominal_time: None,
+            fired_at,
+            started_at: None,
+            finished_at: None,
+            status: RunStatus::Queued,
+            reason: None,
+            skip: None,
+            node: None,
+            attempt: 0,
+            exit_code: None,
+            http_status: None,
+            error: None,
+            result: None,
+            parameters: Parameters::default(),
+            log_bytes: 0,
+            depth: 0,
+            traceparent: None,
+            backfill: None,
+            cancelled_by: None,
+            attempts: Vec::new(),
+            task: None,
+            tasks: None,
+        }
+    }
 }
 
 fn zero(depth: &u8) -> bool {

@@ -49,18 +49,18 @@ pub enum Runner {
         #[schema(nullable = false)]
         user: Option<String>,
         /// With `command`: a pipeline fails when any of its commands does, not the last alone;
-        /// true unless told.
+        /// true by default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         pipefail: Option<bool>,
-        /// What it reads from standard input; empty: nothing. Unless told, the parameters as JSON.
+        /// What it reads from standard input; empty: nothing. Default: the parameters as JSON.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         stdin: Option<String>,
     },
     /// One HTTP request.
     Http {
-        /// Method; GET unless told.
+        /// Method; default: GET.
         #[serde(default = "get")]
         method: String,
         /// Absolute `http` or `https` URL; may be a template after its host.
@@ -68,7 +68,7 @@ pub enum Runner {
         /// Headers beside the default ones; values may be templates, or `{"secret": "name"}`.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         headers: BTreeMap<String, Setting>,
-        /// Body; may be a template. Unless told, the parameters as JSON.
+        /// Body; may be a template. Default: the parameters as JSON.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         body: Option<String>,
@@ -143,7 +143,7 @@ impl Runner {
         places
     }
 
-    pub(super) fn check(&self, faults: &mut Vec<Invalid>) {
+    pub(in crate::model) fn check(&self, faults: &mut Vec<Invalid>) {
         self.check_templates(faults);
         match self {
             Runner::Python { code, env } => {

@@ -16,7 +16,7 @@ use super::limits::TEMPLATE_BYTES_MAX;
 use super::time::Timestamp;
 
 pub use filter::percent_encode;
-pub use parse::{ends, has_hole, parse};
+pub use parse::{ends, has_hole, has_item, parse};
 
 /// A text, taken apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,8 @@ pub enum Source<'a> {
     Trigger,
     /// The nominal time, moved by so many microseconds.
     NominalTime(i64),
+    /// The item of a task, or the keys that lead into it.
+    Item(Option<&'a str>),
 }
 
 /// What a place is filled with.
@@ -73,7 +75,7 @@ pub enum Found<'a> {
 }
 
 impl Found<'_> {
-    /// As it is inserted unless told otherwise.
+    /// As it is inserted by default.
     pub fn text(self) -> String {
         match self {
             Found::Text(text) => text.into_owned(),
@@ -90,6 +92,10 @@ pub trait Values {
     fn nominal_time(&self) -> Option<Timestamp>;
     /// The parameters, an object.
     fn parameters(&self) -> &Value;
+    /// The item that a task runs for, if it has any.
+    fn item(&self) -> Option<&Value> {
+        None
+    }
 }
 
 impl<'a> Hole<'a> {
@@ -99,9 +105,11 @@ impl<'a> Hole<'a> {
     /// A sentence: a parameter that is not given, a text that is not a time.
     pub fn value<'v>(&self, values: &'v impl Values, encodes: bool) -> Result<Found<'v>, String> {
         let mut found = match &self.source {
-            Source::Parameter(path) => look_up(values.parameters(), path).map(|value| {
-                value.as_str().map_or(Found::Json(value), |text| Found::Text(text.into()))
-            }),
+            Source::Parameter(path) => look_up(values.parameters(), path).map(found),
+            Source::Item(path) => {
+                let item = values.item();
+                path.map_or(item, |path| look_up(item?, path)).map(found)
+            }
             Source::NominalTime(moved) => values.nominal_time().map(|at| {
                 let at = Timestamp::from_micros(at.micros().saturating_add(*moved));
                 Found::Text(at.to_string().into())
@@ -114,9 +122,16 @@ impl<'a> Hole<'a> {
         match (found, &self.source) {
             (Some(found), _) => Ok(found),
             (None, Source::Parameter(path)) => Err(format!("parameter {path} is not given")),
+            (None, Source::Item(path)) => {
+                Err(format!("the item has no {}", path.unwrap_or("value")))
+            }
             (None, _) => Ok(Found::Text("".into())),
         }
     }
+}
+
+fn found(value: &Value) -> Found<'_> {
+    value.as_str().map_or(Found::Json(value), |text| Found::Text(text.into()))
 }
 
 /// What the keys in `path` lead to; a number is a place in a list.

@@ -81,9 +81,28 @@ pub(super) fn missing(config: &Config) -> Option<String> {
     Some(
         "is needed to join others: all nodes of a cluster have the same. For a new cluster: \
          export CRONAPI_CLUSTER_KEY=$(cronapi cluster key --new). That of a node which made its \
-         own: cronapi cluster key --data DIR, on its machine"
+         own: cronapi cluster key --data DIR, on its machine. For a cluster whose nodes had none, \
+         as before format 5: stop all of them, then start them with the same key"
             .into(),
     )
+}
+
+/// Whether this start makes a key.
+pub(super) fn is_made_now(config: &Config) -> bool {
+    config.cluster_key.is_none() && !matches!(kept(&config.data), Ok(Some(_)))
+}
+
+/// Says that the others of a cluster can't know the key that this node has just made.
+pub(super) fn tell_of_others(key_is_new: bool, members: usize) {
+    if !key_is_new || members < 2 {
+        return;
+    }
+    tracing::error!(
+        members,
+        "this node had no cluster key and has made one, which the other members of its cluster do \
+         not have: they will not talk to each other. Stop all of them, then start them with the \
+         same key: export CRONAPI_CLUSTER_KEY=$(cronapi cluster key --new)"
+    );
 }
 
 fn is_own(config: &Config, addr: &str) -> bool {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use rustix::fs::{Access, Mode};
 use rustix::process::{geteuid, umask as set_umask};
 
+use crate::executor::runner::cgroups::{self, Cgroups};
 use crate::executor::runner::isolation::{self, Isolation, Options};
 
 use super::config::Config;
@@ -39,6 +40,10 @@ pub(super) fn isolation(config: &Config) -> Options {
     let named = |name: &str| env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
     let folder = named("XDG_CONFIG_HOME").or_else(|| named("HOME").map(|it| it.join(".config")));
     options.keep.extend(folder.map(|folder| folder.join("cronapi")));
+    if !geteuid().is_root() {
+        // Jobs have this account, and could lift their own bounds.
+        options.keep.extend(cgroups::tree());
+    }
     options
 }
 
@@ -63,6 +68,7 @@ pub(super) fn tell(isolation: &Isolation) {
         landlock = found.landlock,
         memory = found.memory,
         signals = found.signals,
+        processes = found.processes,
         "isolation of jobs"
     );
     if found.mode != isolation::Mode::Off {
@@ -78,5 +84,18 @@ pub(super) fn tell(isolation: &Isolation) {
             "jobs can't make new files directly in these folders, through which the way to the \
              data directory or a key file leads: give --data a place of its own"
         );
+    }
+}
+
+/// Says in the log what bounds attempts as a whole.
+pub(super) fn tell_bounds(cgroups: &Cgroups) {
+    let found = cgroups.bounded();
+    match &found.missing {
+        None => tracing::info!(
+            by = "cgroups",
+            controllers = found.controllers.join(" "),
+            "bounds of jobs"
+        ),
+        Some(why) => tracing::info!(by = "rlimits", %why, "bounds of jobs"),
     }
 }

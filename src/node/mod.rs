@@ -12,6 +12,7 @@
 //! To add a setting: `config`, docs/configuration.md.
 
 mod banner;
+mod blocked;
 mod bootstrap;
 mod certificates;
 pub mod cluster_key;

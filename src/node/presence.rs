@@ -11,8 +11,8 @@ use crate::clock::Clock;
 use crate::consensus::{Handle, SubmitError};
 use crate::machine::state::{FORMAT_OF_EVENT_ROWS, Offers};
 use crate::machine::{Command, Op, Rejection};
-use crate::model::BootId;
 use crate::model::placement::Labels;
+use crate::model::{BootId, Kind};
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_millis(250);
@@ -107,8 +107,10 @@ impl Presence {
 
     /// Tells the log what this boot offers, once every member can read that.
     async fn offer(&self) {
-        let (node, boot, offers) = (self.consensus.node_id(), self.boot, self.offers);
+        let (node, boot) = (self.consensus.node_id(), self.boot);
         let state = self.consensus.state();
+        let redis = self.offers.redis && state.format() >= Kind::Sink.since();
+        let offers = Offers { redis, ..self.offers };
         let told = state.nodes.get(&node).is_none_or(|node| node.offers == offers);
         if told || state.format() < FORMAT_OF_EVENT_ROWS {
             return;

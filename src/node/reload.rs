@@ -89,8 +89,8 @@ impl Reload {
         let same = |new: &Setting| {
             self.settings.iter().any(|old| old.key == new.key && text(old) == text(new))
         };
-        let stale = now.iter().filter(|new| !taken(&new.key) && !same(new));
-        stale.map(|new| new.key.clone()).collect()
+        let stale = now.iter().filter(|new| !taken(new.key) && !same(new));
+        stale.map(|new| new.key.to_owned()).collect()
     }
 }
 

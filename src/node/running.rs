@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::adapters::{Courier, PostParts, SinkParts, keep_sinks, post};
 use crate::api::{self, ServerOptions};
 use crate::clock::{Clock, System};
 use crate::consensus::Handle;
@@ -29,6 +30,9 @@ use super::serve::Failure;
 const METRICS_CONNECTIONS_MAX: usize = 64;
 /// A stop waits this long for a majority, so that ends can be recorded.
 const NO_MAJORITY_MAX: Duration = Duration::from_secs(5);
+
+/// A stop waits this long for a notice, or a batch of events, that is under way.
+const POST_MAX: Duration = Duration::from_secs(3);
 
 /// Where a node is asked.
 pub(super) struct Listeners {
@@ -71,9 +75,12 @@ pub(super) struct Node {
     presence: Presence,
     presence_kept: JoinHandle<()>,
     stop_presence: watch::Sender<bool>,
+    stop_post: watch::Sender<bool>,
     stop_scheduler: watch::Sender<bool>,
     drain: watch::Sender<bool>,
     stop_api: watch::Sender<bool>,
+    post: JoinHandle<()>,
+    sinks: JoinHandle<()>,
     scheduler: JoinHandle<()>,
     executor: JoinHandle<()>,
     busy: Busy,
@@ -83,6 +90,7 @@ pub(super) struct Node {
 }
 
 impl Node {
+    #[allow(clippy::too_many_lines, reason = "one part of a node after the other")]
     pub async fn start(
         config: &Config,
         consensus: Handle,
@@ -103,7 +111,11 @@ impl Node {
             api: listeners.address.to_string(),
             slots: config.slots,
             labels: config.labels.clone(),
-            offers: Offers { keep_events: config.events_keep, sink_files: false },
+            offers: Offers {
+                keep_events: config.events_keep,
+                sink_files: config.sink_dir.is_some(),
+                redis: config.redis_url.is_some(),
+            },
         };
         // With other voters it may take until they are there, and is tried until then.
         if consensus.leads_alone()
@@ -113,7 +125,8 @@ impl Node {
         }
         let (stop_presence, stopped) = watch::channel(false);
         let presence_kept = tokio::spawn(presence.clone().keep(stopped));
-        let local = local(config, &clock);
+        let (local, counted) = (local(config, &clock), metrics.clone());
+        let courier = Courier::new(runners.clone(), clock.clone(), metrics.clone());
         let service = Service::new(Deps {
             consensus: consensus.clone(),
             clock: clock.clone(),
@@ -126,6 +139,28 @@ impl Node {
         let leading = scheduler::Options { plan_ahead: config.plan_ahead };
         let scheduler = scheduler::run(consensus.clone(), clock.clone(), leading, stopped);
         let scheduler = tokio::spawn(scheduler);
+        let (stop_post, stopped) = watch::channel(false);
+        let sending = PostParts {
+            consensus: consensus.clone(),
+            clock: clock.clone(),
+            courier,
+            vault: config.vault.clone(),
+            boot,
+            public_url: config.public_url.clone(),
+        };
+        let post = tokio::spawn(post(sending, stopped.clone()));
+        let writing = SinkParts {
+            consensus: consensus.clone(),
+            clock: clock.clone(),
+            env: runners.clone(),
+            metrics: counted,
+            vault: config.vault.clone(),
+            boot,
+            directory: config.sink_dir.clone(),
+            redis_url: config.redis_url.as_ref().map(|url| url.0.clone()),
+            public_url: config.public_url.clone(),
+        };
+        let sinks = tokio::spawn(keep_sinks(writing, stopped));
         let lease = consensus.lease();
         let parts = Parts {
             consensus: consensus.clone(),
@@ -150,9 +185,12 @@ impl Node {
             presence,
             presence_kept,
             stop_presence,
+            stop_post,
             stop_scheduler,
             drain,
             stop_api,
+            post,
+            sinks,
             scheduler,
             executor,
             busy,
@@ -173,6 +211,17 @@ impl Node {
 
     /// Stops the parts in an order in which each still finds what it needs.
     pub async fn stop(self) -> Result<(), Failure> {
+        // While its word still counts: a message under way is sent and recorded.
+        self.stop_post.send_replace(true);
+        let (mut post, mut sinks) = (self.post, self.sinks);
+        let both = async { tokio::join!(&mut post, &mut sinks) };
+        if tokio::time::timeout(POST_MAX, both).await.is_err() {
+            tracing::warn!(
+                "a notice or a batch of events was under way: another node sends it, perhaps again"
+            );
+            post.abort();
+            sinks.abort();
+        }
         self.stop_presence.send_replace(true);
         // An announcement under way would take the leave back. It is bounded by itself.
         let _ = self.presence_kept.await;
@@ -243,6 +292,8 @@ fn runners(config: &Config, tag: &str) -> Result<Arc<RunnerEnv>, Failure> {
     runners.limits = config.jobs.limits;
     runners.umask = job_space::umask();
     job_space::tell(runners.isolation());
+    runners = runners.bounded(tag);
+    job_space::tell_bounds(runners.cgroups());
     // Who may ask for another account is decided by the service.
     runners.allow_user = true;
     runners.http_deny.extend(&config.calls.deny);

@@ -13,6 +13,7 @@ use crate::metrics::{self, Metrics};
 use crate::service::access::{self, Oidc};
 use crate::storage::Seat;
 
+use super::blocked;
 use super::cluster_key::{self, Keyed};
 use super::config::{self, Config};
 use super::reload::Reload;
@@ -118,12 +119,17 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
         metrics: Some(Arc::clone(&metrics)),
         ..consensus::Options::new(&config.data, clock::now().millis())
     };
+    let key_is_new = cluster_key::is_made_now(&config);
     let consensus = consensus::open(options).await?;
+    cluster_key::tell_of_others(key_is_new, consensus.members_known());
     // A cluster of one is complete by now; others form while REST is served already. A node that
     // led last takes itself for the leader at once, and may have to wait for a majority all day.
-    let alone = consensus.leads_alone();
     let (complete, generated) =
-        if alone { set_up(&consensus, &config).await? } else { (false, None) };
+        if consensus.leads_alone() { set_up(&consensus, &config).await? } else { (false, None) };
+    tokio::spawn(blocked::keep(consensus.clone(), Arc::clone(&metrics)));
+    // Whoever sees that the node is ready may stop it at once.
+    let stop = signals::Stop::catch();
+    let stop = stop.map_err(|source| Failure::System { what: "signals", source })?;
     let node = Node::start(&config, consensus, boot, listeners, metrics).await?;
     let base = format!("{scheme}://{address}");
     banner::show(&banner::text(&base, &config.data, generated.as_deref()));
@@ -134,22 +140,25 @@ pub async fn serve(mut config: Config, reload: Reload) -> Result<(), Failure> {
     tokio::spawn(notify::keep_alive(node.consensus().clone(), stopped));
     tokio::spawn(tell_log(node.consensus().clone()));
     tokio::spawn(notify::log_ready(node.consensus().node_id(), node.service().clone(), address));
-    let mut fatal = node.consensus().fatal();
-    let reason = tokio::select! {
-        asked = signals::stop_asked() => {
-            asked.map_err(|source| Failure::System { what: "signals", source })?
-        }
-        dead = fatal.wait_for(Option::is_some) => {
-            let why = dead.ok().and_then(|why| why.clone()).unwrap_or_default();
-            return Err(Failure::Fatal(why));
-        }
-    };
+    let reason = until_stopped(&node, stop).await?;
     tracing::info!(signal = reason, "stopping: running attempts may end first");
     notify::stopping();
     let stopped = node.stop().await;
     // A stop is not cut short: until its end, the watchdog is told that it goes on.
     alive.send_replace(true);
     stopped
+}
+
+/// Waits until a stop is asked for, or the node can't go on.
+async fn until_stopped(node: &Node, stop: signals::Stop) -> Result<&'static str, Failure> {
+    let mut fatal = node.consensus().fatal();
+    tokio::select! {
+        asked = stop.asked() => Ok(asked),
+        dead = fatal.wait_for(Option::is_some) => {
+            let why = dead.ok().and_then(|why| why.clone()).unwrap_or_default();
+            Err(Failure::Fatal(why))
+        }
+    }
 }
 
 /// A cluster that is not complete yet gets its first admin later; signing keys are kept sealed.

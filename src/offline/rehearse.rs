@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
@@ -32,7 +33,7 @@ const BEGIN: u64 = 12;
 #[derive(Clone, Debug)]
 pub enum Happening {
     /// A definition was written.
-    Put(Box<JobSpec>),
+    Put(Arc<JobSpec>),
     /// A job was paused, or resumed.
     Enable(Name, bool),
     /// A queue got a bound.

@@ -10,6 +10,7 @@
 //!                                      ├──► liveness.rs   nodes that are not heard of
 //!                                      ├──► clock_watch.rs  a clock that jumped
 //!                                      ├──► format.rs     what all members can read
+//!                                      ├──► backfills.rs  past times that are run on purpose
 //!                                      └──► retention.rs  small deletes, last in line
 //! ```
 //!
@@ -19,6 +20,7 @@
 //!
 //! To add a duty: a file with an async loop over `Term`, a line in [`run`].
 
+mod backfills;
 mod clock_watch;
 mod due;
 mod format;
@@ -103,6 +105,8 @@ async fn serve(duties: Term) {
     let mut beside = tokio::task::JoinSet::new();
     let own = duties.clone();
     beside.spawn(async move { retention::run(&own).await });
+    let own = duties.clone();
+    beside.spawn(async move { backfills::run(&own).await });
     tokio::select! {
         () = due::run(&duties) => {}
         () = liveness::run(&duties) => {}

@@ -9,11 +9,12 @@ use crate::machine::command::TrimKey;
 use crate::machine::history::{self, unpack};
 use crate::machine::state::{FORMAT_OF_GUARDS, Grave, Job};
 use crate::machine::{Op, State};
-use crate::model::{JobNo, LedgerRow, Retention, Run, RunId, Timestamp};
+use crate::model::{Backfilled, JobNo, LedgerRow, Retention, Run, RunId, Timestamp, limits};
 use crate::storage::{Direction, Error, Scan};
 
 use super::Term;
 
+mod alerts;
 mod events;
 
 /// From the end of one round over all jobs to the next.
@@ -56,8 +57,10 @@ async fn round(duties: &Term) -> Result<(), Error> {
                 break;
             }
         }
+        tasks(duties, *no).await?;
     }
     feed(duties, &state).await?;
+    alerts::round(duties).await?;
     events::round(duties).await
 }
 
@@ -79,8 +82,34 @@ async fn buried(duties: &Term, no: JobNo) -> Result<(), Error> {
         let done = trim(duties, keys).await;
         tokio::time::sleep(JOB_PAUSE).await;
         if !done || !more {
+            return tasks(duties, no).await;
+        }
+    }
+}
+
+/// Runs of tasks go with the workflow's run that they were a part of: those that are older than all
+/// of its runs that are left, since a task is not there before its workflow's run has its time.
+async fn tasks(duties: &Term, no: JobNo) -> Result<(), Error> {
+    let state = duties.consensus.state();
+    let Some(tasks) = state.task_numbers.of_job.get(&no).copied() else { return Ok(()) };
+    let closed = runs(duties, no, 1).await?.first().map(|run| run.id.millis());
+    let open = state.open_of(no).map(|open| open.run.id.millis()).min();
+    let begun = duties.clock.now().minus(limits::MISFIRE_GRACE).millis();
+    let oldest = closed.into_iter().chain(open).chain([begun]).min().unwrap_or(begun);
+    loop {
+        let (mut keys, mut rows) = (Vec::new(), 0);
+        for run in runs(duties, tasks, ROWS_MAX).await? {
+            if run.id.millis() >= oldest || rows > OUTPUTS_MAX {
+                break;
+            }
+            let outputs = outputs(duties, run.id).await?;
+            rows += outputs.len();
+            keys.push(TrimKey::Run { id: run.id, outputs, ledger: None });
+        }
+        if keys.is_empty() || !trim(duties, keys).await {
             return Ok(());
         }
+        tokio::time::sleep(JOB_PAUSE).await;
     }
 }
 
@@ -123,6 +152,8 @@ fn rows_of(key: &TrimKey) -> usize {
     match key {
         TrimKey::Run { outputs: rows, .. } | TrimKey::Output { rows, .. } => 1 + rows.len(),
         TrimKey::Events { rows, .. } => 1 + rows.len(),
+        TrimKey::Backfilled { runs } => runs.len(),
+        TrimKey::Alerts { notices, incidents } => 1 + notices.len() + incidents.len(),
         _ => 1,
     }
 }
@@ -186,6 +217,7 @@ async fn excess(duties: &Term, job: &Kept) -> Result<Vec<TrimKey>, Error> {
         keys.push(TrimKey::Run { id: run.id, outputs, ledger });
     }
     keys.extend(ledger(duties, job.no, horizon).await?);
+    keys.extend(backfilled(duties, job.no, horizon).await?);
     let versions = job.version.saturating_sub(VERSIONS_MAX);
     let prefix = history::versions_prefix(job.no);
     let first = scan(duties, &prefix, 1).await?.first().and_then(|(key, _)| version_of(key));
@@ -238,11 +270,43 @@ async fn ledger(duties: &Term, no: JobNo, horizon: Timestamp) -> Result<Vec<Trim
     Ok(old.collect())
 }
 
+/// What is kept of runs that backfills made and that ended before `horizon`. Their order is that of
+/// the times they ran for, so all of them are walked over, some in each round.
+async fn backfilled(
+    duties: &Term,
+    no: JobNo,
+    horizon: Timestamp,
+) -> Result<Option<TrimKey>, Error> {
+    let mut scan = Scan::prefix(&history::backfilled_prefix(no), Direction::Forward, OUTPUTS_MAX);
+    loop {
+        let rows = duties.consensus.history().scan(scan.clone()).await?;
+        let read = rows.iter().filter_map(|(_, value)| unpack::<Backfilled>(value).ok());
+        let old = read.filter(|row| row.at < horizon).map(|row| row.run_id);
+        let runs: Vec<RunId> = old.take(10 * ROWS_MAX).collect();
+        if !runs.is_empty() {
+            return Ok(Some(TrimKey::Backfilled { runs }));
+        }
+        match rows.last() {
+            Some((last, _)) if rows.len() == OUTPUTS_MAX => scan = scan.after(last),
+            _ => return Ok(None),
+        }
+    }
+}
+
 /// What a deleted job left.
 async fn gone(duties: &Term, no: JobNo) -> Result<(), Error> {
+    let state = duties.consensus.state();
+    let tasks = state.task_numbers.of_job.get(&no).copied();
     loop {
         let (mut keys, mut rows) = (Vec::new(), 0);
-        for run in runs(duties, no, ROWS_MAX).await? {
+        let mut left = match tasks {
+            Some(tasks) => runs(duties, tasks, ROWS_MAX).await?,
+            None => Vec::new(),
+        };
+        if left.is_empty() {
+            left = runs(duties, no, ROWS_MAX).await?;
+        }
+        for run in left {
             let outputs = outputs(duties, run.id).await?;
             rows += outputs.len();
             keys.push(TrimKey::Run { id: run.id, outputs, ledger: None });
@@ -252,6 +316,7 @@ async fn gone(duties: &Term, no: JobNo) -> Result<(), Error> {
             }
         }
         keys.extend(ledger(duties, no, Timestamp::MAX).await?);
+        keys.extend(backfilled(duties, no, Timestamp::MAX).await?);
         let versions = scan(duties, &history::versions_prefix(no), ROWS_MAX).await?;
         let numbers = versions.iter().filter_map(|(key, _)| version_of(key));
         keys.extend(numbers.map(|version| TrimKey::Version { no, version }));

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::check::{may_put, unresolved_warnings};
-use super::definitions::{SentBack, seen, upsert, warnings};
+use super::definitions::{SentBack, new_key, seen, upsert, warnings};
 use super::jobs::unexpected;
+use super::monitors::PingKey;
 use super::readonly::ReadOnly;
 use super::{Action, Caller, Error, PutMode, Service, Target};
 use crate::machine::prepare::Intent;
@@ -52,6 +53,10 @@ pub struct ApplyItem {
     /// What the caller had better know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Of a monitor that is new: where its pings go. The key in it is not told again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ping_path: Option<String>,
     /// The next nominal time before.
     #[schema(required)]
     pub next_before: Option<Timestamp>,
@@ -124,16 +129,20 @@ impl Service {
         let (judged, end) = if dry_run {
             self.judge_all(c, &start, items, &room).await?
         } else {
-            let written = stream::iter(turns(items)).map(|(twice, item)| {
-                let (start, room) = (&start, &room);
-                async move {
-                    let _held = hold(room, item.bytes()).await;
-                    let draft = self.draft(c, start, twice, item).await;
-                    self.write_one(c, draft).await
-                }
-            });
-            let written = written.buffered(CONCURRENT).try_collect().await?;
-            (written, self.consensus().state())
+            let mut written: Vec<(usize, Judged)> = Vec::with_capacity(items.len());
+            for part in turns(items) {
+                let part = stream::iter(part).map(|(at, twice, item)| {
+                    let (start, room) = (&start, &room);
+                    async move {
+                        let _held = hold(room, item.bytes()).await;
+                        let draft = self.draft(c, start, twice, item).await;
+                        Ok::<_, Error>((at, self.write_one(c, draft).await?))
+                    }
+                });
+                let part: Vec<_> = part.buffered(CONCURRENT).try_collect().await?;
+                written.extend(part);
+            }
+            (in_order(written), self.consensus().state())
         };
         Ok(judged.into_iter().map(|judged| judged.item(c, &start, &end)).collect())
     }
@@ -164,7 +173,15 @@ impl Service {
             let fault = Invalid::new("name", detail);
             read = Err(read.err().into_iter().flatten().chain([fault]).collect());
         }
-        Draft { kind, name, says_enabled, read }
+        let key = match (&read, new_key(kind)) {
+            (Ok(_), Ok(key)) => key,
+            (Ok(_), Err(fault)) => {
+                read = Err(vec![Invalid::new("", fault.to_string())]);
+                None
+            }
+            (Err(_), _) => None,
+        };
+        Draft { kind, name, says_enabled, key, read }
     }
 
     async fn read_job(
@@ -192,6 +209,7 @@ impl Service {
         state: &State,
         read: &Read,
         says_enabled: bool,
+        key: Option<PingKey>,
     ) -> Result<Intent, Error> {
         match read {
             Read::Job(spec, given) => {
@@ -199,17 +217,20 @@ impl Service {
                 self.judge_read_only(c, state, given, spec)?;
                 Ok(intent)
             }
-            Read::Other(spec, back) => upsert(c, state, spec, back),
+            Read::Other(spec, back) => upsert(c, state, spec, back, key),
         }
     }
 
     async fn write_one(&self, c: &Caller, draft: Draft) -> Result<Judged, Error> {
-        let Draft { kind, name, says_enabled, read } = draft;
+        let Draft { kind, name, says_enabled, key, read } = draft;
         let read = match read {
             Ok(read) => read,
-            Err(faults) => return Ok(Judged { kind, name, says_enabled, outcome: Err(faults) }),
+            Err(faults) => {
+                let outcome = Err(faults);
+                return Ok(Judged { kind, name, says_enabled, key: None, outcome });
+            }
         };
-        let intend = |state: &State| self.intent_of(c, state, &read, says_enabled);
+        let intend = |state: &State| self.intent_of(c, state, &read, says_enabled, key);
         let mut tries = 0;
         loop {
             match self.submit(c, None, intend).await {
@@ -217,7 +238,8 @@ impl Service {
                 Err(Error::Precondition { .. }) if tries < TRIES_MAX => tries += 1,
                 done => {
                     let reply = done.map(|done| done.reply);
-                    return Judged::of(kind, name, says_enabled, reply);
+                    let judged = Judged::of(kind, name, says_enabled, reply)?;
+                    return Ok(Judged { key, ..judged });
                 }
             }
         }
@@ -233,40 +255,51 @@ impl Service {
     ) -> Result<(Vec<Judged>, Arc<State>), Error> {
         let mut copy = start.clone();
         let mut judged = Vec::with_capacity(items.len());
-        let drafts = stream::iter(turns(items)).map(|(twice, item)| async move {
+        let items = turns(items).into_iter().flatten();
+        let drafts = stream::iter(items).map(|(at, twice, item)| async move {
             let held = hold(room, item.bytes()).await;
-            (self.draft(c, start, twice, item).await, held)
+            (at, self.draft(c, start, twice, item).await, held)
         });
         let mut drafts = std::pin::pin!(drafts.buffered(CONCURRENT));
-        while let Some((Draft { kind, name, says_enabled, read }, _held)) = drafts.next().await {
+        while let Some((at, draft, _held)) = drafts.next().await {
+            let Draft { kind, name, says_enabled, key, read } = draft;
             if judged.len() % CONCURRENT == CONCURRENT - 1 {
                 tokio::task::yield_now().await;
             }
             let outcome = match read {
-                Err(faults) => Judged { kind, name, says_enabled, outcome: Err(faults) },
+                Err(faults) => Judged { kind, name, says_enabled, key: None, outcome: Err(faults) },
                 Ok(read) => {
-                    let intent = self.intent_of(c, &copy, &read, says_enabled);
+                    let intent = self.intent_of(c, &copy, &read, says_enabled, key);
                     let output = &mut Output::default();
                     let reply =
                         intent.and_then(|intent| self.judge_on(c, &mut copy, intent, output));
                     Judged::of(kind, name, says_enabled, reply)?
                 }
             };
-            judged.push(outcome);
+            judged.push((at, outcome));
         }
-        Ok((judged, Arc::new(copy)))
+        Ok((in_order(judged), Arc::new(copy)))
     }
 }
 
-/// The definitions in their order, and of each whether one of its name came before.
-fn turns<D: Definition>(items: Vec<D>) -> Vec<(bool, D)> {
+/// The definitions in the order in which they are written: what jobs name first, then jobs. Each
+/// has its place in the set, and whether one of its name came before.
+fn turns<D: Definition>(items: Vec<D>) -> [Vec<(usize, bool, D)>; 2] {
     let mut names = HashSet::new();
-    let named = items.into_iter().map(|item| {
+    let mut parts = [Vec::new(), Vec::new()];
+    for (at, item) in items.into_iter().enumerate() {
         let kind = kind_of(item.kind()).unwrap_or(Kind::Job);
         let twice = !item.name().is_empty() && !names.insert((kind, item.name().to_string()));
-        (twice, item)
-    });
-    named.collect()
+        let names_others = matches!(kind, Kind::Job | Kind::Monitor);
+        parts[usize::from(names_others)].push((at, twice, item));
+    }
+    parts
+}
+
+/// What became of the definitions, in the order of the set.
+fn in_order(mut judged: Vec<(usize, Judged)>) -> Vec<Judged> {
+    judged.sort_by_key(|(at, _)| *at);
+    judged.into_iter().map(|(_, judged)| judged).collect()
 }
 
 /// The kind that a definition says it is of.
@@ -294,14 +327,14 @@ async fn hold(room: &Semaphore, bytes: usize) -> Option<SemaphorePermit<'_>> {
 /// A pause is a person's act: a definition that does not name `enabled` leaves it as it is.
 fn intent(c: &Caller, state: &State, spec: &JobSpec, says_enabled: bool) -> Result<Intent, Error> {
     let present = state.job(spec.name.as_str());
-    let (mut spec, mut expected) = (Box::new(spec.clone()), None);
+    let (mut spec, mut expected) = (spec.clone(), None);
     if let Some(job) = present.filter(|_| !says_enabled) {
         spec.enabled = job.spec.enabled;
         // It may be paused, or resumed, before this is written.
         expected = Some(job.version);
     }
     may_put(c, state, present.map(|job| &*job.spec), &spec)?;
-    Ok(Intent::PutJob { spec, mode: PutMode::Upsert, expected })
+    Ok(Intent::PutJob { spec: Arc::new(spec), mode: PutMode::Upsert, expected })
 }
 
 /// A definition as read.
@@ -310,6 +343,8 @@ struct Draft {
     name: String,
     /// It names `enabled`.
     says_enabled: bool,
+    /// The key that it gets if it is a monitor, and new.
+    key: Option<PingKey>,
     read: Result<Read, Vec<Invalid>>,
 }
 
@@ -343,6 +378,7 @@ struct Judged {
     kind: Kind,
     name: String,
     says_enabled: bool,
+    key: Option<PingKey>,
     outcome: Result<(Option<u64>, bool, bool), Vec<Invalid>>,
 }
 
@@ -369,14 +405,14 @@ impl Judged {
             Err(error @ Error::Internal(_)) => return Err(error),
             Err(refused) => Err(vec![Invalid::new("", refused.to_string())]),
         };
-        Ok(Judged { kind, name, says_enabled, outcome })
+        Ok(Judged { kind, name, says_enabled, key: None, outcome })
     }
 
     fn item(self, c: &Caller, start: &State, end: &State) -> ApplyItem {
         if self.kind != Kind::Job {
             return self.item_of_kind(c, start, end);
         }
-        let Judged { kind, name, says_enabled, outcome } = self;
+        let Judged { kind, name, says_enabled, key: _, outcome } = self;
         // A refused definition may be that of a job that the caller may not see.
         let seen = |state: &State| {
             let job = state.job(&name).cloned();
@@ -391,18 +427,41 @@ impl Judged {
         if written.is_some_and(|job| !job.spec.enabled.0) && !says_enabled {
             warnings.push("stays paused: the definition does not say `enabled`".to_owned());
         }
-        ApplyItem { kind, name, action, version, errors, warnings, next_before, next_after }
+        let ping_path = None;
+        ApplyItem {
+            kind,
+            name,
+            action,
+            version,
+            errors,
+            warnings,
+            ping_path,
+            next_before,
+            next_after,
+        }
     }
 
     fn item_of_kind(self, c: &Caller, start: &State, end: &State) -> ApplyItem {
-        let Judged { kind, name, outcome, .. } = self;
+        let Judged { kind, name, key, outcome, .. } = self;
         let seen = |state: &State| seen(c, state, kind, &name).ok().flatten().cloned();
         let before = seen(start).map(|defined| defined.version);
         let (action, version, errors) = became(outcome, before);
         let written = seen(end).filter(|_| action != ApplyAction::Refused);
         let warnings = written.map(|defined| warnings(end, &defined.spec)).unwrap_or_default();
+        let key = key.filter(|_| action == ApplyAction::Created);
+        let ping_path = key.map(PingKey::path);
         let (next_before, next_after) = (None, None);
-        ApplyItem { kind, name, action, version, errors, warnings, next_before, next_after }
+        ApplyItem {
+            kind,
+            name,
+            action,
+            version,
+            errors,
+            warnings,
+            ping_path,
+            next_before,
+            next_after,
+        }
     }
 }
 

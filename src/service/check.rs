@@ -1,6 +1,8 @@
 //! What is asked of a definition beyond its own grammar: that its Python compiles, that no
 //! masked secret comes back, and that the caller may have it do what it does.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::secrets::{may_use, missing_warnings};
@@ -12,7 +14,7 @@ use crate::machine::State;
 use crate::machine::prepare::{Intent, PutMode, prepare};
 use crate::machine::reply::Rejection;
 use crate::model::job::Target as Chained;
-use crate::model::{Invalid, JobSpec, Runner};
+use crate::model::{Invalid, JobSpec, Name, Runner};
 
 impl Service {
     /// Reads a definition. `before` is the one it replaces: code that stays is not checked.
@@ -50,7 +52,7 @@ impl Service {
     /// What the machine would find in a definition that is refused anyway.
     pub(super) fn machine_faults(&self, spec: JobSpec) -> Vec<Invalid> {
         let (mode, expected) = (PutMode::Upsert, None);
-        let intent = Intent::PutJob { spec: Box::new(spec), mode, expected };
+        let intent = Intent::PutJob { spec: Arc::new(spec), mode, expected };
         let state = self.consensus().state();
         match beside(|| prepare(&state, intent, self.now(), None, None)) {
             Err(Rejection::Invalid(faults)) => faults,
@@ -80,12 +82,20 @@ pub(super) fn may_put(
         c.permit(Action::ManageJobs, Target::from(before))?;
     }
     c.permit(Action::ManageJobs, Target::from(spec))?;
-    let runner = spec.runner.as_deref();
     // An unchanged runner was allowed to whoever wrote it.
-    if runner.and_then(Runner::user).is_some()
-        && before.is_none_or(|before| before.runner != spec.runner)
-    {
+    let known = |runner: &Runner| {
+        before.is_some_and(|before| before.runners().any(|(_, known)| known == runner))
+    };
+    if spec.runners().any(|(_, runner)| runner.user().is_some() && !known(runner)) {
         c.permit(Action::RunAsUser, Target::from(spec))?;
+    }
+    // A task is a run of its job: who starts it must be one who may.
+    let had = |job: &Name| {
+        before.is_some_and(|before| before.tasks.iter().any(|task| task.job.as_ref() == Some(job)))
+    };
+    for name in spec.tasks.iter().filter_map(|task| task.job.as_ref()).filter(|job| !had(job)) {
+        let tags = state.job(name.as_str()).map_or(&[][..], |job| &job.spec.tags);
+        c.permit(Action::TriggerJobs, Target::Job { name: name.as_str(), tags })?;
     }
     may_use(c, state, before, spec)?;
     // A chain starts its targets: it must not reach where its author may not.
@@ -102,8 +112,9 @@ pub(super) fn may_put(
 /// Warnings for jobs that `spec` names and that do not exist.
 pub(super) fn unresolved_warnings(state: &State, spec: &JobSpec) -> Vec<String> {
     let missing = spec.references().filter(|(_, _, name)| !state.names.contains_key(*name));
-    let told = |(field, at, name)| {
-        format!("/{field}/{at}: there is no job {name} yet; it counts once there is one")
+    let told = |(field, at, name): (&str, usize, &Name)| {
+        let place = if field == "tasks" { "/job" } else { "" };
+        format!("/{field}/{at}{place}: there is no job {name} yet; it counts once there is one")
     };
     missing.map(told).chain(missing_warnings(state, spec)).collect()
 }
@@ -132,13 +143,21 @@ fn code_of(spec: &JobSpec) -> Option<&str> {
 }
 
 fn secret_faults(map: &Map<String, Value>) -> Vec<Invalid> {
-    let secret = map.get("runner").and_then(|runner| runner.get("hmac_secret"));
-    if secret.and_then(Value::as_str) != Some(SECRET) {
-        return Vec::new();
-    }
     let detail = "is the mask that stands for a secret; give the secret itself, or change the \
                   other fields with PATCH";
-    vec![Invalid::new("runner/hmac_secret", detail)]
+    let masked = |runner: Option<&Value>| {
+        let secret = runner.and_then(|runner| runner.get("hmac_secret"));
+        secret.and_then(Value::as_str) == Some(SECRET)
+    };
+    let mut faults = Vec::new();
+    if masked(map.get("runner")) {
+        faults.push(Invalid::new("runner/hmac_secret", detail));
+    }
+    let tasks = map.get("tasks").and_then(Value::as_array).into_iter().flatten().enumerate();
+    for (at, _) in tasks.filter(|(_, task)| masked(task.get("runner"))) {
+        faults.push(Invalid::new(format!("tasks/{at}/runner/hmac_secret"), detail));
+    }
+    faults
 }
 
 /// The definition without its faulty fields, to find further faults in the rest.

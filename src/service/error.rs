@@ -4,6 +4,7 @@
 //! Everything below is mapped here and nowhere else: refusals of the machine, failures of
 //! consensus, failures of storage.
 
+use crate::adapters::Unreadable;
 use crate::consensus::SubmitError;
 use crate::machine::Rejection;
 use crate::machine::reply::differs;
@@ -140,8 +141,11 @@ impl From<Rejection> for Error {
             Rejection::Cycle { field, .. } => Error::fault(&field, detail),
             Rejection::TooDeep { .. } => Error::fault("", detail),
             Rejection::Overlap { .. } => Error::Conflict { code: "overlap", detail },
+            Rejection::InUse { .. } => Error::Conflict { code: "in-use", detail },
             Rejection::Limit { what, most } => Error::Limit { what, most },
             Rejection::LastAdmin { .. } => Error::Conflict { code: "last-admin", detail },
+            Rejection::BackfillOpen { .. } => Error::Conflict { code: "backfill-open", detail },
+            Rejection::BackfillEnded { .. } => Error::Conflict { code: "backfill-ended", detail },
             Rejection::Ended { .. } => Error::Conflict { code: "run-ended", detail },
             Rejection::SessionOver => Error::Unauthenticated(detail),
             Rejection::KeyReused => Error::KeyReused,
@@ -183,6 +187,15 @@ impl From<SubmitError> for Error {
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         Error::Internal(format!("reading the history: {error}"))
+    }
+}
+
+impl From<Unreadable> for Error {
+    fn from(error: Unreadable) -> Self {
+        match error {
+            Unreadable::Storage(error) => error.into(),
+            Unreadable::Row(error) => error.into(),
+        }
     }
 }
 

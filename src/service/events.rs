@@ -3,11 +3,9 @@
 use tokio::sync::watch;
 
 use super::{Action, Caller, Error, Service, Target, TooOld};
+use crate::adapters::kept_after;
 use crate::machine::State;
-use crate::machine::event_rows::{EventRow, event_key, event_place};
-use crate::machine::history::unpack;
 use crate::model::Event;
-use crate::storage::{Direction, Scan};
 
 /// Rows of events that are read at a time.
 const ROWS_MAX: usize = 64;
@@ -100,26 +98,8 @@ impl Service {
 
     /// Some events of the history after a place, and whether there are more.
     async fn kept_after(&self, after: EventPlace) -> Result<(Vec<Event>, bool), Error> {
-        let mut from = event_key((after.0, 0));
-        loop {
-            let mut scan = Scan::prefix(b"e", Direction::Forward, ROWS_MAX);
-            scan.from = from;
-            let rows = self.consensus().history().scan(scan).await?;
-            let more = rows.len() == ROWS_MAX;
-            let mut events = Vec::new();
-            for (key, value) in &rows {
-                let row: EventRow = unpack(value)?;
-                let Some(place) = event_place(key) else { continue };
-                events.extend(row.unpack(place).filter(|event| (event.index, event.sub) > after));
-            }
-            match rows.last() {
-                // All of one large entry that was seen before.
-                Some((last, _)) if events.is_empty() && more => {
-                    from = [&last[..], &[0]].concat();
-                }
-                _ => return Ok((events, more)),
-            }
-        }
+        let (kept, more) = kept_after(self.consensus().history(), after, ROWS_MAX).await?;
+        Ok((kept.into_iter().map(|kept| kept.event).collect(), more))
     }
 
     /// Follows the place of the newest event.
@@ -130,11 +110,7 @@ impl Service {
 
 impl EventFilter {
     fn takes(&self, event: &Event) -> bool {
-        let job = event.job.as_ref().map_or("", |name| name.as_str());
-        let family = event.kind.split('.').next().unwrap_or_default();
-        (self.jobs.is_empty() || self.jobs.iter().any(|name| name == job))
-            && (self.types.is_empty()
-                || self.types.iter().any(|kind| *kind == event.kind || kind == family))
+        event.is_of(&self.types, &self.jobs)
     }
 }
 
@@ -144,6 +120,7 @@ fn may_see(c: &Caller, state: &State, event: &Event) -> bool {
         return c.permit(Action::ReadCluster, Target::Cluster).is_ok();
     };
     let job = state.job(name.as_str());
-    let tags = job.map_or(&[][..], |job| &job.spec.tags);
+    let monitor = state.monitors.named(name).map(|monitor| &monitor.tags[..]);
+    let tags = job.map(|job| &job.spec.tags[..]).or(monitor).unwrap_or_default();
     c.permit(Action::ReadJobs, Target::Job { name: name.as_str(), tags }).is_ok()
 }

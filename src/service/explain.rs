@@ -21,7 +21,7 @@ use crate::machine::State;
 use crate::machine::history::{VersionRow, run_key, runs_prefix, unpack, versions_prefix};
 use crate::machine::prepare::timing::Timing;
 use crate::machine::state::Job;
-use crate::model::{JobNo, LedgerRow, Name, Outcome, Run, RunId, Timestamp};
+use crate::model::{JobNo, LedgerRow, Name, Outcome, Run, RunId, SkipReason, Timestamp};
 use crate::storage::{Direction, Scan};
 
 /// The kind of an explanation.
@@ -72,6 +72,10 @@ pub struct Explanation {
     /// The run, if there is one.
     #[schema(required)]
     pub run: Option<Run>,
+    /// The newest run that a backfill made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub backfilled_by: Option<Run>,
     /// The nearest nominal time before, by the schedule now in force.
     #[schema(required)]
     pub previous: Option<Timestamp>,
@@ -134,12 +138,71 @@ impl Service {
             previous.filter(|previous| *previous >= job.created_at),
             next.map(|next| next.nominal),
         );
-        let summary = text::sentence(&job, at, &found.case, previous, next);
-        let Found { verdict, row, run, .. } = found;
+        let mut summary = text::sentence(&job, at, &found.case, previous, next);
+        let backfilled_by = self.backfilled_at(&state, job.no, at).await?;
+        if let Some(run) = &backfilled_by {
+            summary.push_str(&text::backfilled(run));
+        }
+        let Found { verdict, case, row, run } = found;
         let mut facts = self.facts(&job, timing, at);
+        if let Some(pause) = self.pause_at(&job, &case, at).await? {
+            summary.push_str(&text::paused_by(&pause));
+            facts.insert("paused_by".into(), json!(pause.by));
+            facts.insert("paused_at".into(), json!(pause.at));
+        }
         facts.extend(job.deleted_at.map(|deleted| ("deleted_at".to_owned(), json!(deleted))));
         let job = job.spec.name.clone();
-        Ok(Explanation { job, at, verdict, summary, row, run, previous, next, facts })
+        Ok(Explanation {
+            job,
+            at,
+            verdict,
+            summary,
+            row,
+            run,
+            backfilled_by,
+            previous,
+            next,
+            facts,
+        })
+    }
+
+    /// The pause that an instant fell into, if its version is kept.
+    async fn pause_at(
+        &self,
+        job: &Job,
+        case: &Case,
+        at: Timestamp,
+    ) -> Result<Option<VersionRow>, Error> {
+        let paused =
+            matches!(case, Case::Paused { .. } | Case::Skipped { reason: SkipReason::Paused, .. });
+        if !paused {
+            return Ok(None);
+        }
+        let prefix = versions_prefix(job.no);
+        let scan = Scan::prefix(&prefix, Direction::Backward, VERSIONS_MAX);
+        for (_, value) in self.consensus().history().scan(scan).await? {
+            let row: VersionRow = unpack(&value)?;
+            if row.at <= at && row.verb == "pause" {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest run that a backfill made for `at`, if it is kept.
+    async fn backfilled_at(
+        &self,
+        state: &State,
+        no: JobNo,
+        at: Timestamp,
+    ) -> Result<Option<Run>, Error> {
+        let to = Timestamp::from_micros(at.micros() + 1_000_000);
+        let made = self.backfilled_between(state, no, at, to).await?;
+        let Some(id) = made.get(&at) else { return Ok(None) };
+        match state.runs.get(id) {
+            Some(open) => Ok(Some(waiting::shown(state, open))),
+            None => self.closed_run(*id).await,
+        }
     }
 
     /// What the ledger says of `at`.
@@ -149,7 +212,9 @@ impl Service {
         job: &Job,
         at: Timestamp,
     ) -> Result<Option<Found>, Error> {
-        let open = state.open_of(job.no).find(|open| open.run.nominal_time == Some(at));
+        let open = state
+            .open_of(job.no)
+            .find(|open| open.run.nominal_time == Some(at) && open.run.backfill.is_none());
         let run = match open {
             Some(open) => Some(waiting::shown(state, open)),
             None => self.closed_run_at(job.no, at).await?,
@@ -253,7 +318,7 @@ impl Service {
             let full = rows.len() == 16;
             for (_, value) in rows {
                 let run: Run = unpack(&value)?;
-                if run.nominal_time == Some(at) {
+                if run.nominal_time == Some(at) && run.backfill.is_none() {
                     return Ok(Some(run));
                 }
                 scan = scan.after(&run_key(run.id));

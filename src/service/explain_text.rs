@@ -1,5 +1,6 @@
 //! Explanations in a sentence that a person understands.
 
+use crate::machine::history::VersionRow;
 use crate::machine::state::Job;
 use crate::model::{Misfire, Run, RunStatus, SkipReason, Span, Timestamp};
 
@@ -129,9 +130,27 @@ fn undecided(job: &Job, at: Timestamp, leader: bool) -> String {
     )
 }
 
+/// What a backfill made of it.
+/// Who paused the job, and when.
+pub(super) fn paused_by(pause: &VersionRow) -> String {
+    format!(" {} paused it at {}.", pause.by, pause.at)
+}
+
+pub(super) fn backfilled(run: &Run) -> String {
+    let id = run.backfill.unwrap_or_default();
+    format!(" Backfill {id} ran it at {}: run {} {}.", run.fired_at, run.id, became(run))
+}
+
 fn fired(run: &Run, at: Timestamp) -> String {
     let lateness = lateness(at, run.fired_at);
-    let status = match run.status {
+    let status = became(run);
+    let attempts =
+        if run.attempt > 1 { format!(", at attempt {}", run.attempt) } else { String::new() };
+    format!("{at} fired {lateness}; its run {} {status}{attempts}.", run.id)
+}
+
+fn became(run: &Run) -> String {
+    match run.status {
         RunStatus::Waiting => {
             format!("waits {}", run.reason.as_deref().unwrap_or("for its turn"))
         }
@@ -149,10 +168,7 @@ fn fired(run: &Run, at: Timestamp) -> String {
         },
         RunStatus::Lost => format!("was lost{}", because(run)),
         RunStatus::Skipped => "never started".to_string(),
-    };
-    let attempts =
-        if run.attempt > 1 { format!(", at attempt {}", run.attempt) } else { String::new() };
-    format!("{at} fired {lateness}; its run {} {status}{attempts}.", run.id)
+    }
 }
 
 fn lateness(at: Timestamp, decided: Timestamp) -> String {
@@ -202,6 +218,8 @@ fn skipped(job: &Job, reason: SkipReason) -> String {
         SkipReason::Restored => {
             "the cluster was restored from a backup, and the one before may have run it".to_owned()
         }
+        SkipReason::Upstream => "what the task comes after can't hold any more".to_owned(),
+        SkipReason::Condition => "the condition of the task was false".to_owned(),
         SkipReason::ParametersRefused => {
             "the parameters do not fit the parameters_schema of the job".into()
         }

@@ -22,6 +22,8 @@ pub enum EdgeKind {
     OnFinish,
     /// The second waits until the first has succeeded.
     Dependency,
+    /// The second is a task of the first, a workflow.
+    Task,
 }
 
 /// From one job to another.
@@ -119,6 +121,7 @@ fn edges(c: &Caller, state: &State) -> BTreeSet<Edge> {
                 "on_success" => EdgeKind::OnSuccess,
                 "on_failure" => EdgeKind::OnFailure,
                 "on_finish" => EdgeKind::OnFinish,
+                "tasks" => EdgeKind::Task,
                 _ => EdgeKind::Dependency,
             };
             let (own, other) = (job.spec.name.clone(), other.clone());

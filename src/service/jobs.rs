@@ -1,5 +1,7 @@
 //! Writing definitions: put, patch, pause, resume, delete.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::check::{may_put, unresolved_warnings};
@@ -37,11 +39,12 @@ impl Service {
             faults.extend(given.faults(c, &self.consensus().state(), &name, self.now()));
             Error::Invalid(faults)
         })?;
+        let spec = Arc::new(spec);
         self.write(c, o, |state| {
             let before = state.job(spec.name.as_str()).map(|job| &*job.spec);
             may_put(c, state, before, &spec)?;
             self.judge_read_only(c, state, &given, &spec)?;
-            Ok(Intent::PutJob { spec: Box::new(spec.clone()), mode, expected: o.expected })
+            Ok(Intent::PutJob { spec: Arc::clone(&spec), mode, expected: o.expected })
         })
         .await
     }
@@ -78,7 +81,7 @@ impl Service {
             may_put(c, state, Some(&job.spec), &spec)?;
             self.judge_read_only(c, state, &given, &spec)?;
             let (mode, expected) = (PutMode::Update, o.expected);
-            Ok(Intent::PutJob { spec: Box::new(spec), mode, expected })
+            Ok(Intent::PutJob { spec: Arc::new(spec), mode, expected })
         })
         .await
     }
@@ -156,7 +159,7 @@ impl Service {
             Some(job) => JobView::of(c, &state, job, &self.0.compiled),
             None => self.view_of_version(c, &state, no, version).await?,
         };
-        let full = present.map_or(&value.spec, |job| &job.spec);
+        let full = present.map_or(&*value.spec, |job| &job.spec);
         let warnings = unresolved_warnings(&state, full);
         Ok(Written { value, created, changed, warnings, meta: done.meta })
     }

@@ -5,14 +5,17 @@
 //! remembers of it. The three are merged by nominal time, of which each has one at most.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::paging::{Question, bound};
 use super::{Caller, Error, Page, Paging, Service, Which};
 use crate::machine::State;
-use crate::machine::history::{ledger_key, ledger_of, ledger_prefix, run_key, runs_prefix, unpack};
+use crate::machine::history::{
+    backfilled_prefix, ledger_key, ledger_of, ledger_prefix, run_key, runs_prefix, unpack,
+};
 use crate::machine::state::{Job, OpenRun};
-use crate::model::{JobNo, LedgerRow, Outcome, Run, RunId, SkipReason, Timestamp};
+use crate::model::{Backfilled, JobNo, LedgerRow, Outcome, Run, RunId, SkipReason, Timestamp};
 use crate::storage::{Direction, Scan};
 
 /// Rows of runs looked at for one page: runs by hand stand between the scheduled ones.
@@ -67,10 +70,68 @@ impl Service {
             rows.retain(|row| row.nominal_time >= floor);
             if rows.len() <= limit {
                 let next_cursor = question.cursor(&floor.micros());
+                self.tell_backfilled(&state, job.no, &mut rows).await?;
                 return Ok(Page { items: rows, next_cursor });
             }
         }
-        Ok(question.page(rows, limit, |row| row.nominal_time.micros()))
+        let mut page = question.page(rows, limit, |row| row.nominal_time.micros());
+        self.tell_backfilled(&state, job.no, &mut page.items).await?;
+        Ok(page)
+    }
+
+    /// Says in the rows which backfills made runs for their times.
+    async fn tell_backfilled(
+        &self,
+        state: &State,
+        no: JobNo,
+        rows: &mut [LedgerRow],
+    ) -> Result<(), Error> {
+        let end = |row: &LedgerRow| {
+            row.until.unwrap_or(Timestamp::from_micros(row.nominal_time.micros() + 1_000_000))
+        };
+        let bounds = rows.iter().map(|row| row.nominal_time).min();
+        let Some((from, to)) = bounds.zip(rows.iter().map(end).max()) else { return Ok(()) };
+        let made = self.backfilled_between(state, no, from, to).await?;
+        for row in rows {
+            let mut within = made.range(row.nominal_time..end(row));
+            match row.until {
+                None => row.backfilled_by = within.next().map(|(_, run)| *run),
+                Some(_) => {
+                    let count = u32::try_from(within.count()).unwrap_or(u32::MAX);
+                    row.backfilled = Some(count).filter(|count| *count > 0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The nominal times from `from` to before `to` that backfills made runs for, with the newest
+    /// run of each.
+    pub(super) async fn backfilled_between(
+        &self,
+        state: &State,
+        no: JobNo,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<Timestamp, RunId>, Error> {
+        let mut made: BTreeMap<Timestamp, RunId> = BTreeMap::new();
+        if state.backfills.is_none() {
+            return Ok(made);
+        }
+        let key = |at: Timestamp| {
+            [&backfilled_prefix(no), RunId::floor(at).0.as_bytes().as_slice()].concat()
+        };
+        let direction = Direction::Forward;
+        let scan = Scan { from: key(from), to: key(to), direction, limit: LOOKED_MAX };
+        for (_, value) in self.consensus().history().scan(scan).await? {
+            let row: Backfilled = unpack(&value)?;
+            made.insert(row.nominal_time, row.run_id);
+        }
+        for open in state.open_of(no).filter(|open| open.run.backfill.is_some()) {
+            let within = open.run.nominal_time.filter(|at| from <= *at && *at < to);
+            made.extend(within.map(|at| (at, open.run.id)));
+        }
+        Ok(made)
     }
 
     /// Rows that closed runs stand for, `most` at most. When the walk was cut: from where
@@ -191,5 +252,7 @@ pub(super) fn pause_under_way(job: &Job, now: Timestamp) -> Option<LedgerRow> {
         run_id: None,
         decided_at: job.updated_at,
         version: job.version,
+        backfilled_by: None,
+        backfilled: None,
     })
 }

@@ -21,6 +21,8 @@ pub struct JobFilter {
     pub enabled: Option<bool>,
     /// `python`, `shell`, `http` or `none`.
     pub runner: Option<String>,
+    /// Workflows (true), or all others.
+    pub workflow: Option<bool>,
     /// The queue its runs wait in.
     pub queue: Option<String>,
     /// The order.
@@ -141,6 +143,7 @@ impl<'a> Wanted<'a> {
             && f.enabled.is_none_or(|enabled| spec.enabled.0 == enabled)
             && f.tags.iter().all(|tag| spec.tags.contains(tag))
             && f.runner.as_deref().is_none_or(|runner| spec.runner_kind() == runner)
+            && f.workflow.is_none_or(|workflow| spec.is_workflow() == workflow)
             && f.queue
                 .as_deref()
                 .is_none_or(|queue| spec.queue.as_ref().is_some_and(|name| name.as_str() == queue))

@@ -13,7 +13,7 @@ use crate::consensus::{Role, Status};
 use crate::executor::runner::isolation::Files;
 use crate::machine::State;
 use crate::metrics::{self, Gauges};
-use crate::model::{RunStatus, Timestamp};
+use crate::model::{DutyKind, MonitorStatus, RunStatus, Timestamp};
 use crate::storage::Pressure;
 
 /// Queues with a series of their own; the runs of the others are told together.
@@ -73,6 +73,7 @@ impl Page<'_> {
         if leads {
             self.cluster()?;
             self.jobs()?;
+            self.monitors()?;
         }
         Ok(self.now)
     }
@@ -85,7 +86,14 @@ impl Page<'_> {
             ("files", found.files != Files::Open),
             ("memory", found.memory),
             ("signals", found.signals),
+            ("processes", found.processes),
         ];
+        let cgroups = self.service.0.deps.runners.cgroups().bounded().cgroups;
+        self.now.one(
+            "cronapi_attempt_cgroups",
+            "1 where each attempt of this node has a cgroup that bounds it; else 0.",
+            value(cgroups),
+        )?;
         self.now.many(
             "cronapi_isolation",
             "Whether jobs of this node are kept from it and from each other in this regard.",
@@ -208,7 +216,25 @@ impl Page<'_> {
         now.many("cronapi_open_runs", "Runs that have not ended.", ["status"], open)?;
         let depth = self.depth().into_iter().map(|(queue, runs)| ([queue], runs as f64));
         let help = "Runs that wait for a slot, by queue; empty: those without one.";
-        now.many("cronapi_queue_depth", help, ["queue"], depth)
+        now.many("cronapi_queue_depth", help, ["queue"], depth)?;
+        let sinks = state.duties.all.iter().filter(|(key, _)| key.kind == DutyKind::Sink);
+        let behind = sinks.map(|(key, duty)| {
+            let behind = state.events.last.saturating_sub(duty.position.number);
+            ([key.name.to_string()], behind as f64)
+        });
+        now.many("cronapi_sink_behind", "Events that a sink does not have yet.", ["sink"], behind)
+    }
+
+    fn monitors(&self) -> Result<(), metrics::Error> {
+        let now = self.state.last_at;
+        let mut counts: BTreeMap<MonitorStatus, u64> =
+            MonitorStatus::ALL.iter().map(|status| (*status, 0)).collect();
+        for monitor in self.state.monitors.all.values() {
+            *counts.entry(monitor.status_at(now)).or_default() += 1;
+        }
+        let counts = counts.into_iter();
+        let counts = counts.map(|(status, count)| ([status.as_str().to_string()], count as f64));
+        self.now.many("cronapi_monitors", "Monitors, by where they are.", ["status"], counts)
     }
 
     /// Runs that wait, by their queue.

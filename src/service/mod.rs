@@ -22,8 +22,10 @@
 
 pub mod access;
 mod apply;
+mod backfills;
 mod backup;
 mod caller;
+mod channels;
 mod check;
 mod cluster;
 mod definitions;
@@ -32,13 +34,16 @@ mod error;
 mod events;
 mod explain;
 mod explain_text;
+mod feed;
 mod graph;
+mod incidents;
 mod jobs;
 mod ledger;
 mod listing;
 mod load;
 mod lookup;
 mod metrics;
+mod monitors;
 mod nearest;
 
 mod output;
@@ -53,6 +58,7 @@ mod run_list;
 mod runs;
 mod search;
 mod secrets;
+mod sinks;
 mod statistics;
 mod strips;
 mod submit;
@@ -61,6 +67,7 @@ mod system;
 mod versions;
 mod views;
 mod waiting;
+mod workflows;
 
 #[cfg(test)]
 mod tests;
@@ -75,24 +82,32 @@ use crate::executor::runner::RunnerEnv;
 use crate::machine::prepare::timing::Compiled;
 use crate::metrics::Metrics;
 use crate::model::Timestamp;
+use crate::model::limits::{CHANNEL_TESTS, PINGS, PINGS_UNKNOWN};
 use crate::model::placement::Labels;
 use crate::vault::Vault;
 
 pub use crate::consensus::{Ground, TooOld};
-pub use crate::machine::command::RequestKey;
+pub use crate::machine::command::{BackfillEdit, Ping, RequestKey};
 pub use crate::machine::prepare::PutMode;
 pub use crate::machine::state::LastRun;
 pub use apply::{ApplyAction, ApplyItem, Definition};
+pub use backfills::{
+    BackfillAlready, BackfillCell, BackfillFilter, BackfillPatch, BackfillPlan, BackfillView,
+    NewBackfill,
+};
 pub use backup::BackupStream;
 pub use caller::{Action, Caller, Permit, Target};
+pub use channels::ChannelTest;
 pub use cluster::{NodeList, NodeView};
 pub use definitions::{DefinitionVersion, DefinitionView, manages};
 pub use error::Error;
 pub use events::{EventBatch, EventFilter, EventPlace, EventsError};
 pub use explain::{Explanation, Verdict};
 pub use graph::{Edge, EdgeKind, Graph, GraphJob};
+pub use incidents::{IncidentState, IncidentView, NoticeFilter, NoticeState, NoticeView};
 pub use listing::{JobFilter, JobSort, JobSortKey};
 pub use load::{Buckets, ComingFire, Load, LoadBucket};
+pub use monitors::{NewPingPath, PingView};
 pub use output::{LogLine, LogPage, LogPiece, LogPosition, LogStream, RunLog};
 pub use overview::{Coming, Failing, Open, Overview};
 pub use paging::{Page, Paging};
@@ -103,11 +118,13 @@ pub use ready::{Check, CheckName};
 pub use run_list::RunFilter;
 pub use search::{LogHit, LogHits, Wanted};
 pub use secrets::{NewSecret, Rotated, SecretView};
+pub use sinks::{SinkEdit, SinkStatus};
 pub use statistics::{Figures, JobStatistics};
 pub use strips::{Cell, Strip};
 pub use system::{LeaderView, NodeRole, StorageView, SystemStatus, TotalsView};
 pub use versions::VersionView;
 pub use views::{JobLive, JobView, SECRET};
+pub use workflows::{FromFailed, RetryFrom, TaskView};
 
 /// What a service is made from.
 pub struct Deps {
@@ -151,6 +168,14 @@ struct Inner {
     interpreters: Semaphore,
     /// Turns at holding a definition that nobody saves against its schema.
     checks: Semaphore,
+    /// How often a channel may be tested.
+    channel_tests: access::Throttle,
+    /// Turns at it.
+    channel_turns: Semaphore,
+    /// How often a monitor may be pinged.
+    pings: access::Throttle,
+    /// How often an address may ping what is not there.
+    pings_unknown: access::Throttle,
 }
 
 /// Syntax checks at a time.
@@ -200,7 +225,19 @@ impl Service {
         let interpreters = Semaphore::new(INTERPRETERS_MAX);
         let checks = Semaphore::new(CHECKS_MAX);
         let compiled = Compiled::default();
-        Service(Arc::new(Inner { deps, compiled, access, interpreters, checks }))
+        let channel_tests = access::Throttle::new(CHANNEL_TESTS);
+        let channel_turns = Semaphore::new(channels::TESTS_MAX);
+        Service(Arc::new(Inner {
+            deps,
+            compiled,
+            access,
+            interpreters,
+            checks,
+            channel_tests,
+            channel_turns,
+            pings: access::Throttle::new(PINGS),
+            pings_unknown: access::Throttle::new(PINGS_UNKNOWN),
+        }))
     }
 
     /// Index of the last entry applied here: what a read shows.

@@ -89,6 +89,8 @@ pub struct Overview {
     pub late: u64,
     /// Those whose last run did not succeed.
     pub failing: u64,
+    /// Incidents that are open.
+    pub incidents: u64,
     /// Runs that wait.
     pub waiting: u64,
     /// Runs under way.
@@ -124,6 +126,7 @@ impl Service {
             paused: 0,
             late: 0,
             failing: 0,
+            incidents: self.open_incidents(c, &state),
             waiting: 0,
             running: 0,
             failing_jobs: Vec::new(),
@@ -208,9 +211,9 @@ impl Overview {
         failing.into_iter().take(LISTED_MAX).map(|(_, job)| job).collect()
     }
 
-    /// Counts open runs, the oldest first: their ids grow.
+    /// Counts open runs, the oldest first: their ids grow. A workflow's run counts for its tasks'.
     fn count_runs(&mut self, c: &Caller, state: &State) {
-        for open in state.runs.values() {
+        for open in state.runs.values().filter(|open| open.run.task.is_none()) {
             let tags = state.jobs.get(&open.run.id.job_no()).map_or(&[][..], |job| &job.spec.tags);
             if !c.sees(open.run.job.as_str(), tags) {
                 continue;

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::feed::{Closed, Feed};
 use super::load::Buckets;
 use super::lookup::may_run;
 use super::paging::{Question, bound};
 use super::{Action, Caller, Error, Paging, Service, Target};
 use crate::machine::State;
-use crate::machine::history::{block_first, feed_key, unpack};
+use crate::machine::history::{feed_key, unpack};
 use crate::model::limits::{BARS_MAX, LOAD_RANGE_MAX};
 use crate::model::{Name, NodeId, Run, RunId, RunStatus, Span, Timestamp};
 use crate::storage::{Direction, Scan};
@@ -25,8 +26,6 @@ const LOOKED_MAX: usize = bound(20_000, 5);
 const BESIDE_MAX: usize = bound(80_000, 40);
 /// A place in the feed is found to within so many runs: about a block.
 const NEAR: u64 = bound(256, 2) as u64;
-/// Blocks of the feed read at a time.
-const BLOCKS: usize = bound(64, 2);
 /// Ends are told by the clocks of nodes: runs next to each other in the feed may be apart by this.
 const APART: Span = Span::from_secs(5);
 
@@ -158,7 +157,9 @@ impl Service {
         let state = self.consensus().state();
         let mut items = Vec::new();
         if after.is_none() {
+            let shown = |run: &Run| !is_part(&state, run);
             let open = state.runs.values().filter(|open| open.run.fired_at < until).rev();
+            let open = open.filter(|open| shown(&open.run));
             let seen = open.filter(|open| may_run(c, Action::ReadJobs, &state, &open.run).is_ok());
             items.extend(seen.take(p.limit).map(|open| bar(&open.run)));
         }
@@ -220,39 +221,26 @@ impl Service {
         below: u64,
         mut give: impl FnMut(&Run) -> Go + Send,
     ) -> Result<bool, Error> {
-        let mut scan = Scan::prefix(b"f", Direction::Backward, BLOCKS).after(&feed_key(below));
-        loop {
-            let blocks = self.consensus().history().scan(scan.clone()).await?;
-            let (full, last) = (blocks.len() == BLOCKS, blocks.last().map(|(key, _)| key.clone()));
-            for (key, value) in blocks {
-                let first = block_first(&key).unwrap_or_default();
-                let ids: Vec<RunId> = unpack(&value)?;
-                let numbered = ids.into_iter().enumerate().rev();
-                let numbered = numbered.map(|(at, id)| (first + at as u64, id));
-                for (n, id) in numbered.filter(|(n, _)| *n < below) {
-                    if walk.looked >= LOOKED_MAX || walk.beside >= BESIDE_MAX {
-                        return Ok(true);
-                    }
-                    // Retention takes a run before it takes its place in the feed.
-                    let Some(run) = self.closed_run(id).await? else {
-                        walk.beside += 1;
-                        continue;
-                    };
-                    let end = run.finished_at.unwrap_or(run.fired_at);
-                    walk.look(n, end);
-                    if end.plus(APART) < walk.from {
-                        return Ok(false);
-                    }
-                    if walk.wants(&run, end) && give(&run) == Go::Enough {
-                        return Ok(true);
-                    }
-                }
+        let mut feed = Feed::new(self, below, |_| true);
+        while let Some(Closed { n, run }) = feed.next().await? {
+            if walk.looked >= LOOKED_MAX || walk.beside >= BESIDE_MAX {
+                return Ok(true);
             }
-            match last {
-                Some(last) if full => scan = scan.after(&last),
-                _ => return Ok(false),
+            // Retention takes a run before it takes its place in the feed.
+            let Some(run) = run else {
+                walk.beside += 1;
+                continue;
+            };
+            let end = run.finished_at.unwrap_or(run.fired_at);
+            walk.look(n, end);
+            if end.plus(APART) < walk.from {
+                return Ok(false);
+            }
+            if walk.wants(&run, end) && give(&run) == Go::Enough {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// A number in the feed above all closed runs that ended before `at`, found by halving.
@@ -308,10 +296,16 @@ impl<'a> Walk<'a> {
     fn wants(&self, run: &Run, end: Timestamp) -> bool {
         self.from <= end
             && end < self.until
+            && !is_part(&self.state, run)
             // One that was closed since the state was read was shown as open.
             && !self.state.runs.contains_key(&run.id)
             && may_run(self.caller, Action::ReadJobs, &self.state, run).is_ok()
     }
+}
+
+/// Whether a run is a part of a workflow's run, and no run of a job.
+fn is_part(state: &State, run: &Run) -> bool {
+    run.task.is_some() && state.task_numbers.jobs.contains_key(&run.id.job_no())
 }
 
 fn bar(run: &Run) -> Bar {

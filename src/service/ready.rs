@@ -12,7 +12,7 @@ use crate::storage::Pressure;
 pub enum CheckName {
     /// Nothing made the node give up.
     Running,
-    /// A leader is known, and a majority was heard of.
+    /// A leader is known, a majority was heard of, and the cluster has its first admin.
     Leader,
     /// What is known to be committed is applied.
     Applied,
@@ -104,6 +104,9 @@ impl Service {
                 "node {leader} leads as far as this one knows, but no majority was heard of \
                  lately: this node waits for it"
             ));
+        }
+        if self.consensus().state().access.users.is_empty() {
+            return Err("nobody can log in yet: the first admin is being made".to_string());
         }
         Ok(format!("node {leader} leads in term {}", now.term))
     }

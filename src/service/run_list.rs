@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::feed::{Closed, Feed};
 use super::lookup::may_run;
 use super::paging::{Question, bound};
 use super::{Action, Caller, Error, Page, Paging, Service, Target, Which};
 use crate::machine::State;
-use crate::machine::history::{block_first, feed_key, runs_prefix, unpack};
+use crate::machine::history::{runs_prefix, unpack};
 use crate::machine::state::Job;
-use crate::model::{JobNo, Name, NodeId, Run, RunId, RunStatus, Timestamp, Trigger};
+use crate::model::{JobNo, NodeId, Run, RunId, RunStatus, Span, Timestamp, Trigger};
 use crate::storage::{Direction, Scan};
 
 /// Which runs are wanted.
@@ -35,11 +36,13 @@ pub struct RunFilter {
     pub after: Option<Timestamp>,
     /// Fired before.
     pub before: Option<Timestamp>,
+    /// Of the tasks of this run of a workflow. Without it, a list of all jobs leaves tasks out.
+    pub flow: Option<RunId>,
 }
 
 /// Runs looked at for one page.
 const LOOKED_MAX: usize = bound(20_000, 5);
-/// Rows of runs, or blocks of the feed, read at a time.
+/// Rows of runs read at a time.
 const ROWS: usize = bound(256, 3);
 
 /// Where a page ended.
@@ -53,6 +56,8 @@ enum Place {
     Row(RunId),
     /// At the n-th closed run of the cluster.
     Feed(u64),
+    /// At a closed run of a task, of the job or the tasks of that number.
+    Task(JobNo, RunId),
 }
 
 /// A page in the making.
@@ -82,6 +87,9 @@ impl Service {
             }
             None => None,
         };
+        if let Some(flow) = f.flow {
+            self.run_for(c, Action::ReadJobs, flow).await?;
+        }
         let limit = p.limit()?;
         let question = Question::new(&("runs", &f, job.as_ref().map(|job| job.no)));
         let place = question.after::<Place>(&p)?;
@@ -105,6 +113,7 @@ impl Service {
             || walk.filter.status.iter().any(|status| status.is_terminal());
         match job {
             _ if !closed => Ok(false),
+            _ if walk.filter.flow.is_some() => self.walk_tasks(walk).await,
             Some(job) => self.walk_rows(walk, job).await,
             None => self.walk_feed(walk).await,
         }
@@ -144,51 +153,93 @@ impl Service {
             Some(Place::Feed(n)) => n,
             _ => u64::MAX,
         };
-        let mut scan = Scan::prefix(b"f", Direction::Backward, ROWS).after(&feed_key(below));
-        loop {
-            let blocks = self.consensus().history().scan(scan.clone()).await?;
-            let (full, last) = (blocks.len() == ROWS, blocks.last().map(|(key, _)| key.clone()));
-            for (key, value) in blocks {
-                let first = block_first(&key).unwrap_or_default();
-                let ids: Vec<RunId> = unpack(&value)?;
-                let numbered = ids.into_iter().enumerate().rev();
-                let numbered = numbered.map(|(at, id)| (first + at as u64, id));
-                for (n, id) in numbered.filter(|(n, _)| *n < below) {
+        let (state, caller) = (Arc::clone(&walk.state), walk.caller);
+        let mut feed = Feed::new(self, below, move |id| in_sight(caller, &state, id));
+        while let Some(Closed { n, run }) = feed.next().await? {
+            if walk.is_full() {
+                return Ok(true);
+            }
+            let Some(run) = run else {
+                walk.looked += 1;
+                walk.place = Some(Place::Feed(n));
+                continue;
+            };
+            let over = matches!((walk.filter.after, run.finished_at), (Some(a), Some(f)) if f < a);
+            walk.take(Place::Feed(n), run);
+            if over {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Service {
+    /// Closed runs of the tasks of a workflow's run: under the number of the workflow's tasks, and
+    /// under those of the jobs that its tasks are runs of.
+    async fn walk_tasks(&self, walk: &mut Walk<'_>) -> Result<bool, Error> {
+        let Some(flow) = walk.filter.flow else { return Ok(false) };
+        let state = Arc::clone(&walk.state);
+        let open = state.runs.get(&flow).map(|open| open.run.clone());
+        let run = match open {
+            Some(run) => run,
+            None => self.closed_run(flow).await?.ok_or_else(|| Error::no_run(flow))?,
+        };
+        let mut numbers: std::collections::BTreeSet<JobNo> =
+            state.task_numbers.of_job.get(&flow.job_no()).copied().into_iter().collect();
+        let spec = match state.runs.get(&flow) {
+            Some(open) => Some(open.spec.clone()),
+            None => self.version_row(flow.job_no(), run.version).await?.map(|row| row.spec),
+        };
+        let jobs = spec.iter().flat_map(|spec| spec.tasks.iter().filter_map(|it| it.job.as_ref()));
+        numbers.extend(jobs.filter_map(|name| state.names.get(name)));
+        let row = self.flow_row(flow).await?;
+        let told = row.iter().flat_map(|row| row.tasks.iter().filter_map(|task| task.state.run));
+        numbers.extend(told.map(RunId::job_no));
+        let from = RunId::floor(run.fired_at);
+        let until = run.finished_at.map(|end| RunId::floor(end.plus(Span::from_secs(1))));
+        let (first, after) = match walk.place {
+            Some(Place::Task(no, last)) => (no, Some(last)),
+            _ => (0, None),
+        };
+        for no in numbers.range(first..).copied() {
+            let mut scan = Scan::prefix(&runs_prefix(no), Direction::Backward, ROWS);
+            scan.from = row_key(no, from);
+            if let Some(until) = until {
+                scan.to = row_key(no, until);
+            }
+            if let Some(last) = after.filter(|_| no == first) {
+                scan = scan.after(&row_key(no, last));
+            }
+            loop {
+                let rows = self.consensus().history().scan(scan.clone()).await?;
+                let (full, last) = (rows.len() == ROWS, rows.last().map(|(key, _)| key.clone()));
+                for (_, value) in rows {
                     if walk.is_full() {
                         return Ok(true);
                     }
-                    if !self.take_closed(walk, n, id).await? {
-                        return Ok(false);
-                    }
+                    let run: Run = unpack(&value)?;
+                    walk.take(Place::Task(no, run.id), run);
+                }
+                match last {
+                    Some(last) if full => scan = scan.after(&last),
+                    _ => break,
                 }
             }
-            match last {
-                Some(last) if full => scan = scan.after(&last),
-                _ => return Ok(false),
-            }
         }
+        Ok(false)
     }
+}
 
-    /// Looks at the n-th closed run; false when no earlier one can be wanted.
-    async fn take_closed(&self, walk: &mut Walk<'_>, n: u64, id: RunId) -> Result<bool, Error> {
-        walk.looked += 1;
-        walk.place = Some(Place::Feed(n));
-        let (jobs, graves) = (&walk.state.jobs, &walk.state.graves.by_no);
-        let unseen = |name: &Name, tags: &[String]| !walk.caller.sees(name.as_str(), tags);
-        let out_of_sight = match (jobs.get(&id.job_no()), graves.get(&id.job_no())) {
-            (Some(job), _) => unseen(&job.spec.name, &job.spec.tags),
-            (None, Some(grave)) => unseen(&grave.name, &grave.tags),
-            (None, None) => false,
-        };
-        if out_of_sight {
-            return Ok(true);
-        }
-        // Retention takes a run before it takes its place in the feed.
-        let Some(run) = self.closed_run(id).await? else { return Ok(true) };
-        let over = matches!((walk.filter.after, run.finished_at), (Some(a), Some(f)) if f < a);
-        walk.looked -= 1;
-        walk.take(Place::Feed(n), run);
-        Ok(!over)
+/// Whether the run is of a job, and the caller may see its runs, as far as the state tells.
+fn in_sight(caller: &Caller, state: &State, id: RunId) -> bool {
+    if state.task_numbers.jobs.contains_key(&id.job_no()) {
+        return false;
+    }
+    match (state.jobs.get(&id.job_no()), state.graves.by_no.get(&id.job_no())) {
+        (Some(job), _) => caller.sees(job.spec.name.as_str(), &job.spec.tags),
+        (None, Some(grave)) => caller.sees(grave.name.as_str(), &grave.tags),
+        (None, None) => true,
     }
 }
 
@@ -214,15 +265,23 @@ impl Walk<'_> {
             _ => Bound::Unbounded,
         };
         let state = Arc::clone(&self.state);
+        let flow = self.filter.flow;
         let mut walk = |runs: &mut dyn Iterator<Item = &Run>| {
             for run in runs {
                 if self.is_full() {
                     return true;
                 }
-                self.take(Place::Open(run.id), run.clone());
+                let counts = state.flows.get(&run.id).map(|flow| flow.counts());
+                let shown = Run { tasks: counts.or(run.tasks), ..run.clone() };
+                self.take(Place::Open(run.id), shown);
             }
             false
         };
+        if let Some(flow) = flow {
+            let open = state.flows.get(&flow).map(|flow| flow.open.clone()).unwrap_or_default();
+            let runs = open.range((Bound::Unbounded, below)).rev();
+            return walk(&mut runs.filter_map(|id| state.runs.get(id)).map(|open| &open.run));
+        }
         match job {
             Some(job) => {
                 // Few enough by their limit.
@@ -252,7 +311,11 @@ impl Walk<'_> {
             && f.trigger.is_none_or(|trigger| run.trigger == trigger)
             && f.node.is_none_or(|node| run.node == Some(node))
             && f.after.is_none_or(|after| run.fired_at >= after)
-            && f.before.is_none_or(|before| run.fired_at < before);
+            && f.before.is_none_or(|before| run.fired_at < before)
+            && match f.flow {
+                Some(flow) => run.task.as_ref().is_some_and(|task| task.flow == flow),
+                None => f.job.is_some() || run.task.is_none(),
+            };
         if wanted && may_run(self.caller, Action::ReadJobs, &self.state, &run).is_ok() {
             self.items.push(run);
         }

@@ -7,7 +7,7 @@ use super::jobs::unexpected;
 use super::lookup::{job_for, may_run};
 use super::secrets::may_pass;
 use super::submit::{Done, Judged};
-use super::{Action, Caller, Error, Service, Target, WriteOptions, Written};
+use super::{Action, Caller, Error, RetryFrom, Service, Target, WriteOptions, Written};
 use crate::machine::command::{Op, TriggerRun};
 use crate::machine::history::{run_key, unpack};
 use crate::machine::prepare::{Intent, parameters};
@@ -107,7 +107,8 @@ impl Service {
         Ok(Written { value, created: false, changed: true, warnings: Vec::new(), meta })
     }
 
-    /// Runs a closed run's job again with the same parameters.
+    /// Runs a closed run's job again with the same parameters; of a workflow, from the tasks
+    /// `from` on.
     ///
     /// # Errors
     /// As [`Service::trigger`]; `Conflict` (`run-open`) while it is open.
@@ -115,6 +116,7 @@ impl Service {
         &self,
         c: &Caller,
         id: RunId,
+        from: Option<RetryFrom>,
         o: WriteOptions,
     ) -> Result<Written<Run>, Error> {
         let run = self.run_for(c, Action::ManageJobs, id).await?;
@@ -122,6 +124,20 @@ impl Service {
             let detail = format!("the run is {}; cancel it first, or wait", run.status.as_str());
             return Err(Error::Conflict { code: "run-open", detail });
         }
+        if let Some(task) = &run.task
+            && !self.consensus().state().jobs.contains_key(&id.job_no())
+        {
+            let (name, flow) = (&task.name, task.flow);
+            let detail = format!(
+                "the run is of the task {name}: repeat the workflow's, /runs/{flow}/retry with \
+                 {{\"from\": [\"{name}\"]}}"
+            );
+            return Err(Error::Conflict { code: "not-a-workflow", detail });
+        }
+        let kept = match &from {
+            Some(from) => Some(Box::new(self.kept(&run, from).await?)),
+            None => None,
+        };
         self.start(c, o, |state| {
             let job = state.jobs.get(&id.job_no()).ok_or_else(|| Error::no_job(&run.job))?;
             c.permit(Action::ManageJobs, Target::from(&*job.spec))?;
@@ -137,6 +153,7 @@ impl Service {
                 force: false,
                 cause: Some(id),
                 place: None,
+                kept: kept.clone(),
             })))))
         })
         .await

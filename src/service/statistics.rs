@@ -99,7 +99,7 @@ pub(super) fn took_ms(run: &Run) -> Option<u64> {
 /// Milliseconds from the nominal time to the start of the first attempt.
 pub(super) fn lateness_ms(run: &Run) -> Option<u64> {
     let began = run.attempts.first().and_then(|attempt| attempt.started_at).or(run.started_at)?;
-    Some(millis(run.nominal_time?, began))
+    Some(millis(run.nominal_time.filter(|_| run.backfill.is_none())?, began))
 }
 
 /// Clocks of two nodes may differ: never less than none.

@@ -110,6 +110,31 @@ impl Service {
         }
     }
 
+    /// Carries out what nobody in particular wants: work that tells of itself.
+    pub(super) async fn submit_unowned(&self, intent: Intent) -> Result<(), Error> {
+        let (began, mut stale) = (Instant::now(), 0);
+        loop {
+            let error = match self.consensus().intend(intent.clone(), None, None).await {
+                Ok(committed) => match committed.answer {
+                    Ok(_) => return Ok(()),
+                    Err(Rejection::Stale) if stale + 1 < ATTEMPTS_MAX => {
+                        stale += 1;
+                        continue;
+                    }
+                    Err(rejection) => return Err(rejection.into()),
+                },
+                Err(error) => error,
+            };
+            let again = matches!(error, SubmitError::NoLeader { .. })
+                && began.elapsed() < LEADER_PATIENCE
+                && self.leader_comes().await;
+            if !again {
+                return Err(error.into());
+            }
+            sleep(RESEND_PAUSE).await;
+        }
+    }
+
     /// Asks for a planned start back, and waits until its node has given it back or its time
     /// has come. That it worked shows in the state only: whoever asked prepares again.
     async fn take_back(&self, run: RunId, until: Timestamp) {
@@ -207,6 +232,10 @@ fn may_see(c: &Caller, state: &State, reply: &Reply) -> Result<(), Error> {
     let no = match reply {
         Reply::Job { no, .. } => *no,
         Reply::Run { id } => id.job_no(),
+        Reply::Backfill { id } => match state.backfills.all.get(id) {
+            Some(backfill) => backfill.no,
+            None => return Ok(()),
+        },
         _ => return Ok(()),
     };
     let seen = match state.jobs.get(&no) {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Action, Caller, Error, Service, Target};
 use crate::consensus;
+use crate::executor::runner::cgroups::Bounded;
 use crate::executor::runner::isolation::InForce;
 use crate::machine::state::Totals;
 use crate::model::{NodeId, Timestamp};
@@ -82,6 +83,8 @@ pub struct SystemStatus {
     pub storage: StorageView,
     /// What keeps jobs on this node from it and from each other.
     pub isolation: IsolationView,
+    /// What bounds the processes of an attempt as a whole.
+    pub bounds: BoundsView,
     /// Of the program.
     pub version: String,
     /// Start of the process.
@@ -108,6 +111,8 @@ pub struct IsolationView {
     pub memory: bool,
     /// Whether the node and other jobs are safe from signals.
     pub signals: bool,
+    /// Whether command lines of other processes are out of sight.
+    pub processes: bool,
     /// What is missing, a sentence each.
     pub missing: Vec<String>,
 }
@@ -122,6 +127,32 @@ impl From<&InForce> for IsolationView {
             landlock: found.landlock,
             memory: found.memory,
             signals: found.signals,
+            processes: found.processes,
+            missing: found.missing.clone(),
+        }
+    }
+}
+
+/// What bounds the processes of an attempt as a whole: their memory, their number, their share of
+/// the processors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct BoundsView {
+    /// `cgroups`: one for each attempt; or `rlimits`: bounds of each process, and a look at all of
+    /// them now and then.
+    pub by: String,
+    /// The controllers of cgroup v2 that are used.
+    pub controllers: Vec<String>,
+    /// Why there are no cgroups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub missing: Option<String>,
+}
+
+impl From<&Bounded> for BoundsView {
+    fn from(found: &Bounded) -> Self {
+        BoundsView {
+            by: if found.cgroups { "cgroups" } else { "rlimits" }.into(),
+            controllers: found.controllers.clone(),
             missing: found.missing.clone(),
         }
     }
@@ -192,6 +223,7 @@ impl Service {
                 history_waiting_bytes: status.history_waiting_bytes,
             },
             isolation: self.0.deps.runners.isolation().in_force().into(),
+            bounds: self.0.deps.runners.cgroups().bounded().into(),
             version: local.version.clone(),
             started_at: local.started_at,
             uptime_seconds: self.now().since(local.started_at).secs(),

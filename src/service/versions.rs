@@ -1,5 +1,7 @@
 //! The versions that a definition went through.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::paging::Question;
@@ -27,7 +29,7 @@ pub struct VersionView {
     /// `create`, `update`, `pause` or `resume`.
     pub verb: String,
     /// The definition, without the secrets that the caller may not see.
-    pub definition: JobSpec,
+    pub definition: Arc<JobSpec>,
 }
 
 impl VersionView {

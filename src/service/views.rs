@@ -1,5 +1,7 @@
 //! How a job is shown: its definition with what is live about it, in one flat object.
 
+use std::sync::Arc;
+
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::openapi::schema::{AdditionalProperties, Schema};
@@ -17,7 +19,7 @@ pub const SECRET: &str = "********";
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobView {
     /// The definition, without the secrets that the caller may not see.
-    pub spec: JobSpec,
+    pub spec: Arc<JobSpec>,
     /// The rest.
     pub live: JobLive,
 }
@@ -91,14 +93,19 @@ pub(super) fn unresolved(state: &State, spec: &JobSpec) -> Vec<Name> {
 }
 
 /// The definition as `caller` may see it.
-pub(super) fn shown(caller: &Caller, spec: &JobSpec) -> JobSpec {
-    let mut spec = spec.clone();
-    if caller.role < Role::Operator
-        && let Some(Runner::Http { hmac_secret: Some(secret), .. }) = spec.runner.as_deref_mut()
-    {
-        *secret = SECRET.to_string();
+pub(super) fn shown(caller: &Caller, spec: &Arc<JobSpec>) -> Arc<JobSpec> {
+    let secret = |runner: &Runner| matches!(runner, Runner::Http { hmac_secret: Some(_), .. });
+    if caller.role >= Role::Operator || !spec.runners().any(|(_, runner)| secret(runner)) {
+        return Arc::clone(spec);
     }
-    spec
+    let mut spec = JobSpec::clone(spec);
+    let tasks = spec.tasks.iter_mut().filter_map(|task| task.runner.as_deref_mut());
+    for runner in spec.runner.as_deref_mut().into_iter().chain(tasks) {
+        if let Runner::Http { hmac_secret: Some(secret), .. } = runner {
+            *secret = SECRET.to_string();
+        }
+    }
+    Arc::new(spec)
 }
 
 impl Serialize for JobView {

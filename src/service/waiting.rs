@@ -1,12 +1,14 @@
 //! What a queued run waits for: told from the state as it is, since nothing of it is decided.
 
-use crate::machine::state::{Blocked, Governed, Node, OpenRun, Queue, State};
+use crate::machine::state::{Blocked, Governed, Node, OpenRun, Queue, State, lane, lane_held};
 use crate::model::{Name, Run, RunStatus, Timestamp};
 
 /// Runs in front of one that are counted.
 const AHEAD_MAX: usize = 10_000;
 /// The same in a queue, where they are started one after the other to be counted.
 const AHEAD_IN_QUEUE_MAX: usize = 1_000;
+/// Slots whose attempts are looked at to say which lane has them.
+const SLOTS_LOOKED_AT_MAX: u32 = 1_024;
 
 /// An open run as it is shown: a queued one says what it waits for.
 pub(super) fn shown(state: &State, open: &OpenRun) -> Run {
@@ -14,6 +16,7 @@ pub(super) fn shown(state: &State, open: &OpenRun) -> Run {
     if run.status == RunStatus::Queued {
         run.reason = Some(why(state, open));
     }
+    run.tasks = state.flows.get(&run.id).map(|flow| flow.counts()).or(run.tasks);
     run
 }
 
@@ -34,6 +37,9 @@ pub(super) fn held_back(queue: &Queue, at: Timestamp) -> Option<String> {
 
 fn why(state: &State, open: &OpenRun) -> String {
     let spec = &open.spec;
+    if spec.is_workflow() {
+        return "for the leader, which is about to start its tasks".to_owned();
+    }
     if let Some(name) = &spec.queue
         && let Some(queue) = state.queues.get(name)
         && let Some(blocked) = queue.blocked(state.last_at)
@@ -53,7 +59,8 @@ fn why(state: &State, open: &OpenRun) -> String {
         return format!("for a node with the labels it requires, which none of {nodes} has");
     }
     if fit.iter().any(|node| node.busy < node.slots) {
-        return "for the leader, which is about to place it".to_owned();
+        let behind = lane_is_full(state, open, &fit);
+        return behind.unwrap_or_else(|| "for the leader, which is about to place it".to_owned());
     }
     let slots: u32 = fit.iter().map(|node| node.slots).sum();
     let own = |(_, _, id): &(i32, u64, _)| *id == open.run.id;
@@ -73,6 +80,31 @@ fn why(state: &State, open: &OpenRun) -> String {
             "for a slot: all {slots} it may have are taken, and over {most} runs are before it"
         ),
     }
+}
+
+/// Why a run finds none of the slots that are free: they are kept for the lanes before its own.
+fn lane_is_full(state: &State, open: &OpenRun, nodes: &[&&Node]) -> Option<String> {
+    let (own, shares) = (usize::from(lane(open)), state.lane_shares());
+    let slots: u32 = nodes.iter().map(|node| node.slots).sum();
+    if slots > SLOTS_LOOKED_AT_MAX {
+        return None;
+    }
+    let (mut most, mut by) = (0, own);
+    for node in nodes {
+        let held: Vec<usize> =
+            state.placed_on(node.id).map(|held| usize::from(lane_held(held))).collect();
+        let of = shares.of(node.slots);
+        let is_full =
+            |lane: &usize| held.iter().filter(|held| **held >= *lane).count() >= of[*lane] as usize;
+        by = (0..=own.min(2)).rev().find(is_full)?;
+        most += of[by];
+    }
+    let what = match by {
+        0 => "attempts",
+        1 => "retries, what is caught up and backfills",
+        _ => "backfills",
+    };
+    Some(format!("for a slot: {what} may have {most} of the {slots} it may have, and have them"))
 }
 
 fn before(governed: &Governed, open: &OpenRun) -> Option<usize> {

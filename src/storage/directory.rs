@@ -17,7 +17,7 @@ use super::{Error, ours};
 use crate::chance::{self, NoChance};
 
 /// The newest format of a cluster whose directory can be read. One of a newer one is refused.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 /// What a directory begins with; it is raised with the format of its cluster.
 const FORMAT_FIRST: u32 = 1;
 const LOCK_FILE: &str = "LOCK";

@@ -191,6 +191,25 @@ impl History {
         self.off_thread("read the history", move |_| rows::get(kv.as_ref(), &key)).await
     }
 
+    /// The rows of some keys, in the order of the keys.
+    ///
+    /// # Errors
+    /// The engine failed, or a row is damaged.
+    pub async fn get_all(&self, keys: Arc<[Vec<u8>]>) -> Result<Vec<Option<Bytes>>, Error> {
+        let read = move |shared: &Shared| {
+            let (known, kv) = {
+                let live = shared.live();
+                let known: Vec<_> = keys.iter().map(|key| live.overlay.get(key)).collect();
+                (known, Arc::clone(live.generation.kv()))
+            };
+            let of = |(key, known): (&Vec<u8>, Option<Option<Bytes>>)| {
+                known.map_or_else(|| rows::get(kv.as_ref(), key), Ok)
+            };
+            keys.iter().zip(known).map(of).collect()
+        };
+        self.off_thread("read the history", read).await
+    }
+
     /// Rows of a range, in its order.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The one writer of the log: takes writes in order, makes them durable, then says so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -46,16 +47,23 @@ pub struct Inline(Mutex<Writer>);
 
 impl LogWriter {
     /// Starts the writer. `purged` is the last purged index: what is left of it is swept.
+    /// `flushed` counts how often all was made durable.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub fn start(log: Log, purged: Option<u64>, fatal: Fatal) -> std::io::Result<Self> {
+    pub fn start(
+        log: Log,
+        purged: Option<u64>,
+        fatal: Fatal,
+        flushed: &Arc<AtomicU64>,
+    ) -> std::io::Result<Self> {
         if let Some(upto) = purged {
             log.purged_before(upto);
         }
         let (blocks, delay) = (log.blocks(), log.delay());
         let (untidy, unsettled, stopped, last) = (true, true, false, Vec::new());
-        let writer = Writer { log, untidy, unsettled, fatal, stopped, last };
+        let flushed = Arc::clone(flushed);
+        let writer = Writer { log, untidy, unsettled, fatal, stopped, last, flushed };
         if !blocks && delay.is_none() {
             return Ok(Self::Inline(Arc::new(Inline(Mutex::new(writer)))));
         }
@@ -153,6 +161,7 @@ struct Writer {
     stopped: bool,
     /// Who waits for the end. They are told when the log is let go: another process may wait too.
     last: Vec<Done>,
+    flushed: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -246,6 +255,7 @@ impl Writer {
         let Written { waiting, mut outcome } = written;
         if !waiting.is_empty() {
             outcome = outcome.and_then(|()| self.log.sync());
+            self.flushed.fetch_add(1, Ordering::Relaxed);
         }
         if self.stopped {
             outcome = outcome.and_then(|()| self.log.settle());

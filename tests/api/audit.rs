@@ -4,6 +4,7 @@ use cronapi::model::Role;
 use serde_json::{Value, json};
 
 use super::fixture::Node;
+use crate::skip::skipped;
 
 /// The audit, once it has a record of this action.
 async fn with(node: &Node, action: &str) -> Vec<Value> {
@@ -82,7 +83,7 @@ fn verified(lines: &str, before: Option<&str>) -> Option<(bool, String)> {
     let done =
         std::process::Command::new("python3").args([&program_at, &lines_at]).args(before).output();
     let Ok(done) = done else {
-        println!("SKIPPED verified: there is no python3 here");
+        skipped("verified", "there is no python3 here");
         return None;
     };
     let told = [done.stdout, done.stderr].concat();

@@ -3,7 +3,7 @@
 use cronapi::api;
 use serde_json::{Value, json};
 
-use super::fixture::{Node, PASSWORD, request};
+use super::fixture::{Answer, Node, PASSWORD, request};
 
 const METHODS: [&str; 3] = ["post", "put", "patch"];
 
@@ -33,10 +33,12 @@ fn examples(document: &Value) -> (Vec<Example>, Vec<String>) {
     }
     // What they name exists by then; what ends sessions comes last.
     all.sort_by_key(|(_, path, ..)| match path.as_str() {
-        "/jobs" | "/users" => 0,
-        "/auth/password" => 3,
-        "/auth/keys/rotate" => 2,
-        _ => 1,
+        "/jobs" | "/users" | "/sinks" => 0,
+        "/jobs/{name}/backfills" => 1,
+        "/auth/password" => 5,
+        "/auth/keys/rotate" => 4,
+        "/backfills/{id}/cancel" => 3,
+        _ => 2,
     });
     (all, bare)
 }
@@ -57,16 +59,31 @@ fn every_request_body_has_an_example_that_fits_its_schema() {
 }
 
 /// The path with the names of its parameters' examples.
-fn filled(document: &Value, method: &str, path: &str) -> String {
-    let mut filled = path.to_owned();
+fn filled(document: &Value, method: &str, begun: &str, path: &str) -> String {
+    let mut filled = begun.to_owned();
     let parameters = document["paths"][path][method]["parameters"].as_array();
-    for parameter in parameters.into_iter().flatten().filter(|one| one["in"] == "path") {
+    let ours = |one: &&Value| one["in"] == "path" && one["name"] != "id";
+    for parameter in parameters.into_iter().flatten().filter(ours) {
         let name = parameter["name"].as_str().unwrap();
-        let example = parameter["example"].as_str();
-        let example = example.unwrap_or_else(|| panic!("{method} {path}: no example of {name}"));
-        filled = filled.replace(&format!("{{{name}}}"), example);
+        let example = match &parameter["example"] {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => panic!("{method} {path}: no example of {name}"),
+        };
+        filled = filled.replace(&format!("{{{name}}}"), &example);
     }
     filled
+}
+
+/// The id of a run of a workflow that has ended.
+async fn ended(node: &Node) -> String {
+    let task = json!({ "name": "copy", "runner": { "type": "shell", "command": "sleep 60" } });
+    node.post("/workflows", json!({ "name": "copying", "tasks": [task] })).await.expect(201);
+    let run = node.post("/jobs/copying/run", json!({})).await.expect(202).json();
+    let id = run["id"].as_str().unwrap().to_owned();
+    node.begin(&id).await;
+    node.post(&format!("/runs/{id}/cancel"), json!({})).await.expect(202);
+    id
 }
 
 /// What only a live cluster knows, in the place of its placeholder.
@@ -93,27 +110,65 @@ fn form(value: &Value) -> String {
     fields.collect::<Vec<_>>().join("&").replace(' ', "+")
 }
 
+/// Sends an example, or what was made of one, where it belongs.
+async fn sent(node: &Node, method: &str, url: &str, kind: &str, value: &Value) -> Answer {
+    let mut asked =
+        request(&node.admin, &method.to_uppercase(), url, &[("content-type", kind)], None);
+    if url == "/auth/session" {
+        asked.headers_mut().insert("x-cronapi-page", "1".parse().unwrap());
+    }
+    let body = match kind {
+        "application/x-www-form-urlencoded" => form(value),
+        _ => value.to_string(),
+    };
+    *asked.body_mut() = body.into();
+    node.send(asked).await
+}
+
+/// The value with one field null, for each field of which the document knows no null.
+fn with_a_wrong_null(document: &Value, schema: &Value, value: &Value) -> Vec<(String, Value)> {
+    let mut whole = schema.clone();
+    whole["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&whole).unwrap();
+    let mut shape = schema;
+    while let Some(place) = shape["$ref"].as_str() {
+        shape = document.pointer(place.trim_start_matches('#')).unwrap();
+    }
+    let fields = shape["properties"].as_object().into_iter().flatten();
+    let nulled = fields.filter(|_| value.is_object()).map(|(field, _)| {
+        let mut value = value.clone();
+        value[field] = Value::Null;
+        (field.clone(), value)
+    });
+    nulled.filter(|(_, value)| !validator.is_valid(value)).collect()
+}
+
 #[tokio::test]
-async fn every_example_succeeds_when_it_is_sent() {
+async fn every_example_succeeds_when_it_is_sent_and_not_with_a_null_that_it_may_not_have() {
     let node = Node::start().await;
     let document: Value = serde_json::from_str(&api::openapi()).unwrap();
     let (all, _) = examples(&document);
     assert!(all.len() > 24, "{} examples", all.len());
+    let ended = ended(&node).await;
+    let mut refused = 0;
     for (method, path, kind, value) in all {
-        let url = filled(&document, &method, &path);
+        // The first backfill of the node is the one that an example began.
+        let id = if path.starts_with("/backfills/") { "1" } else { &ended };
+        let url = filled(&document, &method, &path.replace("{id}", id), &path);
         let value = live(&node, &path, value).await;
-        let mut asked =
-            request(&node.admin, &method.to_uppercase(), &url, &[("content-type", &kind)], None);
-        if path == "/auth/session" {
-            asked.headers_mut().insert("x-cronapi-page", "1".parse().unwrap());
+        if kind.ends_with("json") {
+            let body = &document["paths"][&path][&method]["requestBody"]["content"][&kind];
+            for (field, wrong) in with_a_wrong_null(&document, &body["schema"], &value) {
+                let answer = sent(&node, &method, &url, &kind, &wrong).await;
+                let status = answer.status.as_u16();
+                let client = (400..500).contains(&status);
+                assert!(client, "{method} {url} takes null as {field}: {status}");
+                refused += 1;
+            }
         }
-        let body = match kind.as_str() {
-            "application/x-www-form-urlencoded" => form(&value),
-            _ => value.to_string(),
-        };
-        *asked.body_mut() = body.clone().into();
-        let answer = node.send(asked).await;
+        let answer = sent(&node, &method, &url, &kind, &value).await;
         let text = String::from_utf8_lossy(&answer.body);
-        assert!([200, 201, 202, 204].contains(&answer.status.as_u16()), "{url} {body}: {text}");
+        assert!([200, 201, 202, 204].contains(&answer.status.as_u16()), "{url} {value}: {text}");
     }
+    assert!(refused > 40, "{refused} nulls");
 }

@@ -11,6 +11,7 @@ use cronapi::api;
 use cronapi::clock::{Clock, Manual};
 use cronapi::consensus::{self, Handle};
 use cronapi::executor::runner::RunnerEnv;
+use cronapi::machine::command::Place;
 use cronapi::machine::state::FORMAT;
 use cronapi::machine::{Command, Op};
 use cronapi::metrics::Metrics;
@@ -160,6 +161,13 @@ impl Node {
     pub async fn submit(&self, op: Op) {
         let command = Command { at: self.clock.now(), actor: None, request: None, op };
         self.consensus.submit(command).await.unwrap().answer.unwrap();
+    }
+
+    /// The leader's part in a run of a workflow, which nobody here does: its first tasks start.
+    pub async fn begin(&self, run: &str) {
+        let run = serde_json::from_value(run.into()).expect("an id");
+        let place = Place { node: 0, boot: Uuid::nil() };
+        self.submit(Op::Assign { run, attempt: 1, place }).await;
     }
 
     /// A user of that name, and its access token.

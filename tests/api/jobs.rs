@@ -1,6 +1,6 @@
 //! Definitions and runs, from end to end.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fixture::Node;
 
@@ -73,6 +73,13 @@ async fn a_repeated_request_gets_its_first_answer() {
     let one = run().await.expect(202).json();
     let two = run().await.expect(202).json();
     assert_eq!(one["id"], two["id"], "one run, whatever is repeated");
+
+    let delete = |key| node.with_headers("DELETE", "/jobs/a", key, None);
+    for replayed in ["", "true"] {
+        let gone = delete(&[("idempotency-key", "d")]).await.expect(204);
+        assert_eq!(gone.header("idempotent-replayed"), replayed);
+    }
+    delete(&[("idempotency-key", "e")]).await.expect(404);
 }
 
 #[tokio::test]
@@ -173,4 +180,26 @@ async fn queues_get_and_lose_limits() {
     node.get("/queues/q").await.expect(200);
     node.call("DELETE", "/queues/q", None).await.expect(204);
     node.get("/queues/q").await.expect(404);
+}
+
+#[tokio::test]
+async fn who_paused_a_job_is_told_where_a_time_is_explained() {
+    let node = Node::start().await;
+    let runner = json!({ "type": "shell", "command": "true" });
+    let a = json!({ "name": "a", "expr": "0 0 1 1 *", "runner": runner });
+    node.post("/jobs", a).await.expect(201);
+    let path = "/jobs/a/explain?at=2040-01-01T00:00:00Z";
+    let told = node.get(path).await.expect(200).json();
+    assert_eq!((&told["verdict"], &told["facts"]["paused_by"]), (&json!("future"), &Value::Null));
+    node.post("/jobs/a/pause", json!({ "reason": "the vault is moved" })).await.expect(200);
+    // What is written while it is paused is a version too, and no pause.
+    node.call("PATCH", "/jobs/a", Some(json!({ "priority": 1 }))).await.expect(200);
+    let told = node.get(path).await.expect(200).json();
+    assert_eq!(
+        (&told["verdict"], &told["facts"]["paused_by"]),
+        (&json!("paused"), &json!("admin"))
+    );
+    let summary = told["summary"].as_str().unwrap();
+    assert!(summary.contains(" admin paused it at 20"), "{summary}");
+    assert!(!summary.contains("vault"), "what is for the audit is in the audit: {summary}");
 }

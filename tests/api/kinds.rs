@@ -186,7 +186,9 @@ async fn every_kind_carries_out_a_repeated_request_once() {
             let again = node.with_headers(method, path, &key, body.clone()).await;
             assert!(again.status.is_success(), "{kind:?} {method}: {}", again.status);
         }
-        let other = Some(json!({"name": walk.name}));
+        let mut other = walk.changed();
+        other["name"] = json!(walk.name);
+        let other = Some(other);
         let reused = node.with_headers("POST", &walk.all(), &key, other).await.expect(422);
         assert_eq!(reused.code(), "idempotency-key-reused");
         node.get(&one).await.expect(404);
@@ -349,7 +351,8 @@ async fn every_kind_names_each_fault_and_takes_no_more_than_fits() {
 
 #[tokio::test]
 async fn pages_of_a_kind_hold_all_of_them_once_in_order() {
-    for kind in Kind::plain() {
+    // Of some there is one.
+    for kind in Kind::plain().filter(|kind| kind.most() > 1) {
         let walk = Walk::of(kind).await;
         for n in 0..7 {
             let mut fields = walk.example.clone();

@@ -1,8 +1,14 @@
 //! The REST interface, in process: a node in memory behind the whole router.
 
+#[path = "../shared/skip.rs"]
+mod skip;
+
 mod access;
+mod alerts;
 mod audit;
+mod backfills;
 mod backup;
+mod channels;
 mod clients;
 mod deleted;
 mod document;
@@ -13,6 +19,7 @@ mod input;
 mod jobs;
 mod kinds;
 mod metrics;
+mod monitors;
 mod oidc;
 mod over_time;
 mod page;
@@ -20,5 +27,7 @@ mod provider;
 mod secrets;
 mod sent_back;
 mod server;
+mod sinks;
 mod streams;
 mod tls;
+mod workflows;

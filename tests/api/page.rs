@@ -9,6 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::fixture::{Answer, Node, PASSWORD};
+use crate::skip::skipped;
 
 async fn session(node: &Node, method: &str, cookie: Option<&str>, form: &str) -> Answer {
     let mut request = Request::builder().method(method).uri("/auth/session");
@@ -111,7 +112,7 @@ async fn a_browser_is_sent_to_the_page_and_others_to_the_index() {
         // It says why, and what to do.
         let text = String::from_utf8_lossy(&page.expect(200).body).into_owned();
         assert!(text.contains("Node.js") && text.contains("/docs"), "{text}");
-        println!("SKIPPED files of the page: this build has none");
+        skipped("files of the page", "this build has none");
         return;
     }
     let page = page.expect(200);
@@ -131,7 +132,7 @@ async fn a_browser_is_sent_to_the_page_and_others_to_the_index() {
 }
 
 /// A node is up, gets the run, and says that it failed.
-async fn fails(node: &Node, run: RunId) {
+pub(super) async fn fails(node: &Node, run: RunId) {
     carries_out(node, run, &[]).await;
 }
 
@@ -169,6 +170,22 @@ async fn carries_out(node: &Node, run: RunId, lines: &[&str]) {
         retry_after: None,
     };
     node.submit(Op::Ended { run, attempt: 1, fence, end: Box::new(end) }).await;
+}
+
+#[tokio::test]
+async fn a_workflow_under_way_counts_once() {
+    let node = Node::start().await;
+    let task = |name| json!({"name": name, "runner": {"type": "shell", "command": "true"}});
+    let flow = json!({"name": "flow", "tasks": [task("one"), task("two")]});
+    node.post("/jobs", flow).await.expect(201);
+    let run = node.post("/jobs/flow/run", json!({})).await.expect(202).json();
+    node.begin(run["id"].as_str().unwrap()).await;
+    let tasks = node.get(&format!("/runs?flow={}", run["id"].as_str().unwrap())).await.json();
+    assert_eq!(tasks["items"].as_array().unwrap().len(), 2, "{tasks}");
+    let facts = node.get("/overview").await.expect(200).json();
+    assert_eq!((&facts["running"], &facts["waiting"]), (&json!(1), &json!(0)));
+    assert_eq!(facts["running_runs"][0]["run_id"], run["id"]);
+    assert_eq!(facts["running_runs"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -82,6 +82,18 @@ async fn a_secret_is_given_under_a_condition_and_once_for_a_key() {
         assert_eq!(made.header("idempotent-replayed"), replayed);
     }
     node.post("/users", user().unwrap()).await.expect(409);
+    let token = json!({"name": "t", "role": "viewer"});
+    let token = node.post("/tokens", token).await.expect(201).json();
+    let token = format!("/tokens/{}", token["id"].as_str().unwrap());
+    for path in ["/users/eve", &token] {
+        for replayed in ["", "true"] {
+            let gone = node.with_headers("DELETE", path, &key[1..], None).await.expect(204);
+            assert_eq!(gone.header("idempotent-replayed"), replayed, "{path}");
+        }
+        node.call("DELETE", path, None).await.expect(404);
+        let other = [("idempotency-key", "another")];
+        node.with_headers("DELETE", path, &other, None).await.expect(404);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,6 +129,13 @@ async fn heads_that_could_be_read_in_two_ways_are_refused_and_end_the_connection
         assert!(told.starts_with(&format!("HTTP/1.1 {status}")), "{head:.100}: {told}");
         assert_eq!(told.matches("HTTP/1.1").count(), 1, "nothing follows: {told}");
     }
+    // The length is dropped unseen when it comes second: then nothing that follows is read.
+    for framing in ["Transfer-Encoding: chunked\r\nContent-Length: 2", "Transfer-Encoding: chunked"]
+    {
+        let mut stream = ask(address, &format!("{}{LIVEZ}", sent(framing))).await;
+        let told = read_until(&mut stream, "").await;
+        assert_eq!(told.matches("HTTP/1.1").count(), 1, "{framing}: {told}");
+    }
     let mut old = ask(address, "GET /livez HTTP/1.0\r\n\r\n").await;
     assert!(read_until(&mut old, "").await.contains("200 OK"));
 }

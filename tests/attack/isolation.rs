@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::process::Node;
+use crate::skip::skipped;
 
 /// Whom the daemon of a test runs as when it is not root.
 const SOMEBODY: u32 = 12_345;
@@ -166,7 +167,7 @@ fn attack(place: &Place, node: &Node) -> Vec<String> {
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("\n*** SKIPPED: nodes of other accounts need root ***\n");
+        skipped("attacks of jobs", "nodes of other accounts need root");
     }
     root
 }
@@ -176,7 +177,7 @@ fn whole(node: &Node) -> bool {
     let status = get(node, &node.login(), "/system/status");
     let missing = status["isolation"]["missing"].as_array().unwrap().clone();
     if !missing.is_empty() {
-        eprintln!("\n*** SKIPPED: this machine can't isolate jobs: {missing:?} ***\n");
+        skipped("attacks of jobs", &format!("this machine can't isolate jobs: {missing:?}"));
     }
     missing.is_empty()
 }

@@ -1,5 +1,8 @@
 //! What somebody who means harm would try, against a node in memory behind the whole router.
 
+#[path = "../shared/skip.rs"]
+mod skip;
+
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[path = "../api/fixture.rs"]
 mod fixture;
@@ -9,6 +12,7 @@ mod fixture;
 mod process;
 
 mod bodies;
+mod bounds;
 mod costs;
 mod cut_off;
 mod headers;

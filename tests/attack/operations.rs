@@ -66,8 +66,15 @@ pub fn filled(path: &str, run: &str) -> String {
         search if search.ends_with("/search") => format!("{path}?q=a"),
         _ => path,
     };
-    let id = if path.starts_with("/cluster/") { "77" } else { run };
-    path.replace("{name}", &name).replace("{version}", "1").replace("{id}", id)
+    let id = match path.split('/').nth(1) {
+        Some("cluster") => "77",
+        Some("backfills") => "1",
+        Some("incidents") => "7",
+        _ => run,
+    };
+    let path = path.replace("{seq}", "7").replace("{name}", &name);
+    let path = path.replace("{key}", run).replace("{action}", "start");
+    path.replace("{version}", "1").replace("{id}", id)
 }
 
 fn get(path: &'static str, least: Least, outside: Outside) -> Operation {
@@ -107,6 +114,10 @@ fn reading() -> Vec<Operation> {
         get("/healthz", Anybody, Apart),
         get("/livez", Anybody, Apart),
         get("/readyz", Anybody, Apart),
+        get("/ping/{key}", Anybody, Apart),
+        get("/ping/{key}/{action}", Anybody, Apart),
+        bare("post", "/ping/{key}", Anybody, Apart),
+        bare("post", "/ping/{key}/{action}", Anybody, Apart),
         get("/jobs", Viewer, Left),
         get("/jobs/{name}", Viewer, Hidden),
         get("/jobs/{name}/explain", Viewer, Hidden),
@@ -126,15 +137,22 @@ fn reading() -> Vec<Operation> {
         get("/graph", Viewer, Left),
         get("/jobs/{name}/logs/search", Viewer, Hidden),
         get("/runs/{id}/logs/search", Viewer, Hidden),
+        get("/backfills", Viewer, Left),
+        get("/backfills/{id}", Viewer, Hidden),
         get("/runs", Viewer, Left),
         get("/runs/{id}", Viewer, Hidden),
         get("/runs/{id}/logs", Viewer, Hidden),
+        get("/runs/{id}/tasks", Viewer, Hidden),
         // A stream; what it leaves out is tested with streams.
         get("/events", Viewer, Apart),
         get("/cluster/nodes", Viewer, Apart),
         get("/metrics", Viewer, Apart),
         get("/system/leader", Viewer, Apart),
         get("/system/status", Viewer, Apart),
+        get("/incidents", Viewer, Left),
+        // Those of jobs out of scope are tested with alerts.
+        get("/incidents/{id}", Viewer, Apart),
+        get("/notices", Viewer, Left),
         get("/secrets", Operator, Apart),
         get("/secrets/{name}", Operator, Apart),
         get("/cluster/backup", Admin, Apart),
@@ -152,21 +170,41 @@ fn reading() -> Vec<Operation> {
     ]
 }
 
+/// A range of the past.
+pub fn past() -> Value {
+    json!({"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"})
+}
+
 fn writing() -> Vec<Operation> {
     use Least::{Operator, Runner, Viewer};
-    use Outside::{Apart, Refused, RefusedInList};
+    use Outside::{Apart, Hidden, Refused, RefusedInList};
     let shell = json!({"type": "shell", "command": "true"});
+    let task = json!({"name": "t", "runner": shell});
     vec![
         with("post", "/apply", Operator, RefusedInList, json!([{"name": "a", "tags": ["new"]}])),
         with("post", "/jobs", Operator, Refused, json!({"name": "a"})),
+        with("post", "/workflows", Operator, Refused, json!({"name": "a", "tasks": [task]})),
         with("put", "/jobs/{name}", Operator, Refused, json!({"runner": shell})),
         with("patch", "/jobs/{name}", Operator, Refused, json!({"priority": 1})),
         bare("post", "/jobs/{name}/pause", Operator, Refused),
         bare("post", "/jobs/{name}/resume", Operator, Refused),
         bare("post", "/jobs/{name}/run", Runner, Refused),
         bare("post", "/jobs/{name}/runs", Runner, Refused),
+        with("post", "/jobs/{name}/backfills", Operator, Refused, past()),
+        with("patch", "/backfills/{id}", Operator, Refused, json!({"max_concurrent": 2})),
+        bare("post", "/backfills/{id}/pause", Operator, Refused),
+        bare("post", "/backfills/{id}/resume", Operator, Refused),
+        bare("post", "/backfills/{id}/cancel", Operator, Refused),
         bare("post", "/runs/{id}/cancel", Operator, Refused),
         bare("post", "/runs/{id}/retry", Operator, Refused),
+        bare("post", "/incidents/{id}/acknowledge", Operator, Apart),
+        bare("post", "/notices/{seq}/retry", Operator, Apart),
+        get("/monitors/{name}/pings", Viewer, Hidden),
+        bare("post", "/monitors/{name}/pause", Operator, Refused),
+        bare("post", "/monitors/{name}/resume", Operator, Refused),
+        bare("post", "/monitors/{name}/key", Operator, Refused),
+        bare("post", "/runs/{id}/pause", Operator, Refused),
+        bare("post", "/runs/{id}/resume", Operator, Refused),
         with("post", "/schedules/preview", Viewer, Apart, json!({"expr": "@daily"})),
         bare("delete", "/jobs/{name}", Operator, Refused),
     ]
@@ -213,6 +251,10 @@ fn governing() -> Vec<Operation> {
         with("put", "/secrets/{name}", Admin, Apart, json!({"value": "hunter2", "scope": {}})),
         bare("delete", "/secrets/{name}", Admin, Apart),
         bare("post", "/secrets/rotate", Admin, Apart),
+        bare("post", "/channels/{name}/test", Admin, Apart),
+        bare("post", "/sinks/{name}/pause", Admin, Apart),
+        bare("post", "/sinks/{name}/resume", Admin, Apart),
+        with("post", "/sinks/{name}/rewind", Admin, Apart, json!({})),
         with("post", "/users", Admin, Apart, eve),
         with("put", "/users/{name}/role", Admin, Apart, json!({"role": "admin"})),
         with("put", "/users/{name}/password", Admin, Apart, json!({"password": "longer than 8"})),

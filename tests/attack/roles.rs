@@ -12,7 +12,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::fixture::{Node, request, user};
-use super::operations::{Least, Operation, Outside, filled, operations};
+use super::operations::{Least, Operation, Outside, filled, operations, past};
 
 /// Nothing here may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,6 +51,9 @@ impl World {
         let node = Node::start().await;
         node.with_job("a").await;
         node.with_job("other-1").await;
+        let timed = serde_json::json!({"name": "timed", "expr": "0 0 1 1 *"});
+        node.post("/jobs", timed).await.expect(201);
+        node.post("/jobs/timed/backfills", past()).await.expect(201);
         let run = node.call("POST", "/jobs/a/run", None).await.expect(202).json();
         node.submit(Op::CreateUser { user: Box::new(user("ann", Role::Viewer)), session: None })
             .await;

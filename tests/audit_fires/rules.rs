@@ -186,6 +186,37 @@ async fn a_node_that_the_cluster_itself_found_to_differ_is_told() {
 }
 
 #[tokio::test]
+async fn a_task_starts_once_and_after_what_it_comes_after() {
+    let found = |doctor: fn(&mut World)| {
+        found(move |w| {
+            *w = World::of_tasks();
+            doctor(w);
+        })
+    };
+    assert_eq!(found(|_| {}).await, [""; 0]);
+    let early = found(|w| w.task_runs[1]["fired_at"] = json!(second(30, 2))).await;
+    only(&early, "tasks backup: run");
+    assert!(early[0].contains("b was started at 2026-11-23T10:30:02Z"), "{early:?}");
+    let failed = found(|w| w.tasks[0]["status"] = json!("failed")).await;
+    each(&failed, &["which its edges forbid"; 2]);
+    let left_out = found(|w| {
+        w.task_runs[0]["task"] = {
+            let flow = w.runs[0]["id"].clone();
+            json!({"flow": flow, "name": "c"})
+        }
+    });
+    only(&left_out.await, "task c ran as");
+    let twice = found(|w| w.task_runs[0]["task"]["index"] = json!(0)).await;
+    only(&twice, "task b ran its item 0 twice");
+    let again = found(|w| w.tasks[0]["made_by"] = w.runs[1]["id"].clone()).await;
+    only(&again, "task a was made by the run");
+    let count = found(|w| w.tasks[1]["items"]["succeeded"] = json!(3)).await;
+    only(&count, "3 items that succeeded, of 2");
+    let fence = found(|w| w.task_runs[2]["attempts"][0]["fence"] = json!(403)).await;
+    only(&fence, "has fence 403, which another attempt had");
+}
+
+#[tokio::test]
 async fn a_fired_row_has_its_run() {
     let none = found(|w| w.ledger[0]["run_id"] = Value::Null).await;
     each(&none, &["30:00Z fired and names no run", "10:30:00Z is not what the ledger tells"]);

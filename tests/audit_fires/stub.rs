@@ -28,6 +28,9 @@ pub struct World {
     /// Newest first, as are runs.
     pub ledger: Vec<Value>,
     pub runs: Vec<Value>,
+    /// Of its newest run, if it is a workflow: its tasks, and their runs.
+    pub tasks: Vec<Value>,
+    pub task_runs: Vec<Value>,
     pub audit: Vec<Value>,
     pub verdict: Value,
     pub is_admin: bool,
@@ -155,25 +158,82 @@ impl World {
             job,
             ledger,
             runs,
+            tasks: Vec::new(),
+            task_runs: Vec::new(),
             audit: chain(&["a", "b", "c"]),
             verdict: json!({"intact": true, "detail": null}),
             is_admin: true,
         }
     }
 
+    /// The same, of a workflow: `a`, then `b` for two items, and `c` when `b` fails, which it did
+    /// not.
+    pub fn of_tasks() -> World {
+        let mut world = World::sound();
+        let counts = json!({"total": 3, "waiting": 0, "running": 0, "succeeded": 2, "failed": 0,
+            "skipped": 1, "cancelled": 0});
+        world.runs[0]["tasks"] = counts;
+        world.runs[0]["attempt"] = json!(0);
+        world.runs[0]["attempts"] = json!([]);
+        let after = |task: &str, on: &str| json!([{"task": task, "on": on}]);
+        world.tasks = vec![
+            json!({"name": "a", "status": "succeeded", "after": [], "join": "all"}),
+            json!({"name": "b", "status": "succeeded", "after": after("a", "success"),
+                "join": "all", "items": {"total": 2, "running": 0, "succeeded": 2, "failed": 0}}),
+            json!({"name": "c", "status": "skipped", "after": after("b", "failure"),
+                "join": "all"}),
+        ];
+        let flow = world.runs[0]["id"].clone();
+        let task = |seq: u64, name: &str, index: Value, from: u64| {
+            let mut run = run(30);
+            run["id"] = json!(uuid(CREATED_MS + 30 * 60_000 + from * 1_000, 90 + seq));
+            run["trigger"] = json!("workflow");
+            run["cause"] = flow.clone();
+            run["nominal_time"] = Value::Null;
+            run["fired_at"] = json!(second(30, from));
+            run["finished_at"] = json!(second(30, from + 1));
+            run["attempts"][0] = attempt(1, 30, from);
+            run["attempts"][0]["fence"] = json!(400 + seq);
+            run["task"] = json!({"flow": flow, "name": name});
+            if !index.is_null() {
+                run["task"]["index"] = index;
+            }
+            run
+        };
+        world.task_runs = vec![
+            task(3, "b", json!(1), 5),
+            task(2, "b", json!(0), 4),
+            task(1, "a", Value::Null, 2),
+        ];
+        world
+    }
+
     /// Serves it; the URL.
     pub async fn serve(self) -> String {
-        let routes = Router::new()
-            .route("/auth/token", post(login))
-            .route("/system/status", get(|s, h| guarded(s, h, |w| w.status)))
-            .route("/jobs", get(jobs))
-            .route("/jobs/{name}", get(job))
-            .route("/jobs/{name}/versions", get(versions))
-            .route("/jobs/{name}/ledger", get(ledger))
-            .route("/jobs/{name}/runs", get(runs))
-            .route("/audit", get(audit))
-            .route("/audit/verify", get(verify))
-            .with_state(self);
+        let routes =
+            Router::new()
+                .route("/auth/token", post(login))
+                .route("/system/status", get(|s, h| guarded(s, h, |w| w.status)))
+                .route("/jobs", get(jobs))
+                .route("/jobs/{name}", get(job))
+                .route("/jobs/{name}/versions", get(versions))
+                .route("/jobs/{name}/ledger", get(ledger))
+                .route("/jobs/{name}/runs", get(runs))
+                .route(
+                    "/runs/{id}/tasks",
+                    get(|s, h, asked: Asked| async move {
+                        guarded(s, h, |w| page(w.tasks, &asked)).await
+                    }),
+                )
+                .route(
+                    "/runs",
+                    get(|s, h, asked: Asked| async move {
+                        guarded(s, h, |w| page(w.task_runs, &asked)).await
+                    }),
+                )
+                .route("/audit", get(audit))
+                .route("/audit/verify", get(verify))
+                .with_state(self);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async { axum::serve(listener, routes).await });

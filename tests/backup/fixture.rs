@@ -33,7 +33,7 @@ pub async fn submit(node: &Handle, op: Op) {
 
 pub async fn put(node: &Handle, spec: Value) {
     let spec = JobSpec::from_map(spec.as_object().unwrap().clone()).unwrap();
-    let intent = Intent::PutJob { spec: Box::new(spec), mode: PutMode::Upsert, expected: None };
+    let intent = Intent::PutJob { spec: Arc::new(spec), mode: PutMode::Upsert, expected: None };
     let command = prepare(&node.state(), intent, now(), None, None).unwrap();
     node.submit(command).await.unwrap().answer.unwrap();
 }
@@ -43,7 +43,7 @@ pub async fn trigger(node: &Handle, job: &str) {
     let found = node.state().job(job).cloned().unwrap();
     let (no, version) = (found.no, found.version);
     let (parameters, force, cause, place) = (Parameters::default(), false, None, None);
-    let trigger = TriggerRun { no, version, parameters, force, cause, place };
+    let trigger = TriggerRun { no, version, parameters, force, cause, place, kept: None };
     submit(node, Op::Trigger(Box::new(trigger))).await;
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use regex::Regex;
 
 use super::place::{PASSWORD, PROGRAM, Place, said};
+use crate::skip::skipped;
 
 /// A command, and what the page says that it answers.
 struct Step {
@@ -60,7 +61,7 @@ fn timeless(text: &str) -> String {
 #[test]
 fn the_session_in_the_manual_runs_as_it_stands_there() {
     if Command::new("jq").arg("--version").output().is_err() {
-        println!("SKIPPED the session in docs/cli.md: it needs jq");
+        skipped("the session in docs/cli.md", "it needs jq");
         return;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md");

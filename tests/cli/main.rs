@@ -7,7 +7,11 @@
 //! To add a test: a function in the file of its theme; [`place::Place`] is a node and a user's
 //! home, [`screen::Screen`] a terminal.
 
+#[path = "../shared/skip.rs"]
+mod skip;
+
 mod away;
+mod backfills;
 mod crontab;
 mod data;
 mod document;
@@ -15,6 +19,7 @@ mod editing;
 mod kinds;
 mod login;
 mod output;
+mod pages;
 mod place;
 mod running;
 mod screen;

@@ -1,4 +1,4 @@
-//! A terminal of 100 columns that a command believes in.
+//! A terminal that a command believes in, of 100 columns by default.
 
 use std::io::{Read, Write};
 use std::sync::mpsc::{self, Receiver};
@@ -23,7 +23,12 @@ pub struct Screen {
 
 impl Screen {
     pub fn start(place: &Place, arguments: &[&str], env: &[(&str, &str)]) -> Screen {
-        let size = PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 };
+        Screen::of(100, place, arguments, env)
+    }
+
+    /// Of so many columns.
+    pub fn of(cols: u16, place: &Place, arguments: &[&str], env: &[(&str, &str)]) -> Screen {
+        let size = PtySize { rows: 30, cols, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(PROGRAM);
         command.args(arguments);
@@ -48,7 +53,7 @@ impl Screen {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        let parser = vt100::Parser::new(30, 100, 0);
+        let parser = vt100::Parser::new(30, cols, 0);
         Screen { child, keys, pieces, parser, written: String::new(), _master: pair.master }
     }
 

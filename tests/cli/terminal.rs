@@ -115,6 +115,25 @@ fn colours_times_and_columns_are_for_people() {
 }
 
 #[test]
+fn runs_fit_eighty_columns_with_ids_that_commands_take() {
+    let place = Place::logged_in();
+    let job = "name: nightly-report\nrunner: {type: shell, command: 'exit 3'}\n";
+    place.with_input(&["apply", "-f", "-"], job).good();
+    let whole = place.run(&["run", "nightly-report", "--wait", "-o", "name"]).out;
+    for arguments in [&["get", "runs"][..], &["get", "runs", "nightly-report"]] {
+        let mut screen = Screen::of(80, &place, arguments, &[("NO_COLOR", "1")]);
+        assert_eq!(screen.ends(), 0, "{}", screen.written);
+        let lines: Vec<&str> = screen.written.lines().map(str::trim_end).collect();
+        let too_long = lines.iter().find(|line| line.chars().count() > 80);
+        assert_eq!(too_long, None, "{}", screen.written);
+        let row = lines.iter().find(|line| line.contains("failed")).expect(&screen.written);
+        let id = row.split_whitespace().next().expect("an id");
+        assert!(id.len() < 36 && whole.trim().starts_with(id), "{row} of {whole}");
+        assert!(place.run(&["describe", "run", id]).good().out.contains(whole.trim()));
+    }
+}
+
+#[test]
 fn ctrl_c_ends_the_wait_and_not_the_run() {
     let place = Place::logged_in();
     let job = "name: long\nrunner: {type: shell, command: 'echo begun; exec sleep 600'}\n";

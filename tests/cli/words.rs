@@ -195,3 +195,56 @@ fn another_protocol_than_the_url_says_is_told() {
     place.run(&["get", "jobs", "--server", &url]).bad(6, "write https:// in its URL");
     server.join().unwrap();
 }
+
+#[test]
+fn monitors_are_listed_paused_resumed_and_get_another_key() {
+    let place = Place::logged_in();
+    let beat = "kind: monitor\nname: beat\nevery: 1h\n";
+    place.with_input(&["apply", "-f", "-"], beat).good();
+    let listed = place.run(&["get", "monitors"]).good().out;
+    assert!(listed.contains("beat") && listed.contains("new"), "{listed}");
+    place.run(&["monitor", "pause", "beat"]).good();
+    assert!(place.run(&["monitor", "list"]).good().out.contains("paused"));
+    place.run(&["monitor", "resume", "beat"]).good();
+    assert!(place.run(&["monitor", "key", "beat"]).good().out.starts_with("/ping/"));
+    assert!(place.run(&["describe", "monitor", "beat"]).good().out.contains("No ping came yet"));
+    place.run(&["monitor", "pings", "beat"]).good();
+    place.run(&["monitor", "pause", "none"]).bad(3, "none");
+    place.run(&["delete", "monitor/beat", "--yes"]).good();
+}
+
+#[test]
+fn channels_are_listed_and_tested() {
+    let place = Place::logged_in();
+    let lost = "kind: channel\nname: lost\ntype: webhook\nconfig: {url: 'http://127.0.0.1:1/in'}\n";
+    place.with_input(&["apply", "-f", "-"], lost).good();
+    let listed = place.run(&["channel", "list"]).good().out;
+    assert!(listed.contains("lost") && listed.contains("webhook"), "{listed}");
+    assert_eq!(place.run(&["get", "channels", "-o", "name"]).good().out.trim(), "lost");
+    let said = "channel lost did not take the test: connection to 127.0.0.1:1 refused";
+    place.run(&["channel", "test", "lost"]).bad(1, said);
+    place.run(&["channel", "test", "none"]).bad(3, "none");
+    place.run(&["delete", "channel/lost", "--yes"]).good();
+}
+
+#[test]
+fn sinks_are_listed_paused_and_written_again() {
+    let place = Place::logged_in();
+    place.with_input(&["apply", "-f", "-"], "kind: sink\nname: audit\ntype: file\n").good();
+    let listed = place.run(&["sink", "list"]).good().out;
+    assert!(listed.contains("audit") && listed.contains("file"), "{listed}");
+    let status = |place: &Place| {
+        let told = place.run(&["sink", "status", "audit", "-o", "json"]).good().out;
+        serde_json::from_str::<serde_json::Value>(&told).unwrap()
+    };
+    assert_eq!((&status(&place)["paused"], &status(&place)["node"]), (&false.into(), &().into()));
+    place.run(&["sink", "pause", "audit"]).good();
+    assert_eq!(status(&place)["paused"], true);
+    place.run(&["sink", "resume", "audit"]).good();
+    let position = status(&place)["position"].as_str().unwrap().to_owned();
+    place.run(&["sink", "rewind", "audit", "--to", &position]).good();
+    place.run(&["sink", "rewind", "audit"]).good();
+    place.run(&["sink", "rewind", "audit", "--to", "soon"]).bad(1, "position");
+    place.run(&["sink", "status", "none"]).bad(3, "none");
+    place.run(&["delete", "sink/audit", "--yes"]).good();
+}

@@ -1,6 +1,8 @@
 //! Contract sections 7 and 8 as far as the log decides them: idempotency keys, users, tokens,
 //! keys, and the audit chain.
 
+use std::sync::Arc;
+
 use cronapi::machine::chain::chain_hash;
 use cronapi::machine::command::{AuditNote, Op, RequestKey, SigningKey};
 use cronapi::machine::history::unpack;
@@ -21,7 +23,7 @@ fn key(key: u128, fingerprint: u128) -> Option<RequestKey> {
 }
 
 fn create(job: &str) -> Intent {
-    let spec = Box::new(spec(working(json!({"name": job}))));
+    let spec = Arc::new(spec(working(json!({"name": job}))));
     Intent::PutJob { spec, mode: PutMode::Upsert, expected: None }
 }
 

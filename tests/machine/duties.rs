@@ -24,7 +24,7 @@ pub fn duty(state: &mut State, text: &str) {
 
 fn able(world: &mut World, node: u64) -> Place {
     let place = world.node(node, 4);
-    let offers = Offers { keep_events: true, sink_files: true };
+    let offers = Offers { keep_events: true, sink_files: true, redis: false };
     // Refused when the boot before said the same.
     let _ = world.op(Op::NodeOffers { node, boot: place.boot, offers });
     place
@@ -202,7 +202,7 @@ fn whatever_happens_to_its_holders_a_duty_has_one() {
         let mut world = World::newest();
         (world.around.own, world.repeats) = (Some(1), chance.once_in(2));
         let keys = ["a", "b", "c"];
-        let offers = Offers { keep_events: true, sink_files: true };
+        let offers = Offers { keep_events: true, sink_files: true, redis: false };
         let boot = world.state.nodes[&1].boot;
         world.op(Op::NodeOffers { node: 1, boot, offers }).unwrap();
         keys.iter().for_each(|text| duty(&mut world.state, text));

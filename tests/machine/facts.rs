@@ -46,7 +46,7 @@ fn policies_that_decide_against_a_run_are_counted_by_reason() {
     world.work(json!({"name": "m", "expr": "* * * * *"}));
     world.run_until("2027-01-04T00:03:00Z");
     let overlap = Skipped { reason: SkipReason::Overlap, times: 1 };
-    assert_eq!(world.facts, [Fired { late: 0 }, overlap, overlap]);
+    assert_eq!(world.facts, [Fired { late: 0 }, overlap.clone(), overlap]);
     world.facts.clear();
     world.enable("m", false);
     world.now = at("2027-01-04T00:10:30Z");

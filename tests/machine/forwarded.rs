@@ -1,10 +1,12 @@
 //! What nodes send each other on behalf of a caller goes there and back unchanged: intents to
 //! the leader, answers to the node that was asked.
 
-use cronapi::machine::command::{Op, TriggerRun};
+use std::sync::Arc;
+
+use cronapi::machine::command::{Op, Ping, TriggerRun};
 use cronapi::machine::prepare::{Intent, PutMode};
 use cronapi::machine::reply::{Answer, Rejection, Reply};
-use cronapi::model::{Invalid, Kind, RunId, RunStatus, SkipReason};
+use cronapi::model::{BackfillStatus, Invalid, Kind, PingKind, RunId, RunStatus, SkipReason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -24,7 +26,7 @@ fn run() -> RunId {
 /// until it stands here.
 fn next_intent(after: Option<&Intent>) -> Option<Intent> {
     let full = || {
-        Box::new(spec(json!({
+        Arc::new(spec(json!({
             "name": "a", "expr": "0 5 * * *", "jitter": "30s", "tags": ["x"],
             "runner": {"type": "http", "url": "http://127.0.0.1/x", "expect_status": ["300-399"]},
             "parameters": {"a": [1, 2.5, null]}, "retry": {"multiplier": 1.5, "on": ["lost"]},
@@ -43,6 +45,18 @@ fn next_intent(after: Option<&Intent>) -> Option<Intent> {
             Intent::Put { spec, mode: PutMode::Create, expected: None }
         }
         Some(Intent::Put { .. }) => {
+            let spec = Kind::Monitor.read(object(Kind::Monitor.example())).unwrap();
+            let (mode, key) = (PutMode::Create, Some([7; 32]));
+            Intent::PutMonitor { spec, mode, expected: None, key }
+        }
+        Some(Intent::PutMonitor { .. }) => {
+            let (kind, method) = (PingKind::Fail, "POST".to_owned());
+            let (exit_code, rid) = (Some(3), Some(Uuid::from_u128(5)));
+            let (from, agent) = (Some("192.0.2.1".into()), Some("curl".into()));
+            let ping = Ping { kind, exit_code, rid, method, from, agent, body: vec![0, 255] };
+            Intent::Ping { key: [7; 32], ping: Box::new(ping) }
+        }
+        Some(Intent::Ping { .. }) => {
             Intent::Remove { kind: Kind::Queue, name: name("q"), expected: Some(3) }
         }
         Some(Intent::Remove { .. }) => Intent::Trigger {
@@ -59,6 +73,7 @@ fn next_intent(after: Option<&Intent>) -> Option<Intent> {
                 force: false,
                 cause: None,
                 place: None,
+                kept: None,
             }))))
         }
         Some(Intent::Plain(_)) => return None,
@@ -86,7 +101,8 @@ fn next_reply(after: Option<&Reply>) -> Option<Reply> {
         Some(Reply::Run { .. }) => Reply::Skipped(SkipReason::QueueFull),
         Some(Reply::Skipped(_)) => Reply::Created(Uuid::from_u128(5)),
         Some(Reply::Created(_)) => Reply::SessionEnded,
-        Some(Reply::SessionEnded) => Reply::Replayed(Box::new(Reply::Run { id: run() })),
+        Some(Reply::SessionEnded) => Reply::Backfill { id: 7 },
+        Some(Reply::Backfill { .. }) => Reply::Replayed(Box::new(Reply::Run { id: run() })),
         Some(Reply::Replayed(_)) => return None,
     })
 }
@@ -105,13 +121,16 @@ fn next_rejection(after: Option<&Rejection>) -> Option<Rejection> {
         Some(TooDeep { .. }) => Overlap { job: name("a"), run: run().to_string() },
         Some(Overlap { .. }) => Ahead { run: run(), until: at("2027-01-04T00:00:00Z") },
         Some(Ahead { .. }) => Limit { what, most: 3 },
-        Some(Limit { .. }) => LastAdmin { name: name("ann") },
+        Some(Limit { .. }) => InUse { what, name: a, by: vec!["job b".into()] },
+        Some(InUse { .. }) => LastAdmin { name: name("ann") },
         Some(LastAdmin { .. }) => Ended { status: RunStatus::TimedOut },
         Some(Ended { .. }) => SessionOver,
         Some(SessionOver) => KeyReused,
         Some(KeyReused) => Bootstrapped,
         Some(Bootstrapped) => UpgradeNeeded { what, needs: 5, has: 4 },
-        Some(UpgradeNeeded { .. }) => Invalid(vec![self::Invalid::new("retry/on", "no"), faulty()]),
+        Some(UpgradeNeeded { .. }) => BackfillOpen { job: name("a"), id: 7 },
+        Some(BackfillOpen { .. }) => BackfillEnded { id: 7, status: BackfillStatus::Done },
+        Some(BackfillEnded { .. }) => Invalid(vec![self::Invalid::new("retry/on", "no"), faulty()]),
         Some(Invalid(_)) => return None,
     })
 }

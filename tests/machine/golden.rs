@@ -6,17 +6,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cronapi::machine::command::{
-    AuditNote, Command, End, Next, Op, OutputChunk, Place, PutDefinition, PutJob, Range,
-    RequestKey, Restored, Settled, SigningKey, TriggerRun, TrimKey,
+    AuditNote, BackfillEdit, Command, End, MonitorEdit, Next, Op, OutputChunk, Ping, Place,
+    PutDefinition, PutJob, PutMonitor, Range, RequestKey, Restored, SendPing, Settled, SigningKey,
+    StartBackfill, TriggerRun, TrimKey,
 };
+use cronapi::machine::history::{IncidentRow, NoticeRow, PingBody, PingRow};
 use cronapi::machine::prepare::Intent;
-use cronapi::machine::state::{Offers, OpenRun, Proof};
+use cronapi::machine::state::{
+    Alerts, Begun, Incident, IncidentKey, Kept, Monitor, Monitors, NamedTask, Offers, OpenRun,
+    Outbox, Proof, TaskState, WatchKey, Watched,
+};
 use cronapi::machine::{State, invariants};
+use cronapi::model::flow::StartRate;
 use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, DataKey, DutyKey, External, JobSpec, Kind, LedgerRow, OnLeaseLost, Outcome, Position,
-    Role, RunId, RunStatus, Scope, Sealed, Session, SkipReason, Span, Spec, Timestamp, TraceParent,
-    Usage, User,
+    ApiToken, BackfillOrder, BackfillWhich, Backfilled, DataKey, Delivery, DutyKey, Expected,
+    External, Facts, JobSpec, Kind, LedgerRow, MonitorStatus, Notice, NoticeEnd, NoticeKind,
+    OnLeaseLost, Outcome, PingKind, Position, Role, RunId, RunStatus, Scope, Sealed, Session,
+    SkipReason, Span, Spec, TaskEnd, Timestamp, TraceParent, Trouble, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -116,6 +123,20 @@ fn definition() -> JobSpec {
     }))
 }
 
+/// A job with tasks, and with every field that a task has.
+fn workflow() -> JobSpec {
+    let shell = json!({"type": "shell", "argv": ["copy", "{{item}}"]});
+    spec(json!({"name": "etl", "fail_fast": true, "result": "${tasks.list.result}", "tasks": [
+        {"name": "list", "runner": {"type": "shell", "command": "list"}},
+        {"name": "copy", "runner": shell, "after": ["list"], "over": "${tasks.list.result.files}",
+         "max_parallel": 2, "collect": "list", "retry": {"max_attempts": 2}, "timeout": "5m",
+         "queue": "q", "priority": 3, "placement": {"require": {"a": "b"}}},
+        {"name": "load", "job": "load", "parameters": {"x": "${tasks.copy.result}"}, "join": "any",
+         "after": [{"task": "list", "on": "always"}, {"task": "copy", "on": "failure"}],
+         "when": {"value": "${tasks.list.result.n}", "gt": 0, "in": [1, 2], "exists": true}}
+    ]}))
+}
+
 fn job_ops() -> Vec<(&'static str, Op)> {
     let range = Range {
         from: t(0),
@@ -145,7 +166,19 @@ fn job_ops() -> Vec<(&'static str, Op)> {
         force: true,
         cause: Some(RunId::new(t(5), 7, 9)),
         place,
+        kept: None,
     };
+    let mut flow = put.clone();
+    flow.spec = workflow().into();
+    let mut again = trigger.clone();
+    let done = TaskState {
+        end: Some(TaskEnd::Succeeded),
+        run: Some(RunId::new(t(6), 8, 10)),
+        result: Some(json!({"n": 3})),
+        ..TaskState::default()
+    };
+    let tasks = vec![NamedTask { name: name("list"), state: done }];
+    again.kept = Some(Box::new(Kept { from: RunId::new(t(5), 7, 9), tasks }));
     let fire = |start_at| {
         let scheduled_for = t(60);
         Op::Fire { no: 7, version: 3, scheduled_for, next, place, start_at }
@@ -153,6 +186,8 @@ fn job_ops() -> Vec<(&'static str, Op)> {
     vec![
         ("put_job", Op::PutJob(Box::new(put))),
         ("put_job_2", Op::PutJob(Box::new(later))),
+        ("put_job_3", Op::PutJob(Box::new(flow))),
+        ("trigger_2", Op::Trigger(Box::new(again))),
         ("delete_job", Op::DeleteJob { no: 7, based_on: 3, pinned: false, settled: Some(gone) }),
         ("fire", fire(None)),
         ("fire_2", fire(Some(t(65)))),
@@ -189,6 +224,8 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         run_id: Some(run),
         decided_at: t(1),
         version: 3,
+        backfilled_by: None,
+        backfilled: None,
     };
     let keys = vec![
         TrimKey::Run { id: run, outputs: vec![(1, 0), (2, 7)], ledger: Some(Box::new(row)) },
@@ -209,9 +246,11 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("ended_2", Op::Ended { run, attempt, fence, end: Box::new(asked) }),
         ("output", Op::Output { run, attempt, fence, chunks: vec![chunk] }),
         ("cancel", Op::Cancel { run }),
+        ("pause_flow", Op::PauseFlow { run, paused: true }),
         ("trim", Op::Trim { keys }),
         ("trim_2", Op::Trim { keys: vec![TrimKey::Output { id: run, rows: vec![(1, 0)] }] }),
         ("trim_4", Op::Trim { keys: vec![events] }),
+        ("trim_5", Op::Trim { keys: vec![TrimKey::Backfilled { runs: vec![run] }] }),
         ("trim_3", Op::Trim { keys: vec![TrimKey::Forget { no: 3 }] }),
     ]
 }
@@ -236,7 +275,7 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         let password = "$argon2id$x".into();
         Op::SetPassword { name: ann(), password, session }
     };
-    let offers = Offers { keep_events: true, sink_files: true };
+    let offers = Offers { keep_events: true, sink_files: true, redis: false };
     let duty = || DutyKey::sink(name("lines"));
     let position = Position { index: 41, sub: 2, number: 119 };
     let moved = |fault| Op::DutyMoved { key: duty(), fence: 9, position, fault };
@@ -246,6 +285,12 @@ fn cluster_ops() -> Vec<(&'static str, Op)> {
         ("node_up", up(String::new())),
         ("node_up_2", up("10.0.0.2:8000".into())),
         ("node_offers", Op::NodeOffers { node: 2, boot: id(3), offers }),
+        (
+            "node_offers_2",
+            Op::NodeOffers { node: 2, boot: id(3), offers: Offers { redis: true, ..offers } },
+        ),
+        ("pause_sink", Op::PauseSink { name: name("lines"), paused: true }),
+        ("rewind_sink", Op::RewindSink { name: name("lines"), to: position }),
         (
             "give_duty",
             Op::GiveDuty { key: duty(), former: 8, place: Place { node: 2, boot: id(3) } },
@@ -340,6 +385,226 @@ fn kind_ops() -> Vec<(&'static str, Op)> {
     ]
 }
 
+fn start_backfill() -> StartBackfill {
+    StartBackfill {
+        no: 7,
+        version: 2,
+        spec: Some(Arc::new(spec(json!({"name": "a", "expr": "@hourly"})))),
+        from: t(0),
+        to: t(7_200),
+        which: BackfillWhich::Failed,
+        order: BackfillOrder::Newest,
+        max_concurrent: 3,
+        rate: Some(StartRate { limit: 10, per: Span::from_secs(60) }),
+        parameters: parameters(json!({"a": 1})),
+        total: 2,
+        reason: Some("the disk was full".into()),
+    }
+}
+
+fn backfill_ops() -> Vec<(&'static str, Op)> {
+    let edit = |edit| Op::EditBackfill { id: 9, edit };
+    let (cursor, next, times) = (t(7_200), t(3_600), vec![t(7_199), t(3_600)]);
+    let rate = Some(StartRate { limit: 1, per: Span::from_secs(1) });
+    vec![
+        ("start_backfill", Op::StartBackfill(Box::new(start_backfill()))),
+        ("edit_backfill", edit(BackfillEdit::Pause { reason: Some("month end".into()) })),
+        ("edit_backfill_2", edit(BackfillEdit::Resume)),
+        ("edit_backfill_3", edit(BackfillEdit::Cancel { reason: None })),
+        ("edit_backfill_4", edit(BackfillEdit::Bounds { max_concurrent: 9, rate })),
+        ("backfill_step", Op::BackfillStep { id: 9, cursor, times, next, passed: 3 }),
+    ]
+}
+
+/// A backfill under way, one that has ended, and what is kept of its runs.
+#[test]
+fn backfills_are_read_and_written_as_before() {
+    let mut world = World::newest();
+    world.work(json!({"name": "j", "expr": "@hourly"}));
+    let mut start =
+        crate::backfills::start(&world, "j", "2027-01-03T00:00:00Z", "2027-01-03T06:00:00Z");
+    start.rate = Some(StartRate { limit: 9, per: Span::from_secs(60) });
+    crate::backfills::begin(&mut world, start.clone());
+    crate::backfills::lead(&mut world, 20);
+    (start.from, start.to) = (at("2027-01-02T00:00:00Z"), at("2027-01-02T06:00:00Z"));
+    let id = crate::backfills::begin(&mut world, start);
+    world.executor = false;
+    world.op(crate::backfills::step(&world, id).unwrap()).unwrap();
+    keeps("parts/backfills.msgpack", &world.state.backfills);
+    let open: Vec<_> = world.state.runs.values().cloned().collect();
+    assert_eq!(open.len(), 2);
+    keeps("parts/backfill_runs.msgpack", &open);
+    let no = world.job("j").no;
+    let prefix = cronapi::machine::history::backfilled_prefix(no);
+    let rows = world.rows.iter().filter(|(key, _)| key.starts_with(&prefix));
+    let rows: Vec<Backfilled> =
+        rows.map(|(_, row)| cronapi::machine::history::unpack(row).unwrap()).collect();
+    assert_eq!(rows.len(), 6);
+    keeps("parts/backfilled.msgpack", &rows);
+}
+
+fn facts() -> Facts {
+    Facts {
+        kind: NoticeKind::Opened,
+        incident: 3,
+        rule: Some(name("etl")),
+        trouble: Trouble::Failed,
+        job: name("load"),
+        job_no: 7,
+        run: Some(RunId::new(t(60), 7, 9)),
+        status: Some(RunStatus::TimedOut),
+        detail: Some("exit code 1".into()),
+        since: t(61),
+        troubles: 2,
+        jobs: 1,
+        left_out: 4,
+    }
+}
+
+fn notice() -> Notice {
+    Notice {
+        seq: 12,
+        channel: name("ops"),
+        at: t(61),
+        not_before: t(91),
+        tries: 2,
+        error: Some("503".into()),
+        held: true,
+        window: None,
+        facts: facts(),
+    }
+}
+
+fn alert_ops() -> Vec<(&'static str, Op)> {
+    let run = RunId::new(t(60), 7, 9);
+    let delivered =
+        |outcome| Op::Delivered { channel: name("ops"), seqs: vec![12, 13], fence: 9, outcome };
+    let retry =
+        |error: &str| Delivery::Retry { error: error.into(), after: Some(Span::from_secs(90)) };
+    let alerts = TrimKey::Alerts { notices: vec![1, 2], incidents: vec![3] };
+    vec![
+        ("watch", Op::Watch { at: t(90), key: WatchKey::Late(run) }),
+        ("watch_2", Op::Watch { at: t(90), key: WatchKey::Long(run) }),
+        ("watch_3", Op::Watch { at: t(90), key: WatchKey::Repeat(3) }),
+        ("window", Op::Window { name: name("w"), version: 2, active: true, until: Some(t(90)) }),
+        ("delivered", delivered(Delivery::Sent)),
+        ("delivered_2", delivered(retry("503"))),
+        ("delivered_3", delivered(Delivery::Dead { error: "404".into() })),
+        ("acknowledge", Op::Acknowledge { incident: 3 }),
+        ("retry_notice", Op::RetryNotice { seq: 12, dead: None }),
+        ("retry_notice_2", Op::RetryNotice { seq: 12, dead: Some(Box::new(notice())) }),
+        ("trim_6", Op::Trim { keys: vec![alerts] }),
+    ]
+}
+
+fn sent() -> Ping {
+    Ping {
+        kind: PingKind::Fail,
+        exit_code: Some(3),
+        rid: Some(id(6)),
+        method: "POST".into(),
+        from: Some("192.0.2.7".into()),
+        agent: Some("curl/8.1".into()),
+        body: vec![0, 255, 10],
+    }
+}
+
+fn monitor_ops() -> Vec<(&'static str, Op)> {
+    let put = PutDefinition { spec: example(Kind::Monitor), based_on: Some(2), pinned: true };
+    let expected = Some(Expected { at: t(60), deadline: t(120) });
+    let put = PutMonitor { put, key: Some([7; 32]), last: Some(t(1)), expected };
+    let ping = SendPing { no: 7, version: 2, expected, ping: sent() };
+    vec![
+        ("put_monitor", Op::PutMonitor(Box::new(put))),
+        ("ping", Op::Ping(Box::new(ping))),
+        ("edit_monitor", Op::EditMonitor { no: 7, edit: MonitorEdit::Pause }),
+        ("edit_monitor_2", Op::EditMonitor { no: 7, edit: MonitorEdit::Resume }),
+        ("edit_monitor_3", Op::EditMonitor { no: 7, edit: MonitorEdit::Key([7; 32]) }),
+        ("watch_4", Op::Watch { at: t(90), key: WatchKey::Monitor(7) }),
+    ]
+}
+
+/// Monitors of a state, and their pings in the history.
+#[test]
+fn monitors_are_read_and_written_as_before() {
+    let live = Monitor {
+        no: 7,
+        name: name("dump"),
+        tags: vec!["db".into()],
+        key: Some([7; 32]),
+        status: MonitorStatus::Up,
+        since: t(1),
+        last_at: Some(t(2)),
+        took: Some(Span::from_secs(3)),
+        begun: Some(Begun { at: t(4), rid: Some(id(6)), deadline: t(200) }),
+        expected: Some(Expected { at: t(60), deadline: t(120) }),
+        deadline: Some(t(120)),
+        pings: 9,
+        excused: Some((t(5), t(6))),
+        why: Some("it failed".into()),
+    };
+    let monitors = Monitors {
+        all: [(7_u32, Arc::new(live))].into_iter().collect(),
+        by_name: [(name("dump"), 7_u32)].into_iter().collect(),
+        by_key: [([7_u8; 32], 7_u32)].into_iter().collect(),
+    };
+    keeps("parts/monitors.msgpack", &monitors);
+    let row = PingRow { seq: 9, at: t(3), ping: Ping { body: vec![], ..sent() }, body_bytes: 3 };
+    keeps("parts/ping_row.msgpack", &row);
+    keeps("parts/ping_body.msgpack", &PingBody { seq: 9, body: vec![0, 255, 10] });
+}
+
+/// Incidents, notices and times of a state, and what is left of them in the history.
+#[test]
+fn alerts_are_read_and_written_as_before() {
+    let incident = Incident {
+        id: 3,
+        since: t(61),
+        opened_at: Some(t(62)),
+        last_at: t(63),
+        failures: 2,
+        facts: facts(),
+        jobs: [(7, name("load"))].into(),
+        acknowledged: Some(("ann".into(), t(64))),
+        channels: vec![name("ops")],
+        tells_end: true,
+        first: vec![(name("ops"), 12)],
+        muted: Vec::new(),
+        repeat_at: Some(t(90)),
+    };
+    let key = IncidentKey { rule: Some(name("etl")), job: Some(7) };
+    let row = IncidentRow {
+        key: key.clone(),
+        incident: incident.clone(),
+        at: t(99),
+        removed: Some("its rule was deleted".into()),
+    };
+    keeps("parts/incident_row.msgpack", &row);
+    let ended = NoticeRow { notice: notice(), end: NoticeEnd::Dead, at: t(99) };
+    keeps("parts/notice_row.msgpack", &ended);
+    let alerts = Alerts {
+        incidents: [(key.clone(), Arc::new(incident))].into_iter().collect(),
+        by_id: [(3_u64, key.clone())].into_iter().collect(),
+        by_job: [(7, key)].into_iter().collect(),
+        naming: [(name("ops"), 7)].into_iter().collect(),
+        last: 3,
+        kept: 2,
+        left_out: 1,
+    };
+    keeps("parts/alerts.msgpack", &alerts);
+    let outbox = Outbox {
+        waiting: [((name("ops"), 12), Arc::new(notice()))].into_iter().collect(),
+        last: 12,
+        kept: 5,
+        dead: [4_u64].into_iter().collect(),
+        left_out: [(name("ops"), 2_u64)].into_iter().collect(),
+        sent: [(name("ops"), imbl::Vector::from_iter([t(1), t(2)]))].into_iter().collect(),
+    };
+    keeps("parts/outbox.msgpack", &outbox);
+    let watched = Watched { late: Some(t(1)), long: Some(t(2)), long_told: true };
+    keeps("parts/watched.msgpack", &watched);
+}
+
 /// The example of each kind: every field of it stands there.
 #[test]
 fn definitions_of_every_kind_are_read_and_written_as_before() {
@@ -427,10 +692,18 @@ fn file_of(op: &Op) -> &'static str {
         Op::Ended { .. } => "ended",
         Op::Output { .. } => "output",
         Op::Cancel { .. } => "cancel",
+        Op::PauseFlow { .. } => "pause_flow",
         Op::NodeUp { .. } => "node_up",
         Op::NodeOffers { .. } => "node_offers",
+        Op::PauseSink { .. } => "pause_sink",
+        Op::RewindSink { .. } => "rewind_sink",
         Op::GiveDuty { .. } => "give_duty",
         Op::DutyMoved { .. } => "duty_moved",
+        Op::Watch { .. } => "watch",
+        Op::Window { .. } => "window",
+        Op::Delivered { .. } => "delivered",
+        Op::Acknowledge { .. } => "acknowledge",
+        Op::RetryNotice { .. } => "retry_notice",
         Op::NodeDraining { .. } => "node_draining",
         Op::NodeLost { .. } => "node_lost",
         Op::NodeRemoved { .. } => "node_removed",
@@ -458,25 +731,32 @@ fn file_of(op: &Op) -> &'static str {
         Op::Put(_) => "put",
         Op::Remove { .. } => "remove",
         Op::RaiseFormat { .. } => "raise_format",
+        Op::PutMonitor(_) => "put_monitor",
+        Op::Ping(_) => "ping",
+        Op::EditMonitor { .. } => "edit_monitor",
+        Op::StartBackfill(_) => "start_backfill",
+        Op::EditBackfill { .. } => "edit_backfill",
+        Op::BackfillStep { .. } => "backfill_step",
         Op::Restored(_) => "restored",
     }
 }
 
 #[test]
 fn commands_of_every_kind_are_read_and_written_as_before() {
-    let all = [job_ops(), run_ops(), cluster_ops(), secret_ops(), kind_ops()].concat();
+    let own = [job_ops(), run_ops(), cluster_ops(), secret_ops(), kind_ops()].concat();
+    let all = [own, backfill_ops(), alert_ops(), monitor_ops()].concat();
     let mut kinds = std::collections::BTreeSet::new();
     let mut files = std::collections::BTreeSet::new();
     for (file, op) in all {
         // `_2` and so on are the kind with the fields that came later.
-        assert_eq!(file_of(&op), file.trim_end_matches(['_', '2', '3', '4']));
+        assert_eq!(file_of(&op), file.trim_end_matches(['_', '2', '3', '4', '5', '6']));
         assert!(files.insert(file));
         kinds.insert(file_of(&op));
         let request = RequestKey { key: id(5), fingerprint: id(6) };
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 47, "one file for every kind of step");
+    assert_eq!(kinds.len(), 61, "one file for every kind of step");
 }
 
 /// A state with something in every table.
@@ -625,7 +905,7 @@ fn a_state_with_duties_is_read_and_written_as_before() {
     let mut world = World::bare("2027-01-04T00:00:00Z");
     world.op(Op::RaiseFormat { to: 5 }).unwrap();
     let place = world.node(1, 2);
-    let offers = Offers { keep_events: true, sink_files: true };
+    let offers = Offers { keep_events: true, sink_files: true, redis: false };
     world.op(Op::NodeOffers { node: 1, boot: place.boot, offers }).unwrap();
     super::duties::duty(&mut world.state, "lines");
     world.settle();
@@ -635,4 +915,28 @@ fn a_state_with_duties_is_read_and_written_as_before() {
     world.op(Op::DutyMoved { key, fence: 1, position, fault }).unwrap();
     world.state.proof = Proof { index: 9, digest: [7; 16] };
     keeps("state/duties.msgpack", &world.state);
+}
+
+/// And workflows: one under way, one that waits for its turn.
+#[test]
+fn a_state_with_workflows_is_read_and_written_as_before() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.op(Op::RaiseFormat { to: 6 }).unwrap();
+    world.node(1, 2);
+    let result = Some(json!({"files": ["a", "b", "c"], "n": 3}));
+    let ending = crate::world::Ending { status: RunStatus::Succeeded, after: Span::ZERO, result };
+    world.script.insert("etl/list".into(), vec![ending]);
+    world.script("etl/copy", &[(RunStatus::Succeeded, 60)]);
+    let flow = rmp_serde::to_vec_named(&workflow()).unwrap();
+    let mut flow: JobSpec = rmp_serde::from_slice(&flow).unwrap();
+    flow.overlap = Some(cronapi::model::Overlap::QueueAll);
+    flow.tasks[1].placement = None;
+    let mode = cronapi::machine::prepare::PutMode::Create;
+    world.submit(Intent::PutJob { spec: Arc::new(flow), mode, expected: None }).unwrap();
+    world.trigger("etl");
+    world.run_until("2027-01-04T00:00:30Z");
+    world.trigger("etl");
+    assert_eq!((world.state.flows.len(), world.state.runs.len()), (1, 4));
+    world.state.proof = Proof { index: 9, digest: [7; 16] };
+    keeps("state/flows.msgpack", &world.state);
 }

@@ -4,8 +4,9 @@
 //! must stay equal to the byte, keep every invariant, and never decide a time twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use cronapi::machine::command::{Command, Op, RequestKey};
+use cronapi::machine::command::{BackfillEdit, Command, Op, RequestKey, StartBackfill};
 use cronapi::machine::history::{self, unpack};
 use cronapi::machine::plan::{Around, plan};
 use cronapi::machine::prepare::timing::Compiled;
@@ -13,10 +14,15 @@ use cronapi::machine::prepare::{Intent, PutMode, prepare};
 use cronapi::machine::reply::Answer;
 use cronapi::machine::state::{FORMAT, OpenRun};
 use cronapi::machine::{Output, State, apply_entry, invariants};
-use cronapi::model::{JobNo, Kind, LedgerRow, Run, RunId, RunStatus, Timestamp, limits};
+use cronapi::model::flow::StartRate;
+use cronapi::model::{
+    BackfillOrder, BackfillWhich, Backfilled, JobNo, Kind, LedgerRow, Run, RunId, RunStatus,
+    Timestamp, limits,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::backfills::step_of;
 use crate::chance::{Chance, each_seed};
 use crate::world::{actor, at, end_of, name, object, parameters, spec, work};
 
@@ -77,6 +83,29 @@ impl Three {
         assert!(self.restored == self.plain);
     }
 
+    /// No backfill runs a nominal time twice, and each counts what it made.
+    fn audit_backfills(&self) {
+        let closed = self.rows.iter().filter(|(key, _)| key[0] == b'b');
+        let mut made: BTreeMap<u64, BTreeSet<Timestamp>> = BTreeMap::new();
+        let mut count = |id: u64, at: Timestamp| {
+            assert!(made.entry(id).or_default().insert(at), "backfill {id} ran {at} twice");
+        };
+        for (_, value) in closed {
+            let row: Backfilled = unpack(value).unwrap();
+            count(row.backfill, row.nominal_time);
+        }
+        for open in self.plain.runs.values() {
+            if let Some(id) = open.run.backfill {
+                count(id, open.run.nominal_time.unwrap());
+            }
+        }
+        for (id, backfill) in &self.plain.backfills.all {
+            let times = made.remove(id).unwrap_or_default();
+            assert_eq!(times.len() as u64, backfill.counts.made, "{backfill:?}");
+            assert!(times.iter().all(|at| backfill.from <= *at && *at < backfill.to));
+        }
+    }
+
     /// No nominal time has two outcomes, whatever was proposed.
     fn audit_ledgers(&self) {
         let mut by_job: BTreeMap<JobNo, Vec<LedgerRow>> = BTreeMap::new();
@@ -94,6 +123,7 @@ impl Three {
         for (id, open) in &self.plain.runs {
             by_job.entry(id.job_no()).or_default().extend(history::ledger_of(&open.run));
         }
+        self.audit_backfills();
         for (no, mut rows) in by_job {
             rows.sort_by_key(|row| row.nominal_time);
             for pair in rows.windows(2) {
@@ -167,6 +197,48 @@ fn random_job(chance: &mut Chance) -> Value {
     job
 }
 
+/// A workflow whose tasks come after each other at random.
+fn random_workflow(chance: &mut Chance) -> Value {
+    let count = 1 + chance.below(5);
+    let mut tasks = Vec::new();
+    for at in 0..count {
+        let mut task = json!({"name": format!("t{at}")});
+        if chance.once_in(4) {
+            // Below all workflows by name, so that none leads to itself too often.
+            task["job"] = json!(chance.pick(&["a", "b", "c"]));
+        } else {
+            task["runner"] = work();
+            if chance.once_in(4) {
+                task["retry"] = json!({"max_attempts": 2, "delay": "3s", "on": ["failed", "lost"]});
+            }
+        }
+        let mut after = Vec::new();
+        for from in 0..at {
+            if chance.once_in(2) {
+                let on = chance.pick(&["success", "failure", "always"]);
+                after.push(json!({"task": format!("t{from}"), "on": on}));
+            }
+        }
+        if after.len() > 1 && chance.once_in(2) {
+            task["join"] = json!("any");
+        }
+        task["after"] = json!(after);
+        if chance.once_in(3) {
+            task["over"] = json!({"count": chance.below(7)});
+            task["max_parallel"] = json!(1 + chance.below(3));
+        }
+        if chance.once_in(6) {
+            task["when"] = json!({"value": "${run_id}", "exists": chance.once_in(2)});
+        }
+        tasks.push(task);
+    }
+    let name = chance.pick(&["e", "f", "g"]);
+    let overlap = chance.pick(&["allow", "skip", "queue_all", "cancel_running"]);
+    let expr = chance.once_in(2).then_some("* * * * *");
+    json!({"name": name, "tasks": tasks, "expr": expr, "overlap": overlap,
+        "fail_fast": chance.once_in(3), "queue": chance.once_in(4).then_some("q")})
+}
+
 fn random_intent(chance: &mut Chance, state: &State, early: bool) -> Intent {
     let planned = state.jobs.values().find(|job| job.live.ahead.is_some() && chance.once_in(2));
     let target =
@@ -176,8 +248,13 @@ fn random_intent(chance: &mut Chance, state: &State, early: bool) -> Intent {
             let mode = *chance.pick(&[PutMode::Upsert, PutMode::Create, PutMode::Update]);
             let expected = chance.once_in(5).then(|| chance.below(5));
             let simple = early && !chance.once_in(8);
-            let job = if simple { simple_job(chance) } else { random_job(chance) };
-            Intent::PutJob { spec: Box::new(spec(job)), mode, expected }
+            let flow = state.format() >= FORMAT && chance.once_in(3);
+            let job = match (simple, flow) {
+                (true, _) => simple_job(chance),
+                (false, true) => random_workflow(chance),
+                (false, false) => random_job(chance),
+            };
+            Intent::PutJob { spec: Arc::new(spec(job)), mode, expected }
         }
         4..6 => Intent::SetEnabled { name: target, enabled: chance.once_in(2), expected: None },
         6 => Intent::DeleteJob { name: target, expected: None },
@@ -189,14 +266,61 @@ fn random_intent(chance: &mut Chance, state: &State, early: bool) -> Intent {
             let runs: Vec<_> = state.runs.keys().copied().collect();
             let none = cronapi::model::RunId(Uuid::nil());
             let run = if runs.is_empty() { none } else { *chance.pick(&runs) };
+            if state.flows.contains_key(&run) && chance.once_in(2) {
+                return Intent::Plain(Box::new(Op::PauseFlow { run, paused: chance.once_in(2) }));
+            }
             Intent::Plain(Box::new(Op::Cancel { run }))
         }
+        _ if chance.once_in(3) => random_backfill(chance, state),
         _ if chance.once_in(2) => random_queue(chance),
         _ => {
             let concurrency = chance.once_in(2).then(|| chance.below(3) as u32);
             Intent::Plain(Box::new(Op::SetQueue { name: name("q"), concurrency }))
         }
     }
+}
+
+/// A backfill is begun, or something is done to one.
+fn random_backfill(chance: &mut Chance, state: &State) -> Intent {
+    let last = state.backfills.last;
+    let op = match state.jobs.values().nth(chance.below(4) as usize) {
+        Some(job) if last == 0 || chance.once_in(2) => {
+            let hours = 1 + chance.below(4);
+            let to = Timestamp::from_secs(state.last_at.secs() - chance.below(3_600) as i64);
+            Op::StartBackfill(Box::new(StartBackfill {
+                no: job.no,
+                version: job.version,
+                spec: None,
+                from: to.minus(crate::world::secs(hours * 600)),
+                to,
+                which: *chance.pick(&[
+                    BackfillWhich::Missing,
+                    BackfillWhich::Failed,
+                    BackfillWhich::All,
+                ]),
+                order: *chance.pick(&[BackfillOrder::Oldest, BackfillOrder::Newest]),
+                max_concurrent: 1 + chance.below(4) as u32,
+                rate: chance
+                    .once_in(3)
+                    .then(|| StartRate { limit: 2, per: crate::world::secs(30) }),
+                parameters: parameters(json!({})),
+                total: chance.below(1_000),
+                reason: None,
+            }))
+        }
+        _ => {
+            let edits = [
+                BackfillEdit::Pause { reason: None },
+                BackfillEdit::Resume,
+                BackfillEdit::Resume,
+                BackfillEdit::Cancel { reason: None },
+                BackfillEdit::Bounds { max_concurrent: 2, rate: None },
+            ];
+            let id = 1 + chance.below(last.max(1));
+            Op::EditBackfill { id, edit: chance.pick(&edits).clone() }
+        }
+    };
+    Intent::Plain(Box::new(op))
 }
 
 /// A queue as a definition; refused where the format does not know it.
@@ -336,6 +460,15 @@ fn random_steps(seed: u64, steps: usize, early: bool) {
                     commands.extend(report.map(plainly));
                 }
             }
+            14 if chance.once_in(2) => {
+                // Worked out now, or by a leader that is deposed; told twice now and then.
+                let stale = chance.pick(&snapshots).clone();
+                let base = if chance.once_in(3) { &stale } else { &three.plain };
+                let ids: Vec<u64> = base.backfills.open.iter().map(|(_, id)| *id).collect();
+                let steps = ids.into_iter().filter_map(|id| step_of(base, &three.rows, now, id));
+                commands.extend(steps.map(plainly));
+                commands.extend(chance.once_in(3).then(|| commands.clone()).into_iter().flatten());
+            }
             // A quiet cluster, or nothing would have a slot ahead of its time.
             14..16 if early && chance.once_in(2) => {
                 let boot = Uuid::from_u128(900_000 + step as u128);
@@ -372,6 +505,11 @@ fn random_steps(seed: u64, steps: usize, early: bool) {
     three.audit_ledgers();
 }
 
+/// The nominal time that a run was fired for. What a backfill makes is judged by itself.
+fn nominal_of(run: &Run) -> Option<Timestamp> {
+    run.nominal_time.filter(|_| run.backfill.is_none())
+}
+
 /// What may happen once for a nominal time: it fires, unless the fire was taken back before
 /// anything started, and one run of it starts.
 #[derive(Default)]
@@ -386,7 +524,7 @@ impl Once {
     fn taken_back(&mut self, before: &State, three: &Three) {
         for (id, open) in &before.runs {
             let closed = || three.rows.contains_key(&history::run_key(*id));
-            if let (Some(nominal), false) = (open.run.nominal_time, closed())
+            if let (Some(nominal), false) = (nominal_of(&open.run), closed())
                 && !three.plain.runs.contains_key(id)
             {
                 let key = (id.job_no(), nominal);
@@ -409,7 +547,7 @@ impl Once {
             Op::Ended { run, end, .. } if end.started_at.is_some() => *run,
             _ => return,
         };
-        let nominal = before.runs.get(&run).and_then(|open| open.run.nominal_time);
+        let nominal = before.runs.get(&run).and_then(|open| nominal_of(&open.run));
         if let Some(nominal) = nominal {
             let first = *self.started.entry((run.job_no(), nominal)).or_insert(run);
             assert_eq!(first, run, "{nominal} was started twice");

@@ -3,6 +3,7 @@
 //! `invariants::check`, so each test is a test of those as well.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cronapi::machine::command::{Command, End, Place, RequestKey};
 use cronapi::machine::history::{self, unpack};
@@ -214,7 +215,7 @@ impl World {
     }
 
     pub fn put_intent(value: Value) -> Intent {
-        Intent::PutJob { spec: Box::new(spec(value)), mode: PutMode::Upsert, expected: None }
+        Intent::PutJob { spec: Arc::new(spec(value)), mode: PutMode::Upsert, expected: None }
     }
 
     pub fn try_put(&mut self, value: Value) -> Answer {
@@ -329,7 +330,7 @@ impl World {
     }
 
     /// Starts what was assigned and ends what is over; whether there was anything.
-    fn execute(&mut self) -> bool {
+    pub fn execute(&mut self) -> bool {
         if !self.executor {
             return false;
         }
@@ -381,7 +382,13 @@ impl World {
     }
 
     fn start(&mut self, open: &OpenRun) -> Held {
-        let endings = self.script.get_mut(open.run.job.as_str());
+        // Of a task: `job/task`, or `job/task/number` of an item.
+        let of = open.run.task.as_ref();
+        let task = of.map(|of| format!("{}/{}", open.run.job, of.name)).unwrap_or_default();
+        let item = of.and_then(|of| of.index).map(|at| format!("{task}/{at}")).unwrap_or_default();
+        let keys = [item, task, open.run.job.to_string()];
+        let key = keys.iter().find(|key| self.script.contains_key(*key));
+        let endings = key.and_then(|key| self.script.get_mut(key));
         let ending = match endings {
             Some(list) if list.len() > 1 => list.remove(0),
             Some(list) => list[0].clone(),

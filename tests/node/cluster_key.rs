@@ -53,4 +53,41 @@ fn who_is_to_join_others_needs_their_key() {
     });
     let log = node.rest();
     assert!(log.contains("cronapi cluster key --new"), "{log}");
+    // A cluster of a build that needed none can't be upgraded node by node.
+    for told in ["stop all of them", "CRONAPI_CLUSTER_KEY", "the same key"] {
+        assert!(log.contains(told), "{told:?} in {log}");
+    }
+}
+
+#[test]
+fn a_member_that_makes_a_key_alone_says_that_the_others_do_not_have_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+    let key = |command: &mut std::process::Command| {
+        command.env("CRONAPI_CLUSTER_KEY", "the key of a whole cluster");
+    };
+    let mut first = Node::start(&one, "", key);
+    first.line("ready");
+    let head = format!("GET /cluster/nodes HTTP/1.1\r\nAuthorization: Bearer {}", first.login());
+    let answer = first.ask(&head, "");
+    let body = answer.split("\r\n\r\n").nth(1).unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).expect(&answer);
+    let address = body["items"][0]["address"].as_str().unwrap().to_owned();
+    let mut second = Node::start(&two, "", |command| {
+        key(command);
+        command.args(["--join", &address]);
+    });
+    second.line("ready");
+    drop((first, second));
+    // As after a build that needed none.
+    let mut alone = Node::start(&one, "", |_| {});
+    let told = alone.line("had no cluster key");
+    assert_eq!((&told["level"], &told["members"]), (&"ERROR".into(), &2.into()), "{told}");
+    let text = told["message"].as_str().unwrap();
+    assert!(text.contains("Stop all of them") && text.contains("CRONAPI_CLUSTER_KEY"), "{text}");
+    drop(alone);
+    // A node that was alone made its key, and has nobody to tell.
+    let mut single = Node::start(&folder.path().join("three"), "", |_| {});
+    single.line("ready");
+    assert!(!single.logged().contains("had no cluster key"), "{}", single.logged());
 }

@@ -1,11 +1,17 @@
 //! A node that serves HTTPS: its own health check, and its certificate from files that change.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustix::process::Signal;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::process::{Node, PATIENCE, ask, free, program};
 
@@ -98,6 +104,47 @@ fn over_https_a_node_is_healthy_and_tells_when_its_certificate_ends() {
         .contains("holds no private key")
     {}
     expires_at(metrics, 2_272_060_800.0);
+}
+
+/// An answer over HTTPS.
+fn asked(node: &Node, folder: &Path, path: &str) -> String {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(folder.join("ca")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = StreamOwned::new(connection, TcpStream::connect(node.address).unwrap());
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut text = Vec::new();
+    // A connection that ends without a goodbye ends all the same.
+    let _ = stream.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).to_ascii_lowercase()
+}
+
+#[test]
+fn over_https_a_browser_is_told_to_stay_there_and_over_http_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    issue(folder.path(), 2040);
+    let node = start(folder.path(), &SERVED, free());
+    let said = |answer: &str| answer.lines().filter(|it| it.starts_with("strict-")).count();
+    // What is refused as well.
+    for (path, status) in [("/livez", "200"), ("/jobs", "401"), ("/none", "404"), ("/ui/", "200")] {
+        let answer = asked(&node, folder.path(), path);
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{path}: {answer}");
+        assert_eq!(said(&answer), 1, "{path}: {answer}");
+        assert!(answer.contains("strict-transport-security: max-age=31536000\r\n"), "{answer}");
+    }
+    drop(node);
+    // Of HTTP a browser must not believe it: RFC 6797, 7.2.
+    let plain = start(folder.path(), &[], free());
+    let answer = plain.ask("GET /livez HTTP/1.1", "").to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 200") && said(&answer) == 0, "{answer}");
 }
 
 #[test]

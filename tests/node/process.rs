@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -36,9 +37,19 @@ impl Drop for Node {
     }
 }
 
-/// An address that is free.
+/// An address that is free, and that nobody is given meanwhile: each is handed out once, and
+/// below those that the system takes for outgoing connections (32768 and up on Linux), of which
+/// tests beside this one open many.
 pub fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = 10_000 + (std::process::id() % 40) as u16 * 500;
+    loop {
+        let address =
+            SocketAddr::from(([127, 0, 0, 1], begin + NEXT.fetch_add(1, Ordering::Relaxed)));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Node {

@@ -35,6 +35,39 @@ fn a_node_that_can_not_serve_yet_does_not_say_that_it_is_ready() {
 }
 
 #[test]
+fn a_data_directory_that_must_not_be_used_again_refuses_the_start_and_says_why_and_what_to_do() {
+    let (folder, node) = started(|_| {});
+    node.signal(Signal::TERM);
+    node.rest();
+    let data = folder.path().join("data");
+    let why = "its history differs from what a majority has at entry 7";
+    std::fs::write(data.join("REFUSED"), why).unwrap();
+    let files = || {
+        let all = std::fs::read_dir(&data).unwrap().flatten();
+        let mut all: Vec<_> = all.map(|entry| entry.file_name()).collect();
+        all.sort();
+        all
+    };
+    let before = files();
+    let mut refused = Node::start(&data, "", |_| {});
+    let status = refused.child.wait().unwrap();
+    assert!(!status.success(), "{status}");
+    let log = refused.rest();
+    for told in [why, "Nothing was changed", "restore a backup", "--move-aside-damaged"] {
+        assert!(log.contains(told), "{told:?} in {log}");
+    }
+    assert_eq!(files(), before);
+    // What it says to do works.
+    let mut anew = Node::start(&data, "", |command| {
+        command.arg("--move-aside-damaged");
+    });
+    anew.line("ready");
+    let aside = std::fs::read_dir(folder.path()).unwrap().flatten();
+    let aside: Vec<_> = aside.filter(|it| it.path().join("REFUSED").exists()).collect();
+    assert_eq!(aside.len(), 1, "every byte is kept");
+}
+
+#[test]
 fn a_line_of_the_log_names_request_run_node_and_term_and_no_secret() {
     let (_folder, mut node) = started(|command| {
         command.args(["--log", "cronapi=debug"]);

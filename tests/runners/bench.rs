@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::skip::skipped;
 use cronapi::executor::runner::{
     Chunk, Context, Outcome, RunnerEnv, ShellCommand, Spec, Stream, What, limits, run,
 };
@@ -42,6 +43,8 @@ pub fn spec(what: What, params: Value) -> Spec {
             node: "n1".to_owned(),
             trigger: "schedule".to_owned(),
             boot_tag: "tests/1".to_owned(),
+            task: None,
+            item: None,
         },
         params,
         timeout: Some(BOUND),
@@ -81,7 +84,7 @@ pub fn python(code: &str, params: Value) -> Spec {
 pub fn has_python() -> bool {
     let found = node().python.is_some();
     if !found {
-        eprintln!("\n*** SKIPPED: there is no python3 on this machine ***\n");
+        skipped("python", "there is no python3 on this machine");
     }
     found
 }

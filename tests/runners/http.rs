@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::bench::*;
+use crate::skip::skipped;
 
 /// A server that tells what it was asked, and some that misbehave.
 async fn server() -> SocketAddr {
@@ -384,7 +385,7 @@ fn certificates_are_verified() {
             &certificate,
         ]);
     if !made {
-        eprintln!("\n*** SKIPPED: there is no openssl 3 to make a certificate ***\n");
+        skipped("certificates_are_verified", "there is no openssl 3 to make a certificate");
         return;
     }
     let port = {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bench::*;
+use crate::skip::skipped;
 
 #[tokio::test]
 async fn children_see_what_they_are_told() {
@@ -76,7 +77,10 @@ fn children_cannot_look_into_the_daemon() {
             let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
             assert!(output.status.success() && ran, "{output:?}");
         }
-        Err(e) => eprintln!("\n*** SKIPPED: can't run as another user: {e} ***\n"),
+        Err(e) => skipped(
+            "children_cannot_look_into_the_daemon",
+            &format!("can't run as another user: {e}"),
+        ),
     }
 }
 

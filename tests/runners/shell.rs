@@ -7,6 +7,7 @@ use cronapi::executor::runner::{Ended, RunnerEnv, What};
 use serde_json::json;
 
 use crate::bench::*;
+use crate::skip::skipped;
 
 #[tokio::test]
 async fn a_line_runs_under_sh() {
@@ -56,7 +57,7 @@ fn has_pipefail() -> bool {
     };
     let found = can("/bin/sh") || can("bash");
     if !found {
-        eprintln!("\n*** SKIPPED: no shell of this machine has pipefail ***\n");
+        skipped("pipefail", "no shell of this machine has pipefail");
     }
     found
 }
@@ -226,7 +227,10 @@ async fn another_user_needs_permission_root_and_an_account() {
     with_users.allow_user = true;
     let node = NODE.get_or_init(|| with_users);
     if !rustix_is_root() {
-        eprintln!("\n*** SKIPPED: running as another user needs root ***\n");
+        skipped(
+            "another_user_needs_permission_root_and_an_account",
+            "running as another user needs root",
+        );
         return;
     }
     let ran = start_on(node, as_user("no-such")).end().await;

@@ -25,9 +25,9 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("scheduler", &["model", "clock", "machine", "consensus", "storage"]),
     ("executor", &["model", "clock", "trace", "machine", "consensus", "storage", "vault"]),
     ("executor/runner", &["model", "clock"]),
+    ("adapters", ADAPTERS),
     ("service", SERVICE),
     ("api", &["model", "trace", "metrics", "service"]),
-    ("adapters", &["model", "service"]),
     ("node", PARTS),
     // `audit-fires` works out nominal times by itself, or it would have to believe the server.
     ("cli", &["model", "clock", "trace", "schedule", "api", "node", "backup", "offline"]),
@@ -36,6 +36,10 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
 ];
 
 const ALL: &[&str] = &["*"];
+
+/// What goes out of the cluster is made of.
+const ADAPTERS: &[&str] =
+    &["model", "clock", "metrics", "machine", "storage", "consensus", "vault", "executor"];
 
 /// What use cases are made of.
 const SERVICE: &[&str] = &[
@@ -47,6 +51,7 @@ const SERVICE: &[&str] = &[
     "consensus",
     "storage",
     "executor",
+    "adapters",
     "backup",
     "vault",
 ];

@@ -74,6 +74,11 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
+fn what_is_skipped_is_seen() {
+    hold("say it with tests/shared/skip.rs, which is counted", words::unseen(&tree()));
+}
+
+#[test]
 fn nothing_panics_where_it_can_answer() {
     hold("refuse with a value: only tests may panic", words::panics(&tree()));
 }

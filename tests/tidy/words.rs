@@ -20,6 +20,13 @@ pub fn unfinished(tree: &Tree) -> Vec<String> {
     breaches
 }
 
+/// Tests that say that they were skipped where nobody sees it: test programs keep what is printed.
+pub fn unseen(tree: &Tree) -> Vec<String> {
+    let printed = Regex::new(r#"print(ln)?!\(\s*"[^"]*SKIPPED"#).unwrap();
+    let rust = tree.files.iter().filter(|file| file.path.ends_with(".rs"));
+    rust.flat_map(|file| found(file, &file.text, &printed)).collect()
+}
+
 /// Panics in what ships.
 pub fn panics(tree: &Tree) -> Vec<String> {
     let panics = Regex::new(r"\.(unwrap|expect|unwrap_err|expect_err)\(|\bpanic!").unwrap();
@@ -46,6 +53,16 @@ fn what_is_left_for_later_is_found() {
     assert_eq!(breaches("docs/a.md", ["later: TO", "DO"].concat().as_str()), 1);
     assert_eq!(breaches("src/a.rs", "fn a() { todo!() }\n#[ignore]\nfn b() {}"), 2);
     assert_eq!(breaches("src/a.rs", "// todo!() would be wrong\nlet x = \"#[ignore]\";"), 0);
+}
+
+#[test]
+fn what_is_skipped_unseen_is_found() {
+    let breaches = |text: &str| unseen(&Tree::of(&[("tests/a.rs", text)])).len();
+    // In pieces, or this file would breach its own rule.
+    let print = ["epri", "ntln!("].concat();
+    assert_eq!(breaches(&format!("{print}\"\\n*** SKIPPED it ***\")")), 1);
+    assert_eq!(breaches(&format!("{print}\n    \"SKIPPED it: {{why}}\",")), 1);
+    assert_eq!(breaches("skipped(\"it\", \"SKIPPED\"); println!(\"{why}\")"), 0);
 }
 
 #[test]

@@ -62,7 +62,7 @@ struct Flags {
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
-    /// Some of it; all unless told.
+    /// Some of it; default: all.
     #[arg(value_name = "PART")]
     parts: Vec<Part>,
 }

@@ -7,6 +7,7 @@ use std::sync::MutexGuard;
 use cronapi::machine::State;
 use cronapi::model::{JobNo, JobSpec, LedgerRow, Run, RunId, Timestamp};
 
+use crate::operators::flows::PREFIX;
 use crate::plan::Plan;
 use crate::record::{Final, Inner, Record};
 
@@ -44,6 +45,8 @@ impl<'a> History<'a> {
             if let Some(name) = event.job.as_ref().filter(|_| event.kind == "job.created") {
                 no += 1;
                 jobs.insert(no, (name.to_string(), event.index));
+                // The runs of its tasks stand under a number of their own.
+                no += u32::from(name.as_str().starts_with(PREFIX));
             }
         }
         Self { plan, inner, end, runs, created, jobs }
@@ -72,8 +75,24 @@ impl<'a> History<'a> {
         rows.map(|((_, version), (at, spec))| (*version, (*at, &**spec))).collect()
     }
 
+    /// The definition that a run was carried out by: of a task, its own.
+    pub fn spec_of(&self, run: &Run) -> Option<JobSpec> {
+        let end = self.end.as_ref()?;
+        let no = run.id.job_no();
+        let owner = end.state.task_numbers.owner(no);
+        let (_, spec) = end.versions.get(&(owner, run.version))?;
+        match &run.task {
+            Some(of) if owner != no => {
+                let at = spec.tasks.iter().position(|task| task.name == of.name)?;
+                spec.of_task(at)
+            }
+            _ => Some(JobSpec::clone(spec)),
+        }
+    }
+
     /// The scheduled runs of a job.
     pub fn scheduled(&self, no: JobNo) -> impl Iterator<Item = &Run> {
-        self.runs.values().filter(move |run| run.id.job_no() == no && run.nominal_time.is_some())
+        let of = move |run: &&Run| run.id.job_no() == no && run.backfill.is_none();
+        self.runs.values().filter(of).filter(|run| run.nominal_time.is_some())
     }
 }

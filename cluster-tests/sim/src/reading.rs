@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cronapi::consensus::{Committed, Handle};
+use cronapi::machine::command::BackfillEdit;
 use cronapi::machine::event_rows::{EventRow, event_place};
-use cronapi::machine::history::{VersionRow, unpack};
+use cronapi::machine::history::{FlowRow, VersionRow, unpack};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{Op, Rejection};
 use cronapi::model::{Actor, LedgerRow, Run};
@@ -51,6 +52,10 @@ async fn close(seat: &Seat, consensus: &Handle) {
                 let name = job.spec.name.clone();
                 intents.push(Intent::SetEnabled { name, enabled: false, expected: None });
             }
+            for (_, id) in &state.backfills.open {
+                let edit = BackfillEdit::Cancel { reason: None };
+                intents.push(Intent::Plain(Box::new(Op::EditBackfill { id: *id, edit })));
+            }
             for open in state.runs.values().filter(|open| !open.cancel) {
                 intents.push(Intent::Plain(Box::new(Op::Cancel { run: open.run.id })));
             }
@@ -75,8 +80,8 @@ async fn read(seat: &Seat, consensus: &Handle) -> Result<Final, Error> {
     let (index, state) = (*consensus.applied().borrow(), consensus.state());
     let mut hasher = DefaultHasher::new();
     let (mut runs, mut ledger, mut versions) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-    let mut kept = Vec::new();
-    for kind in *b"ralvofed" {
+    let (mut kept, mut flows) = (Vec::new(), BTreeMap::new());
+    for kind in *b"ralvofedbw" {
         for (key, value) in scan(consensus, kind).await? {
             hasher.write(&key);
             hasher.write(&value);
@@ -92,6 +97,9 @@ async fn read(seat: &Seat, consensus: &Handle) -> Result<Final, Error> {
                     let row = unpack::<VersionRow>(&value).ok();
                     versions.extend(row.map(|row| ((no, row.version), (row.at, row.spec))));
                 }
+                b'w' => {
+                    flows.extend(unpack::<FlowRow>(&value).ok().map(|row| (row.run, row.tasks)))
+                }
                 b'e' => {
                     let row = unpack::<EventRow>(&value).ok().zip(event_place(&key));
                     let events = row.map(|(row, place)| (row.number..).zip(row.unpack(place)));
@@ -103,7 +111,8 @@ async fn read(seat: &Seat, consensus: &Handle) -> Result<Final, Error> {
     }
     let node = seat.name.clone();
     seat.trace(&format!("is read at {index}"));
-    Ok(Final { node, index, state, runs, ledger, versions, kept, rows: hasher.finish() })
+    let rows = hasher.finish();
+    Ok(Final { node, index, state, runs, flows, ledger, versions, kept, rows })
 }
 
 async fn scan(consensus: &Handle, kind: u8) -> Result<Vec<Pair>, Error> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cronapi::consensus::Leadership;
+use cronapi::machine::state::NamedTask;
 use cronapi::machine::{Event, Rejection, Reply, State};
 use cronapi::model::{BootId, Fence, JobNo, LedgerRow, NodeId, Run, RunId, Timestamp};
 
@@ -156,6 +157,8 @@ pub struct Final {
     pub state: Arc<State>,
     /// Closed runs.
     pub runs: Vec<Run>,
+    /// The tasks of closed runs of workflows, as they ended.
+    pub flows: BTreeMap<RunId, Vec<NamedTask>>,
     /// Ledger rows without a run.
     pub ledger: BTreeMap<JobNo, Vec<LedgerRow>>,
     /// Definitions by number and version: when each took effect, and its mark.

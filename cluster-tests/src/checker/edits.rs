@@ -1,7 +1,7 @@
 //! Nothing of an old definition is decided after the acknowledgement of a new one.
 
 use super::Findings;
-use crate::history::{History, Life, Version};
+use crate::history::{History, Life, Run, Version};
 use crate::moment::Moment;
 
 /// From the acknowledgement of a deletion to the end of what was on its way.
@@ -30,7 +30,9 @@ fn version_rules(
         "{} to v{} acknowledged at {acked}, next change sent at {until:?}",
         version.written.verb, version.version
     );
-    for run in history.runs_of(life).filter(|run| run.fired_at > acked) {
+    // A backfill keeps the version that it was begun with, and is not held up by a pause.
+    let fired = |run: &&Run| run.fired_at > acked && run.backfill.is_none();
+    for run in history.runs_of(life).filter(fired) {
         let evidence = || vec![told.clone(), format!("run: {run:?}")];
         if run.version < version.version {
             findings.add(&life.name, "fired with an old version", evidence());

@@ -7,6 +7,7 @@
 
 mod attempts;
 mod audit;
+mod backfills;
 mod completeness;
 mod edits;
 mod followers;
@@ -18,6 +19,7 @@ mod queues;
 mod registers;
 mod replicas;
 mod retries;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -74,7 +76,7 @@ enum Clocks {
 use Clocks::{Any, Right};
 
 /// All of them.
-const RULES: [(&str, Clocks, Rule); 22] = [
+const RULES: [(&str, Clocks, Rule); 25] = [
     ("every nominal time once", Any, completeness::every_time_once),
     ("fired by its version", Right, completeness::fired_by_its_version),
     ("fired has its run", Any, completeness::fired_has_its_run),
@@ -98,6 +100,9 @@ const RULES: [(&str, Clocks, Rule); 22] = [
     ("joins", Right, followers::joins),
     ("gates", Right, gates::held),
     ("queue rates", Any, queues::rates),
+    ("backfills", Any, backfills::once),
+    ("tasks", Any, tasks::by_edges),
+    ("tasks seen", Any, tasks::witnessed),
 ];
 
 /// Everything in the history that must not be.

@@ -37,7 +37,8 @@ fn spans<'a>(
     marks: &BTreeMap<&str, Vec<&Mark>>,
 ) -> Vec<Span<'a>> {
     let mut spans = Vec::new();
-    for run in history.runs_of(life) {
+    // What a backfill runs stands beside the policy.
+    for run in history.runs_of(life).filter(|run| run.backfill.is_none()) {
         let of_run = marks.get(run.id.as_str()).map_or(&[][..], Vec::as_slice);
         for start in of_run.iter().filter(|mark| !mark.end) {
             let end = of_run.iter().find(|mark| mark.end && mark.attempt == start.attempt);
@@ -97,7 +98,7 @@ fn side_by_side(
 fn skipped_for_cause(history: &History, life: &Life, most: usize, findings: &mut Findings) {
     let overlap = life.last().definition.overlap;
     let least = if overlap == Overlap::QueueOne { most + 1 } else { most };
-    let runs: Vec<&Run> = history.runs_of(life).collect();
+    let runs: Vec<&Run> = history.runs_of(life).filter(|run| run.backfill.is_none()).collect();
     let skipped = life.ledger.iter().filter(|row| row.reason.as_deref() == Some("overlap"));
     for row in skipped {
         let at = row.decided_at;

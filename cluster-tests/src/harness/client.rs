@@ -218,6 +218,44 @@ impl Client {
         Ok(Answer { status, body, text, node })
     }
 
+    /// The events after a place, `<index>.<sub>`, up to another one, as one node streams them.
+    ///
+    /// # Errors
+    /// The stream ends before, or is not answered.
+    pub async fn events(&self, after: &str, until: (u64, u64)) -> Result<Vec<Value>, String> {
+        let (token, node) = (self.token().await?, self.base());
+        let request = self.http.get(format!("{node}/events")).timeout(WAIT_MAX);
+        let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        let answer = request.header("Last-Event-ID", after).send().await;
+        let mut answer = answer.map_err(|error| format!("{node}: {error:?}"))?;
+        let (mut text, mut events): (Vec<u8>, Vec<Value>) = Default::default();
+        while let Some(part) = answer.chunk().await.map_err(|error| format!("{node}: {error:?}"))? {
+            text.extend_from_slice(&part);
+            while let Some(end) = text.windows(2).position(|two| two == b"\n\n") {
+                let block: Vec<u8> = text.drain(..end + 2).collect();
+                let block = String::from_utf8_lossy(&block);
+                if block.lines().any(|line| line == "event: reset") {
+                    return Err(format!("{node}: some are gone"));
+                }
+                let Some(data) = block.lines().find_map(|line| line.strip_prefix("data: ")) else {
+                    continue;
+                };
+                let event: Value = serde_json::from_str(data).unwrap_or_default();
+                let place = (event["index"].as_u64(), event["sub"].as_u64());
+                if let (Some(index), Some(sub)) = place {
+                    if (index, sub) > until {
+                        return Ok(events);
+                    }
+                    events.push(event);
+                    if (index, sub) == until {
+                        return Ok(events);
+                    }
+                }
+            }
+        }
+        Err(format!("{node}: the stream of events has ended"))
+    }
+
     /// Sends a request until it is answered. What must not be done twice carries a `key`:
     /// a lost answer does not say whether the request was done.
     ///

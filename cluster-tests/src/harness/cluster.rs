@@ -51,6 +51,8 @@ pub struct Shape {
     pub disks: bool,
     /// Whether nodes prove to each other who they are, and encrypt.
     pub key: bool,
+    /// Whether each has a directory for sinks, `node0-sinks` and so on in the sandbox.
+    pub sinks: bool,
     /// Whether a leader decides fires ahead of their time where that is safe.
     pub plan_ahead: bool,
 }
@@ -59,8 +61,9 @@ impl Shape {
     /// So many nodes on the loopback interface.
     pub fn loopback(nodes: usize) -> Shape {
         let (join, place) = (Join::List, Place::Loopback);
-        let (slots, shim, disks, key, plan_ahead) = (256, false, false, true, true);
-        Shape { nodes, spares: 0, join, place, slots, shim, disks, key, plan_ahead }
+        let (slots, shim, disks, key) = (256, false, false, true);
+        let (sinks, plan_ahead) = (false, true);
+        Shape { nodes, spares: 0, join, place, slots, shim, disks, key, sinks, plan_ahead }
     }
 }
 
@@ -265,6 +268,10 @@ fn node(
         .set("--slots", &shape.slots.to_string())
         .set("--plan-ahead", if shape.plan_ahead { "on" } else { "off" })
         .set("--drain", "3s");
+    if shape.sinks {
+        let directory = sandbox.path().join(format!("{name}-sinks"));
+        launch = launch.env("CRONAPI_SINK_DIR", &directory.display().to_string());
+    }
     if shape.nodes + shape.spares > 1 {
         let known = match shape.join {
             Join::List => shape.nodes,

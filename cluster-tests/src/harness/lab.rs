@@ -161,6 +161,24 @@ impl Lab {
         Ok(())
     }
 
+    /// Lets a round trip between any two nodes take so many milliseconds, and loses so many of a
+    /// hundred packets.
+    ///
+    /// # Errors
+    /// It can't be done here.
+    pub fn far_apart(&self, trip_ms: u16, loss_percent: u8) -> Result<(), String> {
+        let half = trip_ms / 2;
+        for one in 0..self.nodes {
+            for other in one + 1..self.nodes {
+                // An odd one is longer on the way there.
+                for (from, to, delay_ms) in [(one, other, trip_ms - half), (other, one, half)] {
+                    self.set(from, to, Link { loss_percent, delay_ms, ..Link::default() })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Cuts all links between a node and the others, both ways.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub mod process;
 pub mod receiver;
 pub mod sandbox;
 pub mod shim;
+pub mod sink;
 pub mod skip;
 
 pub use client::{Answer, Client};

@@ -4,10 +4,12 @@
 //! of what was acknowledged. Does not own: faults, judgement.
 //!
 //! `definition.rs` says what a job is and how it testifies, `examples.rs` has the ones of the
-//! README, `mixed.rs` draws jobs, `operations.rs` edits, pauses, deletes and triggers them.
+//! README, `flows.rs` a workflow, `mixed.rs` draws jobs, `operations.rs` edits, pauses, deletes
+//! and triggers them.
 
 pub mod definition;
 pub mod examples;
+pub mod flows;
 pub mod mixed;
 pub mod operations;
 pub mod record;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use cluster_tests::harness::cluster::Shape;
-use cluster_tests::harness::lab::Link;
 use cluster_tests::harness::{Cluster, Place, Sandbox, skipped};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -28,11 +27,8 @@ async fn far(trips_ms: &[u16], loss_percent: u8) {
     let watched = Watched::start(cluster).await;
     let cluster = &watched.cluster;
     for trip in trips_ms.iter().copied() {
-        for (from, to) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
-            let link = Link { delay_ms: trip / 2, loss_percent, ..Link::default() };
-            if let Err(why) = cluster.lab().set(from, to, link) {
-                return skipped("slow links", &why);
-            }
+        if let Err(why) = cluster.lab().far_apart(trip, loss_percent) {
+            return skipped("slow links", &why);
         }
         let what = format!("{trip} ms, {loss_percent} % lost");
         // It is not known yet how long the way is now.

@@ -300,7 +300,7 @@ fn name_of(kind: Kind) -> Value {
 
 fn limit(usual: usize) -> Value {
     json!({ "name": "limit", "in": "query", "required": false,
-        "description": format!("Items at most; {usual} unless told."),
+        "description": format!("Items at most; default: {usual}."),
         "schema": { "type": "integer", "minimum": 1, "maximum": 1000 } })
 }
 

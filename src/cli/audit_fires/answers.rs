@@ -59,6 +59,8 @@ pub(super) struct Version {
 pub(super) struct Definition {
     pub(super) enabled: Option<bool>,
     pub(super) expr: Option<String>,
+    pub(super) queue: Option<String>,
+    pub(super) tasks: Vec<TaskOfDefinition>,
     pub(super) timezone: Option<String>,
     pub(super) start_at: Option<Timestamp>,
     pub(super) end_at: Option<Timestamp>,
@@ -66,6 +68,14 @@ pub(super) struct Definition {
     pub(super) dst_fold: Option<DstFold>,
     pub(super) max_runs: Option<u64>,
     pub(super) retention: Kept,
+}
+
+/// A task of a workflow.
+#[derive(Clone, Deserialize)]
+pub(super) struct TaskOfDefinition {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) queue: Option<String>,
 }
 
 /// Retention in force.

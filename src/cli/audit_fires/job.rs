@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::{LedgerRow, Run, RunId, Span, Timestamp, Trigger};
+use crate::model::{BackfillId, LedgerRow, Run, RunId, Span, Timestamp, Trigger};
 
 use super::super::exit::{Code, Failure};
 use super::Audit;
-use super::answers::{Job, Version};
+use super::answers::{Job, TaskOfDefinition, Version};
 use super::pages::Pages;
+use super::queues;
 use super::replicas::Copy;
 use super::report::{Findings, rule};
 use super::rows::Rows;
 use super::runs::{self, Gone};
+use super::tasks;
 use super::timeline::Timeline;
 
 /// How often a definition is read again because it changed meanwhile.
@@ -49,6 +51,12 @@ struct Case<'a> {
     /// up to, not including, this.
     cut: Timestamp,
     open: BTreeMap<RunId, Run>,
+    /// What backfills ran: the backfill and the time.
+    backfilled: BTreeMap<(BackfillId, Timestamp), RunId>,
+    /// The queue of each version, and of each of its tasks.
+    queues: BTreeMap<(u64, Option<String>), String>,
+    /// Closed runs of a workflow, the newest first.
+    flows: Vec<RunId>,
     gone: Gone,
     found: Findings,
 }
@@ -57,6 +65,7 @@ impl<'a> Case<'a> {
     /// Reads a job and everything about it.
     async fn read(audit: &'a Audit, name: &str, others: &[usize]) -> Result<Findings, Failure> {
         let (job, versions) = definition(audit, name).await?;
+        let queues = versions.iter().flat_map(queues_of).collect();
         let timeline = Timeline::of(&job, versions);
         let now = audit.now();
         let until = Timestamp::from_micros(audit.wanted.until.micros() + 1);
@@ -79,8 +88,22 @@ impl<'a> Case<'a> {
         }
         let gone = Gone::new(timeline.least_kept());
         let open = BTreeMap::new();
-        let mut case = Case { audit, job, timeline, floor, cut, open, gone, found };
+        let backfilled = BTreeMap::new();
+        let mut case = Case {
+            audit,
+            job,
+            timeline,
+            floor,
+            cut,
+            open,
+            backfilled,
+            queues,
+            flows: Vec::new(),
+            gone,
+            found,
+        };
         case.walk().await?;
+        case.tasks().await?;
         let open: BTreeSet<RunId> = case.open.keys().copied().collect();
         let Case { floor, cut, mut found, .. } = case;
         for other in others {
@@ -177,7 +200,70 @@ impl<'a> Case<'a> {
     }
 
     fn judge(&mut self, run: &Run) {
+        self.judge_backfill(run);
+        if run.tasks.is_some() && run.status.is_terminal() {
+            self.flows.push(run.id);
+        }
+        let task = run.task.as_ref().map(|of| of.name.to_string());
+        // A run of this job that is a task of a workflow waits in the queue of the job.
+        let queue = self.queues.get(&(run.version, task));
+        if let Some(queue) = queue.or_else(|| self.queues.get(&(run.version, None))) {
+            self.found.queued.extend(queues::starts(run, queue, self.audit.wanted.skew));
+        }
         runs::judge(run, self.audit.wanted.skew, &mut self.found);
+    }
+
+    /// The tasks of a workflow's runs.
+    async fn tasks(&mut self) -> Result<(), Failure> {
+        let flows = std::mem::take(&mut self.flows);
+        if flows.len() > tasks::FLOWS_MAX {
+            let more = flows.len() - tasks::FLOWS_MAX;
+            self.found.unchecked.push(format!("the tasks of {more} older runs"));
+        }
+        for id in flows.into_iter().take(tasks::FLOWS_MAX) {
+            match tasks::look(self.audit, id, &mut self.found).await {
+                Ok(own) => own.into_iter().map(slim).for_each(|run| self.judge(&run)),
+                // Retention took it meanwhile.
+                Err(failure) if failure.code == Code::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The queues that the runs of a version wait in: of a workflow, its tasks'.
+fn queues_of(version: &Version) -> Vec<((u64, Option<String>), String)> {
+    let Version { version, definition, .. } = version;
+    let own = definition.queue.clone();
+    let of = |task: &TaskOfDefinition| {
+        let queue = task.queue.clone().or_else(|| own.clone())?;
+        Some(((*version, Some(task.name.clone())), queue))
+    };
+    let tasks: Vec<_> = definition.tasks.iter().filter_map(of).collect();
+    if !definition.tasks.is_empty() {
+        return tasks;
+    }
+    own.into_iter().map(|queue| ((*version, None), queue)).collect()
+}
+
+/// A run of a backfill names its time, and no other run of that backfill does.
+impl Case<'_> {
+    fn judge_backfill(&mut self, run: &Run) {
+        let of_one = run.trigger == Trigger::Backfill;
+        let (id, at) = match (of_one, run.backfill, run.nominal_time) {
+            (false, None, _) => return,
+            (true, Some(id), Some(at)) => (id, at),
+            _ => {
+                let text = format!("run {} does not say for which backfill and time it is", run.id);
+                return self.found.add(rule::BACKFILLED_ONCE, text);
+            }
+        };
+        let first = *self.backfilled.entry((id, at)).or_insert(run.id);
+        if first != run.id {
+            let text = format!("backfill {id} ran {at} twice: {first} and {}", run.id);
+            self.found.add(rule::BACKFILLED_ONCE, text);
+        }
     }
 }
 

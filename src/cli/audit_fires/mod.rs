@@ -7,12 +7,13 @@
 //! job, versions ──> timeline: which times must have an outcome
 //! ledger, newest first ──> rows: one outcome each, none for other times ─┐
 //! runs, newest first ──> runs, fences: attempts, their order ────────────┼─> report
+//! runs of workflows ──> tasks                                            │
 //! audit ──> chain      ledger and runs of other nodes ──> replicas ──────┘
 //! ```
 //!
 //! Invariants:
 //! - Nothing is written to the cluster. In memory are a page of each list, a few bytes for each
-//!   attempt of the jobs at hand, and a bit for each fence.
+//!   attempt of the jobs at hand and of those in queues, and a bit for each fence.
 //! - What changes while it is read is no finding: what is judged was decided before, and what
 //!   is wrong must be wrong again at a second look.
 //! - What could not be checked is told ([`report::Report::unchecked`]).
@@ -27,10 +28,12 @@ mod fences;
 mod job;
 mod options;
 mod pages;
+mod queues;
 mod replicas;
 mod report;
 mod rows;
 mod runs;
+mod tasks;
 mod timeline;
 
 use futures_util::{StreamExt, stream};
@@ -46,12 +49,20 @@ use fences::Fences;
 pub use options::Options;
 use options::{Output, Wanted};
 use pages::Pages;
+use queues::Queues;
 use report::{Progress, Report};
 
 /// Jobs that are read at a time.
 const JOBS_AT_A_TIME: usize = 4;
 /// Definitions in a page: they may be long.
 const PAGE: usize = 100;
+
+/// What concerns all jobs together.
+#[derive(Default)]
+struct Seen {
+    fences: Fences,
+    queues: Queues,
+}
 
 /// What every part of an audit knows.
 struct Audit {
@@ -92,7 +103,8 @@ async fn audit(options: Options, session: &Session) -> Result<Report, Failure> {
     let watch = Instant::now();
     let audit = Audit { client, wanted, began, watch };
     let mut report = Report::new(&status.cluster_id, &audit.wanted);
-    let (mut fences, mut progress) = (Fences::default(), Progress::new());
+    let mut seen = Seen::default();
+    let mut progress = Progress::new();
     replicas::differ(&status, &mut report);
     replicas::caught_up(&audit, status.applied_index, &mut report).await?;
     if audit.wanted.jobs.is_empty() {
@@ -100,17 +112,18 @@ async fn audit(options: Options, session: &Session) -> Result<Report, Failure> {
             Pages::new(&audit.client, 0, &format!("/jobs?limit={PAGE}"));
         while let Some(page) = jobs.page().await? {
             let names = page.into_iter().map(|job| job.name).collect();
-            each(&audit, names, &mut report, &mut fences, &mut progress).await?;
+            each(&audit, names, &mut report, &mut seen, &mut progress).await?;
         }
         let mut deleted: Pages<'_, answers::Named> =
             Pages::new(&audit.client, 0, &format!("/jobs?deleted=true&limit={PAGE}"));
         while let Some(page) = deleted_page(&mut deleted, &mut report).await? {
             let uids = page.into_iter().map(|job| job.uid.to_string()).collect();
-            each(&audit, uids, &mut report, &mut fences, &mut progress).await?;
+            each(&audit, uids, &mut report, &mut seen, &mut progress).await?;
         }
     } else {
-        each(&audit, audit.wanted.jobs.clone(), &mut report, &mut fences, &mut progress).await?;
+        each(&audit, audit.wanted.jobs.clone(), &mut report, &mut seen, &mut progress).await?;
     }
+    seen.queues.check(&audit, &mut report).await?;
     chain::check(&audit, &mut report).await?;
     progress.end();
     Ok(report)
@@ -134,7 +147,7 @@ async fn each(
     audit: &Audit,
     names: Vec<String>,
     report: &mut Report,
-    fences: &mut Fences,
+    seen: &mut Seen,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let asked = !audit.wanted.jobs.is_empty();
@@ -145,7 +158,8 @@ async fn each(
     while let Some(read) = cases.next().await {
         match read {
             Ok(mut findings) => {
-                fences.check(&mut findings);
+                seen.fences.check(&mut findings);
+                seen.queues.take(&mut findings);
                 report.add(findings);
             }
             // Deleted since it was listed.

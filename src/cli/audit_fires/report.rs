@@ -11,6 +11,7 @@ use crate::model::Timestamp;
 
 use super::fences::Held;
 use super::options::Wanted;
+use super::queues::Start;
 
 /// The names of the rules, as the output tells them and docs/cli.md explains them.
 pub(super) mod rule {
@@ -25,6 +26,9 @@ pub(super) mod rule {
     pub(in super::super) const APART: &str = "attempts-apart";
     pub(in super::super) const NEVER_EARLY: &str = "never-early";
     pub(in super::super) const CLOSED: &str = "closed";
+    pub(in super::super) const QUEUES: &str = "queues";
+    pub(in super::super) const TASKS: &str = "tasks";
+    pub(in super::super) const BACKFILLED_ONCE: &str = "backfilled-once";
     pub(in super::super) const AUDIT_CHAIN: &str = "audit-chain";
     pub(in super::super) const REPLICAS: &str = "replicas";
 }
@@ -48,6 +52,7 @@ pub(super) struct Findings {
     pub(super) runs: u64,
     pub(super) attempts: u64,
     pub(super) fences: Vec<Held>,
+    pub(super) queued: Vec<Start>,
 }
 
 impl Findings {

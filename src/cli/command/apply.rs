@@ -190,6 +190,9 @@ fn warn(session: &Session, plan: &Value, definitions: &[Definition]) {
         }
     }
     for item in plan["items"].as_array().into_iter().flatten() {
+        if let Some(path) = item["ping_path"].as_str() {
+            session.say(format!("monitor {}: its pings go to {path}", field(item, "/name")));
+        }
         for warning in item["warnings"].as_array().into_iter().flatten() {
             let text = warning.as_str().unwrap_or_default();
             session.say(format!("warning: {}: {text}", field(item, "/name")));

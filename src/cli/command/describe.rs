@@ -72,6 +72,14 @@ impl Describe {
             Describe::Of(OfKind { kind, args }) => {
                 let thing = Thing { kind, name: args.name };
                 fields(&output, &thing.get(&client).await?, &[])?;
+                if kind == Kind::Monitor {
+                    let pings = Request::get(format!("{}/pings?limit=5", thing.path()));
+                    let pings = client.fetch(pings).await?;
+                    if pings["items"].as_array().is_some_and(|items| !items.is_empty()) {
+                        output::line("\nLast pings:")?;
+                        output.list(&pings, &columns::PINGS)?;
+                    }
+                }
                 let versions = Request::get(format!("{}/versions?limit=5", thing.path()));
                 let versions = client.fetch(versions).await?;
                 if versions["items"].as_array().is_some_and(|items| !items.is_empty()) {

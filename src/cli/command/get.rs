@@ -9,6 +9,7 @@ use super::super::output::columns;
 use super::super::output::when;
 use super::super::output::{As, Columns, Format, Output};
 use super::super::session::Session;
+use super::incidents::{Incidents, Notices};
 use super::jobs::found;
 use super::kinds::{OfKind, Thing, columns_of, with_kind};
 use super::pick::{Several, is_part, run_id};
@@ -45,6 +46,16 @@ pub enum Get {
     /// Secrets, without their values
     #[command(visible_alias = "secret")]
     Secrets(Named),
+    /// Incidents: troubles that were told and go on
+    ///
+    /// Example: cronapi get incidents --resolved --limit 10
+    #[command(visible_alias = "incident")]
+    Incidents(Incidents),
+    /// Notices, and what became of them
+    ///
+    /// Example: cronapi get notices --state dead
+    #[command(visible_alias = "notice")]
+    Notices(Notices),
     /// Definitions of another kind
     #[command(flatten)]
     Of(OfKind<Definitions>),
@@ -68,7 +79,7 @@ pub struct Jobs {
     /// Only paused ones
     #[arg(long)]
     paused: bool,
-    /// With this runner: python, shell, http, none
+    /// With this runner: python, shell, http, workflow, none
     #[arg(long, value_name = "RUNNER")]
     runner: Option<String>,
     /// Of this queue
@@ -159,6 +170,8 @@ impl Get {
             Get::Users(named) => named.run(session, "/users", "name", &columns::USERS).await,
             Get::Tokens(named) => named.run(session, "/tokens", "id", &columns::TOKENS).await,
             Get::Secrets(named) => named.run(session, "/secrets", "name", &columns::SECRETS).await,
+            Get::Incidents(incidents) => incidents.run(session).await,
+            Get::Notices(notices) => notices.run(session).await,
             Get::Of(OfKind { kind, args }) => args.run(session, kind).await,
         }
     }
@@ -343,7 +356,7 @@ impl Named {
     }
 }
 
-fn empty(session: &Session, output: &Output, answer: &Value, text: &str) {
+pub(super) fn empty(session: &Session, output: &Output, answer: &Value, text: &str) {
     let none = answer["items"].as_array().is_none_or(Vec::is_empty);
     if none && matches!(output.format, Format::Table | Format::Wide) {
         session.say(text);

@@ -33,7 +33,11 @@ impl<T: FromArgMatches> FromArgMatches for OfKind<T> {
 impl<T: Args> Subcommand for OfKind<T> {
     fn augment_subcommands(mut command: Command) -> Command {
         for kind in Kind::plain() {
-            let own = Command::new(kind.plural()).visible_alias(kind.as_str()).about(kind.text());
+            let mut own = Command::new(kind.plural()).about(kind.text());
+            // Settings are many as it is.
+            if kind.as_str() != kind.plural() {
+                own = own.visible_alias(kind.as_str());
+            }
             command = command.subcommand(T::augment_args(own));
         }
         command
@@ -130,6 +134,10 @@ pub(super) fn columns_of(kind: Kind) -> &'static Columns {
     match kind {
         Kind::Job => &columns::JOBS,
         Kind::Queue => &columns::QUEUES,
+        Kind::Channel => &columns::CHANNELS,
+        Kind::Sink => &columns::SINKS,
+        Kind::Monitor => &columns::MONITORS,
+        Kind::Window => &columns::WINDOWS,
         #[allow(unreachable_patterns, reason = "a kind without columns of its own")]
         _ => &columns::DEFINITIONS,
     }

@@ -14,7 +14,7 @@ use super::super::terminal::secret_from_stdin;
 /// Log in and keep the tokens.
 #[derive(Debug, clap::Args)]
 pub struct Login {
-    /// Who; asked for unless told
+    /// Who; default: asked for
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Read the password from standard input [env: CRONAPI_PASSWORD]

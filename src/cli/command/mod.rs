@@ -9,6 +9,8 @@
 mod access;
 mod api;
 mod apply;
+mod backfill;
+mod channel;
 mod cluster;
 mod context;
 mod describe;
@@ -16,10 +18,12 @@ mod diff;
 mod edit;
 mod get;
 mod import;
+mod incidents;
 mod jobs;
 mod kinds;
 mod login;
 mod logs;
+mod monitor;
 mod pick;
 mod queue;
 mod records;
@@ -27,10 +31,12 @@ mod rollback;
 mod run;
 mod runs;
 mod secret;
+mod sink;
 mod times;
 mod top;
 mod version;
 mod watch;
+mod workflow;
 
 use clap::Subcommand;
 
@@ -106,12 +112,24 @@ pub enum Command {
     ///   cronapi logs backup --grep "no space left"
     #[command(verbatim_doc_comment)]
     Logs(logs::Logs),
+    /// Run times of a job that have passed; pause, resume or cancel that by its number
+    ///
+    /// Examples:
+    ///   cronapi backfill report --from 2027-01-01T00:00:00Z --to 2027-01-08T00:00:00Z --dry-run
+    ///   cronapi backfill report --from 7d --which failed --wait
+    ///   cronapi backfill 7 --cancel
+    #[command(verbatim_doc_comment)]
+    Backfill(backfill::Backfill),
+    /// List backfills
+    Backfills(backfill::Backfills),
     /// Cancel runs
     ///
     /// Example: cronapi cancel 01a207f4-6c1c-7b1e-9d0a-0c6a3a2f9a11
     Cancel(runs::Change),
     /// Start runs anew that have ended, with the same parameters
-    Retry(runs::Change),
+    ///
+    /// Example: cronapi retry --from-failed 01a207f4-6c1c-7b1e-9d0a-0c6a3a2f9a11
+    Retry(runs::Retry),
     /// Show when a job or an expression fires next, or what is to come of all jobs
     ///
     /// Examples:
@@ -159,6 +177,24 @@ pub enum Command {
     /// List queues, and set how many of their runs go on at a time
     #[command(subcommand)]
     Queue(queue::Queue),
+    /// Show the tasks of workflows
+    #[command(subcommand)]
+    Workflow(workflow::Workflow),
+    /// List channels, which tell people, and send a test to one
+    #[command(subcommand)]
+    Channel(channel::Channel),
+    /// List sinks, which events go to; pause them, let them go on, write them again
+    #[command(subcommand)]
+    Sink(sink::Sink),
+    /// List monitors, which listen for work that others run; pause, resume and re-key them
+    #[command(subcommand)]
+    Monitor(monitor::Monitor),
+    /// Say that somebody knows of an incident
+    #[command(subcommand)]
+    Incident(incidents::Incident),
+    /// Send notices again
+    #[command(subcommand)]
+    Notice(incidents::Notice),
     /// Show and change the nodes of the cluster
     #[command(subcommand)]
     Cluster(cluster::Cluster),
@@ -217,8 +253,10 @@ impl Command {
             Command::Delete(delete) => delete.run(session).await,
             Command::Pause(enable) => enable.run(session, "pause").await,
             Command::Resume(enable) => enable.run(session, "resume").await,
-            Command::Cancel(change) => change.run(session, "cancel").await,
-            Command::Retry(change) => change.run(session, "retry").await,
+            Command::Backfill(backfill) => backfill.run(session).await,
+            Command::Backfills(backfills) => backfills.run(session).await,
+            Command::Cancel(change) => change.run(session, "cancel", serde_json::json!({})).await,
+            Command::Retry(retry) => retry.run(session).await,
             Command::Next(next) => next.run(session).await,
             Command::Explain(explain) => explain.run(session).await,
             Command::Ledger(ledger) => ledger.run(session).await,
@@ -231,6 +269,12 @@ impl Command {
             Command::Key(key) => key.run(session).await,
             Command::Secret(secret) => secret.run(session).await,
             Command::Queue(queue) => queue.run(session).await,
+            Command::Workflow(workflow) => workflow.run(session).await,
+            Command::Channel(channel) => channel.run(session).await,
+            Command::Sink(sink) => sink.run(session).await,
+            Command::Monitor(monitor) => monitor.run(session).await,
+            Command::Incident(incident) => incident.run(session).await,
+            Command::Notice(notice) => notice.run(session).await,
             Command::Cluster(cluster) => cluster.run(session).await,
             Command::Status(output) => cluster::status(session, output).await,
             Command::AuditFires(options) => options.run(session).await,

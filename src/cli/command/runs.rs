@@ -23,8 +23,32 @@ pub struct Change {
     output: As,
 }
 
+/// Start runs anew.
+#[derive(Debug, clap::Args)]
+pub struct Retry {
+    #[command(flatten)]
+    change: Change,
+    /// Of a workflow: only the tasks that did not succeed, and what comes after them
+    #[arg(long, conflicts_with = "from")]
+    from_failed: bool,
+    /// Of a workflow: only this task, and what comes after it; may be repeated
+    #[arg(long, value_name = "TASK")]
+    from: Vec<String>,
+}
+
+impl Retry {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let body = match (self.from_failed, self.from.is_empty()) {
+            (true, _) => json!({"from": "failed"}),
+            (false, false) => json!({ "from": self.from }),
+            (false, true) => json!({}),
+        };
+        self.change.run(session, "retry", body).await
+    }
+}
+
 impl Change {
-    pub(super) async fn run(self, session: &Session, verb: &str) -> Outcome {
+    pub(super) async fn run(self, session: &Session, verb: &str, body: Value) -> Outcome {
         // What is no id at all is a slip of the hand: nothing is done then.
         if let Some(odd) = self.ids.iter().find(|id| !is_run(id) && !is_part(id)) {
             return Err(Failure::usage(format!("{odd} is not the id of a run"))
@@ -33,7 +57,7 @@ impl Change {
         let client = session.client()?;
         let mut several = Several::default();
         for word in &self.ids {
-            several.add(word, self.one(&client, word, verb).await);
+            several.add(word, self.one(&client, word, verb, &body).await);
         }
         let output = session.output(self.output);
         match several.done.as_slice() {
@@ -44,9 +68,15 @@ impl Change {
         several.end()
     }
 
-    async fn one(&self, client: &Client, word: &str, verb: &str) -> Result<Value, Failure> {
+    async fn one(
+        &self,
+        client: &Client,
+        word: &str,
+        verb: &str,
+        body: &Value,
+    ) -> Result<Value, Failure> {
         let id = run_id(client, word).await?;
         let path = format!("/runs/{id}/{verb}?dry_run={}", self.dry_run);
-        client.fetch(Request::post(path, &json!({})).once()?).await
+        client.fetch(Request::post(path, body).once()?).await
     }
 }

@@ -27,7 +27,7 @@ pub(super) const PAUSED: (&str, Span) = ("clean-carts", Span::from_secs(95 * MIN
 /// A queue, and its bound.
 pub(super) const QUEUE: (&str, u32) = ("payments", 1);
 /// What is started once the nodes are there: something to watch.
-pub(super) const STARTED: [&str; 2] = ["train-recommender", "import-prices"];
+pub(super) const STARTED: [&str; 3] = ["train-recommender", "import-prices", "close-tills"];
 /// The digests fail for so long.
 const DIGESTS_FAIL: Span = Span::from_secs(64 * MINUTE);
 
@@ -127,6 +127,7 @@ fn shop() -> Vec<Role> {
     let mut all = orders();
     all.extend(prices());
     all.extend(money());
+    all.push(tills());
     all
 }
 
@@ -298,6 +299,43 @@ fn money() -> Vec<Role> {
             |_, n| good(20 + n % 30, &["4 refunds", "settled"]),
         ),
     ]
+}
+
+/// A workflow: one task for each till, and what comes of them.
+fn tills() -> Role {
+    let echo =
+        |text: &str, secs: u32| shell(&format!("echo {text}\nsleep $(({secs} + $(dice 5)))"));
+    let till = json!({"type": "shell", "argv": ["sh", "-c", "echo till $0; sleep 6", "{{item}}"]});
+    role(
+        5 * HOUR,
+        json!({
+            "name": "close-tills",
+            "description": "Counts every till, books the sum, and prints the slips",
+            "tags": ["money", "shop"],
+            "expr": "*/20 * * * *",
+            "tasks": [
+                {"name": "rates", "runner": echo("rates of the day", 5)},
+                {"name": "stop-sales", "runner": echo("the tills are quiet", 3)},
+                {
+                    "name": "count",
+                    "after": ["stop-sales"],
+                    "over": ["berlin", "ghent", "leeds", "lyon", "porto", "turin"],
+                    "max_parallel": 2,
+                    "runner": till,
+                },
+                {"name": "book", "after": ["count", "rates"], "runner": echo("booked", 8)},
+                {"name": "slips", "after": ["book"], "runner": echo("6 slips printed", 6)},
+                {"name": "open-again", "after": [{"task": "book", "on": "always"}],
+                    "runner": echo("the tills are open", 4)},
+                {"name": "call-accounts", "after": [{"task": "book", "on": "failure"}],
+                    "runner": echo("calling", 2)},
+            ],
+        }),
+        |_, n| match n % 61 {
+            0 => bad(7, 1, &["counting"], "the drawer is short by 3.20"),
+            _ => good(4 + n % 9, &["done"]),
+        },
+    )
 }
 
 fn machines() -> Vec<Role> {

@@ -356,7 +356,7 @@ fn put(spec: &Value) -> Result<Happening, Failure> {
         let faults: Vec<String> = faults.iter().map(|fault| format!("{fault:?}")).collect();
         Failure::failed(format!("a role of the demo: {}", faults.join(", ")))
     })?;
-    Ok(Happening::Put(Box::new(spec)))
+    Ok(Happening::Put(Arc::new(spec)))
 }
 
 /// A number that looks like chance, the same for the same attempt.

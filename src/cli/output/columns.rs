@@ -1,10 +1,14 @@
 //! What a table shows of each kind of thing.
 
+mod monitors;
+
 use serde_json::Value;
 
 use super::when;
 use super::{Cell, Output, Tone};
 use crate::model::{Span, Timestamp};
+
+pub(in crate::cli) use self::monitors::{MONITORS, PINGS, WINDOWS};
 
 /// A column of a table; the ones behind are left out first on a narrow terminal.
 pub(in crate::cli) struct Column {
@@ -179,6 +183,30 @@ pub(in crate::cli) const RUNS: Columns = Columns {
     name: |v| field(v, "/id"),
 };
 
+pub(in crate::cli) const BACKFILLS: Columns = Columns {
+    columns: &[
+        col("BACKFILL", |v, _| cell(v, "/id")),
+        col("JOB", |v, _| cell(v, "/job")),
+        col("STATUS", |v, _| status(field(v, "/status"))),
+        col("FROM", |v, _| cell(v, "/from")),
+        col("TO", |v, _| cell(v, "/to")),
+        col("WHICH", |v, _| cell(v, "/which")),
+        col("TIMES", |v, _| cell(v, "/total")),
+        col("MADE", |v, _| cell(v, "/counts/made")),
+        col("SUCCEEDED", |v, _| cell(v, "/counts/succeeded")),
+        col("OPEN", |v, _| cell(v, "/open")),
+        col("WAITS", |v, _| cell(v, "/waits")),
+        wide("FAILED", |v, _| cell(v, "/counts/failed")),
+        wide("PASSED", |v, _| cell(v, "/counts/passed")),
+        wide("VERSION", |v, _| cell(v, "/version")),
+        wide("BY", |v, _| cell(v, "/created_by")),
+        wide("CREATED", |v, o| time(v, "/created_at", o)),
+        wide("FINISHED", |v, o| time(v, "/finished_at", o)),
+        wide("REASON", |v, _| cell(v, "/reason")),
+    ],
+    name: |v| field(v, "/id"),
+};
+
 pub(in crate::cli) const NODES: Columns = Columns {
     columns: &[
         col("NODE", |v, _| cell(v, "/id")),
@@ -270,6 +298,44 @@ pub(in crate::cli) const QUEUES: Columns = Columns {
     name: |v| field(v, "/name"),
 };
 
+pub(in crate::cli) const TASKS: Columns = Columns {
+    columns: &[
+        col("TASK", |v, _| cell(v, "/shown")),
+        col("STATUS", |v, _| cell(v, "/status")),
+        col("AFTER", |v, _| cell(v, "/comes_after")),
+        col("JOB", |v, _| cell(v, "/job")),
+        col("ITEMS", |v, _| cell(v, "/items")),
+        col("WHY", |v, _| cell(v, "/reason")),
+        wide("RUN", |v, _| cell(v, "/run_id")),
+    ],
+    name: |v| field(v, "/name"),
+};
+
+pub(in crate::cli) const CHANNELS: Columns = Columns {
+    columns: &[
+        col("NAME", |v, _| cell(v, "/name")),
+        col("TYPE", |v, _| cell(v, "/type")),
+        col("VERSION", |v, _| cell(v, "/version")),
+        col("UPDATED", |v, o| time(v, "/updated_at", o)),
+        col("BY", |v, _| cell(v, "/updated_by")),
+    ],
+    name: |v| field(v, "/name"),
+};
+
+pub(in crate::cli) const SINKS: Columns = Columns {
+    columns: &[
+        col("NAME", |v, _| cell(v, "/name")),
+        col("TYPE", |v, _| cell(v, "/type")),
+        col("POSITION", |v, _| cell(v, "/position")),
+        col("BEHIND", |v, _| cell(v, "/behind")),
+        col("NODE", |v, _| cell(v, "/node")),
+        col("PAUSED", |v, _| cell(v, "/paused")),
+        col("FAULT", |v, _| cell(v, "/fault")),
+        col("SINCE", |v, o| time(v, "/since", o)),
+    ],
+    name: |v| field(v, "/name"),
+};
+
 pub(in crate::cli) const SECRETS: Columns = Columns {
     columns: &[
         col("NAME", |v, _| cell(v, "/name")),
@@ -333,6 +399,43 @@ pub(in crate::cli) const NEXT: Columns = Columns {
     name: |v| field(v, "/at"),
 };
 
+pub(in crate::cli) const INCIDENTS: Columns = Columns {
+    columns: &[
+        col("ID", |v, _| cell(v, "/id")),
+        col("STATE", |v, _| cell(v, "/state")),
+        col("TROUBLE", |v, _| cell(v, "/trouble")),
+        col("JOB", |v, _| cell(v, if v["job"].is_null() { "/monitor" } else { "/job" })),
+        col("TIMES", |v, _| cell(v, "/troubles")),
+        col("SINCE", |v, o| time(v, "/since", o)),
+        col("KNOWN TO", |v, _| cell(v, "/acknowledged_by")),
+        wide("RULE", |v, _| cell(v, "/rule")),
+        wide("RUN", |v, _| cell(v, "/run_id")),
+        wide("DETAIL", |v, _| cell(v, "/detail")),
+        wide("RESOLVED", |v, o| time(v, "/resolved_at", o)),
+    ],
+    name: |v| field(v, "/id"),
+};
+
+pub(in crate::cli) const NOTICES: Columns = Columns {
+    columns: &[
+        col("SEQ", |v, _| cell(v, "/seq")),
+        col(
+            "STATE",
+            |v, _| if v["held"] == true { "held".to_owned().into() } else { cell(v, "/state") },
+        ),
+        col("CHANNEL", |v, _| cell(v, "/channel")),
+        col("KIND", |v, _| cell(v, "/kind")),
+        col("JOB", |v, _| cell(v, if v["job"].is_null() { "/monitor" } else { "/job" })),
+        col("INCIDENT", |v, _| cell(v, "/incident")),
+        col("DECIDED", |v, o| time(v, "/at", o)),
+        col("TRIES", |v, _| cell(v, "/tries")),
+        col("ERROR", |v, _| cell(v, "/error")),
+        wide("ENDED", |v, o| time(v, "/ended_at", o)),
+        wide("RUN", |v, _| cell(v, "/run_id")),
+    ],
+    name: |v| field(v, "/seq"),
+};
+
 pub(in crate::cli) const AUDIT: Columns = Columns {
     columns: &[
         col("AT", |v, o| time(v, "/at", o)),
@@ -350,7 +453,7 @@ pub(in crate::cli) const EVENTS: Columns = Columns {
     columns: &[
         col("AT", |v, _| cell(v, "/at")),
         col("EVENT", |v, _| cell(v, "/type")),
-        col("JOB", |v, _| cell(v, "/job")),
+        col("JOB", |v, _| cell(v, if v["job"].is_null() { "/monitor" } else { "/job" })),
         col("RUN", |v, _| cell(v, "/run_id")),
         col("STATUS", |v, _| status(field(v, "/status"))),
         col("REASON", |v, _| cell(v, "/reason")),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
 
-use super::super::convert::{log_id_in, log_id_out, open_entry, seal_entry};
+use super::super::convert::{self, log_id_in, log_id_out, open_entry, seal_entry, vote_out};
 use super::super::forward::Wish;
 use super::super::submit::{Committed, SubmitError};
 use super::super::types::{NodeId, TypeConfig, Vote};
@@ -12,18 +12,8 @@ use crate::wire::{Error, proto};
 type Append = AppendEntriesRequest<TypeConfig>;
 type AppendReply = AppendEntriesResponse<NodeId>;
 
-pub(in crate::consensus) fn vote_out(vote: &Vote) -> proto::Vote {
-    let leader = &vote.leader_id;
-    proto::Vote { term: leader.term, node: leader.node_id, committed: vote.committed }
-}
-
 pub(in crate::consensus) fn vote_in(vote: Option<proto::Vote>) -> Result<Vote, Error> {
-    let vote = vote.ok_or(Error::Missing("vote"))?;
-    Ok(if vote.committed {
-        Vote::new_committed(vote.term, vote.node)
-    } else {
-        Vote::new(vote.term, vote.node)
-    })
+    vote.as_ref().map(convert::vote_in).ok_or(Error::Missing("vote"))
 }
 
 pub(in crate::consensus) fn append_out(request: &Append) -> proto::AppendRequest {

@@ -9,13 +9,16 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::super::forward::Wish;
 use super::super::handle::Handle;
 use super::super::membership::MemberError;
 use super::super::roll::{Heard, members_out};
+use super::super::submit::{Committed, SubmitError};
 use super::super::transport::Connection;
 use super::super::types::NodeId;
-use super::super::{convert, format, submit::SubmitError, transfer};
+use super::super::{convert, format, transfer};
 use super::{CLUSTER, KEEPALIVE, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
+use crate::machine::needs;
 use crate::wire::proto;
 use crate::wire::proto::cluster_server::{Cluster, ClusterServer};
 
@@ -191,11 +194,17 @@ impl Cluster for Desk {
         request: Request<proto::AppendRequest>,
     ) -> Result<Response<proto::AppendReply>, Status> {
         self.check(&request)?;
-        let append = super::append_in(request.into_inner()).map_err(malformed)?;
-        let raft = &self.handle.running.raft;
-        let term = append.vote.leader_id.term;
-        // Before it waits for the disk, and after: from then on the library's lease counts.
+        let request = request.into_inner();
+        let vote = super::vote_in(request.vote).map_err(malformed)?;
+        let term = vote.leader_id.term;
+        // Before it waits for the disk, and after: from then on the library's lease counts. And
+        // before the entries are read: one that can't be must not make this node stand.
         self.handle.hears(term);
+        let append = super::append_in(request).inspect_err(|error| {
+            tracing::error!(%error, "an entry from the leader can't be read: a newer version?");
+        });
+        let append = append.map_err(malformed)?;
+        let raft = &self.handle.running.raft;
         bounded(async {
             let reply = raft.append_entries(append).await.map_err(failed)?;
             if !matches!(reply, AppendEntriesResponse::HigherVote(_)) {
@@ -260,7 +269,7 @@ impl Cluster for Desk {
         let raft = &self.handle.running.raft;
         let reply = raft.install_full_snapshot(vote, snapshot).await;
         let vote = reply.map_err(|error| Status::unavailable(error.to_string()))?.vote;
-        Ok(Response::new(proto::InstallReply { vote: Some(super::vote_out(&vote)) }))
+        Ok(Response::new(proto::InstallReply { vote: Some(convert::vote_out(&vote)) }))
     }
 
     async fn submit(
@@ -269,18 +278,32 @@ impl Cluster for Desk {
     ) -> Result<Response<proto::SubmitReply>, Status> {
         self.check(&request)?;
         self.lead()?;
-        let mut wishes = Vec::new();
+        let (mut wishes, mut readable) = (Vec::new(), Vec::new());
         for wish in &request.get_ref().wishes {
-            let wish = super::wish_in(wish).map_err(malformed)?;
-            if wish.is_anonymous() {
+            let wish = super::wish_in(wish)
+                .inspect_err(
+                    |error| tracing::warn!(%error, "another node asked what can't be read"),
+                )
+                .ok();
+            if wish.as_ref().is_some_and(Wish::is_anonymous) {
                 tracing::warn!("another node sent what a caller wants, and not who: refused");
                 return Err(Status::permission_denied("this takes somebody who wants it"));
             }
-            wishes.push(wish);
+            readable.push(wish.is_some());
+            wishes.extend(wish);
         }
         drop(request);
-        let outcomes = self.handle.decide_all(wishes).await;
-        let outcomes = outcomes.into_iter().map(super::outcome_out).collect();
+        let mut decided = self.handle.decide_all(wishes).await.into_iter();
+        // What can't be read is refused alone: the rest of the call is somebody else's.
+        let unreadable = Committed {
+            answer: Err(needs::unreadable(&self.handle.state())),
+            index: *self.handle.running.published.applied.borrow(),
+        };
+        let outcome = |readable: bool| match readable {
+            true => decided.next().unwrap_or(Err(SubmitError::Unknown)),
+            false => Ok(unreadable.clone()),
+        };
+        let outcomes = readable.into_iter().map(outcome).map(super::outcome_out).collect();
         Ok(Response::new(proto::SubmitReply { outcomes }))
     }
 
@@ -336,7 +359,8 @@ impl Cluster for Desk {
         };
         let last_log = running.log.last().as_ref().map(convert::log_id_out);
         let (silent_ms, wrong_clock) = (silent.as_millis() as u64, self.handle.clock_is_wrong());
-        Ok(Response::new(proto::MissedReply { last_log, silent_ms, wrong_clock }))
+        let term = running.leadership.borrow().term;
+        Ok(Response::new(proto::MissedReply { last_log, silent_ms, wrong_clock, term }))
     }
 
     async fn stand(

@@ -327,7 +327,8 @@ async fn what_the_log_does_is_counted_by_one_node_whoever_leads() {
     for (leader, so_far) in [(1, 1), (2, 2), (0, 3)] {
         nodes[leader].transfer(Some(nodes[leader].node_id())).await.unwrap();
         let parameters = Default::default();
-        let run = TriggerRun { no, version: 1, parameters, force: false, cause: None, place: None };
+        let (cause, place, kept) = (None, None, None);
+        let run = TriggerRun { no, version: 1, parameters, force: false, cause, place, kept };
         // Asked on another node than the one that leads.
         let asked = &nodes[(leader + 1) % 3];
         let leads = nodes[leader].node_id();

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use tonic::Request;
 
+use super::super::forward::Wish;
+use super::super::rpc::{self, Lane};
 use super::super::{Handle, Options, Reach, Tcp, open};
-use super::fixture::{NOW_MS, command, disk};
+use super::cluster::{PATIENCE, three};
+use super::fixture::{NOW_MS, accepted, command, disk, numbered, numbers};
 use crate::machine::Op;
+use crate::machine::reply::Rejection;
 use crate::machine::state::FORMAT;
 use crate::wire::proto;
 
@@ -108,4 +112,56 @@ async fn a_node_stops_at_a_format_that_it_does_not_read() {
     let mut fatal = node.fatal();
     let why = fatal.wait_for(Option::is_some).await.unwrap().clone().unwrap();
     assert!(why.contains("newer version"), "{why}");
+}
+
+/// What a node of a newer version may send: a variant that this one has never heard of.
+fn from_the_future() -> proto::Wish {
+    let bytes = rmp_serde::to_vec_named(&serde_json::json!({ "op": { "Invent": { "what": 1 } } }));
+    proto::Wish { wish: Some(proto::wish::Wish::Command(bytes.unwrap().into())) }
+}
+
+fn needs_an_upgrade(answer: &crate::machine::Answer) -> bool {
+    matches!(answer, Err(Rejection::UpgradeNeeded { .. }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_leader_can_not_read_is_refused_alone() {
+    let [leader, other, third] = three().await;
+    let known = |n| rpc::wish_out(&Wish::Command(numbered(n))).unwrap();
+    let message = proto::SubmitRequest { wishes: vec![known(1), from_the_future(), known(2)] };
+    let (peers, to) = (&other.running.peers, leader.node_id());
+    let reply = peers.call(to, Lane::Bulk, PATIENCE, message, |mut client, request| async move {
+        client.submit(request).await
+    });
+    let reply = reply.await.unwrap();
+    let answers: Vec<_> = reply
+        .outcomes
+        .into_iter()
+        .map(|outcome| rpc::outcome_in(outcome).unwrap().answer)
+        .collect();
+    assert!(accepted(&answers[0]) && accepted(&answers[2]), "{answers:?}");
+    assert!(needs_an_upgrade(&answers[1]), "{answers:?}");
+    assert_eq!(numbers(&leader.state()), [1, 2]);
+    for node in [third, other, leader] {
+        node.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_entries_can_not_be_read_is_heard() {
+    let [leader, other, third] = three().await;
+    let term = other.running.heartbeat.term() + 5;
+    let message = proto::AppendRequest {
+        vote: Some(proto::Vote { term, node: leader.node_id(), committed: true }),
+        prev: None,
+        committed: None,
+        entries: vec![b"an entry of a version to come".as_slice().into()],
+    };
+    let (peers, to) = (&leader.running.peers, other.node_id());
+    let reply = peers.call(to, Lane::Raft, PATIENCE, message, |mut client, request| async move {
+        client.append(request).await
+    });
+    assert!(reply.await.is_err());
+    assert_eq!(other.running.heartbeat.term(), term, "it would stand against a leader that lives");
+    drop(third);
 }

@@ -1,5 +1,7 @@
 //! What a node does without while its disk is nearly full.
 
+use std::sync::Arc;
+
 use super::super::SubmitError;
 use super::fixture::{disk, node_on, numbered, output};
 use crate::machine::Rejection;
@@ -12,7 +14,7 @@ fn name() -> Name {
 }
 
 fn put() -> Intent {
-    let spec = Box::new(JobSpec::new(name()));
+    let spec = Arc::new(JobSpec::new(name()));
     Intent::PutJob { spec, mode: PutMode::Create, expected: None }
 }
 

@@ -40,7 +40,7 @@ pub use send::Outgoing;
 use super::types::{Snapshot, SnapshotMeta, Vote};
 use crate::machine::State;
 use crate::storage::{self, Generation, History, Source, Unpublished};
-use crate::wire::{self, proto};
+use crate::wire;
 
 /// Bytes in one message, of a checkpoint or of rows. Only a single row may be larger.
 const PART_BYTES: usize = 1024 * 1024;
@@ -111,18 +111,5 @@ pub(super) async fn received(
     match *incoming.finish().await?.1.snapshot {
         Carried::Received(received) => Ok(*received),
         Carried::Own { .. } => Err(malformed("it did not go anywhere")),
-    }
-}
-
-fn vote_out(vote: &Vote) -> proto::Vote {
-    let leader = &vote.leader_id;
-    proto::Vote { term: leader.term, node: leader.node_id, committed: vote.committed }
-}
-
-fn vote_in(vote: &proto::Vote) -> Vote {
-    if vote.committed {
-        Vote::new_committed(vote.term, vote.node)
-    } else {
-        Vote::new(vote.term, vote.node)
     }
 }

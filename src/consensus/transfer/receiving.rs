@@ -4,10 +4,11 @@ use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 
+use super::super::convert::vote_in;
 use super::super::convert::{self, Head};
 use super::super::snapshot;
 use super::super::types::{SnapshotMeta, Vote};
-use super::{Error, PART_BYTES, Received, Transfers, malformed, vote_in};
+use super::{Error, PART_BYTES, Received, Transfers, malformed};
 use crate::storage::{self, Checkpoints, Draft, Generation};
 use crate::wire::proto;
 use proto::install_part::Part;

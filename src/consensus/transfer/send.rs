@@ -4,9 +4,10 @@ use std::io::Read;
 
 use bytes::Bytes;
 
+use super::super::convert::vote_out;
 use super::super::convert::{self, Head};
 use super::super::types::{Snapshot, SnapshotMeta, Vote};
-use super::{Carried, PART_BYTES, malformed, vote_out};
+use super::{Carried, PART_BYTES, malformed};
 use crate::storage::{self, Generation, Pair, off_thread};
 use crate::wire::proto;
 use proto::install_part::Part;

@@ -46,7 +46,7 @@ impl World {
         else {
             unreachable!()
         };
-        let spec = Box::new(JobSpec::from_map(map).unwrap());
+        let spec = Arc::new(JobSpec::from_map(map).unwrap());
         self.intends(Intent::PutJob { spec, mode: PutMode::Upsert, expected: None });
         let (name, parameters) = (Name::parse(job).unwrap(), Parameters::default());
         self.intends(Intent::Trigger { name, parameters, force: false, cause: None });

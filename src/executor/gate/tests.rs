@@ -40,7 +40,7 @@ fn planned(lead: Span) -> (State, Arc<OpenRun>) {
     let Value::Object(map) = json!({"name": "m", "expr": "* * * * *", "code": "x = 1"}) else {
         unreachable!()
     };
-    let spec = Box::new(JobSpec::from_map(map).unwrap());
+    let spec = Arc::new(JobSpec::from_map(map).unwrap());
     let intent = Intent::PutJob { spec, mode: PutMode::Create, expected: None };
     let op = prepare(&state, intent, begun, None, None).unwrap().op;
     does(&mut state, begun, op);

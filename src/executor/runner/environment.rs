@@ -64,6 +64,10 @@ impl Environment {
         for (name, value) in told(context) {
             vars.insert(name.into(), value.into());
         }
+        if let Some((task, flow)) = &context.task {
+            vars.insert("CRONAPI_TASK".into(), task.into());
+            vars.insert("CRONAPI_FLOW".into(), flow.into());
+        }
         let note = (params.len() > PARAMS_ENV_BYTES_MAX).then(|| {
             format!(
                 "CRONAPI_PARAMS is not set: the parameters have {} bytes, more than {}; \

@@ -20,6 +20,7 @@
 //! below, a section in `docs/runners.md`, and its rules in `tests/runners.rs`.
 
 mod capture;
+pub mod cgroups;
 mod check;
 mod environment;
 mod http;
@@ -47,6 +48,7 @@ use tokio::sync::mpsc::Sender;
 
 pub use self::capture::{Chunk, Stream};
 pub use self::check::{SyntaxFault, check_python};
+pub use self::http::{Answer, addresses, post, sign};
 pub use self::leftovers::reap_leftovers;
 pub use self::node::RunnerEnv;
 use self::outcome::shorten;

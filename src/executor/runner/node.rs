@@ -10,10 +10,12 @@ use std::sync::OnceLock;
 use ipnet::IpNet;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
+use super::cgroups::{self, Cgroups};
 use super::environment;
 use super::http::{self, Client};
 use super::isolation::{self, Isolation};
 use super::pipefail::Pipefail;
+use super::process;
 use super::process::raw::keep_open_files_from_children;
 use super::shell_result;
 use super::spec::Limits;
@@ -32,6 +34,7 @@ pub struct RunnerEnv {
     /// Rights that new files of jobs lack; none: as the daemon's.
     pub umask: Option<u32>,
     pub(super) isolation: Isolation,
+    pub(super) cgroups: Cgroups,
     /// Addresses that are reached although they are among the denied ones.
     pub http_allow: Vec<IpNet>,
     /// What a line is run by so that its pipelines fail when any of their commands does.
@@ -60,6 +63,7 @@ impl RunnerEnv {
             limits: Limits::default(),
             umask: None,
             isolation: Isolation::off(),
+            cgroups: Cgroups::off(),
             http_allow: Vec::new(),
             pipefail: Pipefail::detect(),
             inherited: environment::inherited(),
@@ -83,6 +87,21 @@ impl RunnerEnv {
             }
         }
         Ok(self)
+    }
+
+    /// Gives each attempt a cgroup of its own, if this process was handed a part of the tree:
+    /// then it moves itself to one in it. Call it after [`Self::isolated`], which says whether
+    /// jobs could change their own bounds; `tag` is this node's alone.
+    #[must_use]
+    pub fn bounded(mut self, tag: &str) -> Self {
+        let keeps = self.isolation.keeps(cgroups::tree());
+        self.cgroups = Cgroups::claim(tag, keeps, process::try_out);
+        self
+    }
+
+    /// What bounds attempts as a whole.
+    pub fn cgroups(&self) -> &Cgroups {
+        &self.cgroups
     }
 
     /// What keeps jobs apart.

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// What lines are run by unless told otherwise.
+/// What lines are run with by default.
 pub(super) const SH: &str = "/bin/sh";
 const BASHES: [&str; 3] = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"];
 /// Options that make of bash what scripts for dash expect.

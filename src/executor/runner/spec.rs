@@ -51,6 +51,8 @@ pub struct Limits {
     pub file_size: Option<u64>,
     /// Processor time of each process.
     pub cpu: Option<Duration>,
+    /// Thousandths of a processor, of all together; where attempts have a cgroup each.
+    pub cpus: Option<u32>,
 }
 
 impl Limits {
@@ -69,6 +71,7 @@ impl Limits {
             open_files: least(self.open_files, most.open_files),
             file_size: least(self.file_size, most.file_size),
             cpu: least(self.cpu, most.cpu),
+            cpus: least(self.cpus, most.cpus),
         }
     }
 }
@@ -176,4 +179,8 @@ pub struct Context {
     pub trigger: String,
     /// `<node tag>/<boot>`; see [`super::reap_leftovers`].
     pub boot_tag: String,
+    /// Of a task: its name, and the run of the workflow.
+    pub task: Option<(String, String)>,
+    /// The item that it runs for, if its task has any.
+    pub item: Option<serde_json::Value>,
 }

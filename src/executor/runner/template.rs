@@ -67,6 +67,13 @@ impl<'a> Values<'a> {
             return Ok(text);
         }
         match template::parse(&text) {
+            // Nor was there an item.
+            Ok(it)
+                if self.context.item.is_none()
+                    && it.holes().any(|hole| matches!(hole.source, Source::Item(_))) =>
+            {
+                Ok(text)
+            }
             Ok(_) => self.fill(&text, place, |_, _, value| Ok(value.text())),
             Err(_) => Ok(text),
         }
@@ -115,8 +122,8 @@ impl template::Values for Values<'_> {
             Source::Attempt => context.attempt.to_string(),
             Source::Fence => context.fence.to_string(),
             Source::Trigger => context.trigger.clone(),
-            // They are asked for by the two below.
-            Source::NominalTime(_) | Source::Parameter(_) => String::new(),
+            // They are asked for by those below.
+            Source::NominalTime(_) | Source::Parameter(_) | Source::Item(_) => String::new(),
         }
     }
 
@@ -126,6 +133,10 @@ impl template::Values for Values<'_> {
 
     fn parameters(&self) -> &Value {
         self.params
+    }
+
+    fn item(&self) -> Option<&Value> {
+        self.context.item.as_ref()
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::machine::command::Place;
-use crate::machine::state::{Job, OpenRun, Wait};
+use crate::machine::state::{Job, OpenRun, Wait, Watched};
 use crate::model::{
-    JobNo, Overlap, Parameters, Run, RunId, RunStatus, SkipReason, Timestamp, TraceParent, Trigger,
-    limits,
+    BackfillId, JobNo, Overlap, Parameters, Run, RunId, RunStatus, SkipReason, Timestamp,
+    TraceParent, Trigger, limits,
 };
 
 use super::Cx;
@@ -22,6 +22,7 @@ pub(super) struct NewRun {
     pub force: bool,
     pub unchecked: bool,
     pub place: Option<Place>,
+    pub backfill: Option<BackfillId>,
     /// The trace of what it follows from.
     pub trace: Option<TraceParent>,
 }
@@ -37,6 +38,7 @@ impl NewRun {
             force: false,
             unchecked: false,
             place: None,
+            backfill: None,
             trace: None,
         }
     }
@@ -46,7 +48,7 @@ impl Cx<'_> {
     /// Creates a run of job `no`, or says why the job's policies have none of it.
     pub(super) fn admit(&mut self, no: JobNo, new: NewRun) -> Result<RunId, SkipReason> {
         let job = self.job(no).ok_or(SkipReason::Limit)?;
-        if job.live.open >= limits::OPEN_RUNS_PER_JOB_MAX {
+        if job.live.present() >= limits::OPEN_RUNS_PER_JOB_MAX {
             return Err(SkipReason::QueueFull);
         }
         if self.queue_overflows(&job.spec) {
@@ -68,7 +70,7 @@ impl Cx<'_> {
             self.wait(id, Wait::Behind { gate }, "for an earlier run of the job");
         } else if !self.wait_at_gate(id, gate) {
             self.make_ready(id);
-            if immediate && job.spec.is_no_op() {
+            if immediate && job.spec.is_no_op() && !job.spec.is_workflow() {
                 self.close(id, RunStatus::Succeeded, None);
             } else if let Some(place) = place.filter(|_| self.is_next(id)) {
                 self.assign_ready(id, place);
@@ -103,7 +105,7 @@ impl Cx<'_> {
         let (waiting, mut staying): (Vec<_>, Vec<_>) = self
             .s
             .open_of(no)
-            .filter(|open| !open.cancel)
+            .filter(|open| !open.cancel && open.run.backfill.is_none())
             .map(|open| (open.seq, open.run.id, behind(open)))
             .partition(|(_, _, behind)| *behind);
         staying.sort_unstable();
@@ -120,36 +122,24 @@ impl Cx<'_> {
         let seq = self.s.counters.run;
         let manual = new.trigger == Trigger::Manual;
         Run {
-            id: RunId::new(new.nominal.unwrap_or(self.at), job.no, seq),
-            job: job.spec.name.clone(),
-            job_uid: job.uid,
             version: job.version,
-            trigger: new.trigger,
             cause: new.cause,
             traceparent: new.trace,
             requested_by: manual.then(|| self.who()),
             nominal_time: new.nominal,
-            fired_at: self.at,
-            started_at: None,
-            finished_at: None,
-            status: RunStatus::Queued,
-            reason: None,
-            skip: None,
-            node: None,
-            attempt: 0,
-            exit_code: None,
-            http_status: None,
-            error: None,
-            result: None,
             parameters: new.parameters,
-            log_bytes: 0,
             depth: new.depth,
-            cancelled_by: None,
-            attempts: Vec::new(),
+            backfill: new.backfill,
+            ..Run::queued(
+                RunId::new(new.nominal.unwrap_or(self.at), job.no, seq),
+                (job.spec.name.clone(), job.uid),
+                new.trigger,
+                self.at,
+            )
         }
     }
 
-    fn create_run(&mut self, job: &Job, new: NewRun) -> RunId {
+    pub(super) fn create_run(&mut self, job: &Job, new: NewRun) -> RunId {
         let unchecked = new.unchecked;
         let run = self.begin_run(job, new);
         let (id, seq) = (run.id, self.s.counters.run);
@@ -165,8 +155,13 @@ impl Cx<'_> {
             mark: None,
             ahead: None,
             queued_at: None,
+            watched: Watched::default(),
+            task: None,
+            past: false,
+            kept: None,
         };
         self.s.runs.insert(id, Arc::new(open));
+        self.watch_begin(id);
         self.s.open.insert((job.no, id));
         self.edit_job(job.no, |job| job.live.open += 1);
         id

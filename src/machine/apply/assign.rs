@@ -17,6 +17,10 @@ impl Cx<'_> {
         if !queued {
             return Err(Rejection::Stale);
         }
+        if open.spec.is_workflow() {
+            self.open_flow(&open);
+            return Ok(Reply::Run { id });
+        }
         if open.spec.is_no_op() {
             self.close(id, RunStatus::Succeeded, None);
             return Ok(Reply::Run { id });

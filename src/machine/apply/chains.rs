@@ -11,6 +11,7 @@ use crate::model::{Fact, JobNo, JobSpec, Parameters, Run, RunStatus, SkipReason,
 
 use super::Cx;
 use super::admit::NewRun;
+use super::filling::{Filling, within};
 
 impl Cx<'_> {
     pub(super) fn chain(&mut self, run: &Run, targets: &[Target], trigger: Trigger) {
@@ -114,91 +115,8 @@ impl Cx<'_> {
 /// Replaces `${…}` in the parameters that are passed on by what the ended run has; refused
 /// past their size limit. `composed`: within a text too, and not only where it is all of it.
 fn fill(parameters: &Parameters, run: &Run, composed: bool) -> Result<Parameters, String> {
-    let mut filling = Filling { run, composed, room: limits::PARAMETERS_BYTES_MAX };
-    let mut filled = serde_json::Map::new();
-    for (key, value) in parameters.map() {
-        filled.insert(key.clone(), filling.value(value)?);
-    }
-    Parameters::new(filled)
-}
-
-struct Filling<'a> {
-    run: &'a Run,
-    composed: bool,
-    /// What may still be filled in: a large result that is named a thousand times is refused
-    /// before it is copied a thousand times.
-    room: usize,
-}
-
-impl Filling<'_> {
-    fn value(&mut self, value: &Value) -> Result<Value, String> {
-        match value {
-            Value::String(text) => {
-                let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-                // One that is closed before its end is two.
-                let whole = inner.filter(|path| !self.composed || !path.contains('}'));
-                match whole.and_then(|path| look_up(path, self.run)) {
-                    Some(found) => {
-                        self.take(found.to_string().len())?;
-                        Ok(found)
-                    }
-                    None if self.composed && text.contains("${") => {
-                        self.text(text).map(Value::String)
-                    }
-                    None => Ok(value.clone()),
-                }
-            }
-            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
-            Value::Object(map) => map
-                .iter()
-                .map(|(key, item)| Ok((key.clone(), self.value(item)?)))
-                .collect::<Result<_, _>>()
-                .map(Value::Object),
-            other => Ok(other.clone()),
-        }
-    }
-
-    /// A text with values in it: texts as they are, nothing for null, others as JSON. `$${`
-    /// stands for `${`, and what is no path stands as it is.
-    fn text(&mut self, text: &str) -> Result<String, String> {
-        let (mut filled, mut rest) = (String::new(), text);
-        while let Some(at) = rest.find("${") {
-            let (before, inner) = (&rest[..at], &rest[at + 2..]);
-            if let Some(before) = before.strip_suffix('$') {
-                filled.push_str(before);
-                filled.push_str("${");
-                rest = inner;
-                continue;
-            }
-            filled.push_str(before);
-            let found = inner.split_once('}');
-            match found.and_then(|(path, after)| Some((look_up(path, self.run)?, after))) {
-                Some((found, after)) => {
-                    let made = match found {
-                        Value::Null => String::new(),
-                        Value::String(text) => text,
-                        other => other.to_string(),
-                    };
-                    self.take(made.len())?;
-                    filled.push_str(&made);
-                    rest = after;
-                }
-                None => {
-                    filled.push_str("${");
-                    rest = inner;
-                }
-            }
-        }
-        filled.push_str(rest);
-        Ok(filled)
-    }
-
-    fn take(&mut self, bytes: usize) -> Result<(), String> {
-        self.room = self.room.checked_sub(bytes).ok_or_else(|| {
-            format!("are over {} bytes once filled in", limits::PARAMETERS_BYTES_MAX)
-        })?;
-        Ok(())
-    }
+    let look_up = |path: &str| look_up(path, run);
+    Filling::new(&look_up, composed).parameters(parameters)
 }
 
 /// `result.a.b`, `parameters.a`, `run_id`, `status` or `error`; none: not such a path, and
@@ -213,11 +131,5 @@ fn look_up(path: &str, run: &Run) -> Option<Value> {
         "error" => run.error.clone().map_or(Value::Null, Value::String),
         _ => return None,
     };
-    Some(parts.fold(root, |value, part| match &value {
-        Value::Object(map) => map.get(part).cloned().unwrap_or(Value::Null),
-        Value::Array(items) => {
-            part.parse::<usize>().ok().and_then(|at| items.get(at).cloned()).unwrap_or(Value::Null)
-        }
-        _ => Value::Null,
-    }))
+    Some(within(root, parts))
 }

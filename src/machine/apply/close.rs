@@ -31,6 +31,9 @@ impl Cx<'_> {
         let no = id.job_no();
         self.unindex(&open);
         let mut run = open.run.clone();
+        let too_much = self.result_too_much(&open, status);
+        let status = if too_much.is_some() { RunStatus::Failed } else { status };
+        run.error = too_much.or(run.error);
         run.status = status;
         run.reason = reason.or(run.reason.filter(|_| status == RunStatus::Skipped));
         run.finished_at = Some(self.at);
@@ -40,21 +43,28 @@ impl Cx<'_> {
         self.count(status);
         let took = run.started_at.map(|started| self.at.micros_since(started));
         self.out.facts.push(Fact::Closed { status, trigger: run.trigger, took });
-        if let (Some(reason), Some(_)) = (run.skip, run.nominal_time) {
+        if let (Some(reason), Some(_), None) = (run.skip, run.nominal_time, run.backfill) {
             self.out.facts.push(Fact::Skipped { reason, times: 1 });
         }
         let last_run = LastRun { id, status, finished_at: self.at };
         self.edit_live(no, |live| {
             live.open = live.open.saturating_sub(1);
-            live.last_run = Some(last_run);
+            // What a backfill runs is the past: the job is not said to have failed by it.
+            if run.backfill.is_none() {
+                live.last_run = Some(last_run);
+            }
             live.kept += 1;
         });
         let kind = format!("run.{}", status.as_str());
         let (name, why) = (run.job.clone(), run.reason.clone().or(run.error.clone()));
         self.event_because(&kind, Some(&name), Some((id, status)), why.as_deref());
-        if !open.orphan {
+        if run.backfill.is_some() {
+            self.backfilled(&run);
+        } else if !open.orphan {
+            self.judge_end(&run);
             self.follow(&open, &run);
         }
+        self.task_ended(&open, &run);
         self.release(no);
     }
 
@@ -74,6 +84,7 @@ impl Cx<'_> {
         let id = open.run.id;
         self.s.open.remove(&(id.job_no(), id));
         self.leave_line(open);
+        self.unwatch(open);
         self.unindex_wait(open);
         if matches!(open.wait, Some(Wait::Behind { .. })) {
             self.edit_job(id.job_no(), |job| job.live.behind = job.live.behind.saturating_sub(1));
@@ -86,6 +97,14 @@ impl Cx<'_> {
     /// What the end of a run starts: its chains, and the gates and joins that waited for it.
     fn follow(&mut self, open: &OpenRun, run: &crate::model::Run) {
         let spec = open.spec.clone();
+        if open.task.is_some() {
+            // Its chains do not hold: what follows is up to the workflow. It is a success of its
+            // job all the same, if it is one of a job.
+            if run.status == RunStatus::Succeeded && self.s.jobs.contains_key(&run.id.job_no()) {
+                self.succeeded(run);
+            }
+            return;
+        }
         match run.status {
             RunStatus::Succeeded => {
                 self.chain(run, &spec.on_success, Trigger::OnSuccess);

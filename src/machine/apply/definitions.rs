@@ -48,6 +48,7 @@ impl Cx<'_> {
         let before = self.s.definitions.get(kind, name.as_str()).cloned();
         let before = before.ok_or_else(|| Rejection::no_definition(kind, name))?;
         self.based_on(Some(before.version), Some(based_on), pinned)?;
+        self.unused(kind, name)?;
         self.s.definitions.remove(kind, name);
         let first = (before.version + 1).saturating_sub(DEFINITION_VERSIONS_MAX).max(1);
         for version in first..=before.version {
@@ -57,6 +58,15 @@ impl Cx<'_> {
         let change = difference_of(kind.masked(), Some(&before.spec.to_map()), None);
         self.audit(&format!("{}.delete", kind.as_str()), name.as_str(), change);
         Ok(Reply::Done)
+    }
+
+    /// Whether nothing counts on it.
+    fn unused(&self, kind: Kind, name: &Name) -> Result<(), Rejection> {
+        let by = if kind == Kind::Channel { self.s.told_by(name) } else { Vec::new() };
+        if by.is_empty() {
+            return Ok(());
+        }
+        Err(Rejection::InUse { what: kind.as_str().into(), name: name.to_string(), by })
     }
 
     /// Whether what a command was prepared on still holds.
@@ -77,7 +87,7 @@ impl Cx<'_> {
     }
 
     /// Puts a definition in force; gives its version.
-    fn define(&mut self, before: Option<&Defined>, spec: &Spec) -> u64 {
+    pub(super) fn define(&mut self, before: Option<&Defined>, spec: &Spec) -> u64 {
         let (kind, name) = (spec.kind(), spec.name().clone());
         let version = before.map_or(0, |before| before.version) + 1;
         let no = before.map_or_else(|| self.next_definition(), |before| before.no);
@@ -122,6 +132,12 @@ impl Cx<'_> {
                 self.govern(name, queue.concurrency, Some(&queue.rules()));
             }
             (Kind::Queue, _) => self.govern(name, None, None),
+            (Kind::Channel, spec) => self.channel_put(name, spec.is_some()),
+            (Kind::Rule, None) => self.rule_removed(name),
+            (Kind::Window, spec) => self.window_put(name, spec.is_some()),
+            (Kind::Sink, spec) => self.sink_put(name, spec.is_some()),
+            (Kind::Monitor, Some(Spec::Monitor(spec))) => self.monitor_put(name, Some(spec)),
+            (Kind::Monitor, _) => self.monitor_put(name, None),
             _ => {}
         }
     }

@@ -95,7 +95,7 @@ impl Cx<'_> {
         self.s.duties.free.insert(key.clone());
     }
 
-    fn edit_duty(&mut self, key: &DutyKey, edit: impl FnOnce(&mut Duty)) {
+    pub(super) fn edit_duty(&mut self, key: &DutyKey, edit: impl FnOnce(&mut Duty)) {
         if let Some(duty) = self.s.duties.all.get_mut(key) {
             edit(Arc::make_mut(duty));
         }

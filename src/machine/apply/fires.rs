@@ -13,6 +13,9 @@ use crate::model::{Fact, JobNo, LedgerRow, Name, Outcome, SkipReason, Timestamp,
 use super::Cx;
 use super::admit::NewRun;
 
+/// What nominal times in events need.
+const FORMAT_OF_NOMINAL_EVENTS: u32 = 6;
+
 impl Cx<'_> {
     pub(super) fn fire(
         &mut self,
@@ -61,10 +64,13 @@ impl Cx<'_> {
                     run_id: None,
                     decided_at: self.at,
                     version,
+                    backfilled_by: None,
+                    backfilled: None,
                 };
                 self.out.put(ledger_key(no, scheduled_for), &row);
                 let name = &job.spec.name;
-                self.event_because("fire.skipped", Some(name), None, Some(reason.as_str()));
+                self.fire_skipped(name, scheduled_for, reason.as_str());
+                self.trouble_skipped(no, reason, 1, None);
                 Ok(Reply::Skipped(reason))
             }
         }
@@ -106,6 +112,17 @@ impl Cx<'_> {
         self.set_next(no, next);
     }
 
+    /// Tells of a row of the ledger that has no run.
+    fn fire_skipped(&mut self, name: &Name, nominal: Timestamp, reason: &str) {
+        self.event_because("fire.skipped", Some(name), None, Some(reason));
+        // Rows of events are the same on every member, also of one that does not know the field.
+        if self.s.format() >= FORMAT_OF_NOMINAL_EVENTS
+            && let Some(event) = self.out.events.last_mut()
+        {
+            event.nominal_time = Some(nominal);
+        }
+    }
+
     /// One ledger row for a range of nominal times; a range of one is an ordinary row.
     pub(super) fn record_range(&mut self, no: JobNo, name: &Name, version: u64, range: Range) {
         let single = range.count == Some(1);
@@ -123,11 +140,17 @@ impl Cx<'_> {
             run_id: None,
             decided_at: self.at,
             version,
+            backfilled_by: None,
+            backfilled: None,
         };
         self.out.put(ledger_key(no, range.from), &row);
         self.out.facts.extend(fact_of(&range));
         let reason = range.reason.map_or("superseded", SkipReason::as_str);
-        self.event_because("fire.skipped", Some(name), None, Some(reason));
+        self.fire_skipped(name, range.from, reason);
+        if let Some(reason) = range.reason {
+            let times = range.count.unwrap_or(limits::COUNTED_MAX);
+            self.trouble_skipped(no, reason, times, None);
+        }
     }
 }
 

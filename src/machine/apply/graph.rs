@@ -100,5 +100,11 @@ fn circle_field(spec: &JobSpec, path: &[Name], downward: bool) -> String {
                 if *field == "dependencies" { Some(*to) == into } else { Some(*to) == out }
             },
         )
-        .map_or_else(|| "name".into(), |(field, at, _)| format!("{field}/{at}"))
+        .map_or_else(
+            || "name".into(),
+            |(field, at, _)| match field {
+                "tasks" => format!("tasks/{at}/job"),
+                _ => format!("{field}/{at}"),
+            },
+        )
 }

@@ -99,6 +99,7 @@ impl Cx<'_> {
         let action = format!("job.{}", put.verb);
         let change = difference(Some(&job.spec), Some(&put.spec));
         self.audit(&action, put.spec.name.as_str(), change);
+        self.own_rule_changed(no);
         self.release(no);
         Ok(Reply::Job { no, version: job.version + 1, created: false, changed: true })
     }
@@ -124,11 +125,13 @@ impl Cx<'_> {
         }
         let dated = self.dated(Some(&job));
         self.settle(&job, settled);
+        self.cancel_backfills_of(no);
         let open: Vec<_> = self.s.open_of(no).map(|run| run.run.id).collect();
         for id in open {
             self.edit_run(id, |run| run.orphan = true);
             self.stop_run(id, "the job was deleted");
         }
+        self.job_leaves_incidents(no);
         self.unlink(no);
         self.set_next(no, None);
         self.s.names.remove(&job.spec.name);
@@ -199,8 +202,17 @@ impl Cx<'_> {
     fn link(&mut self, no: JobNo, name: &Name) {
         let Some(job) = self.job(no) else { return };
         debug_assert_eq!(&job.spec.name, name);
+        if job.spec.is_workflow() && !self.s.task_numbers.of_job.contains_key(&no) {
+            self.s.counters.job_no += 1;
+            let tasks = self.s.counters.job_no;
+            self.s.task_numbers.of_job.insert(no, tasks);
+            self.s.task_numbers.jobs.insert(tasks, no);
+        }
         for (field, _, target) in job.spec.references() {
             self.s.references.insert((target.clone(), field == "dependencies", no));
+        }
+        for channel in job.spec.notify.iter().flat_map(|notify| &notify.channels) {
+            self.s.alerts.naming.insert((channel.clone(), no));
         }
     }
 
@@ -209,13 +221,18 @@ impl Cx<'_> {
         for (field, _, target) in job.spec.references() {
             self.s.references.remove(&(target.clone(), field == "dependencies", no));
         }
+        for channel in job.spec.notify.iter().flat_map(|notify| &notify.channels) {
+            self.s.alerts.naming.remove(&(channel.clone(), no));
+        }
     }
 
     /// Stops a run for a reason other than its own end: at once when no node has it,
     /// else by asking its node.
     pub(super) fn stop_run(&mut self, id: crate::model::RunId, why: &str) {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
-        if open.held().is_some() {
+        if self.s.flows.contains_key(&id) {
+            self.stop_flow(id, why);
+        } else if open.held().is_some() {
             self.edit_run(id, |run| {
                 run.cancel = true;
                 run.run.cancelled_by.get_or_insert(why.to_string());

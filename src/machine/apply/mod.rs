@@ -16,22 +16,33 @@
 mod access;
 mod admit;
 mod ahead;
+mod alerts;
 mod assign;
 mod audit;
+mod backfills;
 mod chains;
 mod close;
 mod definitions;
 mod duties;
 mod events;
+mod filling;
 mod fires;
+mod flow;
+mod flow_begin;
+mod flow_values;
 mod graph;
 mod jobs;
+mod late;
+mod monitors;
 mod nodes;
+mod outbox;
 mod queues;
 mod report;
 mod restore;
 mod secrets;
+mod sinks;
 mod trigger;
+mod windows;
 
 use std::sync::Arc;
 
@@ -96,8 +107,13 @@ fn apply(
     command: &Command,
     out: &mut Output,
 ) -> Answer {
-    let at = state.last_at.max(command.at);
+    let before = state.last_at;
+    let at = before.max(command.at);
     state.last_at = at;
+    if at.since(before) > limits::EXCUSE_AFTER && !state.monitors.is_empty() {
+        let (s, sub, out) = (&mut *state, &mut *sub, &mut *out);
+        Cx { s, at, index, sub, out, command }.excuse(before);
+    }
     if let Some(request) = command.request
         && let Some(known) = state.idempotency.by_key.get(&request.key)
         && known.at >= at.minus(limits::IDEMPOTENCY_TTL)
@@ -179,9 +195,12 @@ impl Cx<'_> {
                 self.output(*run, *attempt, *fence, chunks)
             }
             Op::Cancel { run } => self.cancel(*run),
+            Op::PauseFlow { run, paused } => self.pause_flow(*run, *paused),
             Op::NodeUp { node, boot, address, api, slots, labels } => {
                 self.node_up(*node, *boot, [address, api], *slots, labels)
             }
+            Op::PauseSink { name, paused } => self.pause_sink(name, *paused),
+            Op::RewindSink { name, to } => self.rewind_sink(name, *to),
             Op::NodeOffers { node, boot, offers } => self.node_offers(*node, *boot, *offers),
             Op::NodeDraining { node, boot } => self.node_draining(*node, *boot),
             Op::NodeLost { node, boot } => self.node_lost(*node, *boot),
@@ -190,6 +209,15 @@ impl Cx<'_> {
             Op::DutyMoved { key, fence, position, fault } => {
                 self.duty_moved(key, *fence, *position, fault.as_deref())
             }
+            Op::Watch { at, key } => self.watch(*at, *key),
+            Op::Window { name, version, active, until } => {
+                self.window_seen(name, *version, *active, *until)
+            }
+            Op::Delivered { channel, seqs, fence, outcome } => {
+                self.delivered(channel, seqs, *fence, outcome)
+            }
+            Op::Acknowledge { incident } => self.acknowledge(*incident),
+            Op::RetryNotice { seq, dead } => self.retry_notice(*seq, dead.as_deref()),
             Op::CreateUser { user, session } => self.create_user(user, session.as_ref()),
             Op::ExternalLogin { user } => self.external_login(user),
             Op::SetRole { name, role, scope } => self.set_role(name, *role, scope),
@@ -223,6 +251,14 @@ impl Cx<'_> {
             Op::Remove { kind, name, based_on, pinned } => {
                 self.remove_definition(*kind, name, *based_on, *pinned)
             }
+            Op::PutMonitor(put) => self.put_monitor(put),
+            Op::Ping(sent) => self.ping(sent),
+            Op::EditMonitor { no, edit } => self.edit_monitor(*no, *edit),
+            Op::StartBackfill(start) => self.start_backfill(start),
+            Op::EditBackfill { id, edit } => self.edit_backfill(*id, edit),
+            Op::BackfillStep { id, cursor, times, next, passed } => {
+                self.backfill_step(*id, *cursor, times, *next, *passed)
+            }
             Op::RaiseFormat { to } => self.raise_format(*to),
             Op::Restored(restored) => self.restored(restored),
         }
@@ -247,6 +283,7 @@ impl Cx<'_> {
             job: job.cloned(),
             run_id: run.map(|(id, _)| id),
             status: run.map(|(_, status)| status),
+            nominal_time: None,
             reason: reason.map(str::to_string),
         });
         *self.sub += 1;

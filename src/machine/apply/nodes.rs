@@ -6,7 +6,10 @@ use serde_json::json;
 
 use crate::machine::command::{End, TrimKey};
 use crate::machine::event_rows::event_key;
-use crate::machine::history::{feed_key, ledger_key, output_key, run_key, version_key};
+use crate::machine::history::{
+    backfilled_key, feed_key, flow_key, incident_key, ledger_key, notice_key, output_key, run_key,
+    version_key,
+};
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{FORMAT_OF_KINDS, Node, Offers};
 use crate::model::placement::Labels;
@@ -84,7 +87,11 @@ impl Cx<'_> {
         if node.boot != boot || node.offers == offers {
             return Err(Rejection::Stale);
         }
+        let redis = offers.redis && !node.offers.redis;
         Arc::make_mut(node).offers = offers;
+        if redis {
+            self.define_redis_sink();
+        }
         self.free_duties_if(id, |state, key| {
             state.nodes.get(&id).is_none_or(|node| !state.can_do(key, node))
         });
@@ -180,6 +187,9 @@ impl Cx<'_> {
                 TrimKey::Run { id, outputs, ledger } => {
                     self.out.remove(run_key(*id));
                     let job = id.job_no();
+                    if self.s.task_numbers.of_job.contains_key(&job) {
+                        self.out.remove(flow_key(*id));
+                    }
                     let known =
                         self.s.jobs.contains_key(&job) || self.s.graves.by_no.contains_key(&job);
                     if let Some(row) = ledger.as_deref().filter(|_| known) {
@@ -188,10 +198,14 @@ impl Cx<'_> {
                     self.edit_live(job, |live| live.kept = live.kept.saturating_sub(1));
                     self.trim_output(*id, outputs);
                 }
+                TrimKey::Backfilled { runs } => {
+                    runs.iter().for_each(|id| self.out.remove(backfilled_key(*id)));
+                }
                 TrimKey::Output { id, rows } => self.trim_output(*id, rows),
                 TrimKey::Ledger { no, nominal } => self.out.remove(ledger_key(*no, *nominal)),
                 TrimKey::Version { no, version } => self.out.remove(version_key(*no, *version)),
                 TrimKey::Events { rows, from, first } => self.trim_events(rows, *from, *first),
+                TrimKey::Alerts { notices, incidents } => self.trim_alerts(notices, incidents),
                 TrimKey::Feed { first } => self.out.remove(feed_key(*first)),
                 TrimKey::Forget { no } => {
                     if self.s.graves.forget(*no) {
@@ -200,6 +214,9 @@ impl Cx<'_> {
                 }
                 TrimKey::Gone { no } => {
                     self.s.deleted.remove(no);
+                    if let Some(tasks) = self.s.task_numbers.of_job.remove(no) {
+                        self.s.task_numbers.jobs.remove(&tasks);
+                    }
                 }
             }
         }
@@ -214,6 +231,19 @@ impl Cx<'_> {
         let events = &mut self.s.events;
         events.from = events.from.max(from);
         events.first = events.first.max(first.min(events.last + 1));
+    }
+
+    fn trim_alerts(&mut self, notices: &[u64], incidents: &[u64]) {
+        for seq in notices {
+            self.out.remove(notice_key(*seq));
+            self.s.outbox.dead.remove(seq);
+        }
+        for id in incidents {
+            self.out.remove(incident_key(*id));
+        }
+        let less = |kept: &mut u64, gone: usize| *kept = kept.saturating_sub(gone as u64);
+        less(&mut self.s.outbox.kept, notices.len());
+        less(&mut self.s.alerts.kept, incidents.len());
     }
 
     fn trim_output(&mut self, id: RunId, rows: &[(u32, u32)]) {

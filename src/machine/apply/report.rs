@@ -35,6 +35,7 @@ impl Cx<'_> {
         let open = self.held(id, attempt, fence)?;
         self.no_longer_ahead(&open);
         self.begun(&open, Some(started_at));
+        self.watch_begun(id, started_at);
         self.edit_run(id, |open| {
             open.run.status = RunStatus::Running;
             open.run.started_at = Some(started_at);
@@ -56,6 +57,9 @@ impl Cx<'_> {
         let told = open.run.attempts.last().is_none_or(|attempt| attempt.started_at.is_some());
         let Some(at) = started_at.filter(|_| !told) else { return };
         let ready = open.queued_at.max(open.ahead.map(|ahead| ahead.start_at));
+        if let Some(queued) = open.queued_at.filter(|_| open.task.is_some()) {
+            self.out.facts.push(Fact::Step { took: at.micros_since(queued) });
+        }
         let scheduled = open.run.trigger == Trigger::Schedule && open.run.attempt == 1;
         self.out.facts.push(Fact::Started {
             waited: ready.map(|ready| at.micros_since(ready)),
@@ -104,6 +108,9 @@ impl Cx<'_> {
         let adrift = self.lost_ahead(&open, end.status);
         self.no_longer_ahead(&open);
         self.begun(&open, end.started_at);
+        if let Some(started_at) = end.started_at {
+            self.watch_begun(id, started_at);
+        }
         self.edit_run(id, |open| {
             let run = &mut open.run;
             run.started_at = end.started_at.or(run.started_at);

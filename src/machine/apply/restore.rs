@@ -21,6 +21,10 @@ const RUNS: u64 = 1 << 32;
 impl Cx<'_> {
     pub(super) fn restored(&mut self, restored: &Restored) -> Answer {
         let open = self.s.runs.len();
+        let held: Vec<_> = self.s.backfills.open.iter().map(|(_, id)| *id).collect();
+        for id in held {
+            self.pause_backfill(id, Some("the cluster was restored from a backup"));
+        }
         self.s.counters.fence += FENCES;
         self.s.counters.run += RUNS;
         if restored.stopped {
@@ -32,6 +36,9 @@ impl Cx<'_> {
         }
         let duties: Vec<_> = self.s.duties.all.keys().cloned().collect();
         duties.iter().for_each(|key| self.free_duty(key));
+        self.begin_sinks_anew();
+        self.look_at_windows();
+        self.hold_notices();
         self.s.nodes.clear();
         let mut settled = 0;
         for job in &restored.settled {
@@ -61,6 +68,7 @@ impl Cx<'_> {
         let mut ids: Vec<(bool, RunId)> =
             runs.map(|open| (!behind(&open.wait), open.run.id)).collect();
         ids.sort_unstable();
+        self.lose_flows();
         for (_, id) in &ids {
             self.edit_run(*id, |open| open.orphan = true);
         }

@@ -29,7 +29,7 @@ impl Cx<'_> {
         let id = match self.admit(trigger.no, new) {
             Ok(id) => id,
             Err(SkipReason::Overlap) => {
-                let run = self.s.open_of(trigger.no).next();
+                let run = self.s.open_of(trigger.no).find(|open| open.run.backfill.is_none());
                 let run = run.map(|open| open.run.id.to_string()).unwrap_or_default();
                 return Err(Rejection::Overlap { job: job.spec.name.clone(), run });
             }
@@ -38,6 +38,9 @@ impl Cx<'_> {
                 return Err(Rejection::Limit { what: "open runs of a job".into(), most });
             }
         };
+        if let Some(kept) = &trigger.kept {
+            self.edit_run(id, |open| open.kept = Some(std::sync::Arc::new((**kept).clone())));
+        }
         let change = json!({"run_id": id, "force": trigger.force, "repeats": trigger.cause});
         self.audit("job.run", job.spec.name.as_str(), change);
         Ok(Reply::Run { id })

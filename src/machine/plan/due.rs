@@ -68,7 +68,11 @@ impl Step<'_> {
             return;
         }
         self.fired += 1;
-        let place = if self.may_start_at_once() { self.slots.take(job) } else { None };
+        let missed = self.now.since(due.due) > limits::MISFIRE_GRACE;
+        let place = match self.may_start_at_once() {
+            true => self.slots.take_in_lane(self.state, &job.spec, u8::from(missed)),
+            false => None,
+        };
         self.plan.ops.push(Op::Fire {
             no: job.no,
             version: job.version,

@@ -14,17 +14,19 @@
 //! in the state that it can walk from the front.
 
 mod ahead;
+pub mod backfill;
 mod due;
 mod duties;
 mod place;
+mod windows;
 
 use std::collections::BTreeSet;
 
-use crate::model::{NodeId, RunId, Timestamp};
+use crate::model::{NodeId, RunId, Timestamp, limits};
 
 use super::command::Op;
 use super::prepare::timing::Compiled;
-use super::state::State;
+use super::state::{State, WatchKey};
 
 pub use place::Slots;
 
@@ -33,6 +35,9 @@ pub const OPS_MAX: usize = 4_096;
 
 /// Waits that are looked at in one step: fires never wait for a flood of retries.
 const TIMERS_MAX: usize = OPS_MAX / 2;
+
+/// What is looked at in one step since its time has come.
+const WATCHED_MAX: usize = OPS_MAX / 8;
 
 /// What to propose now, and when to look again.
 #[derive(Debug, Default)]
@@ -61,13 +66,18 @@ pub fn plan(state: &State, now: Timestamp, compiled: &Compiled, around: &Around)
     let mut plan = Plan::default();
     let mut slots = Slots::of(state, &around.silent, now);
     timers(state, now, &mut plan);
-    let more = plan.ops.len() >= TIMERS_MAX;
+    let timed = plan.ops.len();
+    watch(state, now, &mut plan);
+    let window = windows::look(state, now, &mut plan);
+    let watched = plan.ops.len() - timed;
+    let more = timed >= TIMERS_MAX || watched >= WATCHED_MAX;
     due::fires(state, now, compiled, &mut slots, &mut plan);
     let blocked = place::assign(state, now, &mut slots, &mut plan);
     duties::give(state, around, &mut plan);
     if around.early {
         ahead::starts(state, now, compiled, around.own, &mut slots, &mut plan);
     }
+    let beat = beat(state, now, &mut plan);
     if more || plan.ops.len() >= OPS_MAX {
         plan.wake_at = Some(now);
         return plan;
@@ -77,8 +87,31 @@ pub fn plan(state: &State, now: Timestamp, compiled: &Compiled, around: &Around)
     let fire = state.due.range((later, 0)..).next().map(|(at, _)| *at);
     let timer = state.timers.range((later, RunId(uuid::Uuid::nil()))..).next().map(|(at, _)| *at);
     let ahead = if around.early { ahead::wake_at(state, now) } else { None };
-    plan.wake_at = fire.into_iter().chain(timer).chain(ahead).chain(blocked).min();
+    let watched = (later, WatchKey::Late(RunId(uuid::Uuid::nil())));
+    let watched = state.watch.range(watched..).next().map(|(at, _)| *at);
+    let plan_wake = fire.into_iter().chain(timer).chain(ahead).chain(blocked).chain(watched);
+    let plan_wake = plan_wake.chain(window);
+    plan.wake_at = plan_wake.chain(beat).min();
     plan
+}
+
+/// Where there are monitors, the log shows that somebody led: see `apply/monitors.rs`. Gives when
+/// it has to be shown next.
+fn beat(state: &State, now: Timestamp, plan: &mut Plan) -> Option<Timestamp> {
+    if state.monitors.is_empty() {
+        return None;
+    }
+    if plan.ops.is_empty() && now.since(state.last_at) >= limits::BEAT {
+        plan.ops.push(Op::Note { entries: Vec::new() });
+    }
+    Some(state.last_at.plus(limits::BEAT)).filter(|at| *at > now).or(Some(now.plus(limits::BEAT)))
+}
+
+/// What had to happen by now: `apply` looks whether it has.
+fn watch(state: &State, now: Timestamp, plan: &mut Plan) {
+    for (at, key) in state.watch.iter().take_while(|(at, _)| *at <= now).take(WATCHED_MAX) {
+        plan.ops.push(Op::Watch { at: *at, key: *key });
+    }
 }
 
 fn timers(state: &State, now: Timestamp, plan: &mut Plan) {

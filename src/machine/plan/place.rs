@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::machine::command::{Op, Place};
 use crate::machine::prepare::parameters;
-use crate::machine::state::{Blocked, Job, Line, Node, OpenRun, State};
+use crate::machine::state::{Blocked, Job, LANE_MAX, Line, Node, OpenRun, State, lane, lane_held};
 use crate::model::flow::QueueRules;
 use crate::model::placement::Labels;
 use crate::model::{JobNo, JobSpec, Name, NodeId, RunId, Timestamp, limits};
@@ -27,6 +27,8 @@ pub struct Slots {
     queues: BTreeMap<Name, u32>,
     /// How many runs there have been, and those that got a slot of this.
     turn: usize,
+    /// Whether lanes are counted.
+    counted: bool,
 }
 
 struct Free {
@@ -34,10 +36,30 @@ struct Free {
     place: Place,
     slots: u32,
     busy: u32,
+    /// Attempts of lane 1 and behind it among them, and those of lane 2.
+    behind: [u32; 2],
+    /// How many of each lane, with those behind it, there may be.
+    most: [u32; 3],
     labels: Labels,
 }
 
 impl Free {
+    /// Whether an attempt of a lane finds a slot that lanes before it do not keep.
+    fn has_room(&self, lane: u8) -> bool {
+        let [late, past] = self.behind;
+        let taken = [self.busy, late, past];
+        let lane = usize::from(lane.min(LANE_MAX));
+        taken.iter().zip(self.most).take(lane + 1).all(|(taken, most)| *taken < most)
+    }
+
+    fn count(&mut self, lane: u8, change: i32) {
+        for (at, count) in self.behind.iter_mut().enumerate() {
+            if usize::from(lane) > at {
+                *count = count.saturating_add_signed(change);
+            }
+        }
+    }
+
     /// Half of its slots would be free beside one more attempt.
     fn is_half_free(&self) -> bool {
         (self.busy + 1) * 2 <= self.slots
@@ -47,15 +69,18 @@ impl Free {
 impl Slots {
     /// The free slots of `state`, those of silent nodes left out.
     pub fn of(state: &State, silent: &BTreeSet<NodeId>, now: Timestamp) -> Slots {
+        let shares = state.lane_shares();
         let free = |node: &Arc<Node>| Free {
             id: node.id,
             place: Place { node: node.id, boot: node.boot },
             slots: node.slots,
             busy: node.busy,
+            behind: [0; 2],
+            most: shares.of(node.slots),
             labels: node.labels.clone(),
         };
         let takes = |node: &&Arc<Node>| node.accepting && !silent.contains(&node.id);
-        let nodes = state.nodes.values().filter(takes).map(free).collect();
+        let nodes: Vec<Free> = state.nodes.values().filter(takes).map(free).collect();
         let queues = state
             .queues
             .iter()
@@ -67,12 +92,25 @@ impl Slots {
         let closed = &state.totals;
         let closed = closed.succeeded + closed.failed + closed.cancelled + closed.lost;
         let turn = state.runs.len().wrapping_add(closed as usize);
-        Slots { nodes, queues, turn }
+        Slots { nodes, queues, turn, counted: false }
+    }
+
+    /// Counts what each node has of which lane: only when something of a lane behind the first is
+    /// to be placed, since all that nodes have is walked over.
+    fn count_lanes(&mut self, state: &State) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
+        for node in &mut self.nodes {
+            for open in state.placed_on(node.id) {
+                node.count(lane_held(open), 1);
+            }
+        }
     }
 
     /// Takes a slot for a run of `job`.
     pub(in crate::machine) fn take(&mut self, job: &Job) -> Option<Place> {
-        self.take_for(&job.spec)
+        self.take_where(&job.spec, |node| node.has_room(0))
     }
 
     /// Whether a node other than `own` has room for a planned start: see `ahead.rs`.
@@ -85,8 +123,25 @@ impl Slots {
         self.take_where(&job.spec, |node| Some(node.id) != own && node.is_half_free())
     }
 
-    fn take_for(&mut self, spec: &JobSpec) -> Option<Place> {
-        self.take_where(spec, |_| true)
+    /// Takes a slot for a run of a lane.
+    pub(super) fn take_in_lane(
+        &mut self,
+        state: &State,
+        spec: &JobSpec,
+        lane: u8,
+    ) -> Option<Place> {
+        if lane > 0 {
+            self.count_lanes(state);
+        }
+        let place = self.take_where(spec, |node| node.has_room(lane))?;
+        self.count_lane(place, lane, 1);
+        Some(place)
+    }
+
+    fn count_lane(&mut self, place: Place, lane: u8, change: i32) {
+        if let Some(node) = self.nodes.iter_mut().find(|node| node.id == place.node) {
+            node.count(lane, change);
+        }
     }
 
     fn take_where(&mut self, spec: &JobSpec, fits: impl Fn(&Free) -> bool) -> Option<Place> {
@@ -119,7 +174,7 @@ impl Slots {
 
     /// Whether no node has a slot left.
     fn is_used_up(&self) -> bool {
-        self.nodes.iter().all(|node| node.busy >= node.slots)
+        self.nodes.iter().all(|node| !node.has_room(0))
     }
 
     fn give_back(&mut self, place: Place, spec: &JobSpec) {
@@ -222,7 +277,7 @@ pub(super) fn assign(
     slots: &mut Slots,
     plan: &mut Plan,
 ) -> Option<Timestamp> {
-    let mut without_place: BTreeSet<(JobNo, u64)> = BTreeSet::new();
+    let mut without_place: BTreeSet<(JobNo, u64, Option<u16>, u8)> = BTreeSet::new();
     let (mut looked_at, mut passed) = (0, 0);
     let (mut heads, free_at) = Heads::of(state, now);
     while let Some((open, source)) = heads.next() {
@@ -230,7 +285,8 @@ pub(super) fn assign(
         if plan.ops.len() >= OPS_MAX || looked_at >= LOOKED_AT_MAX || passed > PASSED_MAX {
             break;
         }
-        let kind = (open.run.id.job_no(), open.run.version);
+        let lane = lane(open);
+        let kind = (open.run.id.job_no(), open.run.version, open.task, lane);
         let mut starts = false;
         if without_place.contains(&kind) {
             heads.done(open, source, false, slots);
@@ -240,11 +296,12 @@ pub(super) fn assign(
         if open.spec.is_no_op() {
             let place = Place { node: 0, boot: uuid::Uuid::nil() };
             plan.ops.push(start(open, place));
-        } else if let Some(place) = slots.take_for(&open.spec) {
+        } else if let Some(place) = slots.take_in_lane(state, &open.spec, lane) {
             let op = start(open, place);
             starts = !matches!(op, Op::Refuse { .. });
             if !starts {
                 slots.give_back(place, &open.spec);
+                slots.count_lane(place, lane, -1);
             }
             plan.ops.push(op);
         } else {

@@ -12,7 +12,7 @@ pub(super) fn put(
     spec: Spec,
     mode: PutMode,
     expected: Option<u64>,
-) -> Result<Op, Rejection> {
+) -> Result<PutDefinition, Rejection> {
     let (kind, name) = (spec.kind(), spec.name());
     let present = state.definitions.get(kind, name.as_str());
     match (present, mode) {
@@ -24,7 +24,7 @@ pub(super) fn put(
     }
     let based_on = present.map(|present| present.version);
     expect(expected, based_on)?;
-    Ok(Op::Put(Box::new(PutDefinition { spec, based_on, pinned: expected.is_some() })))
+    Ok(PutDefinition { spec, based_on, pinned: expected.is_some() })
 }
 
 pub(super) fn remove(

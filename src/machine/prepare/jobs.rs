@@ -6,7 +6,7 @@ use crate::machine::command::{Next, Op, PutJob, Range};
 use crate::machine::reply::Rejection;
 use crate::machine::state::{Job, State};
 use crate::model::job::Enabled;
-use crate::model::{Invalid, JobSpec, Name, Timestamp};
+use crate::model::{Invalid, JobSpec, Kind, Name, Timestamp};
 
 use super::PutMode;
 use super::parameters::{check_chains, check_defaults};
@@ -14,7 +14,7 @@ use super::timing::{Timing, undecided};
 
 pub(super) fn put(
     state: &State,
-    spec: JobSpec,
+    spec: Arc<JobSpec>,
     mode: PutMode,
     expected: Option<u64>,
     now: Timestamp,
@@ -29,11 +29,12 @@ pub(super) fn put(
     }
     expect(expected, present.as_deref())?;
     let verb = if present.is_some() { "update" } else { "create" };
-    if let Some(job) = present.as_deref().filter(|job| *job.spec != spec) {
+    if let Some(job) = present.as_deref().filter(|job| job.spec != spec) {
         none_ahead(state, job)?;
     }
     let mut faults = Vec::new();
     check_chains(state, &spec, &mut faults);
+    check_channels(state, present.as_deref(), &spec, &mut faults);
     match command(present.as_deref(), spec, expected.is_some(), verb, now) {
         Err(Rejection::Invalid(found)) => {
             faults.extend(found);
@@ -41,6 +42,21 @@ pub(super) fn put(
         }
         Ok(_) if !faults.is_empty() => Err(Rejection::Invalid(faults)),
         done => done,
+    }
+}
+
+/// Whom a job tells of its troubles must be there: nobody would hear of them. What stands in the
+/// definition already may stay.
+fn check_channels(state: &State, present: Option<&Job>, spec: &JobSpec, faults: &mut Vec<Invalid>) {
+    let Some(notify) = spec.notify.as_deref() else { return };
+    if present.is_some_and(|job| job.spec.notify == spec.notify) {
+        return;
+    }
+    for (at, name) in notify.channels.iter().enumerate() {
+        if state.definitions.get(Kind::Channel, name.as_str()).is_none() {
+            let detail = format!("there is no channel {name}; an admin makes it first");
+            faults.push(Invalid::new(format!("notify/channels/{at}"), detail));
+        }
     }
 }
 
@@ -58,7 +74,7 @@ pub(super) fn set_enabled(
         none_ahead(state, job)?;
     }
     let verb = if enabled { "resume" } else { "pause" };
-    command(Some(job), spec, expected.is_some(), verb, now)
+    command(Some(job), Arc::new(spec), expected.is_some(), verb, now)
 }
 
 pub(super) fn delete(
@@ -99,7 +115,7 @@ pub(super) fn none_ahead(state: &State, job: &Job) -> Result<(), Rejection> {
 
 fn command(
     present: Option<&Job>,
-    spec: JobSpec,
+    spec: Arc<JobSpec>,
     pinned: bool,
     verb: &str,
     now: Timestamp,
@@ -113,7 +129,7 @@ fn command(
     let (next, settled) = follow_on(present, &spec, timing, now);
     let based_on = present.map(|job| (job.no, job.version));
     let verb = verb.to_string();
-    Ok(Op::PutJob(Box::new(PutJob { spec: Arc::new(spec), based_on, pinned, next, settled, verb })))
+    Ok(Op::PutJob(Box::new(PutJob { spec, based_on, pinned, next, settled, verb })))
 }
 
 /// The next nominal time under `spec`, and what the definition before leaves undecided. An

@@ -11,17 +11,24 @@
 mod definitions;
 mod jobs;
 mod known;
+mod monitors;
 pub mod parameters;
 pub mod restore;
+mod schedules;
 mod schema;
 pub mod timing;
 mod trigger;
+pub mod windows;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Actor, Invalid, JobSpec, Kind, Name, Parameters, RunId, Spec, Timestamp};
+use crate::model::{
+    Actor, Invalid, JobSpec, KeyHash, Kind, Name, Parameters, RunId, Spec, Timestamp,
+};
 
-use super::command::{Command, Op, RequestKey};
+use super::command::{Command, Op, Ping, RequestKey};
 use super::needs;
 use super::reply::Rejection;
 use super::state::State;
@@ -43,13 +50,17 @@ pub enum PutMode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Intent {
     /// Create or replace a definition; `expected` is the version of `If-Match`.
-    PutJob { spec: Box<JobSpec>, mode: PutMode, expected: Option<u64> },
+    PutJob { spec: Arc<JobSpec>, mode: PutMode, expected: Option<u64> },
     /// Pause or resume; the reason is for the audit.
     SetEnabled { name: Name, enabled: bool, expected: Option<u64> },
     /// Remove a definition.
     DeleteJob { name: Name, expected: Option<u64> },
     /// Create or replace a definition of a kind that is not a job.
     Put { spec: Spec, mode: PutMode, expected: Option<u64> },
+    /// The same of a monitor, with the hash of the key that it gets when it is new.
+    PutMonitor { spec: Spec, mode: PutMode, expected: Option<u64>, key: Option<KeyHash> },
+    /// Work tells a monitor of itself.
+    Ping { key: KeyHash, ping: Box<Ping> },
     /// Remove one.
     Remove { kind: Kind, name: Name, expected: Option<u64> },
     /// Start a run.
@@ -66,8 +77,10 @@ impl Intent {
             | Intent::SetEnabled { .. }
             | Intent::DeleteJob { .. }
             | Intent::Put { .. }
+            | Intent::PutMonitor { .. }
             | Intent::Remove { .. }
             | Intent::Trigger { .. } => true,
+            Intent::Ping { .. } => false,
             Intent::Plain(op) => op.needs_actor(),
         }
     }
@@ -81,6 +94,8 @@ impl Intent {
             Intent::SetEnabled { .. }
             | Intent::DeleteJob { .. }
             | Intent::Put { .. }
+            | Intent::PutMonitor { .. }
+            | Intent::Ping { .. }
             | Intent::Remove { .. }
             | Intent::Plain(_) => false,
         }
@@ -101,7 +116,7 @@ pub fn prepare(
     request: Option<RequestKey>,
 ) -> Result<Command, Rejection> {
     let op = match intent {
-        Intent::PutJob { spec, mode, expected } => jobs::put(state, *spec, mode, expected, now)?,
+        Intent::PutJob { spec, mode, expected } => jobs::put(state, spec, mode, expected, now)?,
         Intent::SetEnabled { name, enabled, expected } => {
             jobs::set_enabled(state, &name, enabled, expected, now)?
         }
@@ -109,7 +124,17 @@ pub fn prepare(
         Intent::Trigger { name, parameters, force, cause } => {
             trigger::trigger(state, &name, &parameters, force, cause, now)?
         }
-        Intent::Put { spec, mode, expected } => definitions::put(state, spec, mode, expected)?,
+        Intent::Put { spec: spec @ Spec::Monitor(_), mode, expected } => {
+            monitors::put(state, spec, mode, expected, None, now)?
+        }
+        Intent::Put { spec, mode, expected } => {
+            windows::check(&spec, now)?;
+            Op::Put(Box::new(definitions::put(state, spec, mode, expected)?))
+        }
+        Intent::PutMonitor { spec, mode, expected, key } => {
+            monitors::put(state, spec, mode, expected, key, now)?
+        }
+        Intent::Ping { key, ping } => monitors::ping(state, &key, *ping, now)?,
         Intent::Remove { kind, name, expected } => {
             definitions::remove(state, kind, name, expected)?
         }

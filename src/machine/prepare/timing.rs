@@ -8,9 +8,11 @@ use crate::machine::state::Job;
 use crate::model::{Invalid, JobSpec, Outcome, SkipReason, Span, Timestamp, limits};
 use crate::schedule::{Calendar, Definition, Schedule, spread};
 
+use super::schedules;
+
 /// The compiled schedule of a job, with its share of the jitter.
 pub struct Timing {
-    schedule: Schedule,
+    schedule: Arc<Schedule>,
     share: Span,
     excluded: Vec<Calendar>,
     included: Vec<Calendar>,
@@ -32,7 +34,7 @@ impl Timing {
         };
         let mut faults = Vec::new();
         let (excluded, included) = calendars(spec, &mut faults);
-        match Schedule::parse(&definition) {
+        match schedules::compiled(&definition) {
             Ok(schedule) if faults.is_empty() => {
                 let share = share(spec);
                 Ok(Some(Timing { schedule, share, excluded, included }))
@@ -72,6 +74,22 @@ impl Timing {
             }
         }
         Timestamp::from_secs(low)
+    }
+
+    /// The last nominal time from `from` on that is before `before`.
+    pub fn last_between(&self, from: Timestamp, before: Timestamp) -> Option<Timestamp> {
+        let whole = |at: Timestamp| (at.micros() + 999_999) / 1_000_000;
+        let end = whole(before);
+        let within = |at: i64| self.schedule.next_after(at - 1).filter(|found| *found < end);
+        let (mut low, mut high) = (within(whole(from))?, end);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match within(middle) {
+                Some(found) => low = found,
+                None => high = middle,
+            }
+        }
+        Some(Timestamp::from_secs(low))
     }
 
     /// Whether the day of a nominal time is one that the calendars leave out.

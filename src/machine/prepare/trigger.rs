@@ -47,5 +47,6 @@ pub(super) fn trigger(
         force,
         cause,
         place,
+        kept: None,
     })))
 }

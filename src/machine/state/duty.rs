@@ -5,7 +5,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BootId, DutyKey, Fence, NodeId, Position, Timestamp};
+use crate::model::kind::sink::{SinkSpec, SinkType};
+use crate::model::{BootId, DutyKey, DutyKind, Fence, Kind, NodeId, Position, Spec, Timestamp};
 
 use super::{Node, State};
 
@@ -27,6 +28,12 @@ pub struct Duty {
     pub given_in: u64,
     /// How far it is done. More may be.
     pub position: Position,
+    /// Where it began; none: of one that is no place among events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin: Option<Position>,
+    /// Whoever holds it does nothing for now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// What is in its way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -37,7 +44,17 @@ pub struct Duty {
 impl Duty {
     /// One that nobody does yet.
     pub fn new(position: Position, since: Timestamp) -> Self {
-        Duty { holder: None, fence: 0, former: 0, given_in: 0, position, fault: None, since }
+        Duty {
+            holder: None,
+            fence: 0,
+            former: 0,
+            given_in: 0,
+            position,
+            begin: None,
+            paused: false,
+            fault: None,
+            since,
+        }
     }
 
     /// Whether this boot of this node does it.
@@ -71,7 +88,28 @@ impl Duties {
 impl State {
     /// Whether `node` can do the duty, as far as it says.
     pub fn can_do(&self, key: &DutyKey, node: &Node) -> bool {
-        let _ = key;
-        node.offers.sink_files
+        match key.kind {
+            DutyKind::Sink => match self.sink(key.name.as_str()) {
+                Some(sink) if sink.r#type == Some(SinkType::Redis) => {
+                    node.offers.redis || !sink.needs_redis_url()
+                }
+                _ => node.offers.sink_files,
+            },
+            DutyKind::Channel => true,
+        }
+    }
+
+    /// The sink of this name.
+    pub fn sink(&self, name: &str) -> Option<&Arc<SinkSpec>> {
+        match &self.definitions.get(Kind::Sink, name)?.spec {
+            Spec::Sink(sink) => Some(sink),
+            _ => None,
+        }
+    }
+
+    /// The number of the newest event that every sink has; none: there are no sinks.
+    pub fn sunk(&self) -> Option<u64> {
+        let sinks = self.duties.all.iter().filter(|(key, _)| key.kind == DutyKind::Sink);
+        sinks.map(|(_, duty)| duty.position.number).min()
     }
 }

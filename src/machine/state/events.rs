@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::State;
+use crate::model::{Kind, Position};
 
 /// What event rows need.
 pub const FORMAT_OF_EVENT_ROWS: u32 = 5;
@@ -37,10 +38,25 @@ impl EventRows {
     }
 }
 
+impl EventRows {
+    /// Whether every event after this position is there. Its number says so even when its own
+    /// entry is gone.
+    pub fn has_all_after(&self, position: Position) -> bool {
+        self.on && position.number + 1 >= self.first
+    }
+
+    /// The place before the oldest event that is there.
+    pub fn floor(&self) -> Position {
+        let (index, number) = (self.from.saturating_sub(1), self.first.saturating_sub(1));
+        Position { index, sub: u32::MAX, number }
+    }
+}
+
 impl State {
-    /// Whether the events of an entry are kept: a node was started so.
+    /// Whether the events of an entry are kept: a node was started so, or there is a sink.
     pub fn wants_events(&self) -> bool {
         self.format() >= FORMAT_OF_EVENT_ROWS
-            && self.nodes.values().any(|node| node.offers.keep_events)
+            && (self.nodes.values().any(|node| node.offers.keep_events)
+                || self.definitions.count(Kind::Sink) > 0)
     }
 }

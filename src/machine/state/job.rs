@@ -42,6 +42,9 @@ pub struct Live {
     pub open: u32,
     /// Those of them that wait behind others.
     pub behind: u32,
+    /// Those of them that backfills made: they take no place of the others.
+    #[serde(default, skip_serializing_if = "none")]
+    pub backfilling: u32,
     /// The success counter at the job's last gated run: later successes open the next gate.
     pub gate_mark: u64,
     /// The success counter at the job's last join.
@@ -66,13 +69,24 @@ pub struct Live {
     pub given_back: Option<Timestamp>,
 }
 
+fn none(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Live {
+    /// Open runs but those of backfills.
+    pub fn present(&self) -> u32 {
+        self.open.saturating_sub(self.backfilling)
+    }
+}
+
 impl Job {
     /// Whether a fire decided ahead would come out as one decided when due, as far as the
     /// state tells: it would start at once.
     pub fn may_start_ahead(&self) -> bool {
         let (spec, live) = (&self.spec, &self.live);
-        let alone = spec.max_concurrent().is_none() || live.open == 0;
-        let room = live.open < limits::OPEN_RUNS_PER_JOB_MAX;
+        let alone = spec.max_concurrent().is_none() || live.present() == 0;
+        let room = live.present() < limits::OPEN_RUNS_PER_JOB_MAX;
         let plain = spec.dependencies.is_empty() && spec.queue.is_none() && !spec.is_no_op();
         plain && alone && room && live.ahead.is_none()
     }

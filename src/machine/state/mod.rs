@@ -13,41 +13,55 @@
 #![deny(clippy::disallowed_types)]
 
 mod access;
+mod alerts;
+mod backfill;
 mod definitions;
 mod duty;
 mod events;
 mod failures;
+mod flow;
 mod grave;
 mod job;
 mod line;
+mod monitors;
 mod node;
 mod proof;
 mod queue;
 mod run;
 mod secrets;
 mod sessions;
+mod windows;
 
 pub use access::{Access, Idempotency, Remembered};
+pub use alerts::{Alerts, FORMAT_OF_ALERTS, Incident, IncidentKey, Outbox, WatchKey, Watched};
+pub use backfill::{Backfill, Backfills};
 pub use definitions::{Defined, Definitions};
 pub use duty::{Duties, Duty, FORMAT_OF_DUTIES};
 pub use events::{EventRows, FORMAT_OF_EVENT_ROWS};
 pub use failures::{Failures, failures_of_address, failures_of_user};
+pub use flow::{
+    FORMAT_OF_WORKFLOWS, Flow, Items, Kept, NamedTask, Stop, TaskNumbers, TaskState, counts,
+};
 pub use grave::{Grave, Graves};
 pub use job::{Job, LastRun, Live};
-pub use line::{Line, START, Spot};
+pub use line::{LANE_MAX, Line, START, Spot};
+pub use monitors::{Begun, Monitor, Monitors};
 pub use node::{Node, Offers};
 pub use proof::{Digester, Proof};
-pub use queue::{Blocked, Governed, Queue, lane};
+pub use queue::{Blocked, Governed, Queue, lane, lane_held};
 pub use run::{Ahead, OpenRun, Wait};
 pub use secrets::Secrets;
 pub use sessions::{Refreshed, Sessions, Use};
+pub use windows::{Window, Windows};
 
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JobNo, JobSpec, Name, NodeId, RunId, RunStatus, Timestamp};
+use crate::model::flow::{LANE_SHARES, LaneShares};
+use crate::model::kind::settings::SCHEDULING;
+use crate::model::{JobNo, JobSpec, Kind, Name, NodeId, RunId, RunStatus, Spec, Timestamp};
 
 /// Counters that identities and order come from. They only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +156,12 @@ pub struct State {
     /// Definitions of every kind but jobs.
     #[serde(default, skip_serializing_if = "Definitions::is_empty")]
     pub definitions: Definitions,
+    /// Runs of workflows that are under way.
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    pub flows: OrdMap<RunId, Arc<Flow>>,
+    /// The numbers that runs of tasks stand under.
+    #[serde(default, skip_serializing_if = "TaskNumbers::is_empty")]
+    pub task_numbers: TaskNumbers,
     /// See [`State::format`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub format: u32,
@@ -151,6 +171,24 @@ pub struct State {
     /// Events that are kept.
     #[serde(default, skip_serializing_if = "EventRows::is_none")]
     pub events: EventRows,
+    /// Troubles that are told.
+    #[serde(default, skip_serializing_if = "Alerts::is_none")]
+    pub alerts: Alerts,
+    /// Notices that wait to be sent.
+    #[serde(default, skip_serializing_if = "Outbox::is_none")]
+    pub outbox: Outbox,
+    /// What is looked at once its time has come: it has not happened by then, or it has.
+    #[serde(default, skip_serializing_if = "OrdSet::is_empty")]
+    pub watch: OrdSet<(Timestamp, WatchKey)>,
+    /// Work that others run and that is listened for.
+    #[serde(default, skip_serializing_if = "Monitors::is_empty")]
+    pub monitors: Monitors,
+    /// Times within which notices are held back.
+    #[serde(default, skip_serializing_if = "Windows::is_empty")]
+    pub windows: Windows,
+    /// Past times that are run on purpose.
+    #[serde(default, skip_serializing_if = "Backfills::is_none")]
+    pub backfills: Backfills,
     /// What replicas compare, from the format on that has it.
     #[serde(default, skip_serializing_if = "Proof::is_none")]
     pub proof: Proof,
@@ -164,8 +202,8 @@ pub struct State {
 /// | 2 | restored clusters (skipped: restored), secrets |
 /// | 3 | accounts of login providers, signing keys with an age, failed logins that are counted |
 /// | 4 | what new credentials and resealed secrets were made from; output before its run |
-/// | 5 | what `machine/needs.rs` and `model/job/needs.rs` say it has |
-pub const FORMAT: u32 = 5;
+/// | 5, 6 | what `machine/needs.rs`, `model/job/needs.rs` and each `since N` say they have |
+pub const FORMAT: u32 = 6;
 /// What accounts of login providers, ages of signing keys and counted logins need.
 pub const FORMAT_OF_ACCESS: u32 = 3;
 /// What commands need that are refused when what they were made from has changed, and output
@@ -217,7 +255,19 @@ impl State {
 
     /// The queue of a definition, when it is defined itself.
     pub fn governed(&self, spec: &JobSpec) -> Option<&Arc<Governed>> {
+        // The queue of a workflow is that of its tasks.
+        if spec.is_workflow() {
+            return None;
+        }
         self.queues.get(spec.queue.as_ref()?)?.governed.as_ref()
+    }
+
+    /// Which share of slots each lane may take.
+    pub fn lane_shares(&self) -> LaneShares {
+        match self.definitions.get(Kind::Settings, SCHEDULING).map(|settings| &settings.spec) {
+            Some(Spec::Settings(settings)) => settings.lanes.unwrap_or(LANE_SHARES),
+            _ => LANE_SHARES,
+        }
     }
 
     /// Whether runs wait in the queue of a definition.
@@ -225,12 +275,14 @@ impl State {
         self.governed(spec).is_some_and(|governed| !governed.line.is_empty())
     }
 
-    /// The tags of a job that is there, or was: its history is seen by whoever saw it.
+    /// The tags of a job that is there, or was: its history is seen by whoever saw it. Those of a
+    /// monitor, too.
     pub fn tags(&self, no: JobNo) -> &[String] {
+        let no = self.task_numbers.owner(no);
         match (self.jobs.get(&no), self.graves.by_no.get(&no)) {
             (Some(job), _) => &job.spec.tags,
             (None, Some(grave)) => &grave.tags,
-            (None, None) => &[],
+            (None, None) => self.monitors.all.get(&no).map_or(&[], |monitor| &monitor.tags),
         }
     }
 
@@ -273,9 +325,10 @@ impl State {
         self.references.range(least..=most).map(|(_, _, no)| *no)
     }
 
-    /// Open runs of a job that hold one of its `max_concurrent` places.
+    /// Open runs of a job that hold one of its `max_concurrent` places: not those that wait
+    /// behind others, nor those of backfills.
     pub fn occupying(&self, no: JobNo) -> u32 {
-        self.jobs.get(&no).map_or(0, |job| job.live.open.saturating_sub(job.live.behind))
+        self.jobs.get(&no).map_or(0, |job| job.live.present().saturating_sub(job.live.behind))
     }
 
     /// Open runs by status.

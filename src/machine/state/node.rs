@@ -48,6 +48,9 @@ pub struct Offers {
     /// It has a directory for files of sinks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sink_files: bool,
+    /// It knows the address of a Redis; from format 6 on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redis: bool,
 }
 
 impl Offers {

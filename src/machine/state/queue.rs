@@ -181,13 +181,22 @@ impl Governed {
 
 /// What a run goes before: 0 live, 1 retries and what was missed and is caught up, 2 the past.
 pub fn lane(open: &OpenRun) -> u8 {
+    lane_of(open, open.run.attempt > 0)
+}
+
+/// The lane that the attempt came from which a node has.
+pub fn lane_held(open: &OpenRun) -> u8 {
+    lane_of(open, open.run.attempt > 1)
+}
+
+fn lane_of(open: &OpenRun, again: bool) -> u8 {
     let run = &open.run;
-    if run.trigger == Trigger::Backfill {
+    if run.trigger == Trigger::Backfill || open.past {
         return 2;
     }
     let missed = run.nominal_time.is_some_and(|nominal| {
         let due = nominal.plus(open.spec.jitter.unwrap_or_default());
         run.trigger == Trigger::Schedule && run.fired_at > due.plus(limits::MISFIRE_GRACE)
     });
-    u8::from(run.attempt > 0 || missed)
+    u8::from(again || missed)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Kept, Watched};
 use crate::model::{BootId, Fence, JobSpec, Run, Timestamp};
 
 /// What a waiting run waits for.
@@ -45,6 +46,18 @@ pub struct OpenRun {
     /// Since when it could start, but for a slot and its queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Timestamp>,
+    /// When it is looked at, for what it has not done.
+    #[serde(default, skip_serializing_if = "Watched::is_none")]
+    pub watched: Watched,
+    /// Of a task: its place in the workflow's definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<u16>,
+    /// Of a task: it goes behind live work, as the workflow's run does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub past: bool,
+    /// Of a workflow's run that has not begun: what it takes over from another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// A start that is planned ahead.

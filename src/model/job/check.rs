@@ -26,9 +26,13 @@ impl JobSpec {
                 faults.push(Invalid::new("code", "holds a NUL character"));
             }
             (Some(code), None) => not_in_code("code", code, faults),
-            (None, Some(runner)) => runner.check(faults),
+            (None, Some(runner)) => {
+                runner.check(faults);
+                runner.refuse_items(faults);
+            }
             _ => {}
         }
+        self.check_tasks(faults);
         self.check_secret_parameters(faults);
         if let Some(retry) = &self.retry {
             policy::check_retry(retry, faults);
@@ -45,14 +49,18 @@ impl JobSpec {
         if let Some(bounds) = &self.limits {
             bounds.check(faults);
         }
+        self.check_alerts(faults);
         if let Some(parameters) = &self.parameters
             && let Err(detail) = Parameters::new(parameters.map().clone())
         {
             faults.push(Invalid::new("parameters", detail));
         }
         let bytes = serde_json::to_vec(self).map(|json| json.len()).unwrap_or(usize::MAX);
-        if bytes > limits::DEFINITION_BYTES_MAX {
-            let most = limits::DEFINITION_BYTES_MAX;
+        let most = match self.is_workflow() {
+            true => limits::FLOW_BYTES_MAX,
+            false => limits::DEFINITION_BYTES_MAX,
+        };
+        if bytes > most {
             faults.push(Invalid::new(
                 "",
                 format!("the definition is {bytes} bytes of JSON; at most {most} fit"),
@@ -73,8 +81,13 @@ impl JobSpec {
         if let Some(own) = &self.parameters {
             faults.extend(secrets.faults(&own.to_value(), "parameters"));
         }
-        if let Some(runner) = &self.runner {
-            runner.check_secret_templates(|named| secrets.touches(named), faults);
+        for (pointer, runner) in self.runners() {
+            let mut found = Vec::new();
+            runner.check_secret_templates(|named| secrets.touches(named), &mut found);
+            faults.extend(found.into_iter().map(|fault| {
+                let at = fault.pointer.trim_start_matches('/');
+                Invalid::new(format!("{pointer}{at}"), fault.detail)
+            }));
         }
     }
 
@@ -143,6 +156,21 @@ impl JobSpec {
                 let most = limits::CALENDAR_ITEMS_MAX;
                 faults.push(Invalid::new(format!("calendars/{at}"), format!("over {most} items")));
             }
+        }
+    }
+
+    fn check_alerts(&self, faults: &mut Vec<Invalid>) {
+        for (field, span) in [("late_after", self.late_after), ("long_after", self.long_after)] {
+            if span.is_some_and(|span| span == Span::ZERO || span > limits::SPAN_MAX) {
+                faults.push(Invalid::new(field, "must be over 0, at most ten years"));
+            }
+        }
+        if self.expr.is_none() && self.late_after.is_some() {
+            let detail = "has no meaning without expr: nothing says when a run is expected";
+            faults.push(Invalid::new("late_after", detail));
+        }
+        if let Some(notify) = &self.notify {
+            notify.check(faults);
         }
     }
 

@@ -6,12 +6,14 @@
 //! `..`, so that a new field does not build before its format is said.
 
 use super::{CalendarSpec, JobSpec, Target};
+use crate::model::alert::Notify;
 use crate::model::bounds::Bounds;
 use crate::model::fields::newest;
 use crate::model::parameters::SecretParameters;
 use crate::model::placement::Placement;
 use crate::model::policy::{Misfire, Retention, Retry};
 use crate::model::runner::Runner;
+use crate::model::workflow::Task;
 
 /// A part of something that is to be written, and the first format that reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,9 @@ impl JobSpec {
         if let Some(limits) = self.limits.as_deref() {
             let Bounds { memory: _, processes: _, open_files: _, file_size: _, cpu: _ } = limits;
         }
+        if let Some(notify) = self.notify.as_deref() {
+            let Notify { on: _, channels: _, min_failures: _ } = notify;
+        }
         for calendar in &self.calendars {
             let CalendarSpec { exclude: _, include: _ } = calendar;
         }
@@ -62,6 +67,25 @@ impl JobSpec {
             match target {
                 Target::Name(_) | Target::With(_) => {}
             }
+        }
+        for task in &self.tasks {
+            let Task {
+                name: _,
+                runner: _,
+                job: _,
+                after: _,
+                join: _,
+                when: _,
+                over: _,
+                max_parallel: _,
+                collect: _,
+                parameters: _,
+                retry: _,
+                timeout: _,
+                queue: _,
+                priority: _,
+                placement: _,
+            } = task;
         }
         found
     }

@@ -16,6 +16,12 @@ pub(super) fn refuse_lists(map: &mut Map<String, Value>, faults: &mut Vec<Invali
             faults.push(Invalid::new(field, "must be an object, not a list"));
         }
     }
+    if let Some(Value::Array(tasks)) = map.get_mut("tasks") {
+        for (at, task) in tasks.iter_mut().enumerate() {
+            refuse_in_task(at, task, faults);
+        }
+        tasks.retain(Value::is_object);
+    }
     for field in LISTS {
         let Some(Value::Array(items)) = map.get_mut(field) else { continue };
         let mut at = 0;
@@ -29,5 +35,19 @@ pub(super) fn refuse_lists(map: &mut Map<String, Value>, faults: &mut Vec<Invali
             at += 1;
             !list
         });
+    }
+}
+
+fn refuse_in_task(at: usize, task: &mut Value, faults: &mut Vec<Invalid>) {
+    let Value::Object(task) = task else {
+        let detail = "must be an object with the fields of a task";
+        return faults.push(Invalid::new(format!("tasks/{at}"), detail));
+    };
+    for field in ["runner", "retry", "placement", "parameters", "when"] {
+        if task.get(field).is_some_and(Value::is_array) {
+            task.remove(field);
+            let detail = "must be an object, not a list";
+            faults.push(Invalid::new(format!("tasks/{at}/{field}"), detail));
+        }
     }
 }

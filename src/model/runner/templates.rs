@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Runner, Setting};
 use crate::model::invalid::Invalid;
-use crate::model::template::{Source, has_hole, parse};
+use crate::model::template::{Source, has_hole, has_item, parse};
 
 /// What is told of a hole in what is read as code.
 const NOT_IN_CODE: &str = "is code, and a value put into it would become code too: use argv, where \
@@ -65,7 +65,7 @@ impl Runner {
         // Of a request, only names without filters were known before.
         let old = |place: &Place<'_>| {
             let known = |source: &Source<'_>| match source {
-                Source::Trigger => false,
+                Source::Trigger | Source::Item(_) => false,
                 Source::NominalTime(moved) => *moved == 0,
                 _ => true,
             };
@@ -82,12 +82,22 @@ impl Runner {
                 faults.push(Invalid::new(place.pointer, why));
             }
         }
+        self.check_code(has_hole, faults);
+    }
+
+    /// Refuses items in what is read as code: of a task that has some.
+    pub(in crate::model) fn check_items(&self, faults: &mut Vec<Invalid>) {
+        self.check_code(has_item, faults);
+    }
+
+    fn check_code(&self, has: fn(&str) -> bool, faults: &mut Vec<Invalid>) {
         match self {
-            Runner::Python { code, env: _ } => not_in_code("runner/code", code, faults),
+            Runner::Python { code, env: _ } => refuse_in_code("runner/code", code, has, faults),
             Runner::Shell { command, argv, stdin, .. } => {
-                not_in_code("runner/command", command.as_deref().unwrap_or_default(), faults);
-                check_argv(argv.as_deref().unwrap_or_default(), faults);
-                if stdin.as_deref().is_some_and(has_hole) {
+                let line = command.as_deref().unwrap_or_default();
+                refuse_in_code("runner/command", line, has, faults);
+                check_argv(argv.as_deref().unwrap_or_default(), has, faults);
+                if stdin.as_deref().is_some_and(has) {
                     let detail = "is given as it stands: leave it out to read the parameters as \
                                   JSON, or use argv or $CRONAPI_PARAMS";
                     faults.push(Invalid::new("runner/stdin", detail));
@@ -101,6 +111,18 @@ impl Runner {
                     let detail = "takes templates after the host only: a value must not choose it";
                     faults.push(Invalid::new("runner/url", detail));
                 }
+            }
+        }
+    }
+
+    /// Refuses an item where there is none.
+    pub(in crate::model) fn refuse_items(&self, faults: &mut Vec<Invalid>) {
+        for place in self.templates() {
+            let Ok(template) = parse(place.text) else { continue };
+            if template.holes().any(|hole| matches!(hole.source, Source::Item(_))) {
+                let detail = "there is an item only in a task of a workflow that has over; write \
+                              {{\"{{\"}} for '{{' itself";
+                faults.push(Invalid::new(place.pointer, detail));
             }
         }
     }
@@ -147,14 +169,18 @@ fn escaped(name: &str) -> String {
 
 /// Refuses a hole in what is read as code.
 pub(in crate::model) fn not_in_code(pointer: &str, code: &str, faults: &mut Vec<Invalid>) {
-    if has_hole(code) {
+    refuse_in_code(pointer, code, has_hole, faults);
+}
+
+fn refuse_in_code(pointer: &str, code: &str, has: fn(&str) -> bool, faults: &mut Vec<Invalid>) {
+    if has(code) {
         faults.push(Invalid::new(pointer, NOT_IN_CODE));
     }
 }
 
 /// A value may be an argument, but neither choose the program nor be code for one.
-fn check_argv(argv: &[String], faults: &mut Vec<Invalid>) {
-    if argv.first().is_some_and(|program| has_hole(program)) {
+fn check_argv(argv: &[String], has: fn(&str) -> bool, faults: &mut Vec<Invalid>) {
+    if argv.first().is_some_and(|program| has(program)) {
         let detail =
             "names the program, which no value may choose: name it, and pass values after it";
         faults.push(Invalid::new("runner/argv/0", detail));
@@ -163,7 +189,7 @@ fn check_argv(argv: &[String], faults: &mut Vec<Invalid>) {
     let mut is_code = false;
     for (at, text) in argv.iter().enumerate() {
         if is_code {
-            not_in_code(&format!("runner/argv/{at}"), text, faults);
+            refuse_in_code(&format!("runner/argv/{at}"), text, has, faults);
         }
         let name = text.rsplit('/').next().unwrap_or_default();
         let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');

@@ -9,7 +9,8 @@ const FILTERS_MAX: usize = 8;
 /// Bytes between the braces of one place.
 const HOLE_BYTES_MAX: usize = 1_024;
 /// The names that are known, as people are told of them.
-const NAMES: &str = "params.<name>, job, run_id, attempt, fence, nominal_time, trigger";
+const NAMES: &str = "params.<name>, job, run_id, attempt, fence, nominal_time, trigger, \
+                     in a task with over item";
 
 /// Takes a text apart.
 ///
@@ -38,10 +39,26 @@ pub fn parse(text: &str) -> Result<Template<'_>, String> {
 /// Whether something in the text reads as a place for a value: one that is known, not any `{{`,
 /// which templates of other programs have too.
 pub fn has_hole(text: &str) -> bool {
+    has(text, |inner| {
+        let known = hole(inner.trim()).is_ok_and(|it| !matches!(it.source, Source::Item(_)));
+        known || inner.trim_start().starts_with("params.")
+    })
+}
+
+/// Whether something in the text reads as a place for an item of a task. Elsewhere it is a text as
+/// any other, which templates of other programs have too.
+pub fn has_item(text: &str) -> bool {
+    has(text, |inner| {
+        let known = hole(inner.trim()).is_ok_and(|it| matches!(it.source, Source::Item(_)));
+        known || inner.trim_start().starts_with("item.")
+    })
+}
+
+fn has(text: &str, is: impl Fn(&str) -> bool) -> bool {
     let mut rest = text;
     while let Some((_, inner, after)) = next(rest) {
         let Some(inner) = inner else { return false };
-        if hole(inner.trim()).is_ok() || inner.trim_start().starts_with("params.") {
+        if is(inner) {
             return true;
         }
         rest = after;
@@ -130,6 +147,10 @@ fn source(name: &str) -> Option<Source<'_>> {
         let named = path.split('.').all(|key| !key.trim().is_empty() && !key.contains(['{', '}']));
         return named.then_some(Source::Parameter(path));
     }
+    if let Some(path) = name.strip_prefix("item.") {
+        let named = path.split('.').all(|key| !key.trim().is_empty() && !key.contains(['{', '}']));
+        return named.then_some(Source::Item(Some(path)));
+    }
     if let Some(moved) = name.strip_prefix("nominal_time") {
         let moved = moved.trim_start();
         let by = |text: &str| Some(Span::parse(text).ok()?.micros());
@@ -146,6 +167,7 @@ fn source(name: &str) -> Option<Source<'_>> {
         "attempt" => Source::Attempt,
         "fence" => Source::Fence,
         "trigger" => Source::Trigger,
+        "item" => Source::Item(None),
         _ => return None,
     })
 }

@@ -19,7 +19,7 @@ impl Values for Run {
             Source::Attempt => "2",
             Source::Fence => "7",
             Source::Trigger => "schedule",
-            Source::Parameter(_) | Source::NominalTime(_) => "?",
+            Source::Parameter(_) | Source::NominalTime(_) | Source::Item(_) => "?",
         }
         .to_owned()
     }

@@ -15,11 +15,9 @@ pub struct Calls {
 }
 
 impl Sources<'_> {
-    pub(super) fn calls(&mut self, deny: Option<Vec<String>>, allow: Option<Vec<String>>) -> Calls {
-        let joined = |nets: Option<Vec<String>>| nets.map(|nets| nets.join(","));
-        let deny = self.text("http_deny", &None, "CRONAPI_HTTP_DENY", joined(deny));
-        let allow = self.text("http_allow", &None, "CRONAPI_HTTP_ALLOW", joined(allow));
-        Calls { deny: self.parse(deny, "", networks), allow: self.parse(allow, "", networks) }
+    pub(super) fn calls(&mut self) -> Calls {
+        let deny = self.read("http_deny", networks);
+        Calls { deny, allow: self.read("http_allow", networks) }
     }
 }
 

@@ -5,24 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::model::limits::CLUSTER_KEY_LEN_MIN;
 
 use super::Secret;
-use super::file::File;
 use super::sources::Sources;
-
-/// What the command line gave about other nodes.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct ClusterFlags {
-    /// Address at which other nodes are answered
-    /// [env: CRONAPI_CLUSTER_LISTEN] [default: 127.0.0.1:8001]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub cluster_listen: Option<String>,
-    /// How other nodes reach this one; `:PORT` is under the name of this machine
-    /// [env: CRONAPI_ADVERTISE] [default: the cluster address]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub advertise: Option<String>,
-    /// Nodes of the cluster to be part of [env: CRONAPI_JOIN]
-    #[arg(long, value_name = "HOST:PORT,…")]
-    pub join: Option<String>,
-}
 
 /// What came of it.
 pub(super) struct Cluster {
@@ -35,37 +18,20 @@ pub(super) struct Cluster {
 }
 
 impl Sources<'_> {
-    pub(super) fn cluster(&mut self, flags: &ClusterFlags, file: &mut File) -> Cluster {
-        let listen = self.text(
-            "--cluster-listen",
-            &flags.cluster_listen,
-            "CRONAPI_CLUSTER_LISTEN",
-            file.cluster_listen.take(),
-        );
-        let advertise =
-            self.text("--advertise", &flags.advertise, "CRONAPI_ADVERTISE", file.advertise.take());
-        let join = file.join.take().map(|list| list.join(","));
-        let join = self.text("--join", &flags.join, "CRONAPI_JOIN", join);
-        let voters = file.voters.map(|voters| voters.to_string());
-        let voters = self.text("voters", &None, "CRONAPI_VOTERS", voters);
-
-        let listen = self.address(listen, "127.0.0.1:8001");
+    pub(super) fn cluster(&mut self) -> Cluster {
+        let listen = self.address("cluster_listen");
+        let (advertise, join) = (self.get("advertise"), self.get("join"));
         if listen.ip().is_unspecified() && advertise.is_none() {
             let detail = format!("is needed: other nodes can't reach this one at {listen}");
             self.fault("--advertise", detail);
         }
-        let key = self.cluster_key(file.cluster_key_file.take());
-        let key_old = self.cluster_key_old(file.cluster_key_old_file.take(), key.is_some());
+        let key = self.cluster_key();
+        let key_old = self.cluster_key_old(key.is_some());
         Cluster {
             listen,
             advertise: advertise.and_then(|(text, at)| self.advertised(&text, &at)),
             join: join.map_or(Vec::new(), |(text, at)| self.joined(&text, &at)),
-            voters: self.parse(voters, "3", |text| {
-                text.parse()
-                    .ok()
-                    .filter(|voters| (1..=7).contains(voters))
-                    .ok_or_else(|| format!("{text:?} is not a number from 1 to 7"))
-            }),
+            voters: self.number("voters", 1, 7),
             key,
             key_old,
         }
@@ -94,15 +60,15 @@ impl Sources<'_> {
     }
 
     /// The key; none: the one in the data directory, where one is made at the first start.
-    fn cluster_key(&mut self, file: Option<String>) -> Option<Secret> {
-        let (key, at) = self.secret("CRONAPI_CLUSTER_KEY", "cluster_key_file", file)?;
+    fn cluster_key(&mut self) -> Option<Secret> {
+        let (key, at) = self.secret("cluster_key")?;
         self.long_enough(&key, &at);
         Some(key)
     }
 
     /// The key before, which other nodes may still have while it is replaced.
-    fn cluster_key_old(&mut self, file: Option<String>, has_key: bool) -> Option<Secret> {
-        let (key, at) = self.secret("CRONAPI_CLUSTER_KEY_OLD", "cluster_key_old_file", file)?;
+    fn cluster_key_old(&mut self, has_key: bool) -> Option<Secret> {
+        let (key, at) = self.secret("cluster_key_old")?;
         self.long_enough(&key, &at);
         if !has_key {
             self.fault(at, "is what CRONAPI_CLUSTER_KEY was before: give the new one as that");

@@ -20,18 +20,14 @@ pub struct JobSettings {
 }
 
 impl Sources<'_> {
-    /// `file` holds isolation, account and limits.
-    pub(super) fn jobs(&mut self, file: [Option<String>; 3]) -> JobSettings {
-        let [mode, user, limits] = file;
-        let mode = self.text("isolation", &None, "CRONAPI_ISOLATION", mode);
-        let user = self.text("job_user", &None, "CRONAPI_JOB_USER", user);
-        let limits = self.text("limits", &None, "CRONAPI_LIMITS", limits);
-        let mode = self.parse(mode, "best-effort", |text| {
+    pub(super) fn jobs(&mut self) -> JobSettings {
+        let mode = self.read("isolation", |text| {
             let known = [Mode::Require, Mode::BestEffort, Mode::Off];
             let found = known.into_iter().find(|mode| mode.as_str() == text);
             found.ok_or_else(|| format!("{text:?} is none of require, best-effort and off"))
         });
-        let limits = self.parse(limits, "", read_limits);
+        let user = self.get("job_user");
+        let limits = self.read("limits", read_limits);
         if let Some(folder) = (self.env)(CREDENTIALS).filter(|text| !text.is_empty()) {
             self.kept.push(PathBuf::from(folder));
         }
@@ -41,7 +37,8 @@ impl Sources<'_> {
     }
 }
 
-/// `memory=2GiB,processes=200,open_files=1024,file_size=1GiB,cpu=1h`; `none` takes a bound away.
+/// `memory=2GiB,processes=200,open_files=1024,file_size=1GiB,cpu=1h,cpus=1.5`; `none` takes a
+/// bound away.
 fn read_limits(text: &str) -> Result<Limits, String> {
     let mut limits = Limits {
         memory: memory_of_machine().map(|all| all / 10 * 9),
@@ -60,9 +57,10 @@ fn read_limits(text: &str) -> Result<Limits, String> {
             "open_files" => limits.open_files = value.map(number).transpose()?.map(u64::from),
             "processes" => limits.processes = value.map(number).transpose()?,
             "cpu" => limits.cpu = value.map(seconds).transpose()?,
+            "cpus" => limits.cpus = value.map(processors).transpose()?,
             other => {
                 return Err(format!(
-                    "{other:?} is none of memory, processes, open_files, file_size and cpu"
+                    "{other:?} is none of memory, processes, open_files, file_size, cpu and cpus"
                 ));
             }
         }
@@ -73,6 +71,21 @@ fn read_limits(text: &str) -> Result<Limits, String> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let span = Span::parse(text)?.std();
     if span < Duration::from_secs(1) { Err(format!("{text}: under 1s")) } else { Ok(span) }
+}
+
+/// `1.5` in thousandths.
+fn processors(text: &str) -> Result<u32, String> {
+    let refuse = || format!("{text:?} is not a number of processors such as 1.5");
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 3 {
+        return Err(refuse());
+    }
+    let whole: u32 = whole.parse().map_err(|_| refuse())?;
+    let part: u32 = format!("{part:0<3}").parse().map_err(|_| refuse())?;
+    let all = whole.checked_mul(1_000).and_then(|all| all.checked_add(part));
+    // The system counts in hundredths at the least.
+    all.filter(|all| *all >= 10).ok_or_else(refuse)
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -110,10 +123,26 @@ mod tests {
         assert_eq!((limits.processes, limits.open_files), (Some(9), Some(64)));
         assert_eq!(limits.file_size, Some(10_240));
         assert_eq!(limits.cpu, Some(Duration::from_secs(90)));
+        for (text, cpus) in [("2", 2_000), ("1.5", 1_500), ("0.01", 10), ("0.125", 125)] {
+            assert_eq!(read_limits(&format!("cpus={text}")).unwrap().cpus, Some(cpus), "{text}");
+        }
         let none = read_limits("memory=none,processes=none").unwrap();
         assert_eq!(none, Limits::default());
         assert!(read_limits("").unwrap().memory.is_some(), "a machine has memory");
-        for bad in ["memory", "memory=2GB", "disk=1GiB", "cpu=10ms", "memory=0", "processes=x"] {
+        for bad in [
+            "memory",
+            "memory=2GB",
+            "disk=1GiB",
+            "cpu=10ms",
+            "memory=0",
+            "processes=x",
+            "cpus=0",
+            "cpus=.5",
+            "cpus=1.",
+            "cpus=1.2345",
+            "cpus=-1",
+            "cpus=9999999999",
+        ] {
             assert!(read_limits(bad).is_err(), "{bad}");
         }
     }

@@ -1,26 +1,27 @@
 //! Settings: flags over environment over file over defaults. Every fault is told at once.
 //!
-//! Owns: where each setting may come from, what it may be, and what it is unless told. Does not
-//! own: what a setting does.
+//! Owns: where each setting may come from, and what it may be. Does not own: what settings there
+//! are and their defaults (`table`), what a setting does.
 //!
 //! ```text
 //! Flags ─┐
-//! Env   ─┼─ sources ──> each setting's text, and where it came from ──> Config | every Fault
+//! Env   ─┼─ a row each ──> each setting's text, and where it came from ──> Config | every Fault
 //! File  ─┘                                └──> print
 //! ```
 //!
-//! To add a setting: a field of `Flags`, `File` (and its key in `FILE_KEYS`) and `Config`, its
-//! line in `Sources::config`, its default in `print`, docs/configuration.md.
+//! To add a setting: its row in `table`, and the field of `Config` with its reader.
 
 mod calls;
 mod cluster;
 mod file;
+mod flags;
 mod jobs;
 mod oidc;
 mod print;
 mod rest;
 mod sources;
 mod spelling;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -37,66 +38,15 @@ use crate::service::access::OidcOptions;
 use crate::vault::Vault;
 
 pub use calls::Calls;
-pub use cluster::ClusterFlags;
 pub(crate) use cluster::host_name;
+pub use flags::Flags;
 pub use jobs::JobSettings;
 pub use print::Setting;
-pub use rest::RestFlags;
 use sources::Sources;
+pub use table::markdown;
 
-/// Address of REST unless told.
-const LISTEN: &str = "127.0.0.1:8000";
-
-/// What the command line gave; each beats the environment and the file.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct Flags {
-    /// What concerns REST.
-    #[command(flatten)]
-    pub rest: RestFlags,
-    /// What concerns other nodes.
-    #[command(flatten)]
-    pub cluster: ClusterFlags,
-    /// Data directory [env: DATABASE_PATH] [default: cron_state.db]
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<String>,
-    /// Folder that nodes of this machine share; each takes the first data directory in it that is
-    /// free, instead of --data [env: CRONAPI_DATA_POOL]
-    #[arg(long, value_name = "DIR")]
-    pub data_pool: Option<String>,
-    /// Labels of this node, such as region=eu,disk=ssd [env: CRONAPI_LABELS]
-    #[arg(long, value_name = "KEY=VALUE,…")]
-    pub labels: Option<String>,
-    /// Attempts at a time on this node [env: CRONAPI_SLOTS] [default: 2 x cores]
-    #[arg(long, value_name = "N")]
-    pub slots: Option<String>,
-    /// Address at which metrics and health are told to everybody who reaches it
-    /// [env: CRONAPI_METRICS_LISTEN] [default: none: metrics need a token]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub metrics_listen: Option<String>,
-    /// How long a stop waits for running attempts [env: CRONAPI_DRAIN] [default: 25s]
-    #[arg(long, value_name = "DURATION")]
-    pub drain: Option<String>,
-    /// Whether starts are planned ahead of their time, `on` or `off`
-    /// [env: CRONAPI_PLAN_AHEAD] [default: on]
-    #[arg(long, value_name = "ON|OFF")]
-    pub plan_ahead: Option<String>,
-    /// Whether events are kept in the history, `on` or `off`
-    /// [env: CRONAPI_EVENTS_KEEP] [default: off]
-    #[arg(long, value_name = "ON|OFF")]
-    pub events_keep: Option<String>,
-    /// `text` or `json` [env: CRONAPI_LOG_FORMAT] [default: text on a terminal, else json]
-    #[arg(long, value_name = "FORMAT")]
-    pub log_format: Option<String>,
-    /// What is logged, such as info or cronapi=debug [env: CRONAPI_LOG] [default: info]
-    #[arg(long, value_name = "FILTER")]
-    pub log: Option<String>,
-    /// TOML file with these settings [env: CRONAPI_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<String>,
-    /// Move a damaged data directory aside and start empty, as a new cluster
-    #[arg(long)]
-    pub move_aside_damaged: bool,
-}
+/// Attempts at a time on a node, at most.
+const SLOTS_MAX: u32 = 10_000;
 
 /// The settings in force.
 #[derive(Clone, Debug)]
@@ -107,6 +57,8 @@ pub struct Config {
     pub tls: Option<CertificateFiles>,
     /// Proxies that are believed when they say who asks.
     pub proxies: Proxies,
+    /// Where people find this cluster in a browser.
+    pub public_url: String,
     /// Address at which other nodes are answered; port 0 is any free one.
     pub cluster_listen: SocketAddr,
     /// `host:port` at which other nodes reach this one; none: the cluster address that was bound.
@@ -141,6 +93,10 @@ pub struct Config {
     pub plan_ahead: bool,
     /// Events are kept in the history of the cluster.
     pub events_keep: bool,
+    /// Where files of sinks are.
+    pub sink_dir: Option<PathBuf>,
+    /// The Redis of sinks that name none.
+    pub redis_url: Option<Secret>,
     /// Logs as JSON lines; none: when standard error is no terminal.
     pub log_json: Option<bool>,
     /// Filter of the logs.
@@ -222,11 +178,8 @@ impl Config {
 
     /// The same, and tells what was found where. `names` are the variables that there are.
     pub fn look(flags: &Flags, env: Env<'_>, names: &[String]) -> Loaded {
-        let mut sources = Sources::new(env);
-        if let Some((path, at)) = sources.text("--config", &flags.config, "CRONAPI_CONFIG", None) {
-            sources.read_file(Path::new(&path), &at);
-        }
-        let config = sources.config(flags);
+        let mut sources = Sources::open(flags, env);
+        let config = sources.config();
         spelling::look(&mut sources, names);
         let Sources { faults, warnings, settings, .. } = sources;
         let outcome = if faults.is_empty() { Ok(config) } else { Err(faults) };
@@ -240,21 +193,26 @@ impl Config {
     /// # Errors
     /// The settings that can't be used.
     pub fn rest(env: Env<'_>) -> Result<(SocketAddr, Option<CertificateFiles>), Vec<Fault>> {
-        let mut sources = Sources::new(env);
-        if let Some((path, at)) = sources.text("--config", &None, "CRONAPI_CONFIG", None) {
-            sources.read_file(Path::new(&path), &at);
-        }
-        let mut file = std::mem::take(&mut sources.file);
         // Whether it may is for the node to say.
-        let flags = RestFlags { allow_http: true, ..RestFlags::default() };
-        let rest = sources.rest(&flags, &mut file);
+        let flags = Flags::default().with("allow_http", "on");
+        let mut sources = Sources::open(&flags, env);
+        let rest = sources.rest();
         if sources.faults.is_empty() { Ok(rest) } else { Err(sources.faults) }
     }
 }
 
-impl Sources<'_> {
-    fn vault(&mut self, file: Option<String>) -> Option<Arc<Vault>> {
-        let (text, at) = self.secret("CRONAPI_SECRETS_KEY", "secrets_key_file", file)?;
+impl<'a> Sources<'a> {
+    /// With the file, if there is one.
+    fn open(flags: &'a Flags, env: Env<'a>) -> Sources<'a> {
+        let mut sources = Sources::new(flags, env);
+        if let Some((path, at)) = sources.get("config") {
+            sources.read_file(Path::new(&path), &at);
+        }
+        sources
+    }
+
+    fn vault(&mut self) -> Option<Arc<Vault>> {
+        let (text, at) = self.secret("secrets_key")?;
         match Vault::parse(&text.0) {
             Ok(vault) => Some(Arc::new(vault)),
             Err(error) => {
@@ -264,92 +222,58 @@ impl Sources<'_> {
         }
     }
 
-    fn config(&mut self, flags: &Flags) -> Config {
-        let mut file = std::mem::take(&mut self.file);
-        let cluster = self.cluster(&flags.cluster, &mut file);
-        let (listen, tls) = self.rest(&flags.rest, &mut file);
-        let proxies = self.proxies(&flags.rest, &mut file);
-        let data = self.text("--data", &flags.data, "DATABASE_PATH", file.data);
-        let metrics = self.text(
-            "--metrics-listen",
-            &flags.metrics_listen,
-            "CRONAPI_METRICS_LISTEN",
-            file.metrics_listen,
-        );
-        let metrics_jobs = self.metrics_jobs(file.metrics_jobs);
-        let pool = self.text("--data-pool", &flags.data_pool, "CRONAPI_DATA_POOL", file.data_pool);
-        if pool.is_some() && cluster.join.is_empty() {
+    fn config(&mut self) -> Config {
+        let cluster = self.cluster();
+        let (listen, tls) = self.rest();
+        let public_url = self.public_url(listen, tls.is_some());
+        let data_pool = self.get("data_pool").map(|(path, _)| PathBuf::from(path));
+        if data_pool.is_some() && cluster.join.is_empty() {
             self.fault("--join", "is needed with --data-pool: the nodes of a pool are one cluster");
         }
-        let slots = file.slots.map(|slots| slots.to_string());
-        let slots = self.text("--slots", &flags.slots, "CRONAPI_SLOTS", slots);
-        let drain = self.text("--drain", &flags.drain, "CRONAPI_DRAIN", file.drain);
-        let ahead = file.plan_ahead.map(|ahead| if ahead { "on" } else { "off" }.to_string());
-        let plan_ahead = self.text("--plan-ahead", &flags.plan_ahead, "CRONAPI_PLAN_AHEAD", ahead);
-        let keep = file.events_keep.map(|keep| if keep { "on" } else { "off" }.to_string());
-        let keep = self.text("--events-keep", &flags.events_keep, "CRONAPI_EVENTS_KEEP", keep);
-        let format =
-            self.text("--log-format", &flags.log_format, "CRONAPI_LOG_FORMAT", file.log_format);
-        let log = self.text("--log", &flags.log, "CRONAPI_LOG", file.log);
-        let labels = file.labels.map(|labels| {
-            let pair = |(key, value): (&String, &String)| format!("{key}={value}");
-            labels.iter().map(pair).collect::<Vec<_>>().join(",")
-        });
-        let labels = self.text("--labels", &flags.labels, "CRONAPI_LABELS", labels);
-        let password = file.admin_password_file;
-        let password = self.secret("CRONAPI_ADMIN_PASSWORD", "admin_password_file", password);
-        let vault = self.vault(file.secrets_key_file.take());
-        let oidc = self.oidc(file.oidc.take()).map(OidcSettings);
-        // Last: by now it is known which files have keys in them.
-        let jobs = self.jobs([file.isolation, file.job_user, file.limits]);
+        let slots = self.get("slots");
         Config {
             listen,
             tls,
-            proxies,
+            proxies: self.read("trusted_proxies", Proxies::parse),
+            public_url,
             cluster_listen: cluster.listen,
-            metrics_listen: metrics.map(|given| self.address(Some(given), "127.0.0.1:9090")),
-            metrics_jobs,
+            metrics_listen: self.metrics_listen(),
+            metrics_jobs: self.number("metrics_jobs", 0, METRICS_JOBS_MAX),
             advertise: cluster.advertise,
             join: cluster.join,
             voters: cluster.voters,
             cluster_key: cluster.key,
-            vault,
-            jobs,
+            vault: self.vault(),
             cluster_key_old: cluster.key_old,
-            data: PathBuf::from(data.map_or("cron_state.db".into(), |(path, _)| path)),
-            data_pool: pool.map(|(path, _)| PathBuf::from(path)),
-            labels: labels.map_or_else(Labels::new, |(text, at)| self.labels(&text, &at)),
+            data: self.read("data", |path| Ok(PathBuf::from(path))),
+            data_pool,
+            labels: self.labels(),
             slots: self.parse(slots, &default_slots().to_string(), |text| {
-                text.parse::<u32>()
-                    .ok()
-                    .filter(|slots| (1..=10_000).contains(slots))
-                    .ok_or_else(|| format!("{text:?} is not a number from 1 to 10000"))
+                sources::number(text, 1, SLOTS_MAX)
             }),
-            calls: self.calls(file.http_deny, file.http_allow),
-            drain: self.parse(drain, "25s", Span::parse),
-            plan_ahead: self.parse(plan_ahead, "on", on_or_off),
-            events_keep: self.parse(keep, "off", on_or_off),
-            oidc,
-            log_json: self.log_json(format),
-            log: log.map_or("info".into(), |(text, _)| text),
-            admin_password: password.map(|(password, _)| password),
-            move_aside_damaged: flags.move_aside_damaged,
+            calls: self.calls(),
+            drain: self.read("drain", Span::parse),
+            plan_ahead: self.switch("plan_ahead"),
+            events_keep: self.switch("events_keep"),
+            sink_dir: self.get("sink_dir").map(|(path, _)| PathBuf::from(path)),
+            redis_url: self.secret("redis_url").map(|(url, _)| url),
+            oidc: self.oidc().map(OidcSettings),
+            log_json: self.log_json(),
+            log: self.read("log", |text| Ok(text.to_owned())),
+            admin_password: self.secret("admin_password").map(|(password, _)| password),
+            move_aside_damaged: self.flags.get("move_aside_damaged").is_some(),
+            // Last: by now it is known which files have keys in them.
+            jobs: self.jobs(),
         }
     }
 
-    fn metrics_jobs(&mut self, file: Option<u32>) -> usize {
-        let file = file.map(|jobs| jobs.to_string());
-        let given = self.text("metrics_jobs", &None, "CRONAPI_METRICS_JOBS", file);
-        self.parse(given, "0", |text| {
-            text.parse()
-                .ok()
-                .filter(|jobs| *jobs <= METRICS_JOBS_MAX)
-                .ok_or_else(|| format!("{text:?} is not a number from 0 to {METRICS_JOBS_MAX}"))
-        })
+    fn metrics_listen(&mut self) -> Option<SocketAddr> {
+        let (text, at) = self.get("metrics_listen")?;
+        sources::address(&text).map_err(|detail| self.fault(at, detail)).ok()
     }
 
-    fn log_json(&mut self, format: Option<(String, String)>) -> Option<bool> {
-        let (text, at) = format?;
+    fn log_json(&mut self) -> Option<bool> {
+        let (text, at) = self.get("log_format")?;
         match text.as_str() {
             "json" => Some(true),
             "text" => Some(false),
@@ -360,14 +284,15 @@ impl Sources<'_> {
         }
     }
 
-    fn labels(&mut self, text: &str, at: &str) -> Labels {
+    fn labels(&mut self) -> Labels {
         let mut labels = Labels::new();
+        let Some((text, at)) = self.get("labels") else { return labels };
         for item in text.split(',').filter(|item| !item.trim().is_empty()) {
             match item.split_once('=') {
                 Some((key, value)) if !key.trim().is_empty() => {
                     labels.insert(key.trim().to_string(), value.trim().to_string());
                 }
-                _ => self.fault(at, format!("{item:?} is not a label such as region=eu")),
+                _ => self.fault(&at, format!("{item:?} is not a label such as region=eu")),
             }
         }
         labels
@@ -376,13 +301,5 @@ impl Sources<'_> {
 
 fn default_slots() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u32::try_from(2 * cores).unwrap_or(u32::MAX).clamp(1, 10_000)
-}
-
-fn on_or_off(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(format!("{text:?} is neither on nor off")),
-    }
+    u32::try_from(2 * cores).unwrap_or(u32::MAX).clamp(1, SLOTS_MAX)
 }

@@ -62,10 +62,11 @@ const AT: &str = "oidc in the configuration file";
 
 impl Sources<'_> {
     /// The provider, if there is one.
-    pub(super) fn oidc(&mut self, table: Option<toml::Table>) -> Option<OidcOptions> {
+    pub(super) fn oidc(&mut self) -> Option<OidcOptions> {
+        let table = self.provider.take();
         // Its parts are not told one by one.
         let value = table.as_ref().map(|_| (String::new(), self.in_the_file("oidc")));
-        self.settings.push(Setting { key: "oidc".into(), value, secret: true });
+        self.settings.push(Setting { key: "oidc", value, secret: true });
         let section: Section = match table?.try_into() {
             Ok(section) => section,
             Err(error) => {
@@ -92,8 +93,10 @@ impl Sources<'_> {
         });
         let roles = section.roles.into_iter().enumerate();
         let roles = roles.map(|(at, line)| self.group_role(at, line)).collect();
-        let secret = "CRONAPI_OIDC_CLIENT_SECRET";
-        let secret = self.secret(secret, "oidc.client_secret_file", section.client_secret_file);
+        if let Some(path) = section.client_secret_file {
+            self.file.insert("oidc.client_secret_file".into(), path);
+        }
+        let secret = self.secret("oidc.client_secret");
         Some(OidcOptions {
             issuer: section.issuer,
             client_id: section.client_id,

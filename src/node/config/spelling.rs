@@ -1,6 +1,7 @@
 //! Variables that are set and not read: nearly the name of a setting, or for what is not there.
 
 use super::sources::Sources;
+use super::table::TABLE;
 use crate::model::job::unknown_field;
 
 const PREFIX: &str = "CRONAPI_";
@@ -10,11 +11,11 @@ const OTHERS: &[&str] =
 
 /// Warns of each. Others may be anybody's: Kubernetes makes `CRONAPI_PORT` and the like.
 pub(super) fn look(sources: &mut Sources<'_>, names: &[String]) {
-    let known: Vec<&str> =
-        sources.variables.iter().map(String::as_str).chain(OTHERS.iter().copied()).collect();
+    let ours = TABLE.iter().flat_map(|row| row.variables());
+    let known: Vec<String> = ours.chain(OTHERS.iter().map(|name| (*name).to_owned())).collect();
     let mut warnings = Vec::new();
     for name in names.iter().filter(|name| name.starts_with(PREFIX)) {
-        if known.contains(&name.as_str()) {
+        if known.contains(name) {
             continue;
         }
         let bare = |name: &str| name.trim_start_matches(PREFIX).to_string();
@@ -25,8 +26,8 @@ pub(super) fn look(sources: &mut Sources<'_>, names: &[String]) {
             warnings.push(format!("{name}: is not read; did you mean {PREFIX}{near}?"));
         }
     }
-    if sources.variable("REDIS_URL").is_some() {
-        warnings.push("REDIS_URL: this version of a node does nothing with it".to_string());
+    if cfg!(not(feature = "redis")) && sources.variable("REDIS_URL").is_some() {
+        warnings.push("REDIS_URL: this program was built without Redis".to_string());
     }
     sources.warnings.extend(warnings);
 }

@@ -21,31 +21,41 @@ struct Bounds {
     number: u64,
     /// Those from before this time.
     horizon: Timestamp,
+    /// Those beyond this number are still to go to a sink.
+    sunk: u64,
+    /// Those up to this number go all the same.
+    lost: u64,
 }
 
 impl Bounds {
-    fn of(events: &EventRows, now: Timestamp) -> Self {
-        if !events.on {
-            return Bounds { from: u64::MAX, number: 0, horizon: Timestamp::ZERO };
-        }
-        let number = events.last.saturating_sub(limits::EVENTS_KEPT_MAX);
-        Bounds { from: events.from, number, horizon: now.minus(limits::EVENTS_AGE_MAX) }
+    fn of(events: &EventRows, sunk: Option<u64>, now: Timestamp) -> Self {
+        let (from, number, horizon) = if events.on {
+            let number = events.last.saturating_sub(limits::EVENTS_KEPT_MAX);
+            (events.from, number, now.minus(limits::EVENTS_AGE_MAX))
+        } else {
+            (u64::MAX, 0, Timestamp::ZERO)
+        };
+        let lost = events.last.saturating_sub(limits::EVENTS_LACKED_MAX);
+        Bounds { from, number, horizon, sunk: sunk.unwrap_or(u64::MAX), lost }
     }
 
     fn covers(&self, index: u64, row: &EventRow) -> bool {
         let last = row.number + row.len() as u64 - 1;
-        index < self.from || last <= self.number || row.at < self.horizon
+        let old = last <= self.number || row.at < self.horizon;
+        index < self.from || (old && last <= self.sunk) || last <= self.lost
     }
 }
 
 /// Removes what may go.
 pub(super) async fn round(duties: &Term) -> Result<(), Error> {
     loop {
-        let events = duties.consensus.state().events;
+        let state = duties.consensus.state();
+        let (events, sunk) = (state.events, state.sunk());
+        drop(state);
         if events.is_none() {
             return Ok(());
         }
-        let bounds = Bounds::of(&events, duties.clock.now());
+        let bounds = Bounds::of(&events, sunk, duties.clock.now());
         let scan = Scan::prefix(b"e", Direction::Forward, PAGE);
         let rows = duties.consensus.history().scan(scan).await?;
         let found = rows
@@ -69,4 +79,31 @@ fn excess(found: impl Iterator<Item = ((u64, u32), EventRow)>, bounds: &Bounds) 
         first = row.number + row.len() as u64;
     }
     (!rows.is_empty()).then_some(TrimKey::Events { rows, from, first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(first: u64, last: u64, sunk: Option<u64>) -> Bounds {
+        let events = EventRows { on: true, from: 1, first, last };
+        // Every row is old.
+        Bounds::of(&events, sunk, Timestamp::from_secs(10_000_000))
+    }
+
+    fn row(number: u64) -> EventRow {
+        let at = 1;
+        let row = serde_json::json!({ "n": number, "t": at, "e": [{ "k": "run.queued" }] });
+        rmp_serde::from_slice(&rmp_serde::to_vec_named(&row).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_a_sink_lacks_stays_up_to_a_bound() {
+        let many = limits::EVENTS_LACKED_MAX;
+        assert!(bounds(1, 50, None).covers(9, &row(20)), "it is old, and nobody lacks it");
+        assert!(bounds(1, 50, Some(20)).covers(9, &row(20)), "every sink has it");
+        assert!(!bounds(1, 50, Some(19)).covers(9, &row(20)), "one lacks it");
+        assert!(bounds(1, many + 20, Some(19)).covers(9, &row(20)), "there are too many");
+        assert!(!bounds(1, many + 19, Some(19)).covers(9, &row(20)));
+    }
 }

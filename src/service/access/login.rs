@@ -55,6 +55,13 @@ impl Service {
             return Err(refused);
         }
         let ground = self.ground().await;
+        if self.consensus().state().access.users.is_empty() {
+            // No password is wrong yet, so nothing is counted.
+            self.0.access.by_user.give_back(&cut(user), now);
+            self.0.access.by_address.give_back(&from.bucket(), now);
+            let why = "nobody can log in yet: the first admin of the cluster is being made";
+            return Err(Error::unavailable(why, false));
+        }
         // What failed on other nodes until now counts here.
         self.check_failures(&cut(user), &from.bucket(), now)?;
         let known = self.account(user);

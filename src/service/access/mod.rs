@@ -42,7 +42,6 @@ use serde_json::{Value, json};
 
 use self::journal::Journal;
 use self::password::Hashing;
-use self::throttle::Throttle;
 use super::{Caller, Error, Meta, RequestKey, Service};
 use crate::clock::Clock;
 use crate::consensus;
@@ -63,6 +62,7 @@ pub use self::login::Issued;
 pub use self::oidc::{Begun, GroupRole, Oidc, OidcOptions, Returned};
 pub use self::password::{generate_password, hash_password};
 pub use self::seen::AccessSeen;
+pub(in crate::service) use self::throttle::Throttle;
 pub use self::tokens::{NewToken, TokenCreated, TokenView};
 pub(in crate::service) use self::users::check_scope;
 pub use self::users::{NewUser, UserView};
@@ -165,7 +165,31 @@ impl Service {
         self.carry_out(actor, op, None).await.map(|(_, reply)| reply)
     }
 
-    /// The same, once for each `Idempotency-Key`; gives the answer and where it stands.
+    /// A removal, once for each `Idempotency-Key`: what was removed is not there when it comes
+    /// again, and the first answer holds all the same.
+    async fn remove_once(
+        &self,
+        c: &Caller,
+        op: Op,
+        request: Option<RequestKey>,
+    ) -> Result<Meta, Error> {
+        if let Some(meta) = self.removed_before(c, request)? {
+            return Ok(meta);
+        }
+        self.carry_out(&c.actor, op, request).await.map(|(meta, _)| meta)
+    }
+
+    fn removed_before(
+        &self,
+        c: &Caller,
+        request: Option<RequestKey>,
+    ) -> Result<Option<Meta>, Error> {
+        let state = self.consensus().state();
+        Ok(self.replay(c, &state, request)?.map(|done| done.meta))
+    }
+
+    /// A step that needs no preparation, once for each `Idempotency-Key`; gives the answer and
+    /// where it stands.
     pub(in crate::service) async fn carry_out(
         &self,
         actor: &Actor,

@@ -1,8 +1,10 @@
 //! Passwords: argon2id with 19 MiB, two passes and one lane, the least that OWASP advises.
 //! Hashing runs on threads of its own, few at a time, each with memory of its own that it uses
-//! again: a flood of logins waits in line instead of eating the machine.
+//! again and gives back when nobody has logged in for a while: a flood of logins waits in a line
+//! that has an end, instead of eating the machine.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -12,7 +14,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::model::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN};
+use crate::model::limits::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PASSWORDS_WAITING_MAX};
 use crate::model::{Invalid, Span};
 use crate::service::Error;
 
@@ -31,6 +33,10 @@ const HASH_BYTES: usize = 32;
 const BLOCKS_MAX: usize = 64 * 1024;
 /// How long one waits for its turn before the caller is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Those that compute or wait at a time; more are told at once to come back.
+const IN_LINE: usize = AT_A_TIME + PASSWORDS_WAITING_MAX;
+/// A thread that has had no work for so long gives its memory back.
+const IDLE: Duration = Duration::from_secs(1);
 /// Characters that a generated password is made of: none looks like another.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
@@ -97,28 +103,61 @@ fn fits(memory: &mut Memory, password: &str, hash: &str) -> Option<bool> {
 
 type Work = Box<dyn FnOnce(&mut Memory) + Send>;
 
-/// The threads that hash, for all of the process: memory goes back to nobody, and is used again.
-fn workers() -> Result<&'static mpsc::Sender<Work>, Error> {
-    static WORKERS: OnceLock<Result<mpsc::Sender<Work>, String>> = OnceLock::new();
-    let workers = WORKERS.get_or_init(|| {
-        let (send, receive) = mpsc::channel::<Work>();
-        let receive = Arc::new(Mutex::new(receive));
+/// What the threads that hash do next. As short as the turns that are given: [`AT_A_TIME`] for
+/// each [`Hashing`].
+#[derive(Default)]
+struct Line {
+    works: Mutex<VecDeque<Work>>,
+    more: Condvar,
+}
+
+impl Line {
+    fn push(&self, work: Work) {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner).push_back(work);
+        self.more.notify_one();
+    }
+
+    /// Waits for work, and gives `memory` back when none comes for so long.
+    fn next(&self, memory: &mut Memory, patience: Duration) -> Work {
+        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(work) = works.pop_front() {
+                return work;
+            }
+            if memory.0.is_empty() {
+                works = self.more.wait(works).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let waited = self.more.wait_timeout(works, patience);
+            let (woken, idle) = waited.unwrap_or_else(PoisonError::into_inner);
+            works = woken;
+            if idle.timed_out() && works.is_empty() {
+                memory.0 = Vec::new();
+            }
+        }
+    }
+}
+
+/// The line before the threads that hash, which are there for all of the process.
+fn line() -> Result<&'static Line, Error> {
+    static LINE: OnceLock<Result<Arc<Line>, String>> = OnceLock::new();
+    let line = LINE.get_or_init(|| {
+        let line = Arc::new(Line::default());
         for _ in 0..AT_A_TIME {
-            let receive = Arc::clone(&receive);
+            let line = Arc::clone(&line);
             let thread = std::thread::Builder::new().name("passwords".into());
             let hashing = move || {
                 let mut memory = Memory::default();
                 loop {
-                    let next = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(work) = next else { return };
+                    let work = line.next(&mut memory, IDLE);
                     work(&mut memory);
                 }
             };
             thread.spawn(hashing).map_err(|error| error.to_string())?;
         }
-        Ok(send)
+        Ok(line)
     });
-    workers.as_ref().map_err(internal)
+    line.as_deref().map_err(internal)
 }
 
 /// A new password for a person: 20 characters, 100 bits.
@@ -147,13 +186,15 @@ pub(super) fn check_new(pointer: &str, password: &str) -> Result<(), Error> {
 
 /// The line in which hashes wait.
 pub(super) struct Hashing {
+    places: Semaphore,
     turns: Arc<Semaphore>,
     stand_in: Arc<OnceLock<String>>,
 }
 
 impl Hashing {
     pub(super) fn new() -> Self {
-        Hashing { turns: Arc::new(Semaphore::new(AT_A_TIME)), stand_in: Arc::default() }
+        let turns = Arc::new(Semaphore::new(AT_A_TIME));
+        Hashing { places: Semaphore::new(IN_LINE), turns, stand_in: Arc::default() }
     }
 
     /// Hashes `password`.
@@ -182,9 +223,11 @@ impl Hashing {
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        let full = || Error::Throttled { retry_after: Span::from_secs(5) };
+        let _place = self.places.try_acquire().map_err(|_| full())?;
         let turn = Arc::clone(&self.turns).acquire_owned();
         let Ok(Ok(turn)) = tokio::time::timeout(PATIENCE, turn).await else {
-            return Err(Error::Throttled { retry_after: Span::from_secs(5) });
+            return Err(full());
         };
         let (answer, done) = oneshot::channel();
         let work: Work = Box::new(move |memory| {
@@ -192,7 +235,7 @@ impl Hashing {
             // Whoever asked may be gone.
             let _ = answer.send(work(memory));
         });
-        workers()?.send(work).map_err(|_| internal("its threads have ended"))?;
+        line()?.push(work);
         done.await.map_err(internal)
     }
 }
@@ -210,6 +253,46 @@ mod tests {
         assert!(!hashing.verify("correct horsf", Some(hash)).await.unwrap());
         assert!(!hashing.verify("nobody has this one", None).await.unwrap());
         assert!(!hashing.verify("x", Some("not a hash".into())).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_full_refuses_at_once() {
+        let hashing = Arc::new(Hashing::new());
+        // Nobody gets a turn, so that all of them wait.
+        let turns = Arc::clone(&hashing.turns).acquire_many_owned(AT_A_TIME as u32).await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..=IN_LINE {
+            let hashing = Arc::clone(&hashing);
+            waiting.spawn(async move { hashing.in_turn(|_| ()).await });
+        }
+        let refused = waiting.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused, Err(Error::Throttled { .. })), "{refused:?}");
+        drop(turns);
+        let rest = waiting.join_all().await;
+        assert!(rest.iter().all(Result::is_ok) && rest.len() == IN_LINE, "{}", rest.len());
+    }
+
+    #[test]
+    fn memory_is_given_back_when_nobody_comes_for_a_while() {
+        let line = Arc::new(Line::default());
+        let works = Arc::clone(&line);
+        std::thread::spawn(move || {
+            let mut memory = Memory(vec![Block::default(); 8]);
+            loop {
+                works.next(&mut memory, Duration::ZERO)(&mut memory);
+            }
+        });
+        let began = std::time::Instant::now();
+        let (send, kept) = std::sync::mpsc::channel();
+        // Until the thread has once found nothing to do.
+        while began.elapsed() < Duration::from_secs(10) {
+            let send = send.clone();
+            line.push(Box::new(move |memory| send.send(memory.0.len()).unwrap()));
+            if kept.recv().unwrap() == 0 {
+                return;
+            }
+        }
+        panic!("it is kept");
     }
 
     #[test]

@@ -10,13 +10,13 @@ use crate::model::{Span, Timestamp};
 const BUCKETS_MAX: usize = 10_000;
 
 /// When a bucket will be full again says all about it (GCRA).
-pub(super) struct Throttle {
+pub(in crate::service) struct Throttle {
     rate: Rate,
     full_at: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Throttle {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(in crate::service) fn new(rate: Rate) -> Self {
         Throttle { rate, full_at: Mutex::default() }
     }
 
@@ -24,7 +24,7 @@ impl Throttle {
     ///
     /// # Errors
     /// It is empty; the time until it is not.
-    pub(super) fn take(&self, key: &str, now: Timestamp) -> Result<(), Span> {
+    pub(in crate::service) fn take(&self, key: &str, now: Timestamp) -> Result<(), Span> {
         let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let key = room(&mut buckets, key, now);
         let then = self.rate.take(buckets.get(key).copied(), now)?;
@@ -33,7 +33,7 @@ impl Throttle {
     }
 
     /// Puts one try back: it was a good one.
-    pub(super) fn give_back(&self, key: &str, now: Timestamp) {
+    pub(in crate::service) fn give_back(&self, key: &str, now: Timestamp) {
         let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(full_at) = buckets.get_mut(key) {
             *full_at = full_at.minus(self.rate.every);

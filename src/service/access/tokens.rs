@@ -10,7 +10,7 @@ use crate::machine::Op;
 use crate::model::limits::{NAME_LEN_MAX, SPAN_MAX};
 use crate::model::{ApiToken, Invalid, Name, Role, Scope, Span, Timestamp};
 use crate::service::caller::{Action, Target};
-use crate::service::{Caller, Error, Service};
+use crate::service::{Caller, Error, Meta, RequestKey, Service};
 
 /// A token, as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -57,14 +57,14 @@ pub struct NewToken {
     /// What it is for, in 1 to 128 characters.
     #[schema(min_length = 1, max_length = 128)]
     pub name: String,
-    /// At most this role; the caller's unless told.
+    /// At most this role; default: the caller's.
     #[serde(default)]
     pub role: Option<Role>,
-    /// The jobs its role counts for; the caller's unless told.
+    /// The jobs its role counts for; default: the caller's.
     #[serde(default)]
     #[schema(required = false)]
     pub scope: Scope,
-    /// How long it is good; without end unless told.
+    /// How long it is good; default: without end.
     #[serde(default)]
     pub expires_in: Option<Span>,
 }
@@ -163,7 +163,15 @@ impl Service {
     ///
     /// # Errors
     /// `NotFound`, also for those of others; `Forbidden`; or as any write.
-    pub async fn delete_token(&self, c: &Caller, id: Uuid) -> Result<(), Error> {
+    pub async fn delete_token(
+        &self,
+        c: &Caller,
+        id: Uuid,
+        request: Option<RequestKey>,
+    ) -> Result<Meta, Error> {
+        if let Some(meta) = self.removed_before(c, request)? {
+            return Ok(meta);
+        }
         let all = c.permit(Action::ManageUsers, Target::Cluster).is_ok();
         let state = self.consensus().state();
         let found = state.access.tokens.get(&id);
@@ -174,6 +182,6 @@ impl Service {
             let detail = "an API token can delete no other one; log in for that";
             return Err(Error::Forbidden(detail.into()));
         }
-        self.plain(&c.actor, Op::DeleteToken { id }).await.map(|_| ())
+        self.remove_once(c, Op::DeleteToken { id }, request).await
     }
 }

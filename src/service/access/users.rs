@@ -62,7 +62,7 @@ pub struct NewUser {
     pub password: String,
     /// What it may do.
     pub role: Role,
-    /// The jobs its role counts for; all unless told.
+    /// The jobs its role counts for; default: all.
     #[serde(default)]
     #[schema(required = false)]
     pub scope: Scope,
@@ -284,9 +284,14 @@ impl Service {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, `Conflict` for the last admin, or as any write.
-    pub async fn delete_user(&self, c: &Caller, name: &str) -> Result<(), Error> {
+    pub async fn delete_user(
+        &self,
+        c: &Caller,
+        name: &str,
+        request: Option<RequestKey>,
+    ) -> Result<Meta, Error> {
         c.permit(Action::ManageUsers, Target::Cluster)?;
         not_its_owner(c, name)?;
-        self.plain(&c.actor, Op::DeleteUser { name: parse_name(name)? }).await.map(|_| ())
+        self.remove_once(c, Op::DeleteUser { name: parse_name(name)? }, request).await
     }
 }

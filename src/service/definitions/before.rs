@@ -63,7 +63,7 @@ pub(super) fn counts(state: &State, spec: &Spec) -> bool {
 /// The definition that an intent puts.
 pub(super) fn spec_of(intent: &Intent) -> Option<Spec> {
     match intent {
-        Intent::Put { spec, .. } => Some(spec.clone()),
+        Intent::Put { spec, .. } | Intent::PutMonitor { spec, .. } => Some(spec.clone()),
         Intent::Plain(op) => match &**op {
             Op::SetQueue { name, concurrency } => {
                 let (name, concurrency) = (name.clone(), *concurrency);

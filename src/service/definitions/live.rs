@@ -4,10 +4,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::machine::State;
-use crate::machine::state::{Blocked, Queue};
+use crate::machine::state::{Blocked, Duty, Monitor, Queue};
 use crate::model::fields::Fields;
 use crate::model::kind::queue::{QueueShare, QueueSpec};
-use crate::model::{Kind, Name, Spec};
+use crate::model::{DutyKey, Kind, Name, Spec};
+use crate::service::monitors::explained;
 use crate::service::waiting::held_back;
 
 /// Runs that are looked at for one answer.
@@ -22,7 +23,48 @@ pub(super) fn fields(kind: Kind, state: &State, name: &Name) -> Map<String, Valu
         let none = Queue::default();
         queue(state, state.queues.get(name).unwrap_or(&none), &mut live);
     }
+    if kind == Kind::Sink {
+        sink(state, name, &mut live);
+    }
+    if kind == Kind::Window {
+        let window = state.windows.get(name).copied().unwrap_or_default();
+        live.insert("active".into(), window.active.into());
+        live.insert("until".into(), json!(window.until));
+        live.insert("deferred".into(), state.deferred(name).into());
+    }
+    if let Some(known) = state.monitors.named(name).filter(|_| kind == Kind::Monitor) {
+        monitor(state, known, &mut live);
+    }
     live
+}
+
+/// How far a sink is, and who writes it.
+fn sink(state: &State, name: &Name, live: &mut Map<String, Value>) {
+    let duty = state.duties.all.get(&DutyKey::sink(name.clone()));
+    let of = |value: fn(&Duty) -> Value| duty.map_or(Value::Null, |duty| value(duty));
+    let behind = duty.map_or(0, |duty| state.events.last.saturating_sub(duty.position.number));
+    live.insert("position".into(), of(|duty| json!(duty.position.to_string())));
+    live.insert("behind".into(), behind.into());
+    live.insert("fault".into(), of(|duty| json!(duty.fault)));
+    live.insert("since".into(), of(|duty| json!(duty.since)));
+    live.insert("node".into(), of(|duty| json!(duty.holder.map(|(node, _)| node))));
+    live.insert("paused".into(), duty.is_some_and(|duty| duty.paused).into());
+}
+
+/// Where a monitor is.
+fn monitor(state: &State, known: &Monitor, live: &mut Map<String, Value>) {
+    let now = state.last_at;
+    live.insert("status".into(), json!(known.status_at(now)));
+    live.insert("since".into(), json!(known.since));
+    live.insert("last_ping_at".into(), json!(known.last_at));
+    live.insert("last_duration".into(), json!(known.took));
+    live.insert("started_at".into(), json!(known.begun.map(|begun| begun.at)));
+    live.insert("expected_at".into(), json!(known.expected.map(|expected| expected.at)));
+    live.insert("deadline".into(), json!(known.deadline));
+    live.insert("pings".into(), json!(known.pings));
+    live.insert("excused_until".into(), json!(known.excused.map(|(_, until)| until)));
+    live.insert("explanation".into(), json!(explained(state, known, now)));
+    live.insert("ping_path".into(), Value::Null);
 }
 
 /// Who waits in a queue, and what holds it back.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use self::view::may_see;
 use super::jobs::merge;
+use super::monitors::PingKey;
 use super::paging::Question;
 use super::submit::Judged;
 use super::{
@@ -51,7 +52,7 @@ pub fn manages(kind: Kind) -> Action {
 }
 
 /// What a caller is judged by: the whole cluster, or the name and the tags of the definition.
-fn target<'a>(kind: Kind, name: &'a str, tags: &'a [String]) -> Target<'a> {
+pub(super) fn target<'a>(kind: Kind, name: &'a str, tags: &'a [String]) -> Target<'a> {
     match kind.area() {
         Area::Cluster | Area::Outside => Target::Cluster,
         Area::Jobs => Target::Job { name, tags },
@@ -59,7 +60,7 @@ fn target<'a>(kind: Kind, name: &'a str, tags: &'a [String]) -> Target<'a> {
     }
 }
 
-fn no_such(kind: Kind, name: impl ToString) -> Error {
+pub(super) fn no_such(kind: Kind, name: impl ToString) -> Error {
     Error::NotFound { what: kind.as_str().into(), name: name.to_string() }
 }
 
@@ -139,12 +140,17 @@ impl Service {
             faults.extend(back.faults(c, &self.consensus().state(), &name));
             Error::Invalid(faults)
         })?;
-        self.write_definition(c, o, kind, spec.name(), Some(&spec), |state| {
+        let key = new_key(kind)?;
+        let written = self.write_definition(c, o, kind, spec.name(), Some(&spec), |state| {
             may_write(c, state, &spec)?;
             back.judge(c, state, spec.name().as_str())?;
-            put_intent(state, spec.clone(), mode, o.expected)
-        })
-        .await
+            put_intent(state, spec.clone(), mode, o.expected, key)
+        });
+        let mut written = written.await?;
+        if let Some(key) = key.filter(|_| written.created && !written.meta.replayed && !o.dry_run) {
+            written.value.tell_key(key);
+        }
+        Ok(written)
     }
 
     /// Changes the fields that `patch` (RFC 7396) names.
@@ -175,7 +181,7 @@ impl Service {
             let spec = kind.read(map).map_err(Error::Invalid)?;
             may_write(c, state, &spec)?;
             back.judge(c, state, name.as_str())?;
-            put_intent(state, spec, PutMode::Update, o.expected)
+            put_intent(state, spec, PutMode::Update, o.expected, None)
         })
         .await
     }
@@ -240,9 +246,10 @@ impl Service {
     }
 }
 
-/// The definition that a write is of; one that the caller may not see is not there.
+/// The definition that a write is of. One out of scope is refused, as a job is.
 fn present(c: &Caller, state: &State, kind: Kind, name: &Name) -> Result<Spec, Error> {
-    if let Some(defined) = seen(c, state, kind, name.as_str())? {
+    if let Some(defined) = state.definitions.get(kind, name.as_str()) {
+        c.permit(manages(kind), target(kind, name.as_str(), defined.spec.tags()))?;
         return Ok(defined.spec.clone());
     }
     let mut undefined = live::undefined(kind, state).into_iter();
@@ -265,10 +272,11 @@ pub(super) fn upsert(
     state: &State,
     spec: &Spec,
     back: &SentBack,
+    key: Option<PingKey>,
 ) -> Result<Intent, Error> {
     may_write(c, state, spec)?;
     back.judge(c, state, spec.name().as_str())?;
-    put_intent(state, spec.clone(), PutMode::Upsert, None)
+    put_intent(state, spec.clone(), PutMode::Upsert, None, key)
 }
 
 /// How a definition is put, by what the members of the cluster can read.
@@ -277,6 +285,7 @@ fn put_intent(
     spec: Spec,
     mode: PutMode,
     expected: Option<u64>,
+    key: Option<PingKey>,
 ) -> Result<Intent, Error> {
     if let Some(intent) = before::put(state, &spec, mode, expected)? {
         return Ok(intent);
@@ -286,5 +295,14 @@ fn put_intent(
     if needs > has {
         return Err(Rejection::UpgradeNeeded { what: need.what, needs, has }.into());
     }
+    if spec.kind() == Kind::Monitor {
+        let key = key.map(PingKey::hash);
+        return Ok(Intent::PutMonitor { spec, mode, expected, key });
+    }
     Ok(Intent::Put { spec, mode, expected })
+}
+
+/// The key that a monitor gets when it is new.
+pub(super) fn new_key(kind: Kind) -> Result<Option<PingKey>, Error> {
+    if kind == Kind::Monitor { PingKey::draw().map(Some) } else { Ok(None) }
 }

@@ -9,6 +9,7 @@ use super::{live, manages, no_such, reads, target};
 use crate::machine::State;
 use crate::machine::state::Defined;
 use crate::model::{Invalid, Kind, Name, Spec, Timestamp};
+use crate::service::monitors::PingKey;
 use crate::service::views::SECRET;
 use crate::service::{Caller, Error};
 
@@ -59,6 +60,11 @@ impl DefinitionView {
         fields.extend(STAMPS.map(str::to_owned).into_iter().zip(stamps));
         fields.extend(live::fields(spec.kind(), state, spec.name()));
         DefinitionView { fields }
+    }
+
+    /// Tells the key that a monitor got, which is not told again.
+    pub(super) fn tell_key(&mut self, key: PingKey) {
+        self.fields.insert("ping_path".into(), key.path().into());
     }
 
     /// Its name.
@@ -187,5 +193,12 @@ pub(in crate::service) fn warnings(state: &State, spec: &Spec) -> Vec<String> {
         let (field, what) = (&reference.field, reference.kind.as_str());
         format!("{field}: there is no {what} {}; it counts once there is one", reference.name)
     });
-    told.collect()
+    let missing = spec.secrets();
+    let missing =
+        missing.iter().filter(|(_, place)| !state.secrets.items.contains_key(&place.secret));
+    let missing = missing.map(|(field, place)| {
+        let name = &place.secret;
+        format!("{field}: there is no secret {name}; an admin gives it with PUT /secrets/{name}")
+    });
+    told.chain(missing).collect()
 }

@@ -154,8 +154,8 @@ async fn a_patch_changes_what_it_names() {
     };
     let to = patch(json!({"description": null, "placement": {"require": {"disk": null}}})).await;
     let spec = to.unwrap().value.spec;
-    assert_eq!((spec.description, spec.tags.len()), (None, 1));
-    assert_eq!(spec.placement.unwrap().require.keys().collect::<Vec<_>>(), ["region"]);
+    assert_eq!((&spec.description, spec.tags.len()), (&None, 1));
+    assert_eq!(spec.placement.as_ref().unwrap().require.keys().collect::<Vec<_>>(), ["region"]);
     assert_eq!(pointers(patch(json!({"name": "b"})).await), ["/name"]);
     assert_eq!(pointers(patch(json!([])).await), ["/"].map(|_| String::new()));
     assert_eq!(pointers(patch(json!({"max_runs": 0, "expr": "@daily"})).await), ["/max_runs"]);

@@ -69,7 +69,7 @@ async fn each_use_case_asks_for_its_role() {
             !manages
         );
         assert_eq!(forbidden(&service.cancel(&c, open, o).await), !manages);
-        assert_eq!(forbidden(&service.retry(&c, closed, o).await), !manages);
+        assert_eq!(forbidden(&service.retry(&c, closed, None, o).await), !manages);
         let trigger = service.trigger(&c, "a", Map::new(), false, o).await;
         assert_eq!(forbidden(&trigger), role < Role::Runner, "{role:?}");
         let force = service.trigger(&c, "a", Map::new(), true, o).await;
@@ -107,7 +107,7 @@ async fn out_of_scope_is_not_found_when_read_and_forbidden_when_written() {
     assert!(forbidden(&service.set_enabled(&c, "web", false, o).await));
     assert!(forbidden(&service.delete_job(&c, "web", o).await));
     assert!(forbidden(&service.trigger(&c, "web", Map::new(), false, o).await));
-    assert!(forbidden(&service.retry(&c, run, o).await));
+    assert!(forbidden(&service.retry(&c, run, None, o).await));
     let create = service.put_job(&c, map(json!({"name": "x"})), PutMode::Create, o).await;
     assert!(forbidden(&create));
 

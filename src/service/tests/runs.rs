@@ -116,18 +116,18 @@ async fn a_closed_run_is_repeated_with_its_parameters() {
     let (service, o) = (&world.service, WriteOptions::default());
     let first = service.trigger(&admin(), "a", map(json!({"n": 2})), false, o).await.unwrap();
     let id = first.value.id;
-    let open = service.retry(&admin(), id, o).await;
+    let open = service.retry(&admin(), id, None, o).await;
     assert!(matches!(open, Err(Error::Conflict { code: "run-open", .. })), "{open:?}");
     world.start(id, &[]).await;
     world.end(id, RunStatus::Failed).await;
     world.put(json!({"name": "a", "code": "pass", "parameters": {"n": 1, "new": 1}})).await;
-    let again = service.retry(&admin(), id, keyed(3, 3)).await.unwrap();
+    let again = service.retry(&admin(), id, None, keyed(3, 3)).await.unwrap();
     assert_eq!(again.value.cause, Some(id));
     assert_eq!(again.value.parameters.to_value(), json!({"n": 2}));
-    let replayed = service.retry(&admin(), id, keyed(3, 3)).await.unwrap();
+    let replayed = service.retry(&admin(), id, None, keyed(3, 3)).await.unwrap();
     assert_eq!((replayed.value.id, replayed.meta.replayed), (again.value.id, true));
     world.service.delete_job(&admin(), "a", o).await.unwrap();
-    let gone = service.retry(&admin(), id, o).await;
+    let gone = service.retry(&admin(), id, None, o).await;
     assert!(matches!(gone, Err(Error::NotFound { what, .. }) if what == "job"));
 }
 

@@ -43,6 +43,16 @@ async fn check_scans(history: &History, model: &Model, dice: &mut Dice) {
     }
 }
 
+/// Keys at random, there or not, some twice, in any order.
+async fn check_many(history: &History, model: &Model, dice: &mut Dice) {
+    let keys: Vec<Vec<u8>> =
+        (0..dice.roll(12)).map(|_| vec![dice.roll(60) as u8, dice.roll(3) as u8]).collect();
+    let expected: Vec<_> = keys.iter().map(|key| model.get(key).cloned()).collect();
+    let found = history.get_all(Arc::from(keys)).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|value| value.map(|value| value.to_vec())).collect();
+    assert_eq!(found, expected);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_agree_with_a_plain_map_whatever_is_durable() {
     let (_dir, kvs) = both(Profile::State);
@@ -69,6 +79,7 @@ async fn reads_agree_with_a_plain_map_whatever_is_durable() {
             }
             if dice.roll(5) == 0 {
                 check_scans(&history, &model, &mut dice).await;
+                check_many(&history, &model, &mut dice).await;
             }
         }
         history.persist().await.unwrap();

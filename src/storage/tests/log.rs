@@ -24,7 +24,8 @@ struct Fixture {
 impl Fixture {
     fn new(log: Log, purged: Option<u64>) -> Self {
         let fatal = Fatal::default();
-        let writer = LogWriter::start(Arc::clone(&log), purged, fatal.clone()).unwrap();
+        let writer =
+            LogWriter::start(Arc::clone(&log), purged, fatal.clone(), &Arc::default()).unwrap();
         Self { log, writer, fatal }
     }
 

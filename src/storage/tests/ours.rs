@@ -6,6 +6,11 @@ use std::path::Path;
 
 use super::super::{DataDirectory, DirectoryError, Identity, NewDirectory, Seat};
 
+#[path = "../../../tests/shared/skip.rs"]
+#[allow(clippy::duplicate_mod, reason = "other tests say it by the same words")]
+mod skip;
+use skip::skipped;
+
 fn open(path: &Path) -> Result<DataDirectory, DirectoryError> {
     DataDirectory::open(path, &Identity::generate(1).unwrap())
 }
@@ -87,7 +92,7 @@ fn what_volumes_leave_behind_does_not_matter() {
 #[test]
 fn a_directory_of_somebody_else_that_all_may_write_to_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("\n*** SKIPPED: giving a directory away needs root ***\n");
+        skipped("a_directory_of_somebody_else", "giving a directory away needs root");
         return;
     }
     // Root may do anything, so the owner's question is asked of the function itself.

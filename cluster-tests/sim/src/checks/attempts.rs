@@ -72,8 +72,7 @@ fn follow(history: &History<'_>) -> Vec<String> {
         }
     }
     for run in history.runs.values() {
-        let versions = history.versions(run.id.job_no());
-        let Some((_, spec)) = versions.get(&run.version) else { continue };
+        let Some(spec) = history.spec_of(run) else { continue };
         let retry = spec.retry();
         let (most, on) = (retry.max_attempts, retry.on);
         let ended = &run.attempts[..run.attempts.len().saturating_sub(1)];
@@ -96,7 +95,8 @@ fn follow(history: &History<'_>) -> Vec<String> {
 
 /// What the run's record says of it.
 fn known(history: &History<'_>, seen: &Witnessed) -> Option<String> {
-    if !history.kept().contains(&seen.run.job_no()) {
+    let state = history.state()?;
+    if !state.jobs.contains_key(&state.task_numbers.owner(seen.run.job_no())) {
         return None;
     }
     let Some(run) = history.runs.get(&seen.run) else { return Some("no such run".into()) };

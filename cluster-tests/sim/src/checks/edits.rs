@@ -61,7 +61,12 @@ fn planned(history: &History<'_>, write: &crate::record::Write) -> Vec<String> {
     for seen in &history.inner.witnessed {
         let Some(run) = history.runs.get(&seen.run) else { continue };
         let late = seen.nominal.is_some_and(|nominal| nominal.micros() > answered);
-        if run.id.job_no() == *no && run.version < *version && late && seen.began > write.answered {
+        if run.backfill.is_none()
+            && run.id.job_no() == *no
+            && run.version < *version
+            && late
+            && seen.began > write.answered
+        {
             broken.push(format!("{} began for {:?} after {write:?}", seen.run, seen.nominal));
         }
     }

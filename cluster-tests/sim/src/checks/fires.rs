@@ -8,7 +8,7 @@ pub fn check(history: &History<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     let mut by_time = BTreeMap::new();
     for run in history.runs.values() {
-        let Some(nominal) = run.nominal_time else { continue };
+        let Some(nominal) = run.nominal_time.filter(|_| run.backfill.is_none()) else { continue };
         if let Some(other) = by_time.insert((run.id.job_no(), nominal), run.id) {
             broken.push(format!("{} {nominal}: {} and {other}", run.job, run.id));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cronapi::machine::State;
+use cronapi::machine::state::lane;
 use cronapi::model::{RunStatus, Timestamp};
 
 use crate::clock::{self, EPOCH};
@@ -70,8 +71,10 @@ fn overdue(state: &State, now: Timestamp, nodes: usize) -> Vec<String> {
         let given = open.ahead.map_or(given, |ahead| ahead.start_at.max(given));
         let late = match open.run.status {
             RunStatus::Queued => {
-                let held_back = open.spec.queue.is_some();
-                room && !held_back && waits(open.run.fired_at) && open.run.attempts.is_empty()
+                // Lanes behind the first leave slots to others.
+                let held_back = open.spec.queue.is_some() || lane(open) > 0;
+                let since = open.queued_at.unwrap_or(open.run.fired_at);
+                room && !held_back && waits(since) && open.run.attempts.is_empty()
             }
             RunStatus::Assigned => waits(given),
             _ => false,

@@ -6,10 +6,13 @@
 
 mod acknowledged;
 mod attempts;
+mod backfills;
 mod edits;
 mod events;
 mod fires;
+mod flows;
 mod gaps;
+mod lanes;
 pub mod liveness;
 mod outcomes;
 mod overlap;
@@ -25,7 +28,7 @@ use crate::record::Record;
 type Check = fn(&History<'_>) -> Vec<String>;
 
 /// All of them.
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 15] = [
     ("one start an attempt", attempts::check),
     ("one run a nominal time", fires::check),
     ("every nominal time has one outcome", outcomes::check),
@@ -36,6 +39,9 @@ const CHECKS: [(&str, Check); 12] = [
     ("events are kept", events::check),
     ("overlap", overlap::check),
     ("rates of queues", queues::check),
+    ("backfills run each time once", backfills::check),
+    ("tasks follow their edges", flows::check),
+    ("the past goes behind, shares are fair", lanes::check),
     ("reads and refusals are not old", reads::check),
     ("equal index, equal history", replicas::check),
 ];

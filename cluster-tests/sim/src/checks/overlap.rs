@@ -38,7 +38,9 @@ fn at_a_time(history: &History<'_>, no: JobNo) -> Option<String> {
         .collect();
     let mut steps: BTreeMap<(Duration, u64), Option<&Witnessed>> = BTreeMap::new();
     for (place, seen) in (0_u64..).zip(&history.inner.witnessed) {
-        if seen.run.job_no() != no || lost.contains(&(seen.run, seen.attempt)) {
+        // What a backfill runs stands beside the policy.
+        let beside = history.runs.get(&seen.run).is_some_and(|run| run.backfill.is_some());
+        if seen.run.job_no() != no || beside || lost.contains(&(seen.run, seen.attempt)) {
             continue;
         }
         let Some((ended, _)) = seen.ended else { continue };

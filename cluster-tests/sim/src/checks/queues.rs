@@ -10,16 +10,14 @@ use crate::history::History;
 pub fn check(history: &History<'_>) -> Vec<String> {
     let mut broken = Vec::new();
     let Some(state) = history.state() else { return broken };
-    let mut starts: BTreeMap<&str, Vec<(Timestamp, u64)>> = BTreeMap::new();
+    let mut starts: BTreeMap<String, Vec<(Timestamp, u64)>> = BTreeMap::new();
     for run in history.runs.values() {
-        let versions = history.versions(run.id.job_no());
-        let Some((_, spec)) = versions.get(&run.version) else { continue };
-        let Some(queue) = &spec.queue else { continue };
-        let of = starts.entry(queue.as_str()).or_default();
+        let Some(queue) = history.spec_of(run).and_then(|spec| spec.queue) else { continue };
+        let of = starts.entry(queue.to_string()).or_default();
         of.extend(run.attempts.iter().map(|attempt| (attempt.assigned_at, attempt.fence)));
     }
     for (name, mut starts) in starts {
-        let Some(defined) = state.definitions.get(Kind::Queue, name) else { continue };
+        let Some(defined) = state.definitions.get(Kind::Queue, &name) else { continue };
         let Spec::Queue(queue) = &defined.spec else { continue };
         starts.retain(|(at, _)| *at > defined.updated_at);
         starts.sort_unstable();

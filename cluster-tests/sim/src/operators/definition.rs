@@ -93,7 +93,9 @@ fn every(span: u64) -> Value {
     json!(format!("@every {span}s"))
 }
 
-fn read(value: Value) -> JobSpec {
+/// # Panics
+/// As [`definition`].
+pub(super) fn read(value: Value) -> JobSpec {
     match value {
         Value::Object(map) => JobSpec::from_map(map).unwrap_or_else(|e| panic!("{e:?}")),
         other => panic!("{other} is no definition"),

@@ -4,10 +4,12 @@
 //! One that asks on a node which dies is told nothing. One whose answer is lost asks again
 //! with the same key, or gives up and does not know.
 
-mod definition;
+mod backfills;
+pub mod definition;
+pub mod flows;
 mod members;
 mod operator;
-mod queues;
+pub mod queues;
 mod register;
 
 use std::sync::Arc;
@@ -37,6 +39,10 @@ pub fn begin(seat: &Arc<Seat>, consensus: &Handle, boot: u32) {
     tokio::spawn(Register::new(seat, consensus, &name, chance).run());
     let chance = Chance::of(seat.plan.seed, &format!("queues {}.{boot}", seat.name));
     tokio::spawn(queues::run(Arc::clone(seat), consensus.clone(), chance));
+    let chance = Chance::of(seat.plan.seed, &format!("backfills {}.{boot}", seat.name));
+    tokio::spawn(backfills::run(Arc::clone(seat), consensus.clone(), chance));
+    let chance = Chance::of(seat.plan.seed, &format!("flows {}.{boot}", seat.name));
+    tokio::spawn(flows::run(Arc::clone(seat), consensus.clone(), chance));
     let chance = Chance::of(seat.plan.seed, &format!("members {}.{boot}", seat.name));
     tokio::spawn(Members::new(Arc::clone(seat), consensus.clone(), chance).run());
 }

@@ -70,7 +70,7 @@ impl Operator {
             _ if exists && !self.chance.once_in(4) => return,
             _ => {
                 let mark = format!("{}-{}", self.name, self.count);
-                let spec = Box::new(definition(&mut self.chance, place, jobs, &mark));
+                let spec = Arc::new(definition(&mut self.chance, place, jobs, &mark));
                 let mode = if exists { PutMode::Upsert } else { PutMode::Create };
                 let expected = exists.then(|| self.known(&job)).flatten();
                 (Wish::Put { mark, expected }, Intent::PutJob { spec, mode, expected })

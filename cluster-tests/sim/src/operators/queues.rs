@@ -19,6 +19,7 @@ use crate::seat::{Phase, Seat};
 /// The definition is not one that the model takes: a fault of this file.
 pub async fn run(seat: Arc<Seat>, consensus: Handle, mut chance: Chance) {
     let queue = json!({"name": QUEUE, "concurrency": 3, "fair_by": "job", "ageing": "1s",
+        "weights": {"flow-1": 2},
         "rates": [{"limit": 3, "per": "1s"}, {"limit": 20, "per": "10s"}]});
     let spec = Kind::Queue.read(queue.as_object().cloned().unwrap_or_default());
     let spec = spec.unwrap_or_else(|faults| panic!("{faults:?}"));

@@ -64,7 +64,7 @@ impl Register {
             1 if known.is_some() => PutMode::Update,
             _ => PutMode::Upsert,
         };
-        let spec = Box::new(register(&mark));
+        let spec = Arc::new(register(&mark));
         let intent = Intent::PutJob { spec, mode, expected };
         self.writer.submit(name.as_str(), Wish::Put { mark, expected }, intent).await;
     }
@@ -82,7 +82,8 @@ impl Reader {
         let asked = clock::elapsed();
         let Ok(index) = self.consensus.read_barrier().await else { return };
         let state = self.consensus.state();
-        let jobs = state.jobs.values();
+        // Those of workflows are deleted by a client that keeps no record.
+        let jobs = state.jobs.values().filter(|job| !job.spec.is_workflow());
         let jobs = jobs.map(|job| (job.spec.name.to_string(), (job.no, job.version))).collect();
         let (who, answered) = (self.name.clone(), clock::elapsed());
         self.seat.record.read(Read { who, asked, answered, index, jobs });

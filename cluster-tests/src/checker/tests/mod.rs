@@ -33,6 +33,22 @@ fn first_of(h: &History, job: &str) -> Run {
     h.runs.values().filter(|run| run.job == job).min_by_key(|run| run.fired_at).unwrap().clone()
 }
 
+/// A run that a backfill made and that was cancelled before it began.
+fn past(h: &mut History, id: &str) {
+    let run = first_of(h, "beat");
+    let id = id.to_owned();
+    let made = Run {
+        id: id.clone(),
+        trigger: "backfill".into(),
+        backfill: Some(7),
+        attempts: Vec::new(),
+        status: "cancelled".into(),
+        cancelled_by: Some("backfill 7 was cancelled".into()),
+        ..run
+    };
+    h.runs.insert(id, made);
+}
+
 fn drop_run(h: &mut History, job: &str) {
     let id = first_of(h, job).id;
     h.runs.remove(&id);
@@ -66,6 +82,39 @@ fn mark_of(h: &mut History, second: i64, end: bool) -> &mut crate::witness::Mark
 }
 
 const FAULTS: &[(&str, &str, Plant)] = &[
+    ("backfills", "a time that a backfill ran twice", |h| {
+        for id in ["past-1", "past-2"] {
+            past(h, id);
+        }
+    }),
+    ("backfills", "a run of a backfill of a time to come", |h| {
+        past(h, "past-1");
+        let run = h.runs.get_mut("past-1").unwrap();
+        run.nominal_time = Some(run.fired_at.plus_ms(1_000));
+    }),
+    ("tasks", "a task that was started before its edges allow", |h| {
+        h.flows[0].runs[1].fired_at = at(1_100);
+    }),
+    ("tasks", "a task that its edges forbid", |h| {
+        let mut run = h.flows[0].runs[3].clone();
+        run.task.as_mut().unwrap().name = "mourn".into();
+        h.flows[0].runs.push(run);
+    }),
+    ("tasks", "an item that was run twice", |h| {
+        h.flows[0].runs[2].task.as_mut().unwrap().index = Some(0);
+    }),
+    ("tasks", "an item that was left out", |h| drop(h.flows[0].runs.remove(2))),
+    ("tasks seen", "a task that began while the one before went on", |h| {
+        h.task_marks.iter_mut().find(|mark| mark.end && mark.task == "list").unwrap().at =
+            at(1_300);
+    }),
+    ("tasks seen", "an attempt of a task that started twice", |h| {
+        let mark = h.task_marks[0].clone();
+        h.task_marks.push(mark);
+    }),
+    ("tasks seen", "a start of a task that nobody knows", |h| {
+        h.task_marks[0].run = "task-9".into();
+    }),
     ("queue rates", "a start more than a window has room for", |h| {
         run_at(h, "beat", 4).attempts[0].assigned_at = at(5_500);
     }),

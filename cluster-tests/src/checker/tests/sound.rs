@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::history::{
-    Attempt, Audit, Boot, History, Life, Present, Queue, Register, Replica, Row, Run, Triggered,
-    Version, Written,
+    Attempt, Audit, Boot, Edge, Flow, History, Items, Life, Present, Queue, Register, Replica, Row,
+    Run, Task, TaskMark, TaskOf, Triggered, Version, Written,
 };
 use crate::moment::Moment;
 use crate::nominal::Schedule;
@@ -111,6 +111,8 @@ impl Builder {
             version: version.version,
             trigger: trigger.into(),
             cause: cause.map(str::to_string),
+            backfill: None,
+            task: None,
             nominal_time: nominal.map(at),
             fired_at: at(ms),
             finished_at: Some(at(end)),
@@ -258,5 +260,79 @@ pub fn sound() -> History {
     let (_, id) = b.run(first, "manual", None, None, 35_000);
     let triggered = Triggered { written: written("run", 35_000), run_id: id };
     b.history.lives[first].triggered.push(triggered);
+    flow(&mut b.history);
     b.finish()
+}
+
+/// A run of a workflow: `list`, two items of `copy` after it, `load` after those, and `mourn`,
+/// which had no reason to.
+fn flow(history: &mut History) {
+    let named = |id: &str, name: &str, index: Option<u32>, (from, to): (i64, i64)| {
+        let attempt = Attempt {
+            attempt: 1,
+            node: "node-a".into(),
+            fence: 9_000,
+            assigned_at: at(from),
+            finished_at: Some(at(to)),
+            status: "succeeded".into(),
+            error: None,
+        };
+        Run {
+            id: id.into(),
+            job: "flow".into(),
+            job_uid: "uid-flow".into(),
+            version: 1,
+            trigger: "workflow".into(),
+            cause: None,
+            task: Some(TaskOf { name: name.into(), index }),
+            backfill: None,
+            nominal_time: None,
+            fired_at: at(from),
+            finished_at: Some(at(to)),
+            status: "succeeded".into(),
+            reason: None,
+            skip: None,
+            cancelled_by: None,
+            attempts: vec![attempt],
+        }
+    };
+    let task = |name: &str, status: &str, after: Option<(&str, &str)>, items: Option<u32>| Task {
+        name: name.into(),
+        status: status.into(),
+        after: after
+            .map(|(task, on)| Edge { task: task.into(), on: on.into() })
+            .into_iter()
+            .collect(),
+        join: "all".into(),
+        items: items.map(|total| Items { total }),
+    };
+    let runs = vec![
+        named("task-1", "list", None, (1_000, 1_200)),
+        named("task-2", "copy", Some(0), (1_200, 1_400)),
+        named("task-3", "copy", Some(1), (1_200, 1_600)),
+        named("task-4", "load", None, (1_600, 1_800)),
+    ];
+    for run in &runs {
+        let (Some(of), Some(end)) = (&run.task, run.finished_at) else { continue };
+        let mark = |end: bool, at: Moment| TaskMark {
+            flow: "flow-1".into(),
+            task: of.name.clone(),
+            index: of.index,
+            run: run.id.clone(),
+            attempt: 1,
+            end,
+            at,
+        };
+        history.task_marks.push(mark(false, run.fired_at.plus_ms(5)));
+        history.task_marks.push(mark(true, end.plus_ms(-5)));
+    }
+    history.task_marks.sort_by_key(|mark| mark.at);
+    let run = Run { task: None, ..named("flow-1", "", None, (1_000, 1_800)) };
+    let tasks = vec![
+        task("list", "succeeded", None, None),
+        task("copy", "succeeded", Some(("list", "success")), Some(2)),
+        task("load", "succeeded", Some(("copy", "success")), None),
+        task("mourn", "skipped", Some(("copy", "failure")), None),
+    ];
+    history.flows.push(Flow { run, tasks, runs });
 }

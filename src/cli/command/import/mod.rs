@@ -154,7 +154,7 @@ impl Crontab {
         Ok(Some(tag))
     }
 
-    /// Jobs of the same names that are not from this crontab are not replaced, unless told.
+    /// Jobs of the same names that are not from this crontab are not replaced without `--replace`.
     async fn others(&self, session: &Session, jobs: &[Definition]) -> Result<(), Failure> {
         if self.replace {
             return Ok(());

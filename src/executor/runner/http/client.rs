@@ -1,6 +1,7 @@
 //! The connections of HTTP attempts: TLS, and the guard at every door.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -10,7 +11,7 @@ use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::failure::sentence;
-use super::guard::Guard;
+use super::guard::{Denied, Guard};
 use crate::executor::runner::limits::CONNECT_TIMEOUT;
 
 /// Built at the first HTTP attempt and shared by all.
@@ -46,6 +47,44 @@ impl Client {
     /// A sentence, when the URL names a denied address.
     pub(super) fn may_reach(&self, url: &Url) -> Result<(), String> {
         self.guard.check_url(url).map_err(|denied| denied.to_string())
+    }
+
+    /// The addresses of a host, without those that are denied.
+    ///
+    /// # Errors
+    /// A sentence, and whether a later try may go better.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, (String, bool)> {
+        let found = tokio::net::lookup_host((host, port)).await;
+        let lost = |e| (format!("DNS: the name {host} could not be resolved: {e}"), true);
+        let found = found.map_err(lost)?;
+        let (mut may, mut refused) = (Vec::new(), None);
+        for address in found {
+            match self.guard.check(address.ip()) {
+                Ok(()) => may.push(address),
+                Err(denied) => refused = Some(denied),
+            }
+        }
+        match refused {
+            Some(denied) if may.is_empty() => Err((denied.to_string(), false)),
+            None if may.is_empty() => Err((format!("DNS: {host} has no address"), true)),
+            _ => Ok(may),
+        }
+    }
+
+    /// Whether a request was not sent because of where it would have gone.
+    pub(super) fn denied(&self, error: &reqwest::Error) -> bool {
+        let mut cause = error.source();
+        while let Some(here) = cause {
+            if here.is::<Denied>() {
+                return true;
+            }
+            cause = here.source();
+        }
+        false
     }
 
     pub(super) async fn send(&self, request: Request) -> Result<Response, reqwest::Error> {

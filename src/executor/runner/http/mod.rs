@@ -3,7 +3,8 @@
 //! **Owns** building the request (`request`, `url`, `json_body`, `signature`), where it may go
 //! (`guard`, `redirect`), the connections (`client`), reading the answer (`unpack`,
 //! `retry_after`), and saying what went wrong (`failure`). **Does not own** output and stopping,
-//! which are the same as for processes.
+//! which are the same as for processes. `outward` lends the same connections and the same guard to
+//! what tells people of runs.
 //!
 //! Every request has a connection of its own: one that was used before may be closed by the
 //! server at any moment, and whether a request that was on its way then was acted on is unknown.
@@ -16,6 +17,7 @@ mod client;
 mod failure;
 mod guard;
 mod json_body;
+mod outward;
 mod percent;
 mod redirect;
 mod request;
@@ -31,7 +33,9 @@ use serde_json::Value;
 
 pub(super) use self::client::Client;
 pub(super) use self::guard::default_deny;
+pub use self::outward::{Answer, addresses, post};
 pub(super) use self::request::secrets;
+pub use self::signature::sign;
 use self::unpack::{SLICE, Unpack};
 
 use super::Attempt;

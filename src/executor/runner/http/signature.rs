@@ -12,7 +12,7 @@ use sha2::Sha256;
 ///
 /// # Errors
 /// A sentence; HMAC takes keys of any length, so there is none in practice.
-pub(super) fn sign(secret: &str, unix_seconds: i64, body: &[u8]) -> Result<String, String> {
+pub fn sign(secret: &str, unix_seconds: i64, body: &[u8]) -> Result<String, String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
         .map_err(|e| format!("the signing secret can't be used: {e}"))?;
     mac.update(unix_seconds.to_string().as_bytes());

@@ -43,15 +43,56 @@ fn place_of(path: &Path) -> Option<PathBuf> {
     Some(together.map(Path::to_owned).unwrap_or(path))
 }
 
+/// A namespace that was made.
+pub(super) struct Hidden {
+    pub(super) mounts: OwnedFd,
+    /// Whether its `/proc` shows a job no processes but those that it may look into.
+    pub(super) processes: bool,
+}
+
 /// # Errors
 /// The system does not let this process make one.
-pub(super) fn namespace(keep: &[PathBuf]) -> io::Result<OwnedFd> {
+pub(super) fn namespace(keep: &[PathBuf]) -> io::Result<Hidden> {
     let keep = keep.to_vec();
     let made = thread::Builder::new().name("mounts".into()).spawn(move || cover(&keep))?;
     made.join().unwrap_or_else(|_| Err(io::Error::other("the thread of mounts ended")))
 }
 
-fn cover(keep: &[PathBuf]) -> io::Result<OwnedFd> {
+/// Lays a `/proc` over the one that is there, in which others' processes are not shown: not their
+/// command lines either. Whether a process may be looked into is asked of the account and of the
+/// attempt's Landlock domain.
+fn own_proc() -> bool {
+    let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else { return false };
+    if !may_cover(&mounts) {
+        return false;
+    }
+    let bare = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", "/proc", "proc", bare, Some(c"hidepid=2")).is_ok()
+}
+
+/// Engines of containers lay files over parts of `/proc`, to close them: they would be open in
+/// another one.
+fn may_cover(mounts: &str) -> bool {
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let mut below = places.filter(|place| place.starts_with("/proc/"));
+    below.all(|place| place == "/proc/sys/fs/binfmt_misc")
+}
+
+/// Whether the `/proc` of this process shows no others' processes: it was mounted so.
+pub(super) fn proc_is_hidden() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    hides_processes(&mounts)
+}
+
+fn hides_processes(mounts: &str) -> bool {
+    const HIDING: [&str; 4] = ["hidepid=2", "hidepid=invisible", "hidepid=4", "hidepid=ptraceable"];
+    // Of those on one place the last one counts.
+    let mut proc = mounts.lines().rev().filter(|line| line.split(' ').nth(4) == Some("/proc"));
+    let options = proc.next().and_then(|line| line.rsplit(' ').next()).unwrap_or_default();
+    options.split(',').any(|option| HIDING.contains(&option))
+}
+
+fn cover(keep: &[PathBuf]) -> io::Result<Hidden> {
     raw::leave_mounts_of_others()?;
     let down = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     mount_change("/", down)?;
@@ -70,7 +111,8 @@ fn cover(keep: &[PathBuf]) -> io::Result<OwnedFd> {
     for folder in &folders {
         mount_remount(folder.as_path(), bare | MountFlags::RDONLY, c"")?;
     }
-    Ok(File::open("/proc/thread-self/ns/mnt")?.into())
+    let mounts = File::open("/proc/thread-self/ns/mnt")?.into();
+    Ok(Hidden { mounts, processes: own_proc() })
 }
 
 /// What a file was when the isolation was made.
@@ -101,4 +143,32 @@ fn look(path: &Path, content: bool) -> Option<Was> {
     let found = fs::metadata(path).ok()?;
     let changed = if content { (found.mtime(), found.mtime_nsec()) } else { (0, 0) };
     Some(Was { place: (found.dev(), found.ino()), changed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "22 28 0:20 / /sys rw - sysfs sysfs rw\n\
+                         23 28 0:21 / /proc rw,nosuid shared:12 - proc proc rw\n";
+
+    #[test]
+    fn a_proc_with_closed_parts_is_not_covered() {
+        assert!(may_cover(PLAIN));
+        let binfmt = "30 23 0:29 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw\n";
+        assert!(may_cover(&format!("{PLAIN}{binfmt}")));
+        let kcore = "31 23 0:5 /null /proc/kcore rw - tmpfs tmpfs rw\n";
+        assert!(!may_cover(&format!("{PLAIN}{kcore}")));
+    }
+
+    #[test]
+    fn the_last_proc_tells_whether_processes_are_hidden() {
+        let line = |options: &str| format!("90 23 0:44 / /proc rw - proc proc rw,{options}\n");
+        assert!(!hides_processes(PLAIN));
+        for hiding in ["hidepid=invisible", "gid=5,hidepid=2", "hidepid=ptraceable,subset=pid"] {
+            assert!(hides_processes(&format!("{PLAIN}{}", line(hiding))), "{hiding}");
+            assert!(!hides_processes(&format!("{}{PLAIN}", line(hiding))), "{hiding}");
+        }
+        assert!(!hides_processes(&line("hidepid=1")));
+    }
 }

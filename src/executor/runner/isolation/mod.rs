@@ -17,6 +17,8 @@
 //!   everything beside the way that leads to them.
 //! - *Memory and environment* of the daemon and of other attempts: a Landlock domain looks into
 //!   no process outside of it, whoever it runs as.
+//! - *Which processes there are*, and with which words they were started: a `/proc` in the mount
+//!   namespace that shows only what may be looked into; else the one of the machine, if it does.
 //! - *Signals and abstract sockets*: the domain too, from Linux 6.12 on.
 //!
 //! Invariant: with `require`, nothing is started that lacks one of them.
@@ -35,7 +37,7 @@ use rustix::process::geteuid;
 
 use super::process::account::Account;
 use super::process::raw;
-use hidden::Stamp;
+use hidden::{Hidden, Stamp};
 
 /// How much isolation is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +73,7 @@ pub struct Options {
     pub user: Option<String>,
 }
 
-/// Accounts that jobs get unless told: the first that there is.
+/// Accounts that jobs get by default: the first that there is.
 pub const JOB_ACCOUNTS: [&str; 2] = ["cronapi-job", "nobody"];
 /// The domain keeps whole programs working from this version of Landlock on: the first one
 /// forbids to move a file to another folder.
@@ -121,6 +123,8 @@ pub struct InForce {
     pub memory: bool,
     /// Other processes can't be signalled.
     pub signals: bool,
+    /// `/proc` shows no other processes, nor what they were called with.
+    pub processes: bool,
     /// One sentence each.
     pub missing: Vec<String>,
 }
@@ -137,7 +141,7 @@ pub struct Isolation {
 /// What is made once, and anew when what it depends on has changed.
 #[derive(Default)]
 struct Made {
-    hidden: Option<OwnedFd>,
+    hidden: Option<Hidden>,
     ruleset: Option<OwnedFd>,
     stamps: Vec<Stamp>,
 }
@@ -147,7 +151,7 @@ pub(super) struct Doors(Arc<Made>);
 
 impl Doors {
     pub(super) fn mounts(&self) -> Option<BorrowedFd<'_>> {
-        self.0.hidden.as_ref().map(AsFd::as_fd)
+        self.0.hidden.as_ref().map(|hidden| hidden.mounts.as_fd())
     }
 
     pub(super) fn ruleset(&self) -> Option<BorrowedFd<'_>> {
@@ -167,6 +171,7 @@ impl Isolation {
             landlock: 0,
             memory: false,
             signals: false,
+            processes: false,
             missing,
         };
         let made = Mutex::default();
@@ -196,6 +201,9 @@ impl Isolation {
         found.in_force.landlock = landlock;
         found.tell_account(account);
         let made = found.make_first();
+        let hidden = made.hidden.as_ref().is_some_and(|hidden| hidden.processes);
+        // Processes of one account are told apart by Landlock alone.
+        found.in_force.processes = landlock > 0 && (hidden || hidden::proc_is_hidden());
         found.made = Mutex::new(Arc::new(made));
         found.tell();
         match (options.mode, found.in_force.missing.as_slice()) {
@@ -210,6 +218,15 @@ impl Isolation {
     /// What is in force.
     pub fn in_force(&self) -> &InForce {
         &self.in_force
+    }
+
+    /// Whether jobs can't write to `folder`, which belongs to the daemon's account. Root's jobs,
+    /// which nothing keeps from anything, count as if they could not.
+    pub(super) fn keeps(&self, folder: Option<PathBuf>) -> bool {
+        let it = &self.in_force;
+        let ruled = it.files == Files::Landlock
+            && folder.is_some_and(|folder| self.keep.iter().any(|kept| folder.starts_with(kept)));
+        geteuid().is_root() || it.own_account || ruled
     }
 
     /// The account of a job that names none; none: the daemon's.

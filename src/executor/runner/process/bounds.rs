@@ -2,7 +2,8 @@
 //!
 //! The system bounds each process by itself: memory (`RLIMIT_DATA`), processes of the account
 //! (`RLIMIT_NPROC`, which root is free of), open files, the size of a file, processor time. Memory
-//! and processes of an attempt as a whole are watched (`memory`).
+//! and processes of an attempt as a whole are bounded by its cgroup, where it has one; else they
+//! are watched (`memory`).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -26,14 +27,15 @@ const SIGKILL: i32 = libc::SIGKILL;
 const SIGXCPU: i32 = libc::SIGXCPU;
 const SIGXFSZ: i32 = libc::SIGXFSZ;
 
-/// As `setrlimit` takes them: which, soft, hard. No core dumps in any case.
-pub(super) fn of(limits: &Limits, ids: Option<&Ids>) -> Vec<(u32, u64, u64)> {
+/// As `setrlimit` takes them: which, soft, hard. No core dumps in any case. `cgroup`: memory and
+/// processes are bounded by one.
+pub(super) fn of(limits: &Limits, ids: Option<&Ids>, cgroup: bool) -> Vec<(u32, u64, u64)> {
     let mut bounds = vec![(libc::RLIMIT_CORE, 0, 0)];
     let mut add = |which, name, soft: u64, hard: u64| {
         let most = getrlimit(name).maximum.unwrap_or(u64::MAX);
         bounds.push((which, soft.min(most), hard.min(most)));
     };
-    if let Some(bytes) = limits.memory {
+    if let Some(bytes) = limits.memory.filter(|_| !cgroup) {
         add(libc::RLIMIT_DATA, Resource::Data, bytes, bytes);
     }
     if let Some(files) = limits.open_files {
@@ -48,7 +50,7 @@ pub(super) fn of(limits: &Limits, ids: Option<&Ids>) -> Vec<(u32, u64, u64)> {
         add(libc::RLIMIT_CPU, Resource::Cpu, secs, secs.saturating_add(LAST_SECONDS));
     }
     let uid = ids.map_or_else(|| geteuid().as_raw(), |ids| ids.uid);
-    if let (Some(processes), true) = (limits.processes, uid != 0) {
+    if let (Some(processes), true) = (limits.processes, uid != 0 && !cgroup) {
         let all = tasks_of(uid).saturating_add(u64::from(processes));
         add(libc::RLIMIT_NPROC, Resource::Nproc, all, all);
     }
@@ -75,6 +77,16 @@ fn tasks_of(uid: u32) -> u64 {
     let count = pids().filter_map(threads).sum();
     *counted = Some((Instant::now(), uid, count));
     count
+}
+
+/// As people say it: `256 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = |shift: u32| bytes > 0 && bytes.is_multiple_of(1 << shift);
+    match units.into_iter().find(|(shift, _)| whole(*shift)) {
+        Some((shift, unit)) => format!("{} {unit}", bytes >> shift),
+        None => format!("{bytes} bytes"),
+    }
 }
 
 /// Which bound ended an attempt, where that can be known; none: none did, or nobody can tell.

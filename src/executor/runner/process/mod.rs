@@ -17,6 +17,7 @@ pub(super) mod account;
 pub(super) mod bounds;
 mod child;
 pub(super) mod group;
+mod into_cgroup;
 pub(super) mod memory;
 pub(super) mod raw;
 mod spawn;
@@ -35,6 +36,7 @@ use self::child::Child;
 use self::memory::MemorySampler;
 pub(super) use self::spawn::Program;
 use self::spawn::{Cage, Ids};
+use super::cgroups::{Group, Told};
 use super::limits::{GROUP_POLL, LAST_WORDS, OOM_SCORE, STRAY_MAX, STRAY_QUIET};
 use super::node::RunnerEnv;
 use super::outcome::{Ended, Outcome};
@@ -65,6 +67,8 @@ pub(super) struct Exit {
     limits: Limits,
     /// The bound of the whole attempt that was passed.
     breach: Option<String>,
+    /// What its cgroup tells.
+    told: Told,
 }
 
 /// When to stop it.
@@ -86,9 +90,12 @@ pub(super) async fn drive(
 ) -> Result<Exit, String> {
     ask(&started)?;
     let (limits, close) = (launch.limits, launch.limits != launch.node.limits);
-    let child = start(launch, pump)?;
+    let group = group(&launch)?;
+    let child = start(launch, group.as_ref(), pump)?;
     started.begun(Some(child.id()));
-    let mut memory = MemorySampler::new(child.id(), limits, close);
+    // What the system counts itself is not counted again.
+    let watched = if group.is_some() { Limits::default() } else { limits };
+    let mut memory = MemorySampler::new(child.id(), watched, close);
     let mut breach = None;
     let mut stop = StopSignal::new(deadlines.timeout, deadlines.cancel);
     let mut stopped: Option<Stop> = None;
@@ -116,13 +123,15 @@ pub(super) async fn drive(
             () = at(kill_at), if kill_at.is_some() => {
                 kill_at = None;
                 child.signal_group(Signal::KILL);
+                group.iter().for_each(Group::kill);
                 pump.capture.note("still running: SIGKILL");
             }
             () = pump.step() => {}
         }
     }
     pump.drain_now();
-    clear(&child, stopped.is_some(), kill_at, pump).await;
+    clear(&child, group.as_ref(), stopped.is_some().then_some(kill_at).flatten(), pump).await;
+    let told = group.map(|group| group.told()).unwrap_or_default();
     let usage = child.reap()?;
     Ok(Exit {
         status: usage.status,
@@ -131,10 +140,58 @@ pub(super) async fn drive(
         peak_rss_bytes: memory.peak(usage.peak_rss),
         limits,
         breach,
+        told,
     })
 }
 
-fn start(launch: Launch<'_>, pump: &mut Pump) -> Result<Child, String> {
+/// A cgroup for the attempt, where there are any.
+fn group(launch: &Launch<'_>) -> Result<Option<Group>, String> {
+    let made = launch.node.cgroups.group(&launch.limits);
+    made.map_err(|e| format!("its cgroup can't be made: {e}"))
+}
+
+/// Starts something in a cgroup, for the sake of the start: a program that is not there.
+pub(super) fn try_out(group: &Group) -> Result<(), String> {
+    let refused = |e: std::io::Error| format!("can't start anything in a cgroup: {e}");
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(refused)?;
+    let program = Program {
+        file: "/dev/null/none".into(),
+        argv: Vec::new(),
+        env: std::collections::BTreeMap::new(),
+        cwd: None,
+        passed: None,
+    };
+    let cage = Cage { cgroup: Some(group.folder()), ..Cage::default() };
+    match spawn::spawn(&program, [null.as_fd(), null.as_fd(), null.as_fd()], &cage) {
+        Err(fault) if fault.step == spawn::Step::Exec => Ok(()),
+        Err(fault) => Err(refused(fault.error)),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// For the tests of cgroups: a line of a shell in one.
+#[cfg(test)]
+pub(super) fn start_in(group: &Group, line: &str) -> rustix::process::Pid {
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null").expect("there");
+    let program = Program {
+        file: "/bin/sh".into(),
+        argv: ["sh", "-c", line].map(Into::into).to_vec(),
+        env: std::env::vars_os().filter(|(name, _)| name == "PATH").collect(),
+        cwd: None,
+        passed: None,
+    };
+    let cage = Cage { cgroup: Some(group.folder()), ..Cage::default() };
+    let stdio = [null.as_fd(), null.as_fd(), null.as_fd()];
+    spawn::spawn(&program, stdio, &cage).map_err(|fault| fault.error).expect("started")
+}
+
+#[cfg(test)]
+pub(super) fn wait_for(pid: rustix::process::Pid) {
+    spawn::wait(pid);
+}
+
+fn start(launch: Launch<'_>, group: Option<&Group>, pump: &mut Pump) -> Result<Child, String> {
     let Launch { program, stdin, account, limits, node } = launch;
     let pipes = || -> std::io::Result<_> { Ok((std::io::pipe()?, std::io::pipe()?)) };
     let ((out, out_writer), (err, err_writer)) =
@@ -150,7 +207,8 @@ fn start(launch: Launch<'_>, pump: &mut Pump) -> Result<Child, String> {
         mounts: doors.mounts(),
         ruleset: doors.ruleset(),
         no_new_privileges: isolated,
-        limits: bounds::of(&limits, ids.as_ref()),
+        limits: bounds::of(&limits, ids.as_ref(), group.is_some()),
+        cgroup: group.map(Group::folder),
         ids,
         umask: node.umask,
         oom_score: Some(OOM_SCORE),
@@ -163,9 +221,10 @@ fn start(launch: Launch<'_>, pump: &mut Pump) -> Result<Child, String> {
     Ok(child)
 }
 
-/// Step 3: nothing of the group survives its leader.
-async fn clear(child: &Child, stopped: bool, kill_at: Option<Instant>, pump: &mut Pump) {
-    if stopped && kill_at.is_some() {
+/// Step 3: nothing of the group survives its leader. `kill_at`: the attempt was stopped, and
+/// its processes have until then.
+async fn clear(child: &Child, group: Option<&Group>, kill_at: Option<Instant>, pump: &mut Pump) {
+    if kill_at.is_some() {
         // Strays got SIGTERM as well and have the same time to act on it.
         while group::alive(child.id()) {
             let look_again = Instant::now() + GROUP_POLL;
@@ -186,6 +245,7 @@ async fn clear(child: &Child, stopped: bool, kill_at: Option<Instant>, pump: &mu
         }
     }
     child.signal_group(Signal::KILL);
+    group.iter().for_each(|group| group.kill());
     let last_words = Instant::now() + LAST_WORDS;
     pump.drain_now();
     while !pump.at_end() && Instant::now() < last_words {
@@ -219,6 +279,10 @@ impl Exit {
         };
         let (ended, error) = match (&self.breach, self.stop) {
             (Some(why), None) => (Ended::Failed, Some(format!("killed: {why}"))),
+            (None, None) if ended == Ended::Failed => match self.killed() {
+                Some(why) => (ended, Some(format!("killed: {why}"))),
+                None => (ended, error),
+            },
             _ => (ended, error),
         };
         let mut outcome = Outcome::ended(ended, error);
@@ -226,10 +290,27 @@ impl Exit {
         outcome.signal = self.status.signal();
         outcome.cpu_ms = Some(self.cpu_ms);
         outcome.peak_rss_bytes = self.peak_rss_bytes;
-        if let Some(why) = bounds::blame(&self.limits, &outcome) {
+        let refused = self.limits.processes.filter(|_| self.told.processes);
+        let refused = refused.map(|most| format!("limits.processes allows {most}"));
+        if outcome.ended == Ended::Failed
+            && let Some(why) = bounds::blame(&self.limits, &outcome).or(refused)
+        {
             outcome.error = outcome.error.map(|error| format!("{error}: {why}"));
         }
         outcome
+    }
+
+    /// What ended its processes, as its cgroup tells.
+    fn killed(&self) -> Option<String> {
+        match (self.told, self.limits.memory) {
+            (Told { memory: true, .. }, Some(most)) => {
+                Some(format!("over its memory limit of {} (limits.memory)", bounds::size(most)))
+            }
+            (Told { memory: true, .. } | Told { machine: true, .. }, _) => {
+                Some("the machine, or all that the node may use, was out of memory".to_owned())
+            }
+            _ => None,
+        }
     }
 }
 

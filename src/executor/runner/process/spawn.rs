@@ -17,6 +17,7 @@ use std::ptr;
 use rustix::process::Pid;
 
 use super::account::Account;
+use super::into_cgroup;
 
 /// What to start.
 pub(in super::super) struct Program {
@@ -49,6 +50,8 @@ impl Ids {
 /// What it is put into, in the order in which that is done.
 #[derive(Default)]
 pub(super) struct Cage<'a> {
+    /// The cgroup that it is started in.
+    pub(super) cgroup: Option<BorrowedFd<'a>>,
     /// Files that jobs are kept from are not there.
     pub(super) mounts: Option<BorrowedFd<'a>>,
     /// A Landlock domain of its own.
@@ -169,10 +172,15 @@ fn clone_and_wait(order: &mut Order<'_>) -> io::Result<Pid> {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
         let top = stack.as_mut_ptr_range().end.cast::<c_void>();
-        let pid = libc::clone(child, top, flags, ptr::from_mut(order).cast::<c_void>());
-        let error = io::Error::last_os_error();
+        let pid = match order.cage.cgroup.map(|folder| folder.as_raw_fd()) {
+            None => {
+                let pid = libc::clone(child, top, flags, ptr::from_mut(order).cast::<c_void>());
+                if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+            }
+            Some(cgroup) => into_cgroup::clone(child, &mut stack, order, cgroup),
+        };
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        if pid < 0 { Err(error) } else { Ok(pid) }
+        pid
     }?;
     Pid::from_raw(pid).ok_or_else(|| io::Error::other("no process number"))
 }

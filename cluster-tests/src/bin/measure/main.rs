@@ -1,0 +1,83 @@
+//! Figures of three nodes that no test asserts, as rows of tables for the documentation.
+//!
+//! Owns: what is measured, and the rows. Does not own: the processes
+//! (`cluster_tests::harness`), nor what the figures mean (docs/performance.md, docs/sizing.md).
+//!
+//! ```text
+//! measure failover --kills 10     the leader is killed over slow links and on slow disks
+//! measure memory --seconds 60     what nodes hold while jobs fire
+//! measure flow --items 10000      workflows beside plain jobs, items and backfills beside fires
+//! ```
+//!
+//! It measures the `cronapi` of its own build, or the one that `CRONAPI_BIN` names. Each part
+//! starts its own processes, runs for a bounded time, and ends them.
+//!
+//! To add a part: a file with its flags and a function, a line in `Part`.
+
+mod failover;
+mod flow;
+mod memory;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use cluster_tests::harness::skipped;
+
+/// Why there are no figures.
+enum Failure {
+    /// This machine can't.
+    NotHere(String),
+    /// Something that was waited for did not come.
+    Failed(String),
+}
+
+impl From<cluster_tests::harness::client::Error> for Failure {
+    fn from(error: cluster_tests::harness::client::Error) -> Failure {
+        Failure::Failed(error.to_string())
+    }
+}
+
+/// Figures of three nodes, as rows of tables.
+#[derive(Parser)]
+struct Flags {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// From kill -9 of the leader to the next fire, over slow links and on slow disks.
+    Failover(failover::Flags),
+    /// Workflows beside plain jobs; items and a backfill beside live fires.
+    Flow(flow::Flags),
+    /// Resident memory and log of each node while jobs fire.
+    Memory(memory::Flags),
+}
+
+/// What else the machine was doing: a figure without it means nothing.
+fn conditions() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(2).collect();
+    format!("{cores} cores, load average {}", load.join(" "))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Flags::parse().part {
+        Part::Failover(flags) => failover::run(&flags).await,
+        Part::Flow(flags) => flow::run(&flags).await,
+        Part::Memory(flags) => memory::run(&flags).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::NotHere(why)) => {
+            skipped("measure", &why);
+            ExitCode::from(77)
+        }
+        Err(Failure::Failed(why)) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

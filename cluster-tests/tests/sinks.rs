@@ -1,0 +1,352 @@
+//! Sinks: every event is there once, or is a repeat that is known by its position, none is missing,
+//! and they stand in the order of the log, whoever is killed.
+
+#[path = "sinks/postgres.rs"]
+mod postgres;
+#[path = "sinks/server.rs"]
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cluster_tests::harness::client::Error;
+use cluster_tests::harness::cluster::Shape;
+use cluster_tests::harness::{Cluster, Sandbox, skipped};
+use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+/// How long anything may take, with a fail-over in between.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Kills of whoever writes: as many as fit, or as `CRONAPI_TEST_SINK_KILLS` says.
+fn kills(few: usize) -> usize {
+    let told = std::env::var("CRONAPI_TEST_SINK_KILLS").ok();
+    told.and_then(|told| told.parse().ok()).unwrap_or(few)
+}
+
+type Place = (u64, u64);
+
+fn place(position: &str) -> Place {
+    let (index, sub) = position.split_once('-').expect("two numbers");
+    (index.parse().expect("a number"), sub.parse().expect("a number"))
+}
+
+async fn started(sandbox: &Sandbox) -> Cluster {
+    let shape = Shape { sinks: true, ..Shape::loopback(3) };
+    let cluster = Cluster::make(sandbox, shape).expect("loopback is everywhere");
+    cluster.start().await;
+    cluster.wait_whole().await;
+    cluster
+}
+
+/// A sink, and the place where it begins.
+async fn sink(cluster: &Cluster, name: &str, body: Value) -> Place {
+    let path = format!("/sinks/{name}");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let made = cluster.client().write(Method::PUT, &path, Some(&body), "").await;
+        match made {
+            // The format of a cluster rises when its nodes have told the leader what they know.
+            Err(Error::Refused { body, .. }) if body.contains("upgrade-needed") => {
+                assert!(Instant::now() < deadline, "the format does not rise: {body}");
+                sleep(Duration::from_millis(50)).await;
+            }
+            made => {
+                let made = made.expect("written");
+                return place(made.body["position"].as_str().expect("it says where it is"));
+            }
+        }
+    }
+}
+
+async fn told(cluster: &Cluster, name: &str) -> Value {
+    cluster.client().get(&format!("/sinks/{name}")).await.expect("it is there")
+}
+
+/// The node that writes a sink.
+async fn holder(cluster: &Cluster, name: &str) -> usize {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let node = told(cluster, name).await["node"].as_u64();
+        let members = cluster.members().await;
+        let found = members.iter().find(|(id, _)| Some(id) == node.map(|n| n.to_string()).as_ref());
+        if let Some((_, index)) = found {
+            return *index;
+        }
+        assert!(Instant::now() < deadline, "nobody writes {name}: {node:?} of {members:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Changes without end, until it is told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<u64>,
+}
+
+impl Load {
+    fn begin(cluster: &Cluster) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (client, stopped) = (cluster.client(), Arc::clone(&stop));
+        let task = tokio::spawn(async move {
+            let mut count = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let job = json!({ "description": format!("change {count}"),
+                    "runner": { "type": "shell", "command": "true" } });
+                let path = format!("/jobs/job-{}", count % 7);
+                client.write(Method::PUT, &path, Some(&job), "").await.expect("written");
+                count += 1;
+            }
+            count
+        });
+        Load { stop, task }
+    }
+
+    async fn end(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.expect("it ends")
+    }
+}
+
+/// Waits until a sink has everything; gives its position.
+async fn caught_up(cluster: &Cluster, name: &str) -> Place {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let sink = told(cluster, name).await;
+        if sink["behind"] == 0 && sink["fault"].is_null() {
+            return place(sink["position"].as_str().expect("it says where it is"));
+        }
+        assert!(Instant::now() < deadline, "it is still {sink}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The events after a place, by every node: the same on all, though each was killed and began anew.
+async fn events(cluster: &Cluster, begin: Place, until: Place) -> Vec<Value> {
+    let mut all: Option<Vec<Value>> = None;
+    for node in 0..cluster.size() {
+        let after = format!("{}.{}", begin.0, begin.1);
+        let told = cluster.client_of(node).events(&after, until).await.expect("they are kept");
+        if let Some(known) = &all {
+            assert!(known == &told, "node {node} tells others");
+        }
+        all = Some(told);
+    }
+    all.unwrap_or_default()
+}
+
+fn key(event: &Value) -> String {
+    format!("{}-{}", event["index"], event["sub"])
+}
+
+/// The file of a sink on each node that has one.
+fn files(sandbox: &Sandbox, name: &str) -> Vec<PathBuf> {
+    let folders = (0..3).map(|node| sandbox.path().join(format!("node{node}-sinks")));
+    let clusters = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    let files = clusters.map(|entry| entry.expect("readable").path().join(format!("{name}.jsonl")));
+    files.filter(|file| file.exists()).collect()
+}
+
+#[tokio::test]
+async fn every_event_is_in_a_file_whoever_is_killed() {
+    let kills = kills(8);
+    let sandbox = Sandbox::new();
+    let cluster = started(&sandbox).await;
+    let begin = sink(&cluster, "audit", json!({ "type": "file" })).await;
+    let load = Load::begin(&cluster);
+    for round in 0..kills {
+        let node = holder(&cluster, "audit").await;
+        // Now in the middle of a batch, now just before a position is recorded.
+        sleep(Duration::from_millis(137 * (round as u64 % 7))).await;
+        cluster.kill(node).await;
+        cluster.up(node).await;
+    }
+    let changes = load.end().await;
+    let until = caught_up(&cluster, "audit").await;
+    let events = events(&cluster, begin, until).await;
+    let (mut lines, mut stints, mut whole) = (BTreeMap::new(), 0, 0);
+    for file in files(&sandbox, "audit") {
+        let (text, mut last) = (std::fs::read_to_string(&file).expect("readable"), (0, 0));
+        assert!(text.ends_with('\n'), "{} ends in half a line", file.display());
+        for line in text.lines() {
+            let read: Value = serde_json::from_str(line).expect("each line is JSON");
+            let position = read["position"].as_str().expect("it has a position");
+            whole += 1;
+            if place(position) <= last {
+                stints += 1;
+                assert!(lines.contains_key(position), "{position} comes late, and not as a repeat");
+            }
+            last = place(position);
+            let before = lines.insert(position.to_owned(), line.to_owned());
+            assert!(before.is_none_or(|before| before == line), "{position} is two things");
+        }
+    }
+    let known: BTreeSet<String> = events.iter().map(key).collect();
+    let written: BTreeSet<String> = lines.keys().cloned().collect();
+    let missing: Vec<_> = known.difference(&written).collect();
+    assert!(missing.is_empty(), "{} are missing, such as {:?}", missing.len(), missing.first());
+    assert_eq!(written.difference(&known).next(), None, "one that never was");
+    for event in &events {
+        let line: Value = serde_json::from_str(&lines[&key(event)]).expect("JSON");
+        assert_eq!((&line["type"], &line["at"]), (&event["type"], &event["at"]));
+    }
+    // As docs/sinks.md has it.
+    let mut sort = Command::new("sort");
+    sort.args(["-t", "\"", "-k", "4,4V", "-u"]).args(files(&sandbox, "audit"));
+    let merged = sort.env("LC_ALL", "C").output().expect("coreutils are everywhere").stdout;
+    let merged = String::from_utf8_lossy(&merged);
+    let merged = merged.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let merged: Vec<String> =
+        merged.map(|line| line["position"].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!(merged, events.iter().map(key).collect::<Vec<_>>());
+    println!(
+        "{kills} kills of the holder, {changes} changes: {} events, {} repeats in {stints} places",
+        events.len(),
+        whole - events.len()
+    );
+}
+
+/// A real Redis, on a port of this machine.
+struct Redis {
+    port: u16,
+    folder: PathBuf,
+    process: Child,
+}
+
+impl Redis {
+    fn start(sandbox: &Sandbox) -> Option<Redis> {
+        let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let port = free.local_addr().expect("it has an address").port();
+        drop(free);
+        let folder = sandbox.path().join("redis");
+        std::fs::create_dir_all(&folder).expect("the sandbox is writable");
+        let process = Redis::spawn(port, &folder)?;
+        Some(Redis { port, folder, process })
+    }
+
+    fn spawn(port: u16, folder: &Path) -> Option<Child> {
+        let mut server = Command::new("redis-server");
+        server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        server.args(["--appendonly", "yes", "--appendfsync", "always"]);
+        server.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        server.spawn().ok()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.process.wait().expect("it ends");
+    }
+
+    fn again(&mut self) {
+        self.process = Redis::spawn(self.port, &self.folder).expect("it was there");
+    }
+
+    fn ask(&self, words: &[&str]) -> Value {
+        let mut client = Command::new("redis-cli");
+        client.args(["-p", &self.port.to_string(), "--json"]).args(words);
+        let told = client.output().expect("redis-cli comes with redis-server").stdout;
+        serde_json::from_slice(&told).unwrap_or_default()
+    }
+
+    /// The ids in a stream, in its order.
+    fn ids(&self, key: &str) -> Vec<String> {
+        let all = self.ask(&["XRANGE", key, "-", "+"]);
+        let entries = all.as_array().expect("the stream is there").iter();
+        entries.map(|entry| entry[0].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Waits until a sink has a fault with this in it.
+async fn fault(cluster: &Cluster, name: &str, wanted: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let fault = told(cluster, name).await["fault"].clone();
+        if fault.as_str().is_some_and(|fault| fault.contains(wanted)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "its fault is {fault}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_redis_has_each_event_once_whatever_happens_to_it() {
+    let sandbox = Sandbox::new();
+    let Some(mut redis) = Redis::start(&sandbox) else {
+        return skipped("sinks of the type redis", "there is no redis-server");
+    };
+    let cluster = started(&sandbox).await;
+    let url = format!("redis://127.0.0.1:{}", redis.port);
+    let body = json!({ "type": "redis", "config": { "url": url, "key": "events" } });
+    let begin = sink(&cluster, "stream", body).await;
+    let load = Load::begin(&cluster);
+    for round in 0..kills(3) {
+        let node = holder(&cluster, "stream").await;
+        sleep(Duration::from_millis(137 * (round as u64 % 7))).await;
+        cluster.kill(node).await;
+        cluster.up(node).await;
+    }
+    // Redis dies, and comes back with what it had.
+    redis.kill();
+    fault(&cluster, "stream", "refused").await;
+    redis.again();
+    caught_up_to_now(&cluster, "stream").await;
+    // It stands still for longer than a call may take.
+    redis.signal(Signal::STOP);
+    fault(&cluster, "stream", "within 5s").await;
+    redis.signal(Signal::CONT);
+    caught_up_to_now(&cluster, "stream").await;
+    let changes = load.end().await;
+    let until = caught_up(&cluster, "stream").await;
+    let known: Vec<String> = events(&cluster, begin, until).await.iter().map(key).collect();
+    let there = redis.ids("events");
+    let missing = known.iter().filter(|id| !there.contains(id)).count();
+    let counts = (there.len(), known.len(), missing);
+    assert!(there == known, "in the stream, in the log, missing: {counts:?}");
+    // It forgets everything: what is kept is added again, and that is told.
+    redis.ask(&["FLUSHALL"]);
+    fault(&cluster, "stream", "added again").await;
+    let until = caught_up(&cluster, "stream").await;
+    let known: Vec<String> = events(&cluster, begin, until).await.iter().map(key).collect();
+    let deadline = Instant::now() + PATIENCE;
+    while redis.ids("events").len() < known.len() {
+        assert!(Instant::now() < deadline, "it is not filled again");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(redis.ids("events")[..known.len()], known[..]);
+    println!("{changes} changes: {} events in the stream, each once", known.len());
+}
+
+/// Waits until a sink has no fault and has moved.
+async fn caught_up_to_now(cluster: &Cluster, name: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    let from = told(cluster, name).await["position"].clone();
+    loop {
+        let sink = told(cluster, name).await;
+        if sink["fault"].is_null() && sink["position"] != from {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it is still {sink}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}

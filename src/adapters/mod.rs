@@ -1,0 +1,44 @@
+//! What speaks to the world outside: the ways in which channels tell people, and the sinks that
+//! events go to.
+//!
+//! Owns: how a message becomes a mail, a request, a card ([`Courier`]), and what a receiver's
+//! answer means; how events become lines of a file and entries of a stream (`sinks`). Does not
+//! own: which messages there are and when they are tried again (the state, and who holds the duty
+//! of the channel), what they say (`model::notice`), connections and the addresses that may be
+//! reached (`executor::runner`).
+//!
+//! ```text
+//! ChannelSpec ─> Opened (secrets filled in) ─┬─> mail ───────────────────────> SMTP
+//!                    Message ─> Text ────────┴─> slack, teams, webhook, … ─> HTTP, guarded
+//! ```
+//!
+//! Invariants: a message is delivered or given up within `DELIVERY_TIMEOUT`; no redirect is
+//! followed; of an answer only the beginning is read; no secret is in a [`Fault`]; a document is
+//! built of values, never of text.
+//!
+//! Why it is so: docs/adr/0028-messages-to-channels.md.
+//!
+//! To add a type of channel: a variant of `ChannelType`, its fields in
+//! `model/kind/channel/check.rs`, a file here with its document, an arm in
+//! `deliver.rs`, a section in docs/notifications.md, its rules in tests/runners/channels.rs.
+
+mod deliver;
+mod held;
+mod hook;
+mod kept;
+mod mail;
+mod ntfy;
+mod opened;
+mod pagerduty;
+mod post;
+mod request;
+mod sinks;
+mod slack;
+mod teams;
+mod tell;
+
+pub use deliver::{Courier, Delivered, Fault};
+pub use kept::{Kept, Unreadable, kept_after, position_of};
+pub use opened::Opened;
+pub use post::{PostParts, post};
+pub use sinks::{SinkParts, keep_sinks};

@@ -1,0 +1,224 @@
+//! The other side of a sink, whatever its type.
+
+use std::sync::Arc;
+
+use super::file::Lines;
+use super::line::{Line, json_lines};
+use super::parts::SinkParts;
+#[cfg(feature = "postgres")]
+use super::postgres::{Tables, Wanted};
+#[cfg(feature = "redis")]
+use super::redis::{Added, Address, Stream};
+#[cfg(feature = "redis")]
+use crate::adapters::kept::position_of;
+use crate::machine::State;
+use crate::machine::state::Duty;
+use crate::model::kind::sink::{SinkSpec, SinkType};
+use crate::model::{Name, Position};
+
+/// What takes lines.
+pub(super) enum Out {
+    /// A file.
+    Lines(Lines),
+    /// A stream.
+    #[cfg(feature = "redis")]
+    Stream(Box<Stream>),
+    /// Tables of a database.
+    #[cfg(feature = "postgres")]
+    Tables(Box<Tables>),
+}
+
+/// Where writing goes on.
+pub(super) struct Begun {
+    pub out: Out,
+    /// Everything up to here is there.
+    pub at: Position,
+    /// What people should know of it.
+    pub lost: Option<String>,
+}
+
+/// Opens what a sink names, and finds out how far it is.
+pub(super) async fn open(
+    parts: &SinkParts,
+    state: Arc<State>,
+    name: &Name,
+    spec: &SinkSpec,
+    duty: &Duty,
+) -> Result<Begun, String> {
+    match spec.r#type {
+        Some(SinkType::File) => {
+            let Some(directory) = &parts.directory else {
+                return Err("this node was started without a directory for sinks".into());
+            };
+            drop(state);
+            let cluster = parts.consensus.status().cluster_id;
+            let out = Out::Lines(Lines::open(directory, &cluster, name).await?);
+            // What else is there is not known to be of this sink as it is now: it is written
+            // again, and known by its position.
+            Ok(Begun { out, at: duty.position, lost: None })
+        }
+        Some(SinkType::Redis) => redis(parts, state, name, spec, duty).await,
+        Some(SinkType::Postgres) => postgres(parts, state, name, spec, duty).await,
+        None => Err("the sink has no type".into()),
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+async fn redis(
+    _: &SinkParts,
+    _: Arc<State>,
+    _: &Name,
+    _: &SinkSpec,
+    _: &Duty,
+) -> Result<Begun, String> {
+    Err("this program was built without Redis".into())
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(
+    _: &SinkParts,
+    _: Arc<State>,
+    _: &Name,
+    _: &SinkSpec,
+    _: &Duty,
+) -> Result<Begun, String> {
+    Err("this program was built without PostgreSQL".into())
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(
+    parts: &SinkParts,
+    state: Arc<State>,
+    name: &Name,
+    spec: &SinkSpec,
+    duty: &Duty,
+) -> Result<Begun, String> {
+    let url = address(parts, &state, spec)?.ok_or("the sink has no address")?;
+    let events = state.events;
+    drop(state);
+    let wanted = Wanted {
+        consensus: parts.consensus.clone(),
+        url,
+        sink: name.clone(),
+        jobs: spec.select.jobs.clone(),
+        pages: parts.public_url.clone(),
+    };
+    let (tables, at, lost) = Tables::open(wanted, &parts.env, duty, events).await?;
+    Ok(Begun { out: Out::Tables(Box::new(tables)), at, lost })
+}
+
+/// The address that a sink names, if it does.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+fn address(parts: &SinkParts, state: &State, spec: &SinkSpec) -> Result<Option<String>, String> {
+    use crate::executor::secret_value;
+    use crate::model::Setting;
+
+    match &spec.config.url {
+        Some(Setting::Text(url)) => Ok(Some(url.clone())),
+        Some(Setting::Secret(place)) => {
+            secret_value(place, state, parts.vault.as_deref()).map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+/// A stream knows how far it is. Where it is not as far as it was, it lost something: that is
+/// added again.
+#[cfg(feature = "redis")]
+async fn redis(
+    parts: &SinkParts,
+    state: Arc<State>,
+    name: &Name,
+    spec: &SinkSpec,
+    duty: &Duty,
+) -> Result<Begun, String> {
+    use crate::model::limits;
+
+    let url = address(parts, &state, spec)?.or_else(|| parts.redis_url.clone());
+    let events = state.events;
+    drop(state);
+    let Some(url) = url else { return Err("this node was started without REDIS_URL".into()) };
+    let cluster = parts.consensus.status().cluster_id;
+    let key = spec.config.key.clone().unwrap_or_else(|| format!("cronapi:{cluster}:{name}"));
+    let max_len = spec.config.max_len.unwrap_or(limits::SINK_STREAM_LEN_DEFAULT);
+    let trusted = spec.config.url.is_none();
+    let address = Address { url, key: key.clone(), max_len, trusted };
+    let mut stream = Stream::open(address, &parts.env).await?;
+    let begin = duty.begin.unwrap_or_default();
+    let (place, lost) = match stream.last().await? {
+        Some(last) if last.0 > *parts.consensus.applied().borrow() => {
+            return Err(format!(
+                "the stream {key} is at {}-{}, ahead of this cluster's log: another cluster \
+                 writes it, or did; give the sink another key, or delete the stream",
+                last.0, last.1
+            ));
+        }
+        Some(last) if last >= duty.position.place() => (last, None),
+        Some(last) => {
+            (last, Some(format!("the stream {key} lost what came after {}-{}", last.0, last.1)))
+        }
+        None if duty.position == begin => (begin.place(), None),
+        None => (begin.place(), Some(format!("the stream {key} is gone"))),
+    };
+    stream.create(place).await?;
+    let present = duty.position;
+    let ahead = place > present.place() && events.has_all_after(present);
+    let at = if place == present.place() {
+        present
+    } else if ahead || events.covers(place) {
+        let at = position_of(parts.consensus.history(), place, events.last).await;
+        at.map_err(|e| format!("the history can't be read: {e}"))?
+    } else {
+        // Of what came after it nothing, or not all, is kept.
+        Position { index: place.0, sub: place.1, number: 0 }
+    };
+    let lost = lost.map(|what| format!("{what}: what the history still has is added again"));
+    Ok(Begun { out: Out::Stream(Box::new(stream)), at, lost })
+}
+
+impl Out {
+    /// Adds lines; from then on everything from `from` up to `up_to` is there, and stays. Gives
+    /// how many that were, or how many rows.
+    pub async fn add(
+        &mut self,
+        from: Position,
+        lines: &[Line],
+        up_to: Position,
+    ) -> Result<u64, String> {
+        let all = lines.len() as u64;
+        match self {
+            Out::Lines(_) if lines.is_empty() => Ok(0),
+            Out::Lines(file) => file.append(json_lines(lines)?).await.map(|()| all),
+            #[cfg(feature = "redis")]
+            Out::Stream(stream) => match stream.add(from.place(), lines, up_to.place()).await? {
+                Added::All => Ok(all),
+                Added::Elsewhere => Err("the stream is not as it was left".into()),
+            },
+            #[cfg(feature = "postgres")]
+            Out::Tables(tables) => tables.add(from.place(), lines, up_to.place()).await,
+        }
+    }
+
+    /// Writes a piece of what was before the sink, where that is wanted; none: all of it is there.
+    pub async fn fill(&mut self) -> Result<Option<u64>, String> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Out::Tables(tables) => tables.fill().await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether it is still there, and where it was left. Asked where there is nothing to add.
+    pub async fn check(&mut self, at: Position) -> Result<(), String> {
+        match self {
+            Out::Lines(_) => Ok(()),
+            #[cfg(feature = "redis")]
+            Out::Stream(stream) => match stream.last().await? {
+                Some(last) if last == at.place() => Ok(()),
+                _ => Err("the stream is not as it was left".into()),
+            },
+            #[cfg(feature = "postgres")]
+            Out::Tables(tables) => tables.check(at.place()).await,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The type `redis`: a stream, in which the id of an entry is the place of its event.
+//!
+//! One script adds a batch, and only where the stream's last id is the one that this node left
+//! there: what another holder added, or what was flushed, is seen before anything is written. At
+//! its end the last id is moved to the place up to which events were looked at. So the stream
+//! itself says how far it is, also when none of the events was wanted.
+
+use redis::IntoConnectionInfo;
+use redis::aio::MultiplexedConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinHandle;
+
+use super::connect::{bounded, tcp, tls};
+use super::line::Line;
+use crate::executor::runner::RunnerEnv;
+
+/// As faults call it.
+const WHO: &str = "Redis";
+
+/// The last id of the stream; nothing: there is no stream.
+const LAST: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return '' end
+local told = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #told, 2 do
+  if told[i] == 'last-generated-id' then return told[i + 1] end
+end
+return redis.error_reply('the stream has no last id')
+";
+
+/// An empty stream with that last id, unless there is one.
+const CREATE: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('XGROUP', 'CREATE', KEYS[1], 'cronapi', '$', 'MKSTREAM')
+redis.call('XGROUP', 'DESTROY', KEYS[1], 'cronapi')
+redis.call('XSETID', KEYS[1], ARGV[1])
+return 1
+";
+
+/// Entries, after the last id that is expected. Answers with the last id that there is.
+const ADD: &str = r"
+local last = ''
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  local told = redis.call('XINFO', 'STREAM', KEYS[1])
+  for i = 1, #told, 2 do
+    if told[i] == 'last-generated-id' then last = told[i + 1] end
+  end
+end
+if last ~= ARGV[1] then return last end
+local at = 4
+while at <= #ARGV do
+  local fields = tonumber(ARGV[at + 1])
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], ARGV[at],
+    unpack(ARGV, at + 2, at + 1 + fields))
+  at = at + 2 + fields
+end
+redis.call('XSETID', KEYS[1], ARGV[2])
+return ARGV[2]
+";
+
+/// The place of an event.
+type Place = (u64, u32);
+
+/// Where the stream is.
+pub(super) struct Address {
+    /// `redis://…`
+    pub url: String,
+    /// Its key.
+    pub key: String,
+    /// About so many entries are kept.
+    pub max_len: u64,
+    /// Whether the node's own settings name it: then it may be anywhere.
+    pub trusted: bool,
+}
+
+/// What became of a batch.
+pub(super) enum Added {
+    /// It is there.
+    All,
+    /// The stream is at another place than where it was left; nothing was added.
+    Elsewhere,
+}
+
+/// A connection; it is dropped after any fault.
+pub(super) struct Stream {
+    connection: MultiplexedConnection,
+    driver: JoinHandle<()>,
+    key: String,
+    max_len: u64,
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Stream {
+    /// Connects, within the time of one call.
+    pub async fn open(address: Address, env: &RunnerEnv) -> Result<Self, String> {
+        bounded(WHO, Self::connect(address, env)).await
+    }
+
+    async fn connect(address: Address, env: &RunnerEnv) -> Result<Self, String> {
+        let Address { url, key, max_len, trusted } = address;
+        let (plain, wrapped) = match url.strip_prefix("rediss://") {
+            Some(rest) => (format!("redis://{rest}"), true),
+            None => (url, false),
+        };
+        // No fault has the address in it: a password may be.
+        let bad = "the address is none, such as redis://host:6379/0";
+        let info = plain.as_str().into_connection_info().map_err(|_| bad.to_owned())?;
+        let redis::ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return Err(bad.to_owned());
+        };
+        let tcp = tcp((!trusted).then_some(env), host, *port).await?;
+        let settings = info.redis_settings().clone();
+        let (connection, driver) = if wrapped {
+            greeted(&settings, tls(host, tcp).await?).await?
+        } else {
+            greeted(&settings, tcp).await?
+        };
+        Ok(Stream { connection, driver, key, max_len })
+    }
+
+    /// The last id of the stream; none: there is no stream.
+    pub async fn last(&mut self) -> Result<Option<Place>, String> {
+        let mut call = redis::cmd("EVAL");
+        call.arg(LAST).arg(1).arg(&self.key);
+        let last: String = self.call(&call).await?;
+        if last.is_empty() {
+            return Ok(None);
+        }
+        let place = place(&last);
+        place.map(Some).ok_or_else(|| format!("{} has the last id {last}: not ours", self.key))
+    }
+
+    /// Makes an empty stream that is at this place, unless there is one.
+    pub async fn create(&mut self, at: Place) -> Result<(), String> {
+        let mut call = redis::cmd("EVAL");
+        call.arg(CREATE).arg(1).arg(&self.key).arg(id(at));
+        self.call::<i64>(&call).await.map(drop)
+    }
+
+    /// Adds lines behind `last`; from then on the stream is at `up_to`.
+    pub async fn add(
+        &mut self,
+        last: Place,
+        lines: &[Line],
+        up_to: Place,
+    ) -> Result<Added, String> {
+        let mut call = redis::cmd("EVAL");
+        call.arg(ADD).arg(1).arg(&self.key).arg(id(last)).arg(id(up_to)).arg(self.max_len);
+        for line in lines {
+            let fields = line.fields();
+            call.arg(line.position.to_string()).arg(fields.len() * 2);
+            for (name, value) in fields {
+                call.arg(name).arg(value);
+            }
+        }
+        let now: String = self.call(&call).await?;
+        Ok(if place(&now) == Some(up_to) { Added::All } else { Added::Elsewhere })
+    }
+
+    async fn call<T: redis::FromRedisValue>(&mut self, call: &redis::Cmd) -> Result<T, String> {
+        let called = async { call.query_async(&mut self.connection).await.map_err(told) };
+        bounded(WHO, called).await
+    }
+}
+
+fn id((index, sub): Place) -> String {
+    format!("{index}-{sub}")
+}
+
+fn place(id: &str) -> Option<Place> {
+    let (index, sub) = id.split_once('-')?;
+    Some((index.parse().ok()?, sub.parse().ok()?))
+}
+
+fn told(error: redis::RedisError) -> String {
+    format!("{WHO}: {error}")
+}
+
+/// Logs in, and keeps the connection going beside.
+async fn greeted<S>(
+    settings: &redis::RedisConnectionInfo,
+    stream: S,
+) -> Result<(MultiplexedConnection, JoinHandle<()>), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let made = MultiplexedConnection::new_with_config(settings, stream, config).await;
+    let (connection, driver) = made.map_err(told)?;
+    Ok((connection, tokio::spawn(driver)))
+}
