@@ -9,17 +9,20 @@ use std::{env, fs};
 /// What Vite needs, at the least.
 const NODE: (u32, u32) = (20, 19);
 /// What the page is made of, beside this file.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 8] = [
     "build.rs",
     "compress.mjs",
     "index.html",
     "package.json",
     "package-lock.json",
     "public",
-    "src",
     "tsconfig.json",
     "vite.config.ts",
 ];
+
+/// What this build writes beside them: newer than the build has begun, it would be made again,
+/// and the daemon with it, at every call of cargo.
+const GENERATED: &str = "src/api/schema.d.ts";
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -29,6 +32,7 @@ fn main() -> Outcome<()> {
     for name in SOURCES {
         println!("cargo::rerun-if-changed={name}");
     }
+    depend_on(&here, &here.join("src"))?;
     println!("cargo::rerun-if-changed=../openapi.json");
     println!("cargo::rerun-if-env-changed=CRONAPI_UI");
     println!("cargo::rerun-if-env-changed=CRONAPI_UI_DIST");
@@ -55,6 +59,20 @@ fn main() -> Outcome<()> {
         }
     };
     fs::write(out.join("files.rs"), table(folder.as_deref(), missing)?)?;
+    Ok(())
+}
+
+/// Says that what is made depends on the files of a folder, one by one. A new one counts as soon
+/// as another names it.
+fn depend_on(here: &Path, folder: &Path) -> Outcome<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            depend_on(here, &path)?;
+        } else if path != here.join(GENERATED) {
+            println!("cargo::rerun-if-changed={}", path.strip_prefix(here)?.display());
+        }
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Nodes, until } from "./nodes.mjs";
 import { Provider } from "./provider.mjs";
 
-export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/cluster", "/queues", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
+export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/incidents", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
 
 /** The job that others of these tests look at; it may be there already. */
 async function ticks(nodes) {
@@ -127,6 +127,39 @@ export const more = ({ nodes, program, enter, context, equal, axe }) => ({
       nodes.up(at);
       await nodes.ready(at);
     }
+  },
+
+  async "a channel is written, judged while it is typed, tested and deleted"() {
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/channels`);
+    await page.getByRole("button", { name: "New channel" }).click();
+    const editor = page.getByLabel("The definition, as YAML");
+    const type = async (text) => {
+      await editor.click();
+      await page.keyboard.press("Control+A");
+      await page.keyboard.press("Delete");
+      await page.keyboard.insertText(text);
+    };
+    await type("name: ops\ntype: slack\nconfig: {url: 'https://hooks.slack.com/x'}\n");
+    await page.getByText("is a secret, since who knows it may write there").first().waitFor();
+    await type("name: ops\ntype: webhook\nconfig: {url: 'http://127.0.0.1:1/in', sign: {secret: not-there}}\n");
+    await page.getByText("config/sign: there is no secret not-there").waitFor();
+    await page.getByRole("button", { name: "Save" }).click();
+    const row = page.getByRole("row", { name: /ops/ });
+    await row.getByText("webhook").waitFor();
+    await row.getByRole("button", { name: "Send a test" }).click();
+    await row.getByText(/not taken after \d+ ms: .*there is no secret not-there/).waitFor();
+    await row.getByRole("button", { name: "Edit" }).click();
+    await type("name: ops\ntype: webhook\nconfig: {url: 'http://127.0.0.1:1/in'}\n");
+    await page.getByText("config", { exact: true }).first().waitFor();
+    await page.getByRole("button", { name: "Save" }).click();
+    await row.getByRole("button", { name: "Send a test" }).click();
+    await row.getByText(/not taken after \d+ ms: connection to 127.0.0.1:1 refused/).waitFor();
+    await row.getByRole("button", { name: "Delete" }).click();
+    const dialog = page.locator("dialog[open]");
+    await dialog.getByRole("textbox").fill("ops");
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await page.getByText("There is no channel: nobody is told of anything.").waitFor();
   },
 
   async "every act says how it is done outside the page, and holds no secret"() {

@@ -4,8 +4,10 @@
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+import { flow } from "./flow.mjs";
 import { more } from "./more.mjs";
 import { Nodes, PASSWORD, until } from "./nodes.mjs";
 
@@ -374,7 +376,7 @@ const tests = {
   },
 
   async "nothing is wider than a phone, and nothing is told by colour alone"() {
-    const places = ["/", "/jobs", "/jobs/tick", "/jobs/loud?tab=search&q=disk", "/jobs/asked?tab=versions", "/runs", "/timeline", "/timeline?list=false", "/calendar", "/calendar?view=day", "/graph", "/graph?list=false", "/new", "/cluster", "/queues", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
+    const places = ["/", "/jobs", "/jobs/tick", "/jobs/loud?tab=search&q=disk", "/jobs/asked?tab=versions", "/runs", "/timeline", "/timeline?list=false", "/calendar", "/calendar?view=day", "/graph", "/graph?list=false", "/new", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
     for (const colorScheme of ["light", "dark"]) {
       const page = await enter({ colorScheme, viewport: { width: 360, height: 740 } });
       for (const place of places) {
@@ -455,12 +457,12 @@ const tests = {
   },
 };
 
-Object.assign(tests, more({ nodes, program, enter, context, equal, axe }));
+Object.assign(tests, flow({ nodes, enter, equal, write }), more({ nodes, program, enter, context, equal, axe }));
 
 let passed = 0;
 let failed = 0;
 try {
-  await nodes.start(3);
+  await nodes.start(3, () => ({ CRONAPI_SINK_DIR: join(nodes.folder, "sinks") }));
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],

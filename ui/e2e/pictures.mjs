@@ -21,6 +21,11 @@ const VIEWS = {
   explain: { to: (at) => `/jobs/sync-crm?at=${at.skipped}`, seen: [".panel .sentence", "svg.strip a.cell"] },
   figures: { to: () => "/jobs/charge-cards?tab=figures", seen: ["main h1"] },
   run: { to: (at) => `/runs/${at.run}`, seen: [".log", ".attempts li"] },
+  workflow: { to: (at) => `/runs/${at.flow}`, seen: [".tasks .graph rect.node"] },
+  grid: { to: () => "/jobs/close-tills", seen: [".task-grid rect"] },
+  incidents: { to: () => "/incidents", seen: ["main h1"] },
+  channels: { to: () => "/channels", seen: ["main h1"] },
+  backfills: { to: () => "/jobs/rotate-logs?tab=backfills", seen: ["main h1"] },
   runs: { to: () => "/runs", seen: ["table.runs a[data-row]"] },
   search: { to: () => "/jobs/import-prices?tab=search&q=e", seen: ["form[role=search]"] },
   versions: { to: () => "/jobs/import-prices?tab=versions", seen: ["main table"] },
@@ -45,6 +50,7 @@ const DOCS = [
   ["jobs", "light", 1280, 760],
   ["explain", "light", 1280, 620],
   ["run", "dark", 1280, 620],
+  ["workflow", "light", 1280, 620],
   ["timeline", "light", 1280, 660],
   ["calendar", "dark", 1280, 480],
   ["edit", "light", 1280, 620],
@@ -79,8 +85,9 @@ async function places(page) {
     return answer.json();
   };
   const run = (await ask("/runs?job=train-recommender&limit=1")).items[0].id;
+  const flow = (await ask("/runs?job=close-tills&limit=1")).items[0].id;
   const skipped = (await ask("/jobs/sync-crm/ledger?limit=60")).items.find((row) => row.reason === "overlap").nominal_time;
-  return { run, skipped };
+  return { run, flow, skipped };
 }
 
 /** Faults: what the docs show and nobody makes, what is made and not shown. */

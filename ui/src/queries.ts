@@ -45,6 +45,17 @@ export const job = (name: string) =>
     queryFn: () => takeWith(api.GET("/jobs/{name}", { params: { path: { name } } })),
   });
 
+/** The schemas of the REST interface: what an editor offers. */
+export const schemas = queryOptions({
+  queryKey: ["schemas"],
+  queryFn: async () => {
+    const document = (await (await fetch("/openapi.json")).json()) as { components: { schemas: Record<string, unknown> } };
+    return document.components.schemas;
+  },
+  staleTime: Infinity,
+  meta: { live: false },
+});
+
 export const statistics = (name: string) =>
   queryOptions({
     queryKey: ["statistics", name],
@@ -63,6 +74,13 @@ export const upcoming = (name: string, count: number) =>
     queryFn: () => take(api.GET("/jobs/{name}/next", { params: { path: { name }, query: { count } } })),
   });
 
+export const backfills = (name: string) =>
+  queryOptions({
+    queryKey: ["backfills", name],
+    queryFn: () => take(api.GET("/backfills", { params: { query: { job: name } } })),
+    refetchInterval: 3_000,
+  });
+
 export const versions = (name: string) =>
   queryOptions({
     queryKey: ["versions", name],
@@ -73,6 +91,27 @@ export const run = (id: string) =>
   queryOptions({
     queryKey: ["run", id],
     queryFn: () => take(api.GET("/runs/{id}", { params: { path: { id } } })),
+  });
+
+export const incidents = (state: "open" | "resolved") =>
+  queryOptions({
+    queryKey: ["incidents", state],
+    queryFn: () => take(api.GET("/incidents", { params: { query: { state, limit: 100 } } })),
+    refetchInterval: 15_000,
+  });
+
+export const notices = (state: "pending" | "sent" | "dead" | "muted") =>
+  queryOptions({
+    queryKey: ["notices", state],
+    queryFn: () => take(api.GET("/notices", { params: { query: { state, limit: 100 } } })),
+    refetchInterval: 15_000,
+  });
+
+export const tasks = (id: string) =>
+  queryOptions({
+    queryKey: ["tasks", id],
+    queryFn: () => take(api.GET("/runs/{id}/tasks", { params: { path: { id }, query: { limit: 1000 } } })),
+    placeholderData: (old) => old,
   });
 
 export const nodes = queryOptions({

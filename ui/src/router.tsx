@@ -95,7 +95,40 @@ const graph = createRoute({
   validateSearch: (raw: Raw): GraphSearch => given({ job: text(raw.job), list: typeof raw.list === "boolean" ? raw.list : undefined }),
 });
 const cluster = createRoute({ ...parent, path: "/cluster", component: lazyRouteComponent(() => import("./pages/Cluster"), "Cluster") });
+const incidents = createRoute({ ...parent, path: "/incidents", component: lazyRouteComponent(() => import("./pages/Incidents"), "Incidents") });
 const queues = createRoute({ ...parent, path: "/queues", component: lazyRouteComponent(() => import("./pages/Admin"), "Queues") });
+const channels = createRoute({
+  ...parent,
+  path: "/channels",
+  component: lazyRouteComponent(() => import("./pages/Channels"), "Channels"),
+  // Empty: a new one is written.
+  validateSearch: (raw: Raw): { edit?: string } => given({ edit: raw.edit === undefined ? undefined : String(raw.edit) }),
+});
+const sinks = createRoute({
+  ...parent,
+  path: "/sinks",
+  component: lazyRouteComponent(() => import("./pages/Sinks"), "Sinks"),
+  // Empty: a new one is written.
+  validateSearch: (raw: Raw): { edit?: string } => given({ edit: raw.edit === undefined ? undefined : String(raw.edit) }),
+});
+const monitors = createRoute({
+  ...parent,
+  path: "/monitors",
+  component: lazyRouteComponent(() => import("./pages/Monitors"), "Monitors"),
+  validateSearch: (raw: Raw): { edit?: string } => given({ edit: raw.edit === undefined ? undefined : String(raw.edit) }),
+});
+const rules = createRoute({
+  ...parent,
+  path: "/rules",
+  component: lazyRouteComponent(() => import("./pages/Rules"), "Rules"),
+  validateSearch: (raw: Raw): { edit?: string } => given({ edit: raw.edit === undefined ? undefined : String(raw.edit) }),
+});
+const windows = createRoute({
+  ...parent,
+  path: "/windows",
+  component: lazyRouteComponent(() => import("./pages/Windows"), "Windows"),
+  validateSearch: (raw: Raw): { edit?: string } => given({ edit: raw.edit === undefined ? undefined : String(raw.edit) }),
+});
 const secrets = createRoute({ ...parent, path: "/secrets", component: lazyRouteComponent(() => import("./pages/Admin"), "Secrets") });
 const audit = createRoute({
   ...parent,
@@ -111,7 +144,7 @@ const help = createRoute({ ...parent, path: "/help", component: lazyRouteCompone
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, calendar, graph, cluster, queues, secrets, audit, users, tokens, settings, help]),
+    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, calendar, graph, incidents, cluster, queues, channels, sinks, monitors, rules, windows, secrets, audit, users, tokens, settings, help]),
   ]),
   basepath: "/ui",
   defaultPreload: "intent",

@@ -51,6 +51,11 @@ const client = createClient<paths>({
 client.use(carry);
 export const api = client;
 
+type Init = { params?: { query?: Record<string, unknown> }; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal };
+type Loose = Record<"GET" | "PUT" | "DELETE", (path: string, init?: Init) => Promise<Answer<unknown>>>;
+/** The same, for paths that are made of the name of a kind. */
+export const loose = client as unknown as Loose;
+
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
 /** The value of an answer; what is an error is thrown as a Refusal. */

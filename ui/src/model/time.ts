@@ -41,8 +41,11 @@ export function ago(ms: number): string {
   return `${Math.floor(ms / DAY)} d ago`;
 }
 
+/** Asked once: a list of strips needs it thousands of times, and the browser takes long to tell. */
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
 export function zone(): string {
-  return localStorage.getItem("zone") || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  return localStorage.getItem("zone") || here;
 }
 
 /** An instant of the server in the job's zone, `2026-11-30T02:15:00+00:00`, as a wall clock there shows it. */

@@ -226,7 +226,10 @@ export function Audit() {
               <td>{record.action}</td>
               <td className="fill">
                 <details>
-                  <summary>{record.target}</summary>
+                  <summary>
+                    {record.target}
+                    {reasonOf(record.change) && <span className="dim">: {reasonOf(record.change)}</span>}
+                  </summary>
                   <pre>{JSON.stringify(record.change, null, 2)}</pre>
                   <p className="dim">request {record.request_id}, record {record.seq}</p>
                 </details>
@@ -399,4 +402,10 @@ export function Tokens() {
       {data.items.length === 0 && <p className="dim">There are no API tokens.</p>}
     </>
   );
+}
+
+/** Why somebody did it, where it was said. */
+function reasonOf(change: unknown): string {
+  const said = (change as { reason?: unknown } | null)?.reason;
+  return typeof said === "string" ? said : "";
 }

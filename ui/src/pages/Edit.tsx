@@ -3,14 +3,15 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { Suspense, lazy, useEffect, useState } from "react";
+import { Suspense, lazy, useState } from "react";
 import { parse, stringify } from "yaml";
 
 import { Refusal, api, take, takeWith } from "../api/client";
 import { absolute, clock, sameWall, wall } from "../model/time";
 import { day } from "../model/zones";
-import { job as jobQuery, upcoming } from "../queries";
-import { Fault, Head, Skeleton } from "../parts/small";
+import { job as jobQuery, schemas, upcoming } from "../queries";
+import { Fault, Head, Skeleton, faultsOf } from "../parts/small";
+import { useJudged } from "../parts/judged";
 import { Changes, type Definition, differing } from "../parts/Changes";
 import { Conflict } from "../parts/Conflict";
 import { definition } from "../model/definition";
@@ -53,18 +54,11 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
   // What was there when the writing began: a save that finds something else is a conflict.
   const [begun, setBegun] = useState<Begun>({ text: start, etag });
   const [text, setText] = useState(start);
-  const [judged, setJudged] = useState<Judged>({ body: null, error: null });
+  const judged = useJudged<Judged>({ body: null, error: null }, (signal) => judge(text, name, signal), [text, name]);
   const [saving, setSaving] = useState<unknown>(null);
+  const known = useQuery(schemas);
   const client = useQueryClient();
   const go = useNavigate();
-  useEffect(() => {
-    const late = new AbortController();
-    const timer = setTimeout(() => void judge(text, name, late.signal).then((now) => late.signal.aborted || setJudged(now)), 400);
-    return () => {
-      clearTimeout(timer);
-      late.abort();
-    };
-  }, [text, name]);
   const save = async () => {
     setSaving(null);
     try {
@@ -105,7 +99,7 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
       <div className="columns">
         <section>
           <Suspense fallback={<Skeleton rows={12} />}>
-            <Text value={text} language="yaml" label="The definition, as YAML" change={setText} />
+            <Text value={text} language="yaml" label="The definition, as YAML" change={setText} help={known.data && { schemas: known.data, root: "JobFields" }} faults={faultsOf(judged.error)} />
           </Suspense>
         </section>
         <aside>
@@ -155,6 +149,7 @@ function Meaning({ body }: { body: Record<string, unknown> }) {
       <h2>What it means</h2>
       <p className="sentence">{data.text || "No schedule: it runs by hand, by a chain or by its dependencies."}</p>
       <p>{consequence(body)}</p>
+      <p>{told(body)}</p>
       {data.next[0] && <Beside at={data.next[0].at} name={String(body.name ?? "")} />}
       <h2>Next times</h2>
       <table>
@@ -198,6 +193,23 @@ function Beside({ at, name }: { at: string; name: string }) {
       </Link>
     </p>
   );
+}
+
+const TROUBLES: Record<string, string> = {
+  failed: "fails",
+  missed: "does not run",
+  late: "does not begin in time",
+  long_running: "takes too long",
+  skipped: "is skipped",
+  recovered: "is well again",
+};
+
+/** Who is told of what, as one sentence. */
+function told(body: Record<string, unknown>): string {
+  const notify = body.notify as { on?: string[]; channels?: string[] } | null | undefined;
+  if (!notify?.channels?.length) return "Nobody is told when it fails; the field notify says who is.";
+  const on = notify.on?.length ? notify.on : ["failed", "missed", "recovered"];
+  return `When it ${on.map((what) => TROUBLES[what] ?? what).join(", or ")}, ${notify.channels.join(", ")} is told.`;
 }
 
 /** The overlap policy as one sentence of consequence. */

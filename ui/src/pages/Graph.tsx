@@ -25,6 +25,7 @@ const SAYS: Record<Edge["kind"], string> = {
   on_failure: "when it fails, starts",
   on_finish: "when it ends, starts",
   dependency: "holds until it has succeeded",
+  task: "has the task",
 };
 
 export function Graph() {
@@ -119,7 +120,7 @@ function Drawing({ part, nodes, chosen }: PartProps) {
     <div className="graph" tabIndex={-1}>
       <svg ref={box} viewBox={`${-pad} ${-pad} ${wide} ${high}`} width={wide} height={high} role="group" aria-label={`${part.names.length} jobs that start or hold each other`} onKeyDown={keys}>
         <defs>
-          {(["on_success", "on_failure", "on_finish", "dependency"] as const).map((kind) => (
+          {(["on_success", "on_failure", "on_finish", "dependency", "task"] as const).map((kind) => (
             <marker key={kind} id={`end-${kind}`} viewBox="0 0 8 8" refX={7} refY={4} markerWidth={8} markerHeight={8} orient="auto-start-reverse" markerUnits="userSpaceOnUse">
               <path className={`head ${kind}`} d="M0 0 8 4 0 8z" />
             </marker>

@@ -12,7 +12,9 @@ import { absolute, span } from "../model/time";
 import { definition } from "../model/definition";
 import { TABS } from "../model/tabs";
 import { job as jobQuery, statistics, strips, upcoming } from "../queries";
+import { Backfills } from "../parts/Backfills";
 import { Explain } from "../parts/Explain";
+import { Grid } from "../parts/Grid";
 import { RunForm } from "../parts/RunForm";
 import { RunTable, useRuns } from "../parts/RunTable";
 import { Search } from "../parts/Search";
@@ -75,6 +77,7 @@ export function Job() {
           </Link>
         ))}
       </nav>
+      {tab === "runs" && job.tasks && <Grid name={name} tasks={job.tasks.map((task) => task.name)} />}
       {tab === "runs" && <Runs name={name} />}
       {tab === "next" && <Coming name={name} zone={job.timezone ?? "UTC"} />}
       {tab === "figures" && <Figures name={name} />}
@@ -84,6 +87,7 @@ export function Job() {
         </Suspense>
       )}
       {tab === "search" && <Search name={name} />}
+      {tab === "backfills" && <Backfills job={job} />}
       {tab === "versions" && <Versions job={job} etag={data.etag} />}
     </>
   );

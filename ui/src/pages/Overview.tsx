@@ -34,6 +34,13 @@ export function Sentence({ facts }: { facts: Facts }) {
       </Link>,
     );
   }
+  if (facts.incidents > 0) {
+    parts.push(
+      <Link key="open" to="/incidents" className="bad">
+        {facts.incidents.toLocaleString("en")} {facts.incidents === 1 ? "incident is" : "incidents are"} open.
+      </Link>,
+    );
+  }
   if (facts.late > 0) {
     parts.push(
       <Link key="late" to="/jobs" search={{ sort: "next_fire_at" }} className="bad">

@@ -1,7 +1,7 @@
 // A run: where it is and why first, then its output as it comes, its attempts, what it was given.
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useParams, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 
 import { type Run as Data, api, take } from "../api/client";
 import { useNow } from "../model/now";
@@ -9,6 +9,7 @@ import { kindOfStatus, words } from "../model/outcome";
 import { absolute, short, span } from "../model/time";
 import { run as runQuery } from "../queries";
 import { Log } from "../parts/Log";
+import { TaskGraph, TaskList } from "../parts/Tasks";
 import { AsCommand, Ask, Clock, Fault, Head, Skeleton, Status } from "../parts/small";
 import { may } from "../session";
 import { useWho } from "../who";
@@ -38,15 +39,10 @@ export function Run() {
         <Acts run={run} />
       </Head>
       {run.error && <p className="error-text">{run.error}</p>}
+      {run.tasks && <TaskGraph run={run} />}
       <div className="columns">
-        <section>
-          <Log run={run} at={line} find={q} />
-          <p className="dim">
-            <Link to="/jobs/$name" params={{ name: run.job }} search={{ tab: "search" }}>
-              Search in the output of all runs of {run.job}
-            </Link>
-          </p>
-        </section>
+        {/* A workflow writes nothing itself: what was written is with its tasks. */}
+        {run.tasks ? <TaskList run={run} /> : <Written run={run} line={line} find={q} />}
         <aside>
           <h2>Run</h2>
           <dl className="facts-list">
@@ -59,6 +55,15 @@ export function Run() {
               <Row name="because of">
                 <Link to="/runs/$id" params={{ id: run.cause }}>
                   {short(run.cause)}
+                </Link>
+              </Row>
+            )}
+            {run.task && (
+              <Row name="task">
+                {run.task.name}
+                {run.task.index != null ? ` ${run.task.index}` : ""} of{" "}
+                <Link to="/runs/$id" params={{ id: run.task.flow }}>
+                  {short(run.task.flow)}
                 </Link>
               </Row>
             )}
@@ -127,16 +132,74 @@ function Sentence({ run }: { run: Data }) {
 function Acts({ run }: { run: Data }) {
   const who = useWho();
   const client = useQueryClient();
-  const path = { id: run.id };
   if (!may(who, "operator")) return null;
   const again = () => client.invalidateQueries();
+  return (
+    <>
+      {run.tasks && <OfTasks key={`tasks of ${run.id}`} run={run} again={again} />}
+      <Whole key={run.id} run={run} again={again} />
+    </>
+  );
+}
+
+function Written({ run, line, find }: { run: Data; line: string | undefined; find: string | undefined }) {
+  return (
+    <section>
+      <Log run={run} at={line} find={find} />
+      <p className="dim">
+        <Link to="/jobs/$name" params={{ name: run.job }} search={{ tab: "search" }}>
+          Search in the output of all runs of {run.job}
+        </Link>
+      </p>
+    </section>
+  );
+}
+
+/** Runs it again, and goes to the new run. */
+function useRetry(id: string) {
+  const client = useQueryClient();
+  const go = useNavigate();
+  return async (body?: { from: "failed" }) => {
+    const made = await take(api.POST("/runs/{id}/retry", { params: { path: { id } }, body }));
+    await client.invalidateQueries();
+    await go({ to: "/runs/$id", params: { id: made.id } });
+  };
+}
+
+/** What can be done with a run of a workflow beside that. */
+function OfTasks({ run, again }: { run: Data; again: () => Promise<void> }) {
+  const path = { id: run.id };
+  const retry = useRetry(run.id);
+  if (run.status === "running") {
+    const paused = run.reason?.startsWith("paused") ?? false;
+    return paused ? (
+      <Ask label="Resume" title="Resume this run" same={{ method: "POST", path: `/runs/${run.id}/resume`, cli: `cronapi api POST /runs/${run.id}/resume` }} act={() => take(api.POST("/runs/{id}/resume", { params: { path } })).then(again)}>
+        <p>It starts what has waited.</p>
+      </Ask>
+    ) : (
+      <Ask label="Pause" title="Pause this run" same={{ method: "POST", path: `/runs/${run.id}/pause`, cli: `cronapi api POST /runs/${run.id}/pause` }} act={() => take(api.POST("/runs/{id}/pause", { params: { path } })).then(again)}>
+        <p>No further task starts. What is under way goes on.</p>
+      </Ask>
+    );
+  }
+  if (OPEN.includes(run.status) || run.status === "succeeded") return null;
+  return (
+    <Ask label="From what failed" title={`Run ${run.job} from what failed on`} same={{ method: "POST", path: `/runs/${run.id}/retry`, body: { from: "failed" }, cli: `cronapi retry --from-failed ${run.id}` }} act={() => retry({ from: "failed" })}>
+      <p>A new run. Tasks that succeeded are kept as they were.</p>
+    </Ask>
+  );
+}
+
+function Whole({ run, again }: { run: Data; again: () => Promise<void> }) {
+  const path = { id: run.id };
+  const retry = useRetry(run.id);
   return OPEN.includes(run.status) ? (
     <Ask label="Cancel" title="Cancel this run" same={{ method: "POST", path: `/runs/${run.id}/cancel`, cli: `cronapi cancel ${run.id}` }} danger act={() => take(api.POST("/runs/{id}/cancel", { params: { path } })).then(again)}>
       <p>Its process gets SIGTERM, and SIGKILL after the grace of its job. What follows a failure is not started.</p>
     </Ask>
   ) : (
-    <Ask label="Run again" title={`Run ${run.job} again`} same={{ method: "POST", path: `/runs/${run.id}/retry`, cli: `cronapi retry ${run.id}` }} act={() => take(api.POST("/runs/{id}/retry", { params: { path } })).then(again)}>
-      <p>A new run with the same parameters, by the job&rsquo;s present definition.</p>
+    <Ask label="Run again" title={`Run ${run.job} again`} same={{ method: "POST", path: `/runs/${run.id}/retry`, cli: `cronapi retry ${run.id}` }} act={() => retry()}>
+      <p>A new run with the same parameters, by the job&rsquo;s present definition. The page goes to it.</p>
     </Ask>
   );
 }

@@ -2,7 +2,7 @@
 
 export type Definition = Record<string, unknown>;
 
-/** Without what is so unless told: who leaves it out means the same. */
+/** Without what is the default: who leaves it out means the same. */
 function told(definition: Definition): Definition {
   const { enabled, ...rest } = definition;
   return enabled === true || enabled === undefined ? rest : definition;

@@ -8,9 +8,12 @@ import { words } from "../model/outcome";
 import { absolute, clock, short } from "../model/time";
 import { explanation } from "../queries";
 import { Fault, Skeleton, Status } from "./small";
+import { may } from "../session";
+import { useWho } from "../who";
 
 export function Explain({ job, at, close }: { job: string; at: string; close: () => void }) {
   const { data, error, isPending, refetch } = useQuery(explanation(job, at));
+  const who = useWho();
   return (
     <section className="panel" aria-label={`Why at ${absolute(at)}?`}>
       <header>
@@ -66,6 +69,11 @@ export function Explain({ job, at, close }: { job: string; at: string; close: ()
             {data.run && (
               <Link className="button" to="/runs/$id" params={{ id: data.run.id }}>
                 See the run
+              </Link>
+            )}
+            {data.facts.paused_by !== undefined && may(who, "admin") && (
+              <Link className="button" to="/audit" search={{ action: "job.pause*", target: job }}>
+                See why it was paused
               </Link>
             )}
           </div>

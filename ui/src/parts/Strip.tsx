@@ -1,8 +1,8 @@
 // The fire strip: the last nominal times of a job and the next ones, as cells in a row. A cell has a
 // colour, a shape and a word; the height of one that ran is its duration against the job's own p95.
 
-import { Link } from "@tanstack/react-router";
-import { memo } from "react";
+import { useNavigate } from "@tanstack/react-router";
+import { type MouseEvent, type PointerEvent, memo } from "react";
 
 import type { Cell, Strip as Data } from "../api/client";
 import { type Kind, WORDS, kindOf, tell, words } from "../model/outcome";
@@ -62,9 +62,19 @@ function written(cell: Cell): string {
   return cell.count ? `${word} ${cell.count.toLocaleString("en")}` : word;
 }
 
+/** The tooltip of the cell under the pointer: one of thousands, so it is made when it is wanted. */
+function tooltip(event: PointerEvent<SVGSVGElement>) {
+  const cell = (event.target as Element).closest("a.cell");
+  if (!cell || cell.querySelector("title")) return;
+  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+  title.textContent = cell.getAttribute("aria-label");
+  cell.prepend(title);
+}
+
 type Props = { strip: Data | undefined; label?: boolean };
 
 export const Strip = memo(function Strip({ strip, label }: Props) {
+  const go = useNavigate();
   if (!strip) return <div className="strip skeleton" aria-hidden />;
   let x = 0;
   const cells = strip.cells.map((cell) => {
@@ -75,6 +85,13 @@ export const Strip = memo(function Strip({ strip, label }: Props) {
   });
   const now = x + 1;
   const coming = strip.coming.map((at, index) => ({ at, x: now + 4 + index * (WIDE + GAP) }));
+  // Plain links and one handler: a link of the router for each cell makes a list of them slow.
+  const follow = (event: MouseEvent<SVGSVGElement>) => {
+    const at = (event.target as Element).closest("a.cell")?.getAttribute("data-at");
+    if (!at || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    void go({ to: "/jobs/$name", params: { name: strip.job }, search: (old: object) => ({ ...old, at }) });
+  };
   const total = now + 6 + coming.length * (WIDE + GAP);
   return (
     <svg
@@ -82,19 +99,19 @@ export const Strip = memo(function Strip({ strip, label }: Props) {
       viewBox={`0 0 ${total} ${HIGH}`}
       style={{ width: total, height: HIGH }}
       role="group"
+      onClick={follow}
+      onPointerOver={tooltip}
       aria-label={`The last ${strip.cells.length} nominal times of ${strip.job}, and the next ${coming.length}`}
     >
       {cells.map(({ cell, x: left, wide }) => (
-        <Link
+        <a
           key={cell.at}
-          to="/jobs/$name"
-          params={{ name: strip.job }}
-          search={(old: object) => ({ ...old, at: cell.at })}
+          href={`/ui/jobs/${encodeURIComponent(strip.job)}?at=${encodeURIComponent(cell.at)}`}
+          data-at={cell.at}
           aria-label={cell.until ? `${written(cell)}: ${line(cell)}` : line(cell)}
           className="cell"
           tabIndex={label ? 0 : -1}
         >
-          <title>{line(cell)}</title>
           <rect className="hit" x={left - 1} y={0} width={wide + GAP} height={HIGH} />
           {cell.until ? (
             <>
@@ -106,7 +123,7 @@ export const Strip = memo(function Strip({ strip, label }: Props) {
           ) : (
             <Shape kind={kindOf(cell)} x={left} wide={wide} high={height(cell, strip.p95_ms)} />
           )}
-        </Link>
+        </a>
       ))}
       <line className="now" x1={now} x2={now} y1={1} y2={HIGH} />
       {coming.map(({ at, x: left }) => (

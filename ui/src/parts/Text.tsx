@@ -1,13 +1,19 @@
-// A text with lines, colours and search: CodeMirror, loaded only where a text is shown.
+// A text with lines, colours and search: CodeMirror, loaded only where a text is shown. A definition
+// that is written has help: the fields and words of its schema, and marks where the server complains.
 
+import { type CompletionContext, type CompletionResult, autocompletion } from "@codemirror/autocomplete";
 import { python } from "@codemirror/lang-python";
 import { yaml } from "@codemirror/lang-yaml";
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { shell } from "@codemirror/legacy-modes/mode/shell";
+import { setDiagnostics } from "@codemirror/lint";
 import { EditorState } from "@codemirror/state";
 import { tags } from "@lezer/highlight";
 import { EditorView, basicSetup } from "codemirror";
 import { useEffect, useRef } from "react";
+
+import type { Schema } from "../api/client";
+import { type Schemas, offers, placeOf } from "../model/help";
 
 type Props = {
   value: string;
@@ -15,6 +21,10 @@ type Props = {
   label: string;
   readOnly?: boolean;
   change?: (value: string) => void;
+  /** The schema that is written after. */
+  help?: { schemas: Schemas; root: string } | null;
+  /** What is wrong with it, and where. */
+  faults?: Pick<Schema["Fault"], "pointer" | "detail">[];
 };
 
 // In a shadow root the editor brings its styles as adopted sheets, which a strict policy for styles
@@ -26,6 +36,11 @@ const THEME = EditorView.theme({
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
   "&.cm-focused": { outline: "2px solid var(--accent)" },
   ".cm-panels": { background: "var(--bg)", color: "var(--ink)" },
+  ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--bad)", textDecorationSkipInk: "none" },
+  ".cm-tooltip": { background: "var(--pane)", color: "var(--ink)", border: "1px solid var(--line)" },
+  ".cm-diagnostic-error": { borderLeft: "3px solid var(--bad)" },
+  ".cm-completionInfo": { maxWidth: "36ch", padding: "4px 8px" },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": { background: "var(--accent)", color: "var(--bg)" },
   ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": { background: "color-mix(in srgb, var(--accent) 25%, transparent)" },
 });
 
@@ -39,11 +54,26 @@ const WORDS = HighlightStyle.define([
 
 const LANGUAGES = { yaml, python, shell: () => StreamLanguage.define(shell) };
 
-export default function Text({ value, language, label, readOnly = false, change }: Props) {
+/** What the schema offers where the caret is; asked for by a key, it also comes where no word was begun. */
+function complete(help: Props["help"], context: CompletionContext): CompletionResult | null {
+  const found = help && offers(help.schemas, help.root, context.state.doc.toString(), context.pos);
+  if (!found || (found.from === context.pos && !context.explicit)) return null;
+  const options = found.list.map(({ word, about, of }) => ({
+    label: word,
+    type: of === "field" ? "property" : "enum",
+    info: about || undefined,
+    apply: of === "field" ? `${word}: ` : word,
+  }));
+  return { from: found.from, options, validFor: /^[\w.-]*$/ };
+}
+
+export default function Text({ value, language, label, readOnly = false, change, help, faults }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const told = useRef(change);
   told.current = change;
+  const known = useRef(help);
+  known.current = help;
   useEffect(() => {
     if (!place.current) return;
     const root = place.current.shadowRoot ?? place.current.attachShadow({ mode: "open" });
@@ -57,6 +87,7 @@ export default function Text({ value, language, label, readOnly = false, change 
           basicSetup,
           THEME,
           LANGUAGES[language](),
+          ...(readOnly ? [] : [autocompletion({ override: [(context) => complete(known.current, context)], icons: false })]),
           EditorView.lineWrapping,
           EditorState.readOnly.of(readOnly),
           EditorView.contentAttributes.of({ "aria-label": label }),
@@ -76,5 +107,14 @@ export default function Text({ value, language, label, readOnly = false, change 
       now.dispatch({ changes: { from: 0, to: now.state.doc.length, insert: value } });
     }
   }, [value]);
+  const wrong = JSON.stringify(faults ?? []);
+  useEffect(() => {
+    const now = view.current;
+    if (!now || readOnly) return;
+    const text = now.state.doc.toString();
+    const list = JSON.parse(wrong) as NonNullable<Props["faults"]>;
+    const marks = list.map((fault) => ({ ...placeOf(text, fault.pointer), severity: "error" as const, message: fault.detail }));
+    now.dispatch(setDiagnostics(now.state, marks));
+  }, [wrong, readOnly]);
   return <div className="text" ref={place} />;
 }

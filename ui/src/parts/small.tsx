@@ -40,11 +40,15 @@ export function Status({ status }: { status: Run["status"] }) {
   );
 }
 
+/** The fields that a refusal complains of. */
+export function faultsOf(error: unknown) {
+  return error instanceof Refusal ? (error.problem.errors ?? []) : [];
+}
+
 /** What went wrong, said by a person: what, why and what to do; the fields of a form that it names. */
 export function Fault({ error, again }: { error: unknown; again?: () => void }) {
   if (!error) return null;
-  const refusal = error instanceof Refusal ? error : null;
-  const faults = refusal?.problem.errors ?? [];
+  const faults = faultsOf(error);
   return (
     <div className="fault" role="alert">
       <p>{error instanceof Error ? error.message : String(error)}</p>

@@ -1,0 +1,67 @@
+// Sinks: where events go, and how far each is.
+
+import { useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+
+import { api, take } from "../api/client";
+import { type Defined, type Kind, Kinds } from "./Kinds";
+
+const FRESH = `name: audit
+type: file              # or redis, or postgres
+# config: {url: {secret: redis-url}, key: "cronapi:events"}    # of redis
+# config: {url: {secret: postgres-url}}                        # of postgres
+# select: {types: [run], jobs: [nightly-dump]}                 # all by default
+`;
+
+const SINKS: Kind = {
+  one: "sink",
+  many: "sinks",
+  title: "Sinks",
+  about: "Where the cluster's events go, in the order of the log: files of JSON lines, streams of Redis, rows of PostgreSQL.",
+  none: "There is no sink: events stay in the cluster.",
+  fresh: FRESH,
+  role: "admin",
+  live: ["position", "behind", "fault", "since", "node", "paused"],
+  columns: [
+    ["type", (sink) => String(sink.type)],
+    ["position", (sink) => String(sink.position ?? "")],
+    ["behind", (sink) => String(sink.behind ?? "")],
+    ["state", state],
+  ],
+  acts: (sink) => <Acts sink={sink} />,
+};
+
+function state(sink: Defined) {
+  if (sink.paused) return <span className="dim">paused</span>;
+  if (sink.fault) return <span className="bad">{String(sink.fault)}</span>;
+  return sink.node === null ? <span className="dim">no node writes it</span> : `node ${String(sink.node)} writes`;
+}
+
+export function Sinks() {
+  const { edit } = useSearch({ from: "/in/sinks" });
+  const go = useNavigate();
+  return <Kinds kind={SINKS} edit={edit} go={(edit) => void go({ to: "/sinks", search: { edit } })} />;
+}
+
+/** Pauses a sink, or lets it go on. */
+function Acts({ sink }: { sink: Defined }) {
+  const [fault, setFault] = useState<string | null>(null);
+  const client = useQueryClient();
+  const path = { params: { path: { name: sink.name } } };
+  const act = async () => {
+    setFault(null);
+    try {
+      await take(sink.paused ? api.POST("/sinks/{name}/resume", path) : api.POST("/sinks/{name}/pause", path));
+      await client.invalidateQueries({ queryKey: ["sinks"] });
+    } catch (fault) {
+      setFault(fault instanceof Error ? fault.message : String(fault));
+    }
+  };
+  return (
+    <>
+      {fault && <span role="status" className="bad">{fault}</span>}{" "}
+      <button type="button" onClick={() => void act()}>{sink.paused ? "Resume" : "Pause"}</button>
+    </>
+  );
+}
