@@ -1,6 +1,6 @@
 # What a person runs; .ci/run runs the same. `check` never writes to the tree, `fix` does.
 
-.PHONY: run install test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak \
+.PHONY: run install test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak measure \
 	sim sim-one sim-build fuzz release supply
 
 run: ## A node on 127.0.0.1:8000
@@ -51,17 +51,23 @@ soak: ## Load and faults on real processes; ARGS="--minutes 60 --nemesis mix --s
 	cargo build --release
 	cargo run --release -p cluster-tests --bin soak -- $(ARGS)
 
-# With the dependencies of the tests, so it shares their build; only our own code is optimized.
-OPTIMIZED = --config profile.dev.package.cronapi.opt-level=1 \
-	--config profile.dev.package.cronapi-sim.opt-level=1
+measure: ## Figures of three nodes, as rows of tables; ARGS="failover --kills 10", ARGS=memory
+	cargo build --release --bins -p cronapi -p cluster-tests
+	cargo run --release -p cluster-tests --bin measure -- $(ARGS)
+
+# Our own code optimized: it takes minutes to build, which pays for long runs only.
+OPTIMIZED ?=
 SEEDS ?= 200
 FROM ?= 1
 
-sim: sim-build ## Whole clusters on virtual time; SEEDS=200 FROM=1 ARGS="--check"
+sim: sim-build ## Whole clusters on virtual time; SEEDS=200 FROM=1 ARGS="--check" OPTIMIZED=1
 	target/debug/cronapi-sim many --seeds $(SEEDS) --from $(FROM) $(ARGS)
 
 sim-one: sim-build ## One of them again, with its trace; SEED=7
 	target/debug/cronapi-sim one --seed $(SEED) --trace target/$(SEED).trace $(ARGS)
 
+# With a test: only so are dependencies as the tests have built them.
 sim-build:
-	cargo build --workspace --bin cronapi-sim $(OPTIMIZED)
+	cargo build --workspace --bin cronapi-sim --test tidy $(if $(OPTIMIZED), \
+		--config profile.dev.package.cronapi.opt-level=1 \
+		--config profile.dev.package.cronapi-sim.opt-level=1)

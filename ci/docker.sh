@@ -102,7 +102,8 @@ beside() {
         # A lock that is a link would be one lock for both.
         find "$state/target" -name .cargo-lock -delete
     fi
-    (cd "$context" && CARGO_TARGET_DIR=$state/target cargo build --locked --quiet --bin cronapi) ||
+    (cd "$context" && CARGO_TARGET_DIR=$state/target \
+        cargo build --locked --quiet --workspace --bin cronapi) ||
         give_up "what .dockerignore lets through does not build"
     strip --strip-debug -o "$stage/cronapi" "$state/target/debug/cronapi"
     { grep '^ARG DEBIAN=' Dockerfile; sed -n '/^FROM debian/,$p' Dockerfile; } |

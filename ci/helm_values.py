@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""values.schema.json says what each value of the chart is, and what it is unless told. Of it are
+"""values.schema.json says what each value of the chart is, and what it is by default. Of it are
 made values.yaml and the table in the chart's README: `ci/helm_values.py` writes them, with
 --check it only says whether they are up to date."""
 
@@ -53,7 +53,7 @@ def rows(properties, before=""):
 
 def main():
     schema = json.loads((CHART / "values.schema.json").read_text())
-    head = ["| value | unless told | is |", "|---|---|---|"]
+    head = ["| value | default | is |", "|---|---|---|"]
     table = "\n".join([*head, *rows(schema["properties"])])
     readme = CHART / "README.md"
     text = re.sub(

@@ -21,9 +21,9 @@ fi
 [ -n "$CHROMIUM" ] || skip "there is no Chromium on the PATH, and none can be installed"
 export CHROMIUM
 
-# With the page, as Node.js is there.
-cargo build --quiet --bin cronapi
 program=${1:-target/debug/cronapi}
+# With the page, as Node.js is there. The one that `make test` has built will do.
+[ -x "$program" ] || cargo build --quiet --bin cronapi
 # What the docs show of the page can still be made.
 node ui/e2e/pictures.mjs "$program" - check
 node ui/e2e/page.mjs "$program"

@@ -36,6 +36,13 @@ api() { # node, method, path, body
   curl -sf -X "$2" "http://$host.$1:8000$3" -H "Authorization: Bearer $token" \
     -H 'content-type: application/json' ${4:+-d "$4"}
 }
+# What only the new version knows: refused with the reason until all nodes know it, whoever
+# is asked.
+newer() { # node, name
+  curl -s -o "$dir/answer" -w '%{http_code}' "http://$host.$1:8000/channels" \
+    -H "Authorization: Bearer $token" -H 'content-type: application/json' \
+    -d "{\"name\":\"$2\",\"type\":\"webhook\",\"config\":{\"url\":\"https://example.org/hook\"}}"
+}
 field() { python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
 
 began=$(date +%s)
@@ -53,8 +60,25 @@ for node in 1 2 3; do
   start $node "$new"; ready $node
   totals=$(api $node GET /system/status | field '["totals"]')
   echo "node $node runs the new binary; $totals"
+  if [ "$node" -lt 3 ]; then
+    for asked in $(seq "$node"); do
+      answered=$(newer "$asked" "early-$node-$asked")
+      [ "$answered" = 409 ] && [ "$(field '["code"]' <"$dir/answer")" = upgrade-needed ] || {
+        echo "node $asked took a channel, or did not say why not: $answered"
+        cat "$dir/answer"; exit 1
+      }
+    done
+    echo "a channel: $(field '["detail"]' <"$dir/answer")"
+  fi
   sleep 4
 done
+for _ in $(seq 100); do
+  answered=$(newer 1 late)
+  [ "$answered" = 201 ] && break
+  sleep 0.1
+done
+[ "$answered" = 201 ] || { echo "no channel though all are new: $(cat "$dir/answer")"; exit 1; }
+echo "a channel is taken once all nodes are new"
 token=$(token 1)
 servers="http://$host.1:8000,http://$host.2:8000,http://$host.3:8000"
 "$new" audit-fires --server "$servers" --user admin

@@ -38,6 +38,7 @@ name=cronapi-$version-$machine-linux
 root=$work/$name
 install -D -m 0755 "$work/cronapi" "$root/cronapi"
 install -D -m 0644 packaging/cronapi.service "$root/cronapi.service"
+install -D -m 0644 packaging/cronapi-job-account.conf "$root/cronapi-job-account.conf"
 for shell in bash zsh fish; do
     mkdir -p "$root/completions"
     "$work/cronapi" completion "$shell" >"$root/completions/cronapi.$shell"
@@ -82,7 +83,7 @@ Version: $version
 Section: admin
 Priority: optional
 Architecture: $architecture
-Depends: libc6 (>= $glibc), libgcc-s1
+Depends: libc6 (>= $glibc), libgcc-s1, passwd
 Recommends: ca-certificates, python3 (>= 3.8)
 Installed-Size: $(du -sk "$package" | cut -f1)
 Maintainer: the CronAPI authors <cronapi@localhost>
@@ -91,10 +92,17 @@ Description: clustered job scheduler managed over REST
  dependencies, chains and parameters. Every nominal time of every enabled job
  ends in exactly one durable, explained outcome.
 END
+    # Jobs get an account of their own, which the package makes.
+    install -D -m 0644 packaging/cronapi-job-account.conf \
+        "$package/lib/systemd/system/cronapi.service.d/job-account.conf"
     # Neither enabled nor started by itself: a cluster is told first who its nodes are.
     cat >"$package/DEBIAN/postinst" <<'END'
 #!/bin/sh
 set -e
+if [ "$1" = configure ] && ! getent passwd cronapi-job >/dev/null; then
+    useradd --system --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin cronapi-job
+fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
 END
     cat >"$package/DEBIAN/prerm" <<'END'
@@ -122,12 +130,14 @@ deb=$out/cronapi_${version}_$architecture.deb
 if [ -f "$deb" ]; then
     dpkg-deb --contents "$deb" >"$work/contents"
     grep -q ' ./usr/bin/cronapi$' "$work/contents" || fail "the package"
+    grep -q '/cronapi.service.d/job-account.conf$' "$work/contents" || fail "the job account"
 fi
 if [ -n "${CLEAN_ROOT:-}" ] && [ -f "$deb" ]; then
     cp "$deb" "$CLEAN_ROOT/cronapi.deb"
     # A network of its own, so that any port is free.
     unshare -n chroot "$CLEAN_ROOT" /bin/sh -euc '
         dpkg -i /cronapi.deb >/dev/null
+        grep -q "^cronapi-job:" /etc/passwd
         (ip link set lo up || python3 -c "
 import fcntl, socket, struct
 s = socket.socket()
