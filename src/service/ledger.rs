@@ -58,9 +58,10 @@ impl Service {
             return Ok(Page { items: Vec::new(), next_cursor: None });
         }
         let mut rows = live_rows(&state, &job, window, self.now());
-        let (runs, complete_from) = self.run_rows(job.no, window, limit + 1).await?;
+        let decided = window.decided_in(&job);
+        let (runs, complete_from) = self.run_rows(job.no, decided, limit + 1).await?;
         rows.extend(runs);
-        rows.extend(self.other_rows(job.no, window, limit + 1).await?);
+        rows.extend(self.other_rows(job.no, decided, limit + 1).await?);
         rows.sort_by_key(|row| Reverse(row.nominal_time));
         // A run that was closed, or taken by retention, since the state was read is in two.
         // Only that is one row: two outcomes of a time would have to show.
@@ -142,6 +143,9 @@ impl Service {
         window: Window,
         most: usize,
     ) -> Result<(Vec<LedgerRow>, Option<Timestamp>), Error> {
+        if window.below <= window.from {
+            return Ok((Vec::new(), None));
+        }
         let key = |at: Timestamp| {
             let id = if at == Timestamp::MAX { RunId(uuid::Uuid::max()) } else { RunId::floor(at) };
             [&runs_prefix(no), id.0.as_bytes().as_slice()].concat()
@@ -223,6 +227,14 @@ impl Service {
 }
 
 impl Window {
+    /// Without what the job has yet to decide. The history is read after the state, and may know
+    /// of later times already; the run of one of them, open by now, is in neither, and the
+    /// page would show a hole that is none.
+    fn decided_in(self, job: &Job) -> Self {
+        let undecided = job.live.next.map(|next| next.nominal).or(job.live.paused_from);
+        Self { below: undecided.map_or(self.below, |undecided| self.below.min(undecided)), ..self }
+    }
+
     fn holds(self, at: Timestamp) -> bool {
         self.from <= at && at < self.below
     }
