@@ -28,23 +28,25 @@ ENV CARGO_PROFILE_RELEASE_DEBUG=false \
     CARGO_PROFILE_DEV_STRIP=debuginfo \
     CARGO_INCREMENTAL=0
 WORKDIR /src
-COPY Cargo.toml Cargo.lock build.rs ./
+COPY Cargo.toml Cargo.lock ./
 COPY proto proto
 COPY cluster-tests/Cargo.toml cluster-tests/
 COPY cluster-tests/sim/Cargo.toml cluster-tests/sim/
 COPY ui/Cargo.toml ui/build.rs ui/embed.rs ui/
+COPY src/core/Cargo.toml src/core/
+COPY src/raft/Cargo.toml src/raft/build.rs src/raft/
 # Empty sources for every target that a manifest has, so that only the dependencies are built.
 RUN mkdir -p src benches/cronapi cluster-tests/src cluster-tests/benches/cluster cluster-tests/sim/src \
     && for target in src/main benches/cronapi/main cluster-tests/benches/cluster/main cluster-tests/sim/src/main; \
        do echo 'fn main() {}' >"$target.rs"; done \
-    && touch src/lib.rs cluster-tests/src/lib.rs \
+    && touch src/core.rs src/raft.rs src/lib.rs cluster-tests/src/lib.rs \
     && CRONAPI_UI=skip cargo build --locked --profile "$PROFILE" --package cronapi --bin cronapi
 COPY --from=page /out/page /out/page
 ENV CRONAPI_UI_DIST=/out/page
 COPY docs docs
 COPY src src
 # Cargo goes by the age of files: what is copied may be older than the empty sources were.
-RUN touch src/main.rs src/lib.rs \
+RUN touch src/core.rs src/raft.rs src/lib.rs src/main.rs \
     && cargo build --locked --profile "$PROFILE" --package cronapi --bin cronapi \
     && folder=$(test "$PROFILE" = dev && echo debug || echo "$PROFILE") \
     && install -D "target/$folder/cronapi" /out/cronapi
@@ -63,7 +65,7 @@ RUN apt-get update \
     && install -d -o 65532 -g 65532 -m 0700 /var/lib/cronapi /run/cronapi
 COPY packaging/front.py /usr/local/lib/cronapi/front.py
 COPY --from=build /out/cronapi /usr/local/bin/cronapi
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="CronAPI" \
       org.opencontainers.image.description="A clustered job scheduler managed entirely over REST" \

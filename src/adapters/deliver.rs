@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::call::{Call, Fault};
 use super::{Opened, hook, mail, ntfy, pagerduty, slack, teams};
 use crate::clock::Clock;
 use crate::executor::runner::RunnerEnv;
 use crate::metrics::Metrics;
 use crate::model::kind::channel::ChannelType;
 use crate::model::limits::DELIVERY_TIMEOUT;
-use crate::model::notice::{Message, Text};
+use crate::model::notice::Message;
 
 /// Characters of a detail, at most.
 const DETAIL_LEN_MAX: usize = 500;
@@ -23,44 +24,6 @@ pub struct Delivered {
     pub detail: String,
     /// How long it took.
     pub latency: Duration,
-}
-
-/// The receiver may not have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Whether a later try may go better.
-    pub retry: bool,
-    /// How long the receiver wants to be left alone first.
-    pub after: Option<Duration>,
-    /// Why, in a sentence without secrets.
-    pub detail: String,
-}
-
-impl Fault {
-    /// One that a later try may mend.
-    pub(super) fn passing(detail: impl Into<String>) -> Self {
-        Fault { retry: true, after: None, detail: detail.into() }
-    }
-
-    /// One that no later try mends.
-    pub(super) fn lasting(detail: impl Into<String>) -> Self {
-        Fault { retry: false, after: None, detail: detail.into() }
-    }
-}
-
-impl From<(String, bool)> for Fault {
-    fn from((detail, retry): (String, bool)) -> Self {
-        Fault { retry, after: None, detail }
-    }
-}
-
-/// What a way of delivery is handed.
-pub(super) struct Call<'a> {
-    pub(super) channel: &'a Opened,
-    pub(super) message: &'a Message,
-    pub(super) text: &'a Text,
-    pub(super) env: &'a RunnerEnv,
-    pub(super) clock: &'a dyn Clock,
 }
 
 /// Delivers messages from this node. Cheap to clone.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Fault;
-use super::deliver::Call;
+use super::call::Call;
 use super::request::{self, document, header};
 use crate::executor::runner::sign;
 use crate::model::Message;

@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::Fault;
-use super::deliver::Call;
+use super::call::Call;
+use crate::causes;
 use crate::executor::runner::addresses;
 use crate::model::kind::channel::{ChannelConfig, MailTls};
 
@@ -185,15 +186,7 @@ async fn hand_over(
 }
 
 fn refused(what: &str, error: &lettre::transport::smtp::Error) -> Fault {
-    let mut detail = format!("{what}: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(here) = cause {
-        let text = here.to_string();
-        if !detail.contains(&text) {
-            detail = format!("{detail}: {text}");
-        }
-        cause = here.source();
-    }
+    let detail = format!("{what}: {}", causes::told(error));
     let retry = !error.is_permanent() && !error.is_client();
     Fault { retry, after: None, detail }
 }

@@ -22,6 +22,7 @@
 //! `model/kind/channel/check.rs`, a file here with its document, an arm in
 //! `deliver.rs`, a section in docs/notifications.md, its rules in tests/runners/channels.rs.
 
+mod call;
 mod deliver;
 mod held;
 mod hook;
@@ -37,7 +38,8 @@ mod slack;
 mod teams;
 mod tell;
 
-pub use deliver::{Courier, Delivered, Fault};
+pub use call::Fault;
+pub use deliver::{Courier, Delivered};
 pub use kept::{Kept, Unreadable, kept_after, position_of};
 pub use opened::Opened;
 pub use post::{PostParts, post};

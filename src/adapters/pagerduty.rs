@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Fault;
-use super::deliver::Call;
+use super::call::Call;
 use super::request::{self, document};
 use super::slack::cut;
 use crate::model::kind::channel::Severity;

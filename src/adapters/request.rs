@@ -5,7 +5,7 @@ use reqwest::{Method, Request, StatusCode, Url};
 use serde::Serialize;
 
 use super::Fault;
-use super::deliver::Call;
+use super::call::Call;
 use crate::executor::runner::{Answer, post};
 use crate::model::limits::DELIVERY_ANSWER_BYTES_MAX;
 

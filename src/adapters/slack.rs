@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Fault;
-use super::deliver::Call;
+use super::call::Call;
 use super::request::{self, document};
 use crate::model::notice::Text;
 

@@ -95,7 +95,7 @@ impl Handle {
         node: NodeId,
         actor: Option<Actor>,
     ) -> Result<(), MemberError> {
-        self.running.roll.forget(node);
+        self.running.presence.forget(node);
         let at = self.running.clock.now();
         let command = Command { at, actor, request: None, op: Op::NodeRemoved { node } };
         match self.submit(command).await {

@@ -1,4 +1,4 @@
-//! The way of a wish: decided here when this node leads, sent to the leader when not.
+//! The way of a proposal: decided here when this node leads, sent to the leader when not.
 
 use std::time::Duration;
 
@@ -7,20 +7,19 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::clocks;
-use super::forward::{Asked, Wish, Wished};
+use super::forward::Forwarded;
 use super::handle::Handle;
+use super::proposal::{Intended, Proposal};
 use super::proposer::{BATCH_BYTES_MAX, COMMAND_BYTES_MAX, COMMANDS_MAX, Decided, Single};
 use super::submit::{Committed, SubmitError};
-use crate::machine::command::RequestKey;
 use crate::machine::needs;
-use crate::machine::prepare::{Intent, prepare};
+use crate::machine::prepare::prepare;
 use crate::machine::{Answer, Command};
-use crate::model::Actor;
 use crate::wire::EncodedCommand;
 
 type Answered = oneshot::Receiver<Result<Committed, SubmitError>>;
 
-/// A leader that heard no majority for so long asks for one before it takes a wish.
+/// A leader that heard no majority for so long asks for one before it takes a proposal.
 const FOLLOWED: Duration = Duration::from_millis(1_500);
 /// How long a leader that is cut off waits for the answer to what it took; it may still come true.
 const CUT_OFF: Duration = Duration::from_secs(3);
@@ -28,46 +27,29 @@ const CUT_OFF: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(250);
 
 impl Handle {
-    /// Submits a command, whose time the leader stamps. On return it is durable, and applied
-    /// here.
+    /// Has a proposal committed. The leader stamps the time of a command, and prepares an intent by
+    /// its clock. On return it is durable, and applied here. An intent that can't be prepared is
+    /// answered with the rejection, once what it was judged on is applied here.
     ///
     /// # Errors
     /// See [`SubmitError`]; ask it whether the command may have been applied.
-    pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
-        self.ask(Wish::Command(command)).await
-    }
-
-    /// Has the leader prepare an intent by its clock, and submits the command. On return it is
-    /// durable, and applied here. An intent that can't be prepared is answered with the
-    /// rejection, once what it was judged on is applied here.
-    ///
-    /// # Errors
-    /// See [`SubmitError`]; ask it whether the command may have been applied.
-    pub async fn intend(
-        &self,
-        intent: Intent,
-        actor: Option<Actor>,
-        request: Option<RequestKey>,
-    ) -> Result<Committed, SubmitError> {
-        self.ask(Wish::Intent(Asked { intent, actor, request })).await
-    }
-
-    async fn ask(&self, wish: Wish) -> Result<Committed, SubmitError> {
+    pub async fn submit(&self, proposal: impl Into<Proposal>) -> Result<Committed, SubmitError> {
+        let proposal = proposal.into();
         if self.running.fatal.is_raised() {
             return Err(SubmitError::Stopping);
         }
         let leads = self.running.leadership.borrow().is_leader;
         let answer = if leads {
-            match self.take(&wish).await? {
+            match self.take(&proposal).await? {
                 Taken::Refused(committed) => return Ok(committed),
                 Taken::Waiting(answer) => answer,
             }
         } else {
-            if let Some(refused) = self.too_new(&wish).await? {
+            if let Some(refused) = self.too_new(&proposal).await? {
                 return Ok(refused);
             }
-            let (wished, answer) = Wished::new(&wish)?;
-            self.running.forward.try_send(wished).map_err(refused)?;
+            let (forwarded, answer) = Forwarded::new(&proposal)?;
+            self.running.forward.try_send(forwarded).map_err(refused)?;
             answer
         };
         let committed = self.await_answer(answer).await?;
@@ -77,10 +59,10 @@ impl Handle {
 
     /// The refusal of what needs a newer format than the cluster has: a leader of an older version
     /// could not even read it, and would refuse all that was sent with it.
-    async fn too_new(&self, wish: &Wish) -> Result<Option<Committed>, SubmitError> {
-        let gate = || match wish {
-            Wish::Intent(asked) => needs::gate_intent(&self.state(), &asked.intent),
-            Wish::Command(command) => needs::gate(&self.state(), &command.op),
+    async fn too_new(&self, proposal: &Proposal) -> Result<Option<Committed>, SubmitError> {
+        let gate = || match proposal {
+            Proposal::Intent(intended) => needs::gate_intent(&self.state(), &intended.intent),
+            Proposal::Command(command) => needs::gate(&self.state(), &command.op),
         };
         if gate().is_ok() {
             return Ok(None);
@@ -90,18 +72,20 @@ impl Handle {
         Ok(gate().err().map(|rejection| Committed { answer: Err(rejection), index }))
     }
 
-    /// Carries out wishes, those of other nodes too, when this node leads: in their order, each
+    /// Carries out proposals, those of other nodes too, when this node leads: in their order, each
     /// answered by itself.
     pub(super) async fn decide_all(
         &self,
-        wishes: Vec<Wish>,
+        proposals: Vec<Proposal>,
     ) -> Vec<Result<Committed, SubmitError>> {
-        let mut taken: Vec<_> = wishes.iter().map(|wish| self.decide(wish)).collect();
+        let mut taken: Vec<_> = proposals.iter().map(|proposal| self.decide(proposal)).collect();
         let refused = |taken: &Result<Taken, _>| matches!(taken, Ok(Taken::Refused(_)));
         if taken.iter().any(refused) {
             let confirmed = self.read_barrier().await;
-            for (taken, wish) in taken.iter_mut().zip(&wishes).filter(|(taken, _)| refused(taken)) {
-                *taken = confirmed.clone().and_then(|_| self.decide(wish));
+            for (taken, proposal) in
+                taken.iter_mut().zip(&proposals).filter(|(taken, _)| refused(taken))
+            {
+                *taken = confirmed.clone().and_then(|_| self.decide(proposal));
             }
         }
         let mut outcomes = Vec::with_capacity(taken.len());
@@ -115,37 +99,37 @@ impl Handle {
         outcomes
     }
 
-    /// Takes a wish in. What can't be prepared is refused only once a majority has confirmed that
-    /// this node leads: one that was cut off may refuse what has long been right elsewhere.
-    async fn take(&self, wish: &Wish) -> Result<Taken, SubmitError> {
+    /// Takes a proposal in. What can't be prepared is refused only once a majority has confirmed
+    /// that this node leads: one that was cut off may refuse what has long been right elsewhere.
+    async fn take(&self, proposal: &Proposal) -> Result<Taken, SubmitError> {
         if !self.followed() {
             self.read_barrier().await?;
         }
-        match self.decide(wish)? {
+        match self.decide(proposal)? {
             Taken::Refused(_) => {
                 self.read_barrier().await?;
-                self.decide(wish)
+                self.decide(proposal)
             }
             taken => Ok(taken),
         }
     }
 
     /// Only the leader's clock counts: a node whose clock runs ahead must not push log time on.
-    fn decide(&self, wish: &Wish) -> Result<Taken, SubmitError> {
-        if let Some(refused) = self.no_room_for(wish) {
+    fn decide(&self, proposal: &Proposal) -> Result<Taken, SubmitError> {
+        if let Some(refused) = self.no_room_for(proposal) {
             return refused.map(Taken::Refused);
         }
         // By a clock that is wrong nobody leads.
         let now = self.time().ok_or(SubmitError::NoLeader { leader: None })?;
-        let command = match wish {
-            Wish::Command(command) => {
+        let command = match proposal {
+            Proposal::Command(command) => {
                 if let Err(rejection) = needs::gate(&self.state(), &command.op) {
                     let index = *self.running.published.applied.borrow();
                     return Ok(Taken::Refused(Committed { answer: Err(rejection), index }));
                 }
                 Command { at: now, ..command.clone() }
             }
-            Wish::Intent(Asked { intent, actor, request }) => {
+            Proposal::Intent(Intended { intent, actor, request }) => {
                 let index = *self.running.published.applied.borrow();
                 let state = self.state();
                 let prepared = || prepare(&state, intent.clone(), now, actor.clone(), *request);

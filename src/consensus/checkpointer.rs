@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::log_store::LogStore;
+use super::published::Published;
 use super::snapshot::index_in;
-use super::state_machine::Published;
 use super::transfer::Transfers;
 use super::types::Raft;
 use crate::storage::{Checkpoints, Pressure, Space};

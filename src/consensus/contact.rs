@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::Request;
 
 use super::handle::Handle;
-use super::roll::{Heard, Member, members_in};
+use super::presence::{Heard, Member, members_in};
 use super::rpc::Lane;
 use super::types::NodeId;
 use crate::machine::state::FORMAT;
@@ -71,7 +71,7 @@ impl Contact {
             None => false,
         };
         if !well {
-            self.greet().await;
+            self.say_hello().await;
         }
         well
     }
@@ -87,13 +87,13 @@ impl Contact {
             addr: running.local.addr.clone(),
             reads: FORMAT,
         };
-        running.roll.hear(running.local.node, heard);
+        running.presence.hear(running.local.node, heard);
         if self.handle.read_barrier().await.is_err() {
             return false;
         }
         let nodes = self.handle.members_now();
         if self.belongs_to(&nodes).await {
-            self.handle.running.roll.confirmed(sent, NODE_LEASE.std(), nodes);
+            self.handle.running.presence.confirmed(sent, NODE_LEASE.std(), nodes);
         }
         true
     }
@@ -129,7 +129,7 @@ impl Contact {
                 // What was given up while the lease was over must be seen before anything begins.
                 let applied = self.handle.wait_applied(reply.index).await.is_ok();
                 if applied {
-                    self.handle.running.roll.confirmed(sent, NODE_LEASE.std(), nodes);
+                    self.handle.running.presence.confirmed(sent, NODE_LEASE.std(), nodes);
                 }
                 applied
             }
@@ -158,13 +158,13 @@ impl Contact {
                 );
             }
         } else if let Some(leader) = leader {
-            self.ask_in(leader).await;
+            self.ask_to_join(leader).await;
         }
         false
     }
 
     /// Asks to be a member: a node that was removed and started again.
-    async fn ask_in(&self, leader: NodeId) {
+    async fn ask_to_join(&self, leader: NodeId) {
         let running = &self.handle.running;
         let (node, addr) = (running.local.node, running.local.addr.clone());
         let message = proto::JoinRequest { node, addr, reads: FORMAT };
@@ -182,7 +182,7 @@ impl Contact {
     }
 
     /// Tells everyone where this node is, and asks who leads.
-    async fn greet(&mut self) {
+    async fn say_hello(&mut self) {
         let running = &self.handle.running;
         let mut addrs = Vec::new();
         for name in &self.join {
@@ -236,7 +236,7 @@ impl Handle {
         let running = &self.running;
         let metrics = running.raft.metrics().borrow().clone();
         let membership = metrics.membership_config.membership().clone();
-        let heard = running.roll.heard();
+        let heard = running.presence.heard();
         let compared = running.proofs.compared();
         let matched = metrics.replication.unwrap_or_default();
         let own = running.local.node;

@@ -13,12 +13,11 @@
 //! nothing is tried again later and later, by whom chance takes first.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::handle::Handle;
 use super::rpc::Lane;
@@ -39,59 +38,6 @@ const DEADLINE: Duration = Duration::from_millis(100);
 const LONGER_MAX: Duration = Duration::from_millis(2_400);
 /// Terms that one candidate goes ahead at once, at the most: each is a vote made durable.
 const TERMS_MAX: u64 = 8;
-
-/// When a leader was last heard at this node, or when this node began to lead; a candidate that
-/// this node voted for counts as one.
-pub(super) struct Heartbeat {
-    since: Instant,
-    micros: AtomicU64,
-    term: AtomicU64,
-    /// The latest term for which a vote was asked for.
-    asked: AtomicU64,
-}
-
-impl Heartbeat {
-    pub fn new() -> Self {
-        let (micros, term, asked) = Default::default();
-        Self { since: Instant::now(), micros, term, asked }
-    }
-
-    /// Whoever leads in `term`, or stands for it, was heard now; one of an earlier term than was
-    /// heard before does not count.
-    pub fn heard(&self, term: u64) {
-        if self.term.fetch_max(term, Ordering::Relaxed) <= term {
-            self.waits();
-        }
-    }
-
-    /// This node's vote for `term` is asked for: whatever comes of it takes its time.
-    pub fn vote_asked(&self, term: u64) {
-        if self.asked.fetch_max(term, Ordering::Relaxed) < term {
-            self.waits();
-        }
-    }
-
-    /// The latest term in which anyone leads or stands, as far as it has come to this node.
-    fn latest(&self) -> u64 {
-        self.term().max(self.asked.load(Ordering::Relaxed))
-    }
-
-    /// From now on it is waited as if a leader had been heard.
-    fn waits(&self) {
-        self.micros.store(self.since.elapsed().as_micros() as u64, Ordering::Relaxed);
-    }
-
-    /// The latest term in which anyone was heard.
-    pub fn term(&self) -> u64 {
-        self.term.load(Ordering::Relaxed)
-    }
-
-    /// For how long it was not heard.
-    pub fn silent_for(&self) -> Duration {
-        let heard = Duration::from_micros(self.micros.load(Ordering::Relaxed));
-        self.since.elapsed().saturating_sub(heard)
-    }
-}
 
 /// What another voter says.
 #[derive(Clone, Copy, Debug)]
@@ -385,19 +331,5 @@ mod tests {
         assert!(!stands(&[voter(4, 9, 400)]), "none of the others of the first");
         assert!(!stands(&[voter(2, 8, 400)]), "none of the others of the second");
         assert!(stands(&[voter(2, 8, 400), voter(4, 9, 400)]));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn silence_counts_from_the_last_word() {
-        let heartbeat = Heartbeat::new();
-        sleep(Duration::from_millis(40)).await;
-        assert_eq!(heartbeat.silent_for(), Duration::from_millis(40));
-        heartbeat.heard(3);
-        sleep(Duration::from_millis(7)).await;
-        assert_eq!(heartbeat.silent_for(), Duration::from_millis(7));
-        heartbeat.heard(2);
-        assert_eq!(heartbeat.silent_for(), Duration::from_millis(7), "one of an earlier term");
-        heartbeat.heard(3);
-        assert_eq!((heartbeat.silent_for(), heartbeat.term()), (Duration::ZERO, 3));
     }
 }

@@ -171,7 +171,7 @@ async fn round(handle: &Handle, way: &Way) -> Result<Option<String>, String> {
     let answers: Vec<Answer> = answers.into_iter().flat_map(|(_, answers)| answers).collect();
     match next(local.node, &local.addr, &way.founder, &answers) {
         Next::Begin => begin(handle).await.map(|()| None),
-        Next::Join { addr } => match ask_in(handle, &addr).await {
+        Next::Join { addr } => match ask_to_join(handle, &addr).await {
             Ok(cluster) => {
                 local.adopt(&cluster, false).map_err(|error| error.to_string())?;
                 tracing::info!(%cluster, "joined");
@@ -204,7 +204,7 @@ async fn ask(handle: &Handle, name: String) -> Vec<Answer> {
     answers
 }
 
-async fn ask_in(handle: &Handle, addr: &str) -> Result<String, String> {
+async fn ask_to_join(handle: &Handle, addr: &str) -> Result<String, String> {
     let local = &handle.running.local;
     let mut client = handle.running.peers.stranger(addr).ok_or("this node has no network")?;
     let (node, addr_here) = (local.node, local.addr.clone());

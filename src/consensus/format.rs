@@ -46,7 +46,7 @@ impl Handle {
     pub fn format_read_by_all(&self) -> Option<u32> {
         let metrics = self.running.raft.metrics().borrow().clone();
         let membership = metrics.membership_config.membership().clone();
-        let (heard, own) = (self.running.roll.heard(), self.running.local.node);
+        let (heard, own) = (self.running.presence.heard(), self.running.local.node);
         let mut least = FORMAT;
         for (node, _) in membership.nodes() {
             if *node == own {

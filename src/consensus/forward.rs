@@ -1,86 +1,56 @@
-//! What callers of this node want goes to the leader, many wishes in one call.
+//! What callers of this node want goes to the leader, many proposals in one call.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use super::leadership::Leadership;
+use super::proposal::Proposal;
 use super::proposer::ANSWERED_WITHIN;
 use super::rpc::{self, CallError, Lane, Peers};
 use super::submit::{Committed, SubmitError};
 use super::types::NodeId;
-use crate::machine::Command;
-use crate::machine::command::RequestKey;
-use crate::machine::prepare::Intent;
-use crate::model::Actor;
 use crate::wire::proto;
 
-/// Wishes in one call.
-const WISHES_MAX: usize = 1024;
-/// Bytes of wishes in one call, unless a single one is larger.
+/// Proposals in one call.
+const PROPOSALS_MAX: usize = 1024;
+/// Bytes of proposals in one call, unless a single one is larger.
 const BYTES_MAX: usize = 1024 * 1024;
 /// Calls under way.
 const DEPTH: usize = 4;
-/// Wishes waiting; more are refused.
+/// Proposals waiting; more are refused.
 const QUEUE: usize = 16 * 1024;
 
-/// An intent, and who has it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Asked {
-    pub intent: Intent,
-    pub actor: Option<Actor>,
-    pub request: Option<RequestKey>,
-}
-
-/// What is asked of the leader.
-#[derive(Clone, Debug)]
-pub(super) enum Wish {
-    /// To be prepared there: only the leader's clock counts.
-    Intent(Asked),
-    /// Decided already but for its time.
-    Command(Command),
-}
-
-impl Wish {
-    /// Whether it is what somebody wants, and does not say who.
-    pub fn is_anonymous(&self) -> bool {
-        match self {
-            Wish::Intent(Asked { intent, actor, .. }) => actor.is_none() && intent.needs_actor(),
-            Wish::Command(command) => command.actor.is_none() && command.op.needs_actor(),
-        }
-    }
-}
-
-/// A wish that waits for its answer.
-pub(super) struct Wished {
-    wish: proto::Wish,
+/// A proposal on its way to the leader, which waits for its answer.
+pub(super) struct Forwarded {
+    proposal: proto::Proposal,
     bytes: usize,
     reply: oneshot::Sender<Result<Committed, SubmitError>>,
 }
 
-impl Wished {
-    /// Encodes a wish; the answer comes through the receiver.
+impl Forwarded {
+    /// Encodes a proposal; the answer comes through the receiver.
     pub fn new(
-        wish: &Wish,
+        proposal: &Proposal,
     ) -> Result<(Self, oneshot::Receiver<Result<Committed, SubmitError>>), SubmitError> {
-        let wish = rpc::wish_out(wish).map_err(|e| SubmitError::Encode(e.to_string()))?;
-        let bytes = prost::Message::encoded_len(&wish);
+        let proposal =
+            rpc::proposal_out(proposal).map_err(|e| SubmitError::Encode(e.to_string()))?;
+        let bytes = prost::Message::encoded_len(&proposal);
         let (reply, answer) = oneshot::channel();
-        Ok((Self { wish, bytes, reply }, answer))
+        Ok((Self { proposal, bytes, reply }, answer))
     }
 }
 
-/// Sends wishes on.
+/// Sends proposals on.
 pub(super) struct Forwarder {
     node: NodeId,
     peers: Peers,
     leadership: watch::Receiver<Leadership>,
-    queue: mpsc::Receiver<Wished>,
+    queue: mpsc::Receiver<Forwarded>,
     /// Taken from the queue, but too large for the call before.
-    held: Option<Wished>,
+    held: Option<Forwarded>,
     deadline: Duration,
 }
 
@@ -90,7 +60,7 @@ impl Forwarder {
         peers: Peers,
         leadership: watch::Receiver<Leadership>,
         deadline: Duration,
-    ) -> (Self, mpsc::Sender<Wished>) {
+    ) -> (Self, mpsc::Sender<Forwarded>) {
         let (sender, queue) = mpsc::channel(QUEUE);
         (Self { node, peers, leadership, queue, held: None, deadline }, sender)
     }
@@ -122,7 +92,7 @@ impl Forwarder {
         }
     }
 
-    async fn next(&mut self) -> Vec<Wished> {
+    async fn next(&mut self) -> Vec<Forwarded> {
         let first = match self.held.take() {
             Some(held) => Some(held),
             None => self.queue.recv().await,
@@ -130,7 +100,7 @@ impl Forwarder {
         let Some(first) = first else { return std::future::pending().await };
         let mut bytes = first.bytes;
         let mut batch = vec![first];
-        while batch.len() < WISHES_MAX
+        while batch.len() < PROPOSALS_MAX
             && bytes < BYTES_MAX
             && let Ok(next) = self.queue.try_recv()
         {
@@ -161,12 +131,12 @@ async fn send(
     leader: NodeId,
     deadline: Duration,
     gone: impl Future<Output = ()>,
-    batch: Vec<Wished>,
+    batch: Vec<Forwarded>,
 ) {
-    let (wishes, replies): (Vec<_>, Vec<_>) =
-        batch.into_iter().map(|wished| (wished.wish, wished.reply)).unzip();
-    let count = wishes.len();
-    let message = proto::SubmitRequest { wishes };
+    let (proposals, replies): (Vec<_>, Vec<_>) =
+        batch.into_iter().map(|forwarded| (forwarded.proposal, forwarded.reply)).unzip();
+    let count = proposals.len();
+    let message = proto::SubmitRequest { proposals };
     let call =
         peers.call(leader, Lane::Bulk, deadline, message, |mut client, request| async move {
             client.submit(request).await
@@ -187,7 +157,7 @@ async fn send(
         }
         Some(Ok(_)) | None => SubmitError::Unknown,
         Some(Err(error)) => {
-            tracing::debug!(%error, "wishes did not reach the leader");
+            tracing::debug!(%error, "proposals did not reach the leader");
             not_carried_out(&error)
         }
     };
@@ -204,8 +174,8 @@ fn not_carried_out(error: &CallError) -> SubmitError {
     }
 }
 
-fn refuse(batch: Vec<Wished>, error: &SubmitError) {
-    batch.into_iter().for_each(|wished| drop(wished.reply.send(Err(error.clone()))));
+fn refuse(batch: Vec<Forwarded>, error: &SubmitError) {
+    batch.into_iter().for_each(|forwarded| drop(forwarded.reply.send(Err(error.clone()))));
 }
 
 #[cfg(test)]
@@ -214,7 +184,7 @@ mod tests {
 
     use super::super::rpc::deaf;
     use super::*;
-    use crate::machine::Op;
+    use crate::machine::{Command, Op};
     use crate::model::Timestamp;
 
     fn led_by(leader: Option<NodeId>) -> Leadership {
@@ -226,13 +196,13 @@ mod tests {
     async fn waited(then: Option<NodeId>) -> Duration {
         let (known, leadership) = watch::channel(led_by(Some(2)));
         let deadline = Duration::from_secs(10);
-        let wish = Wish::Command(Command {
+        let proposal = Proposal::Command(Command {
             at: Timestamp::ZERO,
             actor: None,
             request: None,
             op: Op::Trim { keys: Vec::new() },
         });
-        let (wished, reply) = Wished::new(&wish).unwrap();
+        let (forwarded, reply) = Forwarded::new(&proposal).unwrap();
         let gone = replaced(leadership, 2);
         let began = Instant::now();
         tokio::spawn(async move {
@@ -240,7 +210,7 @@ mod tests {
             known.send(led_by(then)).unwrap();
             std::future::pending::<()>().await;
         });
-        send(&deaf::peers().unwrap(), 2, deadline, gone, vec![wished]).await;
+        send(&deaf::peers().unwrap(), 2, deadline, gone, vec![forwarded]).await;
         assert!(matches!(reply.await.unwrap(), Err(SubmitError::Unknown)));
         began.elapsed()
     }

@@ -10,20 +10,20 @@ use tokio::time::Instant;
 
 use super::barrier::Reader;
 use super::clocks::Clocks;
-use super::elector::Heartbeat;
 use super::events::TooOld;
-use super::forward::Wished;
+use super::forward::Forwarded;
+use super::heartbeat::Heartbeat;
 use super::leadership::Leadership;
 use super::local::Local;
 use super::log_store::LogStore;
 use super::pace::Pace;
+use super::presence::{Heard, Member, Presence};
 use super::proofs::Proofs;
 use super::proposer::{Pause, Queues};
-use super::roll::{Heard, Member, Roll};
+use super::published::Published;
 use super::rpc::Peers;
-use super::state_machine::Published;
 use super::status::{Role, Status};
-use super::stop::Tasks;
+use super::tasks::Tasks;
 use super::transfer::Transfers;
 use super::types::{LogId, NodeId, Raft};
 use crate::clock::Clock;
@@ -42,12 +42,12 @@ pub(super) struct Running {
     pub raft: Raft,
     pub queues: Queues,
     /// To the leader, when it is another node.
-    pub forward: mpsc::Sender<Wished>,
+    pub forward: mpsc::Sender<Forwarded>,
     pub readers: mpsc::Sender<Reader>,
     pub pause: Pause,
     /// Held while the membership is changed.
     pub changing: tokio::sync::Mutex<()>,
-    pub roll: Roll,
+    pub presence: Presence,
     pub proofs: Arc<Proofs>,
     pub heartbeat: Arc<Heartbeat>,
     pub pace: Arc<Pace>,
@@ -135,7 +135,7 @@ impl Handle {
     /// Follows the instant until which this node's lease is good: until then a majority follows
     /// the leader that this node last heard of, and nobody gives its attempts up.
     pub fn lease(&self) -> watch::Receiver<Instant> {
-        self.running.roll.lease()
+        self.running.presence.lease()
     }
 
     /// All members: as this node sees them when it leads, else as the leader told last.
@@ -143,12 +143,12 @@ impl Handle {
         if self.running.leadership.borrow().is_leader {
             return self.members_now();
         }
-        self.running.roll.members()
+        self.running.presence.members()
     }
 
     /// When this node, as leader, last heard of the others.
     pub fn heard(&self) -> BTreeMap<NodeId, Heard> {
-        self.running.roll.heard()
+        self.running.presence.heard()
     }
 
     /// What the way and the disks add to what an answer takes within a site.

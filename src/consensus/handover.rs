@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::handle::Handle;
 use super::membership::MemberError;
+use super::pace::ELECTION_MS_MAX;
 use super::rpc::Lane;
-use super::start::ELECTION_MS_MAX;
 use super::types::{LogId, NodeId, Raft};
 use crate::wire::proto;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::elector::Heartbeat;
+use super::heartbeat::Heartbeat;
 use super::rpc::Peers;
 use super::types::{NodeId, Raft};
 use crate::metrics::Metrics;

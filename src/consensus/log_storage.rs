@@ -147,7 +147,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), StorageError> {
-        let covered = self.shared.cover.wait_for(log_id.index, &self.shared.fatal).await;
+        let covered = self.shared.purge_guard.wait_for(log_id.index, &self.shared.fatal).await;
         covered.map_err(|e| write_error(&e))?;
         self.tail().purge(log_id.index);
         {

@@ -8,8 +8,8 @@ use openraft::{AnyError, StorageIOError};
 use tokio::sync::oneshot;
 
 use super::convert;
-use super::cover::Cover;
 use super::pace::Flushes;
+use super::purge_guard::PurgeGuard;
 use super::tail::Tail;
 use super::types::{Entry, LogId, StorageError, Vote};
 use crate::storage::{self, Done, Fatal, Log, LogWriter, Mark, Write, off_thread};
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     /// Times that it was made durable since the start.
     pub(super) flushed: Arc<AtomicU64>,
     pub(super) ends: Mutex<Ends>,
-    pub(super) cover: Cover,
+    pub(super) purge_guard: PurgeGuard,
     pub(super) fatal: Fatal,
     /// How long what is written takes to become durable.
     pub(super) flushes: Arc<Flushes>,
@@ -46,8 +46,8 @@ pub(super) struct LogStore {
 }
 
 impl LogStore {
-    /// Opens the log and checks its two ends. It is purged only as far as `cover` reaches.
-    pub fn open(log: Log, cover: Cover, fatal: Fatal) -> Result<Self, storage::Error> {
+    /// Opens the log and checks its two ends. It is purged only as far as `purge_guard` reaches.
+    pub fn open(log: Log, purge_guard: PurgeGuard, fatal: Fatal) -> Result<Self, storage::Error> {
         let mark = |mark, what| {
             let record = log.mark(mark)?;
             record.map(convert::open_log_id).transpose().map_err(|e| damaged(what, e))
@@ -74,8 +74,18 @@ impl LogStore {
         let durable = AtomicU64::new(last.map_or(0, |id| id.index + 1));
         let ends = Mutex::new(Ends { purged, last, committed, vote });
         let (tail, appended, flushes) = Default::default();
-        let shared =
-            Shared { log, writer, tail, durable, appended, flushed, ends, cover, fatal, flushes };
+        let shared = Shared {
+            log,
+            writer,
+            tail,
+            durable,
+            appended,
+            flushed,
+            ends,
+            purge_guard,
+            fatal,
+            flushes,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 

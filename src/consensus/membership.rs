@@ -188,7 +188,7 @@ fn look(handle: &Handle, wanted: usize, since: Instant) -> View {
     let metrics = running.raft.metrics().borrow().clone();
     let membership = metrics.membership_config.membership();
     let configs = membership.get_joint_config();
-    let heard = running.roll.heard();
+    let heard = running.presence.heard();
     let last = metrics.last_log_index.unwrap_or_default();
     let matched = metrics.replication.unwrap_or_default();
     let mut view = View { own: running.local.node, wanted, ..View::default() };
@@ -309,7 +309,7 @@ impl Handle {
         if local.addr == addr {
             return Some(local.node);
         }
-        let heard = self.running.roll.heard();
+        let heard = self.running.presence.heard();
         let mut living = heard.iter().filter(|(_, heard)| heard.at.elapsed() < ALIVE);
         living.find(|(_, heard)| heard.addr == addr).map(|(node, _)| *node)
     }

@@ -6,7 +6,7 @@
 //! durable (`storage`).
 //!
 //! ```text
-//! submit, intend ─ asking ─┬─ here: queue ─┐
+//! submit ── asking ─┬─ here: queue ─┐
 //!                          └─ forward ─> the leader's asking
 //!                                          ├─ proposer: up to 1,024 commands = one entry
 //! propose ─> queue ────────────────────────┘        │
@@ -36,12 +36,14 @@ mod administer;
 mod asking;
 mod backup;
 mod barrier;
+mod carried;
 mod checkpointer;
+mod clock_care;
 mod clocks;
 mod contact;
 mod convert;
 mod count;
-mod cover;
+mod disk_admission;
 mod elector;
 mod events;
 mod form;
@@ -50,23 +52,28 @@ mod forward;
 mod ground;
 mod handle;
 mod handover;
+mod heartbeat;
 mod leadership;
 mod local;
 mod log_storage;
 mod log_store;
 mod membership;
 mod network;
+mod odd_one;
 pub mod offline;
 mod open;
+mod opened;
 mod options;
 mod pace;
+mod presence;
 mod proofs;
+mod proposal;
 mod proposer;
 mod proving;
+mod published;
 mod pulse;
+mod purge_guard;
 mod recovery;
-mod roll;
-mod room;
 mod rpc;
 mod runtime;
 mod snapshot;
@@ -76,6 +83,7 @@ mod status;
 mod stop;
 mod submit;
 mod tail;
+mod tasks;
 mod transfer;
 mod transport;
 mod types;
@@ -91,10 +99,12 @@ pub use ground::Ground;
 pub use handle::Handle;
 pub use leadership::Leadership;
 pub use membership::MemberError;
-pub use open::{OpenError, open};
+pub use open::open;
+pub use opened::OpenError;
 pub use options::{Founder, Options, Reach};
+pub use presence::{Heard, Member};
 pub use proofs::{Compared, ProofOf};
-pub use roll::{Heard, Member};
+pub use proposal::{Intended, Proposal};
 pub use status::{Role, Status};
 pub use stop::ShutdownError;
 pub use submit::{Committed, SubmitError};

@@ -3,54 +3,18 @@
 use std::sync::Arc;
 
 use super::convert;
-use super::cover::Cover;
 use super::handle::Handle;
 use super::log_store::LogStore;
+use super::opened::{OpenError, Opened, consensus};
 use super::options::Options;
+use super::purge_guard::PurgeGuard;
 use super::recovery::{self, RecoveryError};
 use super::start;
 use super::transfer::Transfers;
 use crate::storage::{
-    self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, History, Identities,
-    Identity, KvLog, Log, Space,
+    self, Checkpoints, DataDirectory, DirectoryError, Fatal, Generations, Identities, Identity,
+    KvLog, Log, Space,
 };
-
-/// Why a node can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Its data directory can't be used.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// A file operation failed.
-    #[error(transparent)]
-    Storage(#[from] storage::Error),
-    /// The address for other nodes can't be listened on.
-    #[error(
-        "can't listen on {addr} for other nodes: {source}; is another process there? see \
-         --cluster-listen"
-    )]
-    Listen {
-        /// The address.
-        addr: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The consensus library refused to start.
-    #[error("consensus can't start: {0}")]
-    Consensus(String),
-}
-
-/// The durable parts of a node, opened and checked against each other.
-pub(super) struct Opened {
-    pub identities: Identities,
-    pub log: LogStore,
-    pub history: History,
-    pub transfers: Transfers,
-    pub recovered: recovery::Recovered,
-    pub cover: Cover,
-    pub space: Space,
-    pub fatal: Fatal,
-}
 
 /// Opens a node in its data directory, or a new cluster of one in a new directory. When the node
 /// is its cluster's only voter, it leads on return and has applied its whole log, unless that
@@ -110,14 +74,10 @@ async fn assemble(
     space: Space,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
-    let cover = Cover::upto(0);
-    let log = LogStore::open(log, cover.clone(), fatal.clone())?;
+    let purge_guard = PurgeGuard::upto(0);
+    let log = LogStore::open(log, purge_guard.clone(), fatal.clone())?;
     let (checkpoints, generations) = (transfers.checkpoints(), transfers.generations());
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone());
     let (recovered, history) = recovered.await?;
-    Ok(Opened { identities, log, history, transfers, recovered, cover, space, fatal })
-}
-
-pub(super) fn consensus(error: impl std::fmt::Display) -> OpenError {
-    OpenError::Consensus(error.to_string())
+    Ok(Opened { identities, log, history, transfers, recovered, purge_guard, space, fatal })
 }

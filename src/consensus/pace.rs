@@ -16,8 +16,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::start::{ELECTION_MS_MAX, ELECTION_MS_MIN};
 use super::types::NodeId;
+
+/// The bounds of an election's timeout in the library: one refuses every candidate for the longer
+/// one after a heartbeat.
+pub(super) const ELECTION_MS_MIN: u64 = 200;
+pub(super) const ELECTION_MS_MAX: u64 = 300;
 
 /// What costs no patience: within a site, or on a disk that is only busy.
 const FREE: Duration = Duration::from_millis(10);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use openraft::{AnyError, RaftSnapshotBuilder, StorageIOError};
 
+use super::carried::Carried;
 use super::convert::{self, Head};
-use super::state_machine::Published;
-use super::transfer::Carried;
+use super::published::Published;
 use super::types::{LogId, Snapshot, SnapshotMeta, StorageError, StoredMembership, TypeConfig};
 use crate::machine::State;
 use crate::storage::{self, Checkpoints, History, Source, off_thread};

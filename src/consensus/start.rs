@@ -13,31 +13,30 @@ use super::barrier::Barrier;
 use super::checkpointer::Checkpointer;
 use super::clocks::Clocks;
 use super::count::Count;
-use super::elector::{self, Heartbeat};
+use super::elector;
 use super::forward::Forwarder;
 use super::handle::{Handle, Running};
+use super::heartbeat::Heartbeat;
 use super::leadership::{self, Leadership, Seen};
 use super::local::Local;
 use super::log_store::LogStore;
 use super::network::Network;
-use super::open::{OpenError, Opened, consensus};
+use super::opened::{OpenError, Opened, consensus};
 use super::options::{Options, Reach};
-use super::pace::Pace;
+use super::pace::{ELECTION_MS_MAX, ELECTION_MS_MIN, Pace};
+use super::presence::Presence;
 use super::proposer::{Pause, Proposer};
-use super::roll::Roll;
 use super::rpc::{self, Peers};
 use super::state_machine::StateMachine;
-use super::stop::Tasks;
+use super::tasks::Tasks;
 use super::transport::{self, Listener};
 use super::types::{NodeId, Raft};
-use super::{clocks, contact, form, format, membership, pulse, waiting};
+use super::{clock_care, contact, form, format, membership, pulse, waiting};
 use crate::storage::Identity;
 
 /// The leader's heartbeat to the library of the others. Theirs refuse every candidate for
 /// `ELECTION_MS_MAX` after it; when to stand is decided by `elector`.
 const HEARTBEAT_MS: u64 = 50;
-pub(super) const ELECTION_MS_MIN: u64 = 200;
-pub(super) const ELECTION_MS_MAX: u64 = 300;
 /// A follower this far behind is sent a checkpoint. The log reaches back further than that.
 const LAG_ENTRIES_MAX: u64 = 20_000;
 /// The only voter asks for an election when it does not lead by itself by then.
@@ -47,7 +46,8 @@ const ELECT_AFTER: Duration = Duration::from_millis(100);
 const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identities, log, history, transfers, recovered, cover, space, fatal } = opened;
+    let Opened { identities, log, history, transfers, recovered, purge_guard, space, fatal } =
+        opened;
     let identity = identities.get();
     let node_id = identity.node_id;
     let (listener, addr) = listen(options.reach.as_ref()).await?;
@@ -56,7 +56,8 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let count = Count::new(options.metrics.clone(), node_id, log.last());
     let (kept, moved) = (history.clone(), transfers.clone());
     let every = options.prove_every;
-    let machine = StateMachine::new(recovered, kept, moved, cover, fatal.clone(), count, every);
+    let machine =
+        StateMachine::new(recovered, kept, moved, purge_guard, fatal.clone(), count, every);
     let (published, proofs) = (machine.published(), machine.proofs());
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
@@ -83,7 +84,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         (forwarder, barrier),
         (write_behind, following, stop_rest),
     );
-    let (boot, clock, roll) = (options.boot, options.clock, Roll::new());
+    let (boot, clock, presence) = (options.boot, options.clock, Presence::new());
     let clocks = Clocks::new(Arc::clone(&clock));
     let running = Running {
         local,
@@ -96,7 +97,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
         readers,
         pause,
         changing: Default::default(),
-        roll,
+        presence,
         proofs,
         heartbeat,
         pace,
@@ -186,7 +187,7 @@ async fn become_part(
     beside.push(tokio::spawn(running.space.clone().run(stop.clone())));
     beside.push(tokio::spawn(elector::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(pulse::run(handle.clone(), stop.clone())));
-    beside.push(tokio::spawn(clocks::run(handle.clone(), stop.clone())));
+    beside.push(tokio::spawn(clock_care::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(format::note(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(waiting::run(handle.clone(), stop.clone())));
     beside.push(tokio::spawn(membership::run(handle.clone(), voters, stop)));

@@ -1,22 +1,21 @@
 //! Applies committed entries to the machine, and publishes what they did.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, EntryPayload, OptionalSend, StorageIOError};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::carried::{Carried, Received};
 use super::count::Count;
-use super::cover::Cover;
-use super::events::Events;
 use super::proofs::Proofs;
 use super::proving::Proving;
+use super::published::Published;
+use super::purge_guard::PurgeGuard;
 use super::recovery::Recovered;
 use super::snapshot::SnapshotBuilder;
-use super::transfer::{self, Carried, Received, Transfers};
+use super::transfer::{self, Transfers};
 use super::types::{
     Answers, Entry, LogId, Node, NodeId, Payload, Snapshot, SnapshotMeta, StorageError,
     StoredMembership, TypeConfig,
@@ -25,66 +24,6 @@ use crate::machine::state::FORMAT;
 use crate::machine::{self, Output, State};
 use crate::model::Span;
 use crate::storage::{self, Checkpoints, Fatal, History, Source, off_thread};
-
-/// What readers see of the machine; shared by all handles of a node.
-pub(super) struct Published {
-    /// The state after the last applied entry.
-    pub state: ArcSwap<State>,
-    /// The index of that entry, 0 before the first.
-    pub applied: watch::Sender<u64>,
-    /// Counts the changes of who may come in.
-    pub access: watch::Sender<u64>,
-    /// What happened lately.
-    pub events: Events,
-    /// The newest checkpoint.
-    checkpoint: Mutex<Option<(SnapshotMeta, Source)>>,
-    /// How far checkpoints let the log be forgotten.
-    cover: Cover,
-    /// Done to the state before the next entry, so that tests see what becomes of a replica that is
-    /// not like the others.
-    #[cfg(test)]
-    plant: Mutex<Option<fn(&mut State)>>,
-}
-
-impl Published {
-    fn new(recovered: &Recovered, cover: Cover) -> Self {
-        let index = recovered.meta.last_log_id.map(|id| id.index);
-        cover.reach(index.unwrap_or_default());
-        Self {
-            state: ArcSwap::from_pointee(recovered.state.clone()),
-            applied: watch::Sender::new(index.unwrap_or_default()),
-            access: watch::Sender::new(0),
-            events: Events::starting_at(index),
-            checkpoint: Mutex::new(recovered.checkpoint()),
-            cover,
-            #[cfg(test)]
-            plant: Mutex::default(),
-        }
-    }
-
-    /// Offers a checkpoint that is durable; returns the newest there is.
-    pub fn offer(&self, meta: SnapshotMeta, source: Source) -> (SnapshotMeta, Source) {
-        self.cover.reach(meta.last_log_id.map_or(0, |id| id.index));
-        let mut newest = self.checkpoint();
-        match &*newest {
-            Some((held, kept)) if held.last_log_id > meta.last_log_id => {
-                (held.clone(), kept.clone())
-            }
-            _ => newest.insert((meta, source)).clone(),
-        }
-    }
-
-    /// See [`Published::plant`].
-    #[cfg(test)]
-    pub fn plant(&self) -> MutexGuard<'_, Option<fn(&mut State)>> {
-        self.plant.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The newest checkpoint.
-    pub fn checkpoint(&self) -> MutexGuard<'_, Option<(SnapshotMeta, Source)>> {
-        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Why an entry can't be applied here.
 #[derive(Debug, thiserror::Error)]
@@ -121,12 +60,14 @@ impl StateMachine {
         recovered: Recovered,
         history: History,
         transfers: Transfers,
-        cover: Cover,
+        purge_guard: PurgeGuard,
         fatal: Fatal,
         count: Count,
         prove_every: Span,
     ) -> Self {
-        let published = Arc::new(Published::new(&recovered, cover));
+        let index = recovered.meta.last_log_id.map(|id| id.index);
+        let (state, checkpoint) = (recovered.state.clone(), recovered.checkpoint());
+        let published = Arc::new(Published::new(state, index, checkpoint, purge_guard));
         let checkpoints = transfers.checkpoints();
         let SnapshotMeta { last_log_id: last_applied, last_membership: membership, .. } =
             recovered.meta;

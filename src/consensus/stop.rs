@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::handle::{Handle, Running};
@@ -32,20 +30,6 @@ pub enum ShutdownError {
     /// The node was stopped already, by another clone of the handle.
     #[error("the node was stopped already")]
     Again,
-}
-
-/// What runs beside the library, in the order it is stopped.
-pub(super) struct Tasks {
-    pub proposer: JoinHandle<()>,
-    /// What talks to other nodes, and answers them.
-    pub beside: Vec<JoinHandle<()>>,
-    pub checkpointer: JoinHandle<()>,
-    pub write_behind: JoinHandle<()>,
-    pub leadership: JoinHandle<()>,
-    pub stop_proposer: watch::Sender<bool>,
-    pub stop_beside: watch::Sender<bool>,
-    pub stop_checkpointer: watch::Sender<bool>,
-    pub stop_rest: watch::Sender<bool>,
 }
 
 /// Resolves once no majority was there for so long: nothing that was proposed is answered then.

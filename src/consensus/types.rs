@@ -71,7 +71,7 @@ openraft::declare_raft_types!(
         NodeId = NodeId,
         Node = Node,
         Entry = openraft::Entry<TypeConfig>,
-        SnapshotData = super::transfer::Carried,
+        SnapshotData = super::carried::Carried,
         AsyncRuntime = Runtime,
 );
 

@@ -22,7 +22,7 @@ use super::left_out::LeftOut;
 use super::order::{Here, order};
 use super::parts::Parts;
 use super::report::report;
-use super::runner::{self, Chunk, Ended, Outcome, Spec, Stream};
+use super::runner::{self, Chunk, Ended, Outcome, Spec};
 
 /// An attempt that ends sooner does not report its start on its own: the end tells it.
 const START_REPORT_AFTER: Duration = Duration::from_millis(20);
@@ -132,7 +132,15 @@ async fn run(
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);
     let Held { run, fence, .. } = held;
-    let gate = Gate { parts, run, fence, stop: stop.clone(), started: started.clone() };
+    let gate = Gate {
+        lease: &parts.lease,
+        consensus: &parts.consensus,
+        clock: &*parts.clock,
+        run,
+        fence,
+        stop: stop.clone(),
+        started: started.clone(),
+    };
     let attempt = parts.work.carry_out(spec, cancelled, send, gate);
     let beside = async {
         tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
@@ -219,11 +227,7 @@ async fn report_output(
 fn chunk(chunk: Chunk) -> OutputChunk {
     OutputChunk {
         seq: chunk.seq,
-        stream: match chunk.stream {
-            Stream::Stdout => 'o',
-            Stream::Stderr => 'e',
-            Stream::System => 's',
-        },
+        stream: chunk.stream,
         at: Timestamp::from_micros(chunk.at_micros),
         bytes: chunk.bytes.to_vec(),
     }

@@ -83,7 +83,7 @@ pub(super) enum New {
     /// Wait: there is no lease.
     Waits,
     /// Not begin any more: the node leaves. What has not begun is handed back.
-    GoesBack,
+    HandedBack,
 }
 
 impl Begun {
@@ -104,7 +104,7 @@ impl Begun {
             let stop = match open.ahead {
                 _ if open.cancel => StopFor::Cancel,
                 Some(ahead) if ahead.withdrawn => StopFor::NotBegin,
-                _ if new == New::GoesBack => StopFor::NotBegin,
+                _ if new == New::HandedBack => StopFor::NotBegin,
                 _ => StopFor::Nothing,
             };
             match self.by_fence.get_mut(&fence) {

@@ -9,13 +9,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
+use crate::consensus::Handle;
 use crate::machine::State;
 use crate::machine::state::OpenRun;
 use crate::model::{Fence, RunId, Timestamp};
 
 use super::begun::StopFor;
 use super::lease;
-use super::parts::Parts;
 use super::runner;
 
 /// When the attempt started, once it has.
@@ -47,7 +47,9 @@ impl Started {
 
 /// Asked last, directly before the attempt begins.
 pub struct Gate<'a> {
-    pub(super) parts: &'a Parts,
+    pub(super) lease: &'a watch::Receiver<Instant>,
+    pub(super) consensus: &'a Handle,
+    pub(super) clock: &'a dyn Clock,
     pub(super) run: RunId,
     pub(super) fence: Fence,
     pub(super) stop: watch::Receiver<StopFor>,
@@ -56,9 +58,9 @@ pub struct Gate<'a> {
 
 impl runner::Start for Gate<'_> {
     fn may(&self) -> bool {
-        let may = lease::holds(&self.parts.lease)
+        let may = lease::holds(self.lease)
             && *self.stop.borrow() == StopFor::Nothing
-            && wanted(&self.parts.consensus.state(), self.run, self.fence);
+            && wanted(&self.consensus.state(), self.run, self.fence);
         if !may {
             self.started.refuse();
         }
@@ -66,7 +68,7 @@ impl runner::Start for Gate<'_> {
     }
 
     fn begun(self, _process: Option<u32>) {
-        self.started.micros.store(self.parts.clock.now().micros(), Ordering::Release);
+        self.started.micros.store(self.clock.now().micros(), Ordering::Release);
         self.started.known.notify_one();
     }
 }

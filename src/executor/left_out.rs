@@ -1,7 +1,7 @@
 //! Output that there is no room for: counted, and told where it would have stood.
 
 use crate::machine::command::OutputChunk;
-use crate::model::Timestamp;
+use crate::model::{LogStream, Timestamp};
 
 /// What was left out since it was last told. Once it is told, a new one begins.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl LeftOut {
     pub fn tell(&self, chunks: &[OutputChunk]) -> Vec<OutputChunk> {
         let told = self.last.map(|(seq, at)| {
             let text = format!("… {} bytes left out: no room for more output …\n", self.bytes);
-            OutputChunk { seq, stream: 's', at, bytes: text.into_bytes() }
+            OutputChunk { seq, stream: LogStream::System, at, bytes: text.into_bytes() }
         });
         told.into_iter().chain(chunks.iter().cloned()).collect()
     }
@@ -35,7 +35,12 @@ mod tests {
     use super::*;
 
     fn chunk(seq: u32, text: &str) -> OutputChunk {
-        OutputChunk { seq, stream: 'o', at: Timestamp::ZERO, bytes: text.as_bytes().to_vec() }
+        OutputChunk {
+            seq,
+            stream: LogStream::Stdout,
+            at: Timestamp::ZERO,
+            bytes: text.as_bytes().to_vec(),
+        }
     }
 
     #[test]
@@ -46,7 +51,7 @@ mod tests {
         left_out.add(&[chunk(3, "four")]);
         let kept = left_out.tell(&[chunk(4, "b")]);
         assert_eq!(kept.iter().map(|chunk| chunk.seq).collect::<Vec<_>>(), [3, 4]);
-        assert_eq!(kept[0].stream, 's');
+        assert_eq!(kept[0].stream, LogStream::System);
         assert!(String::from_utf8_lossy(&kept[0].bytes).contains("12 bytes left out"));
     }
 }

@@ -62,7 +62,7 @@ impl Executor {
         let mut told = false;
         loop {
             let held = holds(&self.lease);
-            self.look(held, New::GoesBack);
+            self.look(held, New::HandedBack);
             if self.running.is_empty() {
                 return;
             }

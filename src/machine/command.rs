@@ -17,9 +17,9 @@ use super::state::{Kept, Offers, WatchKey};
 use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
-    BackfillId, BootId, DataKey, Delivery, DutyKey, Fence, JobNo, Kind, LedgerRow, Name, NodeId,
-    Notice, Outcome, Parameters, Position, RunId, RunStatus, Sealed, SkipReason, Span, Timestamp,
-    Usage,
+    BackfillId, BootId, DataKey, Delivery, DutyKey, Fence, JobNo, Kind, LedgerRow, LogStream, Name,
+    NodeId, Notice, Outcome, Parameters, Position, RunId, RunStatus, Sealed, SkipReason, Span,
+    Timestamp, Usage,
 };
 
 pub use self::backfill::{BackfillEdit, StartBackfill};
@@ -119,8 +119,9 @@ pub struct End {
 pub struct OutputChunk {
     /// Order within the attempt, from 0.
     pub seq: u32,
-    /// `o` stdout, `e` stderr, `s` a note of the scheduler.
-    pub stream: char,
+    /// Where it came from.
+    #[serde(with = "crate::model::letter")]
+    pub stream: LogStream,
     /// When it was read, by the node's clock.
     pub at: Timestamp,
     /// The bytes, not always UTF-8.

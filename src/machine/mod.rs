@@ -32,8 +32,8 @@ pub mod reply;
 pub mod state;
 
 pub use crate::model::Event;
-#[cfg(test)]
-pub(crate) use apply::PANIC_FOR_TESTS;
+#[cfg(debug_assertions)]
+pub use apply::PANIC_FOR_TESTS;
 pub use apply::apply_entry;
 pub use command::{Command, Op};
 pub use history::{Output, Row};

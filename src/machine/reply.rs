@@ -120,23 +120,28 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    pub(crate) fn no_job(name: impl ToString) -> Self {
+    /// There is no such job.
+    pub fn no_job(name: impl ToString) -> Self {
         Rejection::NotFound { what: "job".into(), name: name.to_string() }
     }
 
-    pub(crate) fn no_definition(kind: Kind, name: impl ToString) -> Self {
+    /// There is no such definition of that kind.
+    pub fn no_definition(kind: Kind, name: impl ToString) -> Self {
         Rejection::NotFound { what: kind.as_str().into(), name: name.to_string() }
     }
 
-    pub(crate) fn no_run(id: impl ToString) -> Self {
+    /// There is no such run.
+    pub fn no_run(id: impl ToString) -> Self {
         Rejection::NotFound { what: "run".into(), name: id.to_string() }
     }
 
-    pub(crate) fn no_node(id: impl ToString) -> Self {
+    /// There is no such node.
+    pub fn no_node(id: impl ToString) -> Self {
         Rejection::NotFound { what: "node".into(), name: id.to_string() }
     }
 
-    pub(crate) fn no_user(name: impl ToString) -> Self {
+    /// There is no such user.
+    pub fn no_user(name: impl ToString) -> Self {
         Rejection::NotFound { what: "user".into(), name: name.to_string() }
     }
 }

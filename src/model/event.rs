@@ -107,7 +107,7 @@ mod tests {
 
     /// The first texts in the calls of some functions, in all sources.
     fn named(calls: &[&str]) -> BTreeSet<String> {
-        let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")];
         let mut found = BTreeSet::new();
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {

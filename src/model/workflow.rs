@@ -345,7 +345,7 @@ pub struct ItemCounts {
 }
 
 /// What a task with `over` may have too many of.
-pub(crate) fn too_many_items(count: usize) -> Option<String> {
+pub fn too_many_items(count: usize) -> Option<String> {
     (count > FLOW_ITEMS_MAX).then(|| {
         format!("gives {count} items; at most {FLOW_ITEMS_MAX} fit, give each a part of the work")
     })

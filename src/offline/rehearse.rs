@@ -19,7 +19,9 @@ use crate::machine::prepare::timing::Compiled;
 use crate::machine::prepare::{Intent, PutMode, prepare};
 use crate::machine::state::{FORMAT, OpenRun};
 use crate::machine::{Op, Output, Row, State, apply_entry, invariants};
-use crate::model::{Actor, Fence, JobSpec, Name, NodeId, RunId, RunStatus, Span, Timestamp};
+use crate::model::{
+    Actor, Fence, JobSpec, LogStream, Name, NodeId, RunId, RunStatus, Span, Timestamp,
+};
 use crate::wire::proto::HistoryRow;
 
 /// Rows that are held before they are written.
@@ -66,8 +68,8 @@ pub struct Ending {
     pub error: Option<String>,
     /// What it gives back.
     pub result: Option<Value>,
-    /// What it writes, spread over its time: `o` standard output, `e` standard error.
-    pub lines: Vec<(char, String)>,
+    /// What it writes, spread over its time.
+    pub lines: Vec<(LogStream, String)>,
 }
 
 /// What is lived through.
@@ -328,7 +330,7 @@ fn ended(fence: Fence, held: Held) -> Op {
     let Held { run, attempt, started_at, ends_at, ending } = held;
     let took = ends_at.since(started_at).millis();
     let count = ending.lines.len().max(1) as u64;
-    let chunk = |(seq, (stream, line)): (usize, (char, String))| OutputChunk {
+    let chunk = |(seq, (stream, line)): (usize, (LogStream, String))| OutputChunk {
         seq: u32::try_from(seq).unwrap_or(u32::MAX),
         stream,
         at: started_at.plus(Span::from_millis(took * seq as u64 / count)),

@@ -108,7 +108,7 @@ pub use incidents::{IncidentState, IncidentView, NoticeFilter, NoticeState, Noti
 pub use listing::{JobFilter, JobSort, JobSortKey};
 pub use load::{Buckets, ComingFire, Load, LoadBucket};
 pub use monitors::{NewPingPath, PingView};
-pub use output::{LogLine, LogPage, LogPiece, LogPosition, LogStream, RunLog};
+pub use output::{LogLine, LogPage, LogPiece, LogPosition, RunLog};
 pub use overview::{Coming, Failing, Open, Overview};
 pub use paging::{Page, Paging};
 pub use past::Which;

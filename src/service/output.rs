@@ -7,7 +7,7 @@ use super::paging::bound;
 use super::{Action, Caller, Error, Paging, RunFilter, Service, Which};
 use crate::machine::command::OutputChunk;
 use crate::machine::history::{OutputRow, output_key, output_key_parts, output_prefix, unpack};
-use crate::model::{RunId, RunStatus, Timestamp};
+use crate::model::{LogStream, RunId, RunStatus, Timestamp};
 use crate::storage::{Direction, Scan};
 
 /// A place in the output of a run.
@@ -32,18 +32,6 @@ pub struct LogPiece {
     pub stream: LogStream,
     /// Any bytes; characters are whole where they are UTF-8.
     pub bytes: Vec<u8>,
-}
-
-/// Where a line came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogStream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// A note of the scheduler.
-    System,
 }
 
 /// A piece of output. It may hold several lines, or end within one.
@@ -235,11 +223,7 @@ fn pieces_of(key: &[u8], value: &[u8]) -> Result<Vec<LogPiece>, Error> {
     let piece = |chunk: OutputChunk| LogPiece {
         place: LogPosition { attempt, seq: chunk.seq },
         at: chunk.at,
-        stream: match chunk.stream {
-            'e' => LogStream::Stderr,
-            's' => LogStream::System,
-            _ => LogStream::Stdout,
-        },
+        stream: chunk.stream,
         bytes: chunk.bytes,
     };
     Ok(chunks.into_iter().map(piece).collect())

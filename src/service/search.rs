@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::paging::{Question, bound};
-use super::{
-    Action, Caller, Error, LogPiece, LogPosition, LogStream, Paging, RunFilter, Service, Which,
-};
+use super::{Action, Caller, Error, LogPiece, LogPosition, Paging, RunFilter, Service, Which};
 use crate::model::limits::{HITS_MAX, SEARCH_LEN_MAX};
-use crate::model::{RunId, RunStatus, Timestamp};
+use crate::model::{LogStream, RunId, RunStatus, Timestamp};
 
 /// Bytes of output read for one answer.
 const BYTES_MAX: usize = bound(16 * 1024 * 1024, 200);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use super::{Caller, Error, Meta, Service};
-use crate::consensus::{SubmitError, beside};
+use crate::consensus::{Intended, SubmitError, beside};
 use crate::machine::command::{Op, RequestKey};
 use crate::machine::prepare::{Intent, prepare};
 use crate::machine::{Output, Rejection, Reply, State, apply_entry};
@@ -75,7 +75,7 @@ impl Service {
             };
             drop(state);
             let actor = Some(c.actor.clone());
-            let error = match self.consensus().intend(intent, actor, request).await {
+            let error = match self.consensus().submit(Intended::new(intent, actor, request)).await {
                 Ok(committed) => match committed.answer {
                     Ok(reply) => {
                         let (reply, replayed) = reply.unwrap_replay();
@@ -114,17 +114,18 @@ impl Service {
     pub(super) async fn submit_unowned(&self, intent: Intent) -> Result<(), Error> {
         let (began, mut stale) = (Instant::now(), 0);
         loop {
-            let error = match self.consensus().intend(intent.clone(), None, None).await {
-                Ok(committed) => match committed.answer {
-                    Ok(_) => return Ok(()),
-                    Err(Rejection::Stale) if stale + 1 < ATTEMPTS_MAX => {
-                        stale += 1;
-                        continue;
-                    }
-                    Err(rejection) => return Err(rejection.into()),
-                },
-                Err(error) => error,
-            };
+            let error =
+                match self.consensus().submit(Intended::new(intent.clone(), None, None)).await {
+                    Ok(committed) => match committed.answer {
+                        Ok(_) => return Ok(()),
+                        Err(Rejection::Stale) if stale + 1 < ATTEMPTS_MAX => {
+                            stale += 1;
+                            continue;
+                        }
+                        Err(rejection) => return Err(rejection.into()),
+                    },
+                    Err(error) => error,
+                };
             let again = matches!(error, SubmitError::NoLeader { .. })
                 && began.elapsed() < LEADER_PATIENCE
                 && self.leader_comes().await;
@@ -141,7 +142,7 @@ impl Service {
         let mut applied = self.consensus().applied();
         let withdraw = Intent::Plain(Box::new(Op::Withdraw { run }));
         // Refused once the time has come, which log time has then reached.
-        if let Err(error) = self.consensus().intend(withdraw, None, None).await {
+        if let Err(error) = self.consensus().submit(Intended::new(withdraw, None, None)).await {
             tracing::debug!(%run, %error, "a planned start could not be asked for");
             return sleep(RESEND_PAUSE).await;
         }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use cronapi::clock::Clock;
 use cronapi::machine::command::{End, Next, Op, OutputChunk, Place};
-use cronapi::model::{Role, RunId, RunStatus, Span, Timestamp};
+use cronapi::model::{LogStream, Role, RunId, RunStatus, Span, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -153,7 +153,7 @@ async fn carries_out(node: &Node, run: RunId, lines: &[&str]) {
     let (started_at, finished_at) = (Some(node.clock.now()), node.clock.now());
     for (seq, line) in (0..).zip(lines) {
         let bytes = line.as_bytes().to_vec();
-        let chunks = vec![OutputChunk { seq, stream: 'o', at: finished_at, bytes }];
+        let chunks = vec![OutputChunk { seq, stream: LogStream::Stdout, at: finished_at, bytes }];
         node.submit(Op::Output { run, attempt: 1, fence, chunks }).await;
     }
     let end = End {

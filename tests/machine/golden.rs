@@ -17,6 +17,7 @@ use cronapi::machine::state::{
     Outbox, Proof, TaskState, WatchKey, Watched,
 };
 use cronapi::machine::{State, invariants};
+use cronapi::model::LogStream;
 use cronapi::model::flow::StartRate;
 use cronapi::model::placement::Labels;
 use cronapi::model::{
@@ -214,7 +215,8 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         output: Vec::new(),
     };
     let asked = End { retry_after: Some(Span::from_secs(30)), ..end.clone() };
-    let chunk = OutputChunk { seq: 4, stream: 'e', at: t(61), bytes: vec![0, 255, 10] };
+    let chunk =
+        OutputChunk { seq: 4, stream: LogStream::Stderr, at: t(61), bytes: vec![0, 255, 10] };
     let row = LedgerRow {
         nominal_time: t(0),
         until: None,

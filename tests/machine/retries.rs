@@ -2,6 +2,7 @@
 
 use cronapi::machine::command::Op;
 use cronapi::machine::reply::Rejection;
+use cronapi::model::LogStream;
 use cronapi::model::RunStatus::{
     self, Assigned, Cancelled, Failed, Lost, Queued, Running, Skipped, Succeeded, TimedOut, Waiting,
 };
@@ -307,7 +308,7 @@ fn output_is_capped_and_kept_under_its_attempt() {
     let (fence, _) = world.open(run).held().unwrap();
     let chunk = |seq, bytes| cronapi::machine::command::OutputChunk {
         seq,
-        stream: 'o',
+        stream: LogStream::Stdout,
         at: at("2027-01-04T00:00:00Z"),
         bytes: vec![b'x'; bytes],
     };

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::skip::skipped;
 use cronapi::executor::runner::{
-    Chunk, Context, Outcome, RunnerEnv, ShellCommand, Spec, Stream, What, limits, run,
+    Chunk, Context, Outcome, RunnerEnv, ShellCommand, Spec, What, limits, run,
 };
+use cronapi::model::LogStream;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
@@ -99,21 +100,21 @@ pub struct Ran {
 }
 
 impl Ran {
-    pub fn bytes(&self, stream: Stream) -> Vec<u8> {
+    pub fn bytes(&self, stream: LogStream) -> Vec<u8> {
         let of = self.chunks.iter().filter(|chunk| chunk.stream == stream);
         of.flat_map(|chunk| chunk.bytes.to_vec()).collect()
     }
 
     pub fn out(&self) -> String {
-        String::from_utf8_lossy(&self.bytes(Stream::Stdout)).into_owned()
+        String::from_utf8_lossy(&self.bytes(LogStream::Stdout)).into_owned()
     }
 
     pub fn err(&self) -> String {
-        String::from_utf8_lossy(&self.bytes(Stream::Stderr)).into_owned()
+        String::from_utf8_lossy(&self.bytes(LogStream::Stderr)).into_owned()
     }
 
     pub fn notes(&self) -> String {
-        String::from_utf8_lossy(&self.bytes(Stream::System)).into_owned()
+        String::from_utf8_lossy(&self.bytes(LogStream::System)).into_owned()
     }
 
     pub fn error(&self) -> &str {
@@ -162,7 +163,7 @@ impl Running {
     }
 
     pub fn out(&self) -> String {
-        let out = self.chunks.iter().filter(|chunk| chunk.stream == Stream::Stdout);
+        let out = self.chunks.iter().filter(|chunk| chunk.stream == LogStream::Stdout);
         String::from_utf8_lossy(&out.flat_map(|c| c.bytes.to_vec()).collect::<Vec<_>>())
             .into_owned()
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cronapi::executor::runner::{Ended, Stream};
+use cronapi::executor::runner::Ended;
+use cronapi::model::LogStream;
 
 use crate::bench::*;
 
@@ -37,8 +38,8 @@ async fn output_is_seen_while_the_process_runs() {
 #[tokio::test]
 async fn bytes_need_not_be_text() {
     let ran = attempt(shell(r"printf 'a\377\000\n\303'; printf '\251 z' >&2")).await;
-    assert_eq!(ran.bytes(Stream::Stdout), b"a\xff\x00\n\xc3");
-    assert_eq!(ran.bytes(Stream::Stderr), b"\xa9 z");
+    assert_eq!(ran.bytes(LogStream::Stdout), b"a\xff\x00\n\xc3");
+    assert_eq!(ran.bytes(LogStream::Stderr), b"\xa9 z");
     assert_eq!(ran.outcome.output_bytes, 8);
 }
 
@@ -100,16 +101,16 @@ async fn head_and_tail_are_kept_and_the_cut_is_marked() {
         assert_eq!(ran.outcome.output_bytes, total as u64);
         assert!(kept <= output_max && kept >= output_max.min(total) * 9 / 10, "{kept}");
         let mut at = 0;
-        let is_mark = |chunk: &&cronapi::executor::runner::Chunk| chunk.stream == Stream::System;
+        let is_mark = |chunk: &&cronapi::executor::runner::Chunk| chunk.stream == LogStream::System;
         let mark = ran.chunks.iter().find(is_mark).map_or(u32::MAX, |chunk| chunk.seq);
-        for chunk in ran.chunks.iter().filter(|c| c.stream == Stream::Stdout && c.seq < mark) {
+        for chunk in ran.chunks.iter().filter(|c| c.stream == LogStream::Stdout && c.seq < mark) {
             let text = std::str::from_utf8(&chunk.bytes).expect("digits");
             assert_eq!(&whole[at..at + text.len()], text, "the head is the beginning");
             at += text.len();
         }
         assert!(!cut || whole.as_bytes()[at - 1] == b'\n', "the head ends with a line");
         let tail: Vec<_> = ran.chunks.iter().filter(|c| c.seq > mark).collect();
-        let out = tail.iter().filter(|c| c.stream == Stream::Stdout);
+        let out = tail.iter().filter(|c| c.stream == LogStream::Stdout);
         let text: Vec<u8> = out.flat_map(|c| c.bytes.to_vec()).collect();
         assert!(whole.as_bytes().ends_with(&text), "the tail is the end");
         assert!(ran.chunks.iter().enumerate().all(|(n, c)| c.seq as usize == n));
@@ -159,7 +160,7 @@ async fn in_a_flood() {
     let ran = flood.end().await;
     assert_eq!(ran.outcome.output_bytes, 200_000_000);
     assert!(ran.took < Duration::from_secs(15), "{:?}", ran.took);
-    assert!(ran.bytes(Stream::Stdout).len() <= 1024 * 1024);
+    assert!(ran.bytes(LogStream::Stdout).len() <= 1024 * 1024);
     let grown = resident().saturating_sub(before);
     println!("200 MB in {:?}, {} KiB more memory", ran.took, grown);
     assert!(grown < 24 * 1024, "{grown} KiB");

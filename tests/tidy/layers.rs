@@ -6,12 +6,14 @@ use super::source::{File, Tree, line_of, shipped};
 
 /// A part of `src`, and the top-level modules it may import. The longest path that fits a
 /// file counts, so a line may be narrower than the one of its module.
-const MAY_IMPORT: [(&str, &[&str]); 25] = [
+const MAY_IMPORT: [(&str, &[&str]); 29] = [
     ("trace", &["model"]),
     ("model", &[]),
     ("metrics", &["model"]),
+    ("causes", &[]),
     ("chance", &[]),
     ("clock", &["model"]),
+    ("trust", &[]),
     ("schedule", &["model"]),
     ("machine", &["model"]),
     ("machine/prepare", &["model", "schedule"]),
@@ -20,31 +22,52 @@ const MAY_IMPORT: [(&str, &[&str]); 25] = [
     ("storage", &["model", "chance"]),
     ("backup", &["model", "wire"]),
     ("vault", &["model"]),
-    ("consensus", &["model", "chance", "clock", "metrics", "machine", "wire", "storage", "backup"]),
+    ("consensus", CONSENSUS),
     ("offline", &["model", "chance", "clock", "machine", "wire", "storage", "consensus", "backup"]),
     ("scheduler", &["model", "clock", "machine", "consensus", "storage"]),
     ("executor", &["model", "clock", "trace", "machine", "consensus", "storage", "vault"]),
-    ("executor/runner", &["model", "clock"]),
+    ("executor/runner", &["model", "causes", "clock", "trust"]),
     ("adapters", ADAPTERS),
     ("service", SERVICE),
     ("api", &["model", "trace", "metrics", "service"]),
     ("node", PARTS),
     // `audit-fires` works out nominal times by itself, or it would have to believe the server.
-    ("cli", &["model", "clock", "trace", "schedule", "api", "node", "backup", "offline"]),
+    ("cli", CLI),
+    ("core", ALL),
+    ("raft", ALL),
     ("lib", ALL),
     ("main", ALL),
 ];
 
 const ALL: &[&str] = &["*"];
 
+/// What the log is made of.
+const CONSENSUS: &[&str] =
+    &["model", "causes", "chance", "clock", "metrics", "machine", "wire", "storage", "backup"];
+
+const CLI: &[&str] =
+    &["model", "causes", "clock", "trust", "trace", "schedule", "api", "node", "backup", "offline"];
+
 /// What goes out of the cluster is made of.
-const ADAPTERS: &[&str] =
-    &["model", "clock", "metrics", "machine", "storage", "consensus", "vault", "executor"];
+const ADAPTERS: &[&str] = &[
+    "model",
+    "causes",
+    "clock",
+    "trust",
+    "metrics",
+    "machine",
+    "storage",
+    "consensus",
+    "vault",
+    "executor",
+];
 
 /// What use cases are made of.
 const SERVICE: &[&str] = &[
     "model",
+    "causes",
     "clock",
+    "trust",
     "metrics",
     "schedule",
     "machine",

@@ -11,6 +11,7 @@
 //! in this file that runs it over the tree. Exceptions are lists with a name, and may only
 //! shrink: a test fails when one is no longer needed.
 
+mod circles;
 mod docs;
 mod layers;
 mod names;
@@ -37,6 +38,11 @@ fn imports_point_one_way() {
         "docs/architecture.md, the module map, says who may import whom",
         layers::imports(&tree()),
     );
+}
+
+#[test]
+fn no_new_circle_of_files() {
+    hold("files import each other in a circle: move what they share", circles::breaches(&tree()));
 }
 
 #[test]

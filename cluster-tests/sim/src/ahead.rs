@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cronapi::consensus::Handle;
+use cronapi::consensus::{Handle, Intended};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{Op, State};
 use cronapi::model::RunId;
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub async fn take_back(consensus: &Handle, run: RunId) {
     let mut applied = consensus.applied();
     let withdraw = Intent::Plain(Box::new(Op::Withdraw { run }));
-    if consensus.intend(withdraw, None, None).await.is_err() {
+    if consensus.submit(Intended::new(withdraw, None, None)).await.is_err() {
         return;
     }
     let planned = |state: &State| state.ahead(run.job_no()).is_some_and(|(id, _)| id == run);

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cronapi::consensus::{Committed, Handle};
+use cronapi::consensus::{Committed, Handle, Intended};
 use cronapi::machine::command::BackfillEdit;
 use cronapi::machine::event_rows::{EventRow, event_place};
 use cronapi::machine::history::{FlowRow, VersionRow, unpack};
@@ -66,7 +66,7 @@ async fn close(seat: &Seat, consensus: &Handle) {
             }
             for intent in intents {
                 // What fails is found again in the next round.
-                let done = consensus.intend(intent, Some(actor.clone()), None).await;
+                let done = consensus.submit(Intended::new(intent, Some(actor.clone()), None)).await;
                 if let Ok(Committed { answer: Err(Rejection::Ahead { run, .. }), .. }) = done {
                     take_back(consensus, run).await;
                 }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use cronapi::consensus::Handle;
-use cronapi::executor::runner::{CancelToken, Chunk, Ended, Outcome, Spec, Start, Stream};
+use cronapi::executor::runner::{CancelToken, Chunk, Ended, Outcome, Spec, Start};
 use cronapi::executor::{Gate, Script};
-use cronapi::model::{BootId, RunId, Timestamp};
+use cronapi::model::{BootId, LogStream, RunId, Timestamp};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
@@ -95,7 +95,7 @@ impl Script for Scripted {
 
 fn said(spec: &Spec) -> Chunk {
     let bytes = format!("attempt {} of {}\n", spec.context.attempt, spec.context.job).into();
-    Chunk { seq: 0, stream: Stream::Stdout, at_micros: clock::EPOCH.micros(), bytes }
+    Chunk { seq: 0, stream: LogStream::Stdout, at_micros: clock::EPOCH.micros(), bytes }
 }
 
 fn how(ended: Ended) -> &'static str {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -13,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::executor::runner::{RunnerEnv, addresses};
 use crate::model::limits::SINK_CALL_TIMEOUT;
+use crate::trust;
 
 /// A connection to one address is given up after so long, for the next one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -53,13 +54,7 @@ pub(super) async fn tls(host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStrea
 }
 
 fn trust() -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("TLS can't be set up on this node: {e}"))?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+    trust::client(trust::system()).map(Arc::new)
 }
 
 /// What a server has to answer in time.

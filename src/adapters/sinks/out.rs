@@ -57,32 +57,16 @@ pub(super) async fn open(
             // again, and known by its position.
             Ok(Begun { out, at: duty.position, lost: None })
         }
+        #[cfg(feature = "redis")]
         Some(SinkType::Redis) => redis(parts, state, name, spec, duty).await,
+        #[cfg(feature = "postgres")]
         Some(SinkType::Postgres) => postgres(parts, state, name, spec, duty).await,
+        #[allow(unreachable_patterns, reason = "with all features there is no other type")]
+        Some(other) => {
+            Err(format!("this program was built without sinks of the type {}", other.as_str()))
+        }
         None => Err("the sink has no type".into()),
     }
-}
-
-#[cfg(not(feature = "redis"))]
-async fn redis(
-    _: &SinkParts,
-    _: Arc<State>,
-    _: &Name,
-    _: &SinkSpec,
-    _: &Duty,
-) -> Result<Begun, String> {
-    Err("this program was built without Redis".into())
-}
-
-#[cfg(not(feature = "postgres"))]
-async fn postgres(
-    _: &SinkParts,
-    _: Arc<State>,
-    _: &Name,
-    _: &SinkSpec,
-    _: &Duty,
-) -> Result<Begun, String> {
-    Err("this program was built without PostgreSQL".into())
 }
 
 #[cfg(feature = "postgres")]

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::exit::{Code, Failure};
 use super::settings::{Settings, Tokens};
+use crate::causes;
 pub(super) use request::{Answer, Request, escaped, with_query};
 
 /// Above what a node gives itself for an answer.
@@ -300,8 +301,7 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it took too long".to_owned();
     }
-    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    let told = chain.last().map_or_else(|| error.to_string(), ToString::to_string);
+    let told = causes::of(error).last().map_or_else(|| error.to_string(), ToString::to_string);
     let scheme = error.url().map_or("", reqwest::Url::scheme);
     other_protocol(scheme, &told).map_or(told, str::to_owned)
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{RunStatus, Span};
+use crate::model::{LogStream, RunStatus, Span};
 use crate::offline::{Beginning, Ending};
 
 /// A job of the demo.
@@ -56,13 +56,13 @@ fn good(secs: u64, lines: &[&str]) -> Ending {
         exit_code: 0,
         error: None,
         result: None,
-        lines: lines.iter().map(|line| ('o', (*line).to_owned())).collect(),
+        lines: lines.iter().map(|line| (LogStream::Stdout, (*line).to_owned())).collect(),
     }
 }
 
 fn bad(secs: u64, exit_code: i32, lines: &[&str], last: &str) -> Ending {
     let mut ending = good(secs, lines);
-    ending.lines.push(('e', last.to_owned()));
+    ending.lines.push((LogStream::Stderr, last.to_owned()));
     // As a node would tell it: of Python what it raised, of a shell its status.
     let raised = last.contains("Error: ");
     let told = if raised { last.to_owned() } else { format!("exited with status {exit_code}") };

@@ -1,7 +1,6 @@
 //! Lines to other nodes, and calls over them.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -18,6 +17,7 @@ use super::super::local::Local;
 use super::super::transport::{Connector, Transport};
 use super::super::types::NodeId;
 use super::{CLUSTER, KEEPALIVE, MESSAGE_BYTES_MAX, TO, WINDOW_BYTES};
+use crate::causes;
 use crate::wire::proto::cluster_client::ClusterClient;
 
 /// Calls in a row that may go unanswered before their line is replaced.
@@ -342,12 +342,8 @@ impl Peers {
 }
 
 fn judge(node: NodeId, status: Status) -> CallError {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        if error.is::<ConnectError>() {
-            return CallError::NotSent { node, reason: error.to_string() };
-        }
-        cause = error.source();
+    if let Some(error) = causes::of(&status).find(|cause| cause.is::<ConnectError>()) {
+        return CallError::NotSent { node, reason: error.to_string() };
     }
     match status.code() {
         // The other end's own words.

@@ -1,10 +1,9 @@
 //! Between messages and the types they stand for.
 
-use bytes::Bytes;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
 
 use super::super::convert::{self, log_id_in, log_id_out, open_entry, seal_entry, vote_out};
-use super::super::forward::Wish;
+use super::super::proposal::Proposal;
 use super::super::submit::{Committed, SubmitError};
 use super::super::types::{NodeId, TypeConfig, Vote};
 use crate::wire::{Error, proto};
@@ -87,22 +86,25 @@ pub(in crate::consensus) fn vote_reply_in(
     })
 }
 
-pub(in crate::consensus) fn wish_out(wish: &Wish) -> Result<proto::Wish, Error> {
-    use proto::wish::Wish as Out;
-    let bytes = |encoded: Vec<u8>| Bytes::from(encoded);
-    let wish = match wish {
-        Wish::Intent(asked) => Out::Intent(bytes(rmp_serde::to_vec_named(asked)?)),
-        Wish::Command(command) => Out::Command(bytes(rmp_serde::to_vec_named(command)?)),
+pub(in crate::consensus) fn proposal_out(proposal: &Proposal) -> Result<proto::Proposal, Error> {
+    use proto::proposal::What;
+    let what = match proposal {
+        Proposal::Intent(intended) => What::Intent(rmp_serde::to_vec_named(intended)?.into()),
+        Proposal::Command(command) => What::Command(rmp_serde::to_vec_named(command)?.into()),
     };
-    Ok(proto::Wish { wish: Some(wish) })
+    Ok(proto::Proposal { what: Some(what) })
 }
 
-pub(in crate::consensus) fn wish_in(message: &proto::Wish) -> Result<Wish, Error> {
-    use proto::wish::Wish as In;
+pub(in crate::consensus) fn proposal_in(message: &proto::Proposal) -> Result<Proposal, Error> {
+    use proto::proposal::What;
     let unreadable = |source| Error::Command { position: 0, source };
-    match message.wish.as_ref().ok_or(Error::Missing("wish"))? {
-        In::Intent(bytes) => rmp_serde::from_slice(bytes).map(Wish::Intent).map_err(unreadable),
-        In::Command(bytes) => rmp_serde::from_slice(bytes).map(Wish::Command).map_err(unreadable),
+    match message.what.as_ref().ok_or(Error::Missing("proposal"))? {
+        What::Intent(bytes) => {
+            rmp_serde::from_slice(bytes).map(Proposal::Intent).map_err(unreadable)
+        }
+        What::Command(bytes) => {
+            rmp_serde::from_slice(bytes).map(Proposal::Command).map_err(unreadable)
+        }
     }
 }
 

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 pub(super) use client::{CallError, Lane, Peers};
 pub(super) use messages::{
-    append_in, append_out, append_reply_in, append_reply_out, outcome_in, outcome_out, vote_in,
-    vote_reply_in, vote_reply_out, vote_request_in, vote_request_out, wish_in, wish_out,
+    append_in, append_out, append_reply_in, append_reply_out, outcome_in, outcome_out, proposal_in,
+    proposal_out, vote_in, vote_reply_in, vote_reply_out, vote_request_in, vote_request_out,
 };
 pub(super) use server::serve;
 

@@ -9,10 +9,10 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::super::forward::Wish;
 use super::super::handle::Handle;
 use super::super::membership::MemberError;
-use super::super::roll::{Heard, members_out};
+use super::super::presence::{Heard, members_out};
+use super::super::proposal::Proposal;
 use super::super::submit::{Committed, SubmitError};
 use super::super::transport::Connection;
 use super::super::types::NodeId;
@@ -278,22 +278,22 @@ impl Cluster for Desk {
     ) -> Result<Response<proto::SubmitReply>, Status> {
         self.check(&request)?;
         self.lead()?;
-        let (mut wishes, mut readable) = (Vec::new(), Vec::new());
-        for wish in &request.get_ref().wishes {
-            let wish = super::wish_in(wish)
+        let (mut proposals, mut readable) = (Vec::new(), Vec::new());
+        for proposal in &request.get_ref().proposals {
+            let proposal = super::proposal_in(proposal)
                 .inspect_err(
                     |error| tracing::warn!(%error, "another node asked what can't be read"),
                 )
                 .ok();
-            if wish.as_ref().is_some_and(Wish::is_anonymous) {
+            if proposal.as_ref().is_some_and(Proposal::is_anonymous) {
                 tracing::warn!("another node sent what a caller wants, and not who: refused");
                 return Err(Status::permission_denied("this takes somebody who wants it"));
             }
-            readable.push(wish.is_some());
-            wishes.extend(wish);
+            readable.push(proposal.is_some());
+            proposals.extend(proposal);
         }
         drop(request);
-        let mut decided = self.handle.decide_all(wishes).await.into_iter();
+        let mut decided = self.handle.decide_all(proposals).await.into_iter();
         // What can't be read is refused alone: the rest of the call is somebody else's.
         let unreadable = Committed {
             answer: Err(needs::unreadable(&self.handle.state())),
@@ -335,7 +335,7 @@ impl Cluster for Desk {
             running.peers.told(node, &addr);
             let at = tokio::time::Instant::now();
             let reads = reads.max(1);
-            running.roll.hear(node, Heard { boot, at, applied, addr, reads });
+            running.presence.hear(node, Heard { boot, at, applied, addr, reads });
             // A leader that lost its majority must not prolong anyone's lease.
             let index = self.handle.committed_by_now().await.map_err(no_answer)?;
             let term = running.leadership.borrow().term;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tonic::Request;
 
-use super::super::forward::Wish;
+use super::super::proposal::Proposal;
 use super::super::rpc::{self, Lane};
 use super::super::{Handle, Options, Reach, Tcp, open};
 use super::cluster::{PATIENCE, three};
@@ -87,7 +87,7 @@ async fn one_member_that_reads_less_or_is_silent_holds_the_format_back() {
     };
     let mut heard = tokio::time::timeout(Duration::from_secs(20), spoken).await.unwrap();
     heard.reads = 1;
-    leader.running.roll.hear(7, heard);
+    leader.running.presence.hear(7, heard);
     assert_eq!(agreed(&leader).await, 1);
     for node in [other, leader] {
         node.shutdown().await.unwrap();
@@ -115,9 +115,9 @@ async fn a_node_stops_at_a_format_that_it_does_not_read() {
 }
 
 /// What a node of a newer version may send: a variant that this one has never heard of.
-fn from_the_future() -> proto::Wish {
+fn from_the_future() -> proto::Proposal {
     let bytes = rmp_serde::to_vec_named(&serde_json::json!({ "op": { "Invent": { "what": 1 } } }));
-    proto::Wish { wish: Some(proto::wish::Wish::Command(bytes.unwrap().into())) }
+    proto::Proposal { what: Some(proto::proposal::What::Command(bytes.unwrap().into())) }
 }
 
 fn needs_an_upgrade(answer: &crate::machine::Answer) -> bool {
@@ -127,8 +127,8 @@ fn needs_an_upgrade(answer: &crate::machine::Answer) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_leader_can_not_read_is_refused_alone() {
     let [leader, other, third] = three().await;
-    let known = |n| rpc::wish_out(&Wish::Command(numbered(n))).unwrap();
-    let message = proto::SubmitRequest { wishes: vec![known(1), from_the_future(), known(2)] };
+    let known = |n| rpc::proposal_out(&Proposal::Command(numbered(n))).unwrap();
+    let message = proto::SubmitRequest { proposals: vec![known(1), from_the_future(), known(2)] };
     let (peers, to) = (&other.running.peers, leader.node_id());
     let reply = peers.call(to, Lane::Bulk, PATIENCE, message, |mut client, request| async move {
         client.submit(request).await

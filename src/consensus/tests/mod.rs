@@ -3,6 +3,7 @@
 mod batching;
 mod cluster;
 mod damage;
+mod disk_admission;
 mod fixture;
 mod formats;
 mod golden;
@@ -12,7 +13,6 @@ mod mended;
 mod moving;
 mod proofs;
 mod restart;
-mod room;
 mod suite;
 mod transfer;
 mod transfer_disk;

@@ -8,8 +8,8 @@ use openraft::testing::{StoreBuilder, Suite, blank_ent, log_id};
 use tempfile::TempDir;
 
 use super::super::count::Count;
-use super::super::cover::Cover;
 use super::super::log_store::LogStore;
+use super::super::purge_guard::PurgeGuard;
 use super::super::recovery;
 use super::super::state_machine::StateMachine;
 use super::super::transfer::Transfers;
@@ -25,13 +25,24 @@ pub async fn assemble(
 ) -> (LogStore, StateMachine) {
     let fatal = Fatal::default();
     // The suite purges without a checkpoint.
-    let cover = Cover::upto(u64::MAX);
-    let log = LogStore::open(log, cover.clone(), fatal.clone()).unwrap();
+    let purge_guard = PurgeGuard::upto(u64::MAX);
+    let log = LogStore::open(log, purge_guard.clone(), fatal.clone()).unwrap();
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone()).await;
     let (recovered, history) = recovered.unwrap();
     let transfers = Transfers::new(checkpoints, generations);
     let count = Count::new(None, 1, None);
-    (log, StateMachine::new(recovered, history, transfers, cover, fatal, count, Span::from_secs(1)))
+    (
+        log,
+        StateMachine::new(
+            recovered,
+            history,
+            transfers,
+            purge_guard,
+            fatal,
+            count,
+            Span::from_secs(1),
+        ),
+    )
 }
 
 struct OnDisk;

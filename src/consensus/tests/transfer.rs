@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use openraft::storage::RaftStateMachine;
 
+use super::super::carried::Carried;
 use super::super::state_machine::StateMachine;
-use super::super::transfer::{Carried, Error, Outgoing, Transfers};
+use super::super::transfer::{Error, Outgoing, Transfers};
 use super::super::types::{Snapshot, Vote};
 use super::fixture::{disk, node_on, numbered, numbers, sized, trim};
 use super::install::{entry, entry_of, log_id, machine_on};

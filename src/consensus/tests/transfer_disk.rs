@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::cover::Cover;
-use super::super::transfer::{Carried, Transfers};
+use super::super::carried::Carried;
+use super::super::purge_guard::PurgeGuard;
+use super::super::transfer::Transfers;
 use super::super::types::Snapshot;
 use super::super::{Handle, Options, open};
 use super::damage::copy;
@@ -201,18 +202,18 @@ async fn a_crash_at_any_step_leaves_the_old_or_the_new_on_disk() {
 
 #[tokio::test]
 async fn the_log_is_not_purged_before_a_checkpoint_covers_it() {
-    let (cover, fatal) = (Cover::upto(3), Fatal::default());
-    cover.wait_for(3, &fatal).await.unwrap();
+    let (purge_guard, fatal) = (PurgeGuard::upto(3), Fatal::default());
+    purge_guard.wait_for(3, &fatal).await.unwrap();
     let wait = |index| {
-        let (cover, fatal) = (cover.clone(), fatal.clone());
-        tokio::spawn(async move { cover.wait_for(index, &fatal).await })
+        let (purge_guard, fatal) = (purge_guard.clone(), fatal.clone());
+        tokio::spawn(async move { purge_guard.wait_for(index, &fatal).await })
     };
     let (near, far) = (wait(9), wait(10));
-    cover.reach(5);
+    purge_guard.reach(5);
     tokio::task::yield_now().await;
     assert!(!near.is_finished());
-    cover.reach(9);
-    cover.reach(4);
+    purge_guard.reach(9);
+    purge_guard.reach(4);
     near.await.unwrap().unwrap();
     assert!(!far.is_finished());
     // It never will be: the node stops instead.

@@ -37,9 +37,9 @@ mod send;
 pub use receive::Transfers;
 pub use send::Outgoing;
 
+use super::carried::{Carried, Received};
 use super::types::{Snapshot, SnapshotMeta, Vote};
-use crate::machine::State;
-use crate::storage::{self, Generation, History, Source, Unpublished};
+use crate::storage;
 use crate::wire;
 
 /// Bytes in one message, of a checkpoint or of rows. Only a single row may be larger.
@@ -67,27 +67,6 @@ impl From<wire::Error> for Error {
 
 fn malformed(reason: &str) -> Error {
     Error::Malformed(reason.to_owned())
-}
-
-/// What the library carries as a snapshot.
-pub enum Carried {
-    /// A checkpoint of this node; its rows are those of the live history.
-    Own {
-        /// The checkpoint.
-        checkpoint: Source,
-        /// The history.
-        history: History,
-    },
-    /// What came from another node.
-    Received(Box<Received>),
-}
-
-/// A checkpoint and its history, whole, checked and durable here. Dropped, they are gone; what is
-/// left to do is publishing the one and keeping the other.
-pub struct Received {
-    pub(super) checkpoint: Unpublished,
-    pub(super) state: State,
-    pub(super) generation: Generation,
 }
 
 /// What is to be installed. A snapshot that another machine of this process built is carried over

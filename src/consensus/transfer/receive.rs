@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::super::carried::Carried;
 use super::super::types::{Snapshot, Vote};
 use super::receiving::Receiving;
-use super::{Carried, Error, malformed};
+use super::{Error, malformed};
 use crate::storage::{Checkpoints, Generations, off_thread};
 use crate::wire::proto;
 
@@ -72,8 +73,11 @@ impl Incoming {
         let Some(part) = part.part else { return Err(malformed("a message of an unknown kind")) };
         let receiving = self.lift()?;
         let begun = std::mem::replace(&mut self.begun, true);
-        let transfers = self.transfers.clone();
-        let take = move || Ok(Receiving::take(receiving, part, begun, &transfers));
+        let to = self.transfers.clone();
+        let take = move || {
+            let to = (&*to.checkpoints, &to.generations);
+            Ok(Receiving::take(receiving, part, begun, to))
+        };
         let blocks = self.transfers.checkpoints.blocks();
         let taken = off_thread(blocks, "receive a checkpoint", take).await?;
         let receiving = taken?;

@@ -1,15 +1,17 @@
 //! What came of a transfer so far: stored, and nothing that a reader would meet.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::carried::Received;
 use super::super::convert::vote_in;
 use super::super::convert::{self, Head};
 use super::super::snapshot;
 use super::super::types::{SnapshotMeta, Vote};
-use super::{Error, PART_BYTES, Received, Transfers, malformed};
-use crate::storage::{self, Checkpoints, Draft, Generation};
+use super::{Error, PART_BYTES, malformed};
+use crate::storage::{self, Checkpoints, Draft, Generation, Generations};
 use crate::wire::proto;
 use proto::install_part::Part;
 
@@ -40,25 +42,31 @@ impl Receiving {
         receiving: Option<Box<Self>>,
         part: Part,
         begun: bool,
-        transfers: &Transfers,
+        (checkpoints, generations): (&Checkpoints, &Arc<Generations>),
     ) -> Result<Box<Self>, Error> {
         match (receiving, part) {
-            (None, Part::Head(head)) if !begun => Ok(Box::new(Self::begin(head, transfers)?)),
+            (None, Part::Head(head)) if !begun => {
+                Ok(Box::new(Self::begin(head, checkpoints, generations)?))
+            }
             (None, _) if begun => Err(malformed("it goes on after its end or a failure")),
             (None, _) => Err(malformed("it does not begin with its head")),
             (Some(mut receiving), part) => receiving.add(part).map(|()| receiving),
         }
     }
 
-    fn begin(head: proto::InstallHead, transfers: &Transfers) -> Result<Self, Error> {
+    fn begin(
+        head: proto::InstallHead,
+        checkpoints: &Checkpoints,
+        generations: &Arc<Generations>,
+    ) -> Result<Self, Error> {
         let vote = vote_in(&head.vote.ok_or(malformed("no vote"))?);
         let Head { meta, .. } = convert::head_in(head.meta.ok_or(malformed("no head"))?)?;
         if meta.last_log_id.is_none() {
             return Err(malformed("a checkpoint of nothing"));
         }
         let (taken, last_key, unflushed) = Default::default();
-        let draft = transfers.checkpoints().receive()?;
-        let generation = transfers.generations().create()?;
+        let draft = checkpoints.receive()?;
+        let generation = generations.create()?;
         let stage = Stage::Checkpoint;
         Ok(Self { vote, meta, stage, draft, generation, taken, last_key, unflushed })
     }

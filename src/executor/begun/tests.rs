@@ -159,7 +159,7 @@ fn a_node_that_leaves_takes_nothing_new_and_hands_back_what_has_not_begun() {
     world.run("m", json!(null));
     let first = begun.look(&world.state, New::Begins).remove(0);
     world.run("m", json!(null));
-    let second = begun.look(&world.state, New::GoesBack).remove(0);
+    let second = begun.look(&world.state, New::HandedBack).remove(0);
     assert_eq!([stop(&first), stop(&second)], [StopFor::NotBegin; 2]);
     assert!(!StopFor::NotBegin.ends(), "what has begun goes on");
     begun.stop_all();

@@ -16,17 +16,7 @@ use super::limits::{
 use super::mask::Masker;
 use super::tail::{Piece, Tail};
 use super::utf8::whole_characters;
-
-/// Where output came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// The process's standard output, or the body of an HTTP response.
-    Stdout,
-    /// The process's standard error.
-    Stderr,
-    /// The runner itself: what it did to the attempt, and what it left out.
-    System,
-}
+use crate::model::LogStream;
 
 /// A piece of output of one stream: whole lines where possible, whole characters where the
 /// bytes are UTF-8, at most 16 KiB, any bytes.
@@ -35,7 +25,7 @@ pub struct Chunk {
     /// Counted from 0 within the attempt, without gaps.
     pub seq: u32,
     /// Where it came from.
-    pub stream: Stream,
+    pub stream: LogStream,
     /// When the node had it, in microseconds of the given clock; never runs backwards.
     pub at_micros: i64,
     /// Not necessarily UTF-8.
@@ -82,8 +72,8 @@ impl Capture {
         }
     }
 
-    /// Takes what a stream just gave. `stream` is not [`Stream::System`].
-    pub(super) fn feed(&mut self, stream: Stream, bytes: &[u8]) {
+    /// Takes what a stream just gave. `stream` is not [`LogStream::System`].
+    pub(super) fn feed(&mut self, stream: LogStream, bytes: &[u8]) {
         self.seen += bytes.len() as u64;
         let masker = &mut self.maskers[index(stream)];
         if masker.is_idle() {
@@ -94,7 +84,7 @@ impl Capture {
         }
     }
 
-    fn take(&mut self, stream: Stream, bytes: &[u8]) {
+    fn take(&mut self, stream: LogStream, bytes: &[u8]) {
         let at = self.now();
         let mut text = std::mem::take(&mut self.open_lines[index(stream)]);
         text.extend_from_slice(bytes);
@@ -119,7 +109,7 @@ impl Capture {
     pub(super) fn note(&mut self, text: &str) {
         let at = self.now();
         let text = self.maskers[0].text(text);
-        self.add(Stream::System, at, format!("{text}\n").as_bytes());
+        self.add(LogStream::System, at, format!("{text}\n").as_bytes());
         self.arm();
     }
 
@@ -140,7 +130,7 @@ impl Capture {
     /// The attempt is over: everything that is kept becomes ready. Returns bytes seen and
     /// whether some were left out.
     pub(super) fn finish(&mut self) -> (u64, bool) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in [LogStream::Stdout, LogStream::Stderr] {
             let held = self.maskers[index(stream)].finish();
             self.take(stream, &held);
         }
@@ -198,7 +188,7 @@ impl Capture {
 
     /// Gives up the unfinished lines, as much of each as `length` says.
     fn flush_open_lines(&mut self, at: i64, length: fn(&[u8]) -> usize) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
+        for stream in [LogStream::Stdout, LogStream::Stderr] {
             let mut line = std::mem::take(&mut self.open_lines[index(stream)]);
             let rest = line.split_off(length(&line));
             self.open_lines[index(stream)] = rest;
@@ -209,7 +199,7 @@ impl Capture {
     }
 
     /// Head or tail: whichever the allowance says.
-    fn accept(&mut self, stream: Stream, at: i64, bytes: &[u8]) {
+    fn accept(&mut self, stream: LogStream, at: i64, bytes: &[u8]) {
         if self.head_closed() {
             self.tail.push(stream, at, bytes);
             return;
@@ -229,7 +219,7 @@ impl Capture {
         }
     }
 
-    fn add(&mut self, stream: Stream, at: i64, bytes: &[u8]) {
+    fn add(&mut self, stream: LogStream, at: i64, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -263,8 +253,8 @@ impl Capture {
     }
 }
 
-fn index(stream: Stream) -> usize {
-    usize::from(stream == Stream::Stderr)
+fn index(stream: LogStream) -> usize {
+    usize::from(stream == LogStream::Stderr)
 }
 
 /// How much of `bytes` can go as one chunk: whole lines, or a full chunk of an endless one;

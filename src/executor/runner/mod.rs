@@ -46,7 +46,7 @@ mod utf8;
 
 use tokio::sync::mpsc::Sender;
 
-pub use self::capture::{Chunk, Stream};
+pub use self::capture::Chunk;
 pub use self::check::{SyntaxFault, check_python};
 pub use self::http::{Answer, addresses, post, sign};
 pub use self::leftovers::reap_leftovers;

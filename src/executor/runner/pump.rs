@@ -14,8 +14,9 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until};
 
-use super::capture::{Capture, Chunk, Stream};
+use super::capture::{Capture, Chunk};
 use super::limits::READ_BYTES;
+use crate::model::LogStream;
 
 /// The output side of one attempt.
 pub(super) struct Pump {
@@ -128,7 +129,7 @@ impl Pump {
     }
 }
 
-const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+const STREAMS: [LogStream; 2] = [LogStream::Stdout, LogStream::Stderr];
 
 async fn wait_until(at: Option<Instant>) {
     match at {

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::capture::Stream;
 use super::limits::{BATCH_BYTES_MAX, CHUNKS_PER_HALF_MAX, SAME_CHUNK_MICROS};
 use super::utf8::character_start;
+use crate::model::LogStream;
 
 /// Bytes of one stream that arrived together.
 pub(super) struct Piece {
-    pub(super) stream: Stream,
+    pub(super) stream: LogStream,
     pub(super) at: i64,
     pub(super) bytes: Vec<u8>,
 }
@@ -27,7 +27,7 @@ impl Tail {
         Self { max, held: 0, left_out: 0, pieces: VecDeque::new() }
     }
 
-    pub(super) fn push(&mut self, stream: Stream, at: i64, bytes: &[u8]) {
+    pub(super) fn push(&mut self, stream: LogStream, at: i64, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }

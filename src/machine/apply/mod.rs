@@ -154,9 +154,10 @@ fn remember(s: &mut State, at: Timestamp, key: uuid::Uuid, fingerprint: uuid::Uu
     window.by_key.insert(key, Remembered { at, fingerprint, reply });
 }
 
-/// An audit note with this action panics, so that tests see what a bug here does to a node.
-#[cfg(test)]
-pub(crate) const PANIC_FOR_TESTS: &str = "panic-for-tests";
+/// An audit note with this action panics, so that tests see what a bug here does to a node. No
+/// request makes one, and a release build does not know it.
+#[cfg(debug_assertions)]
+pub const PANIC_FOR_TESTS: &str = "panic-for-tests";
 
 /// What the handlers of one command share.
 struct Cx<'a> {

@@ -2,8 +2,9 @@ use serde_json::json;
 
 use super::world::{World, admin};
 use crate::machine::command::{Op, OutputChunk};
+use crate::model::LogStream::{self, Stderr, Stdout, System};
 use crate::model::RunStatus;
-use crate::service::{Error, LogLine, LogPosition, LogStream};
+use crate::service::{Error, LogLine, LogPosition};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_is_read_in_pages_from_any_place() {
@@ -17,7 +18,8 @@ async fn output_is_read_in_pages_from_any_place() {
     // One row with several pieces, as a node sends them.
     let (attempt, fence, at) = world.held(id);
     let piece = |seq, stream, bytes: &[u8]| OutputChunk { seq, stream, at, bytes: bytes.to_vec() };
-    let chunks = vec![piece(2, 'e', b"bad \xff"), piece(3, 's', b"note"), piece(4, 'o', b"end")];
+    let chunks =
+        vec![piece(2, Stderr, b"bad \xff"), piece(3, System, b"note"), piece(4, Stdout, b"end")];
     world.does(Op::Output { run: id, attempt, fence, chunks }).await.unwrap();
     let open = service.output(&admin(), id, None, 10).await.unwrap();
     assert_eq!(open.next, Some(LogPosition { attempt: 1, seq: 4 }));

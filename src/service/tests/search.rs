@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::world::{World, admin, only, scoped};
 use crate::machine::command::{Op, OutputChunk};
+use crate::model::LogStream::{Stderr, Stdout};
 use crate::model::{Role, RunId, RunStatus};
 use crate::service::{Error, LogHit, Paging, Wanted, Which};
 
@@ -50,11 +51,11 @@ async fn a_line_is_found_wherever_its_pieces_are_cut() {
         OutputChunk { seq, stream, at, bytes }
     };
     let chunks = vec![
-        piece(0, 'o', "first\nconnec"),
-        piece(1, 'e', "warning: Connection "),
-        piece(2, 'o', "tion refused\nother\n"),
-        piece(3, 'e', "REFUSED\n"),
-        piece(4, 'o', "refused 1\nrefused 2\nrefused 3\nno end, refused"),
+        piece(0, Stdout, "first\nconnec"),
+        piece(1, Stderr, "warning: Connection "),
+        piece(2, Stdout, "tion refused\nother\n"),
+        piece(3, Stderr, "REFUSED\n"),
+        piece(4, Stdout, "refused 1\nrefused 2\nrefused 3\nno end, refused"),
     ];
     world.does(Op::Output { run: id, attempt, fence, chunks }).await.unwrap();
     let wanted = [

@@ -15,7 +15,8 @@ use crate::machine::prepare::timing::Compiled;
 use crate::machine::{Answer, Command, Reply};
 use crate::metrics::Metrics;
 use crate::model::{
-    Actor, Name, Outcome, Role, Run, RunId, RunStatus, Scope, SkipReason, Span, Timestamp, User,
+    Actor, LogStream, Name, Outcome, Role, Run, RunId, RunStatus, Scope, SkipReason, Span,
+    Timestamp, User,
 };
 use crate::service::{
     Caller, Deps, Error, JobView, NodeLocal, PutMode, RequestKey, Service, WriteOptions, Written,
@@ -206,7 +207,7 @@ impl World {
         self.does(Op::Started { run: id, attempt, fence, started_at: now }).await.unwrap();
         for (seq, line) in (0..).zip(lines) {
             let bytes = line.as_bytes().to_vec();
-            let chunks = vec![OutputChunk { seq, stream: 'o', at: now, bytes }];
+            let chunks = vec![OutputChunk { seq, stream: LogStream::Stdout, at: now, bytes }];
             self.does(Op::Output { run: id, attempt, fence, chunks }).await.unwrap();
         }
     }

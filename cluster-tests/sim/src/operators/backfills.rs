@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cronapi::consensus::Handle;
+use cronapi::consensus::{Handle, Intended};
 use cronapi::machine::command::{BackfillEdit, StartBackfill};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::{Op, State};
@@ -19,7 +19,8 @@ pub async fn run(seat: Arc<Seat>, consensus: Handle, mut chance: Chance) {
         let Some(op) = wish(&consensus.state(), &mut chance) else { continue };
         let actor = Actor { name: "backfills".into(), from: None, request_id: None, trace: None };
         // What it is told does not matter: the state says what holds.
-        let _ = consensus.intend(Intent::Plain(Box::new(op)), Some(actor), None).await;
+        let _ =
+            consensus.submit(Intended::new(Intent::Plain(Box::new(op)), Some(actor), None)).await;
     }
 }
 

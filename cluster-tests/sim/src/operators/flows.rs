@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cronapi::consensus::Handle;
+use cronapi::consensus::{Handle, Intended};
 use cronapi::machine::Op;
 use cronapi::machine::command::TriggerRun;
 use cronapi::machine::history::{FlowRow, flow_key, unpack};
@@ -29,7 +29,7 @@ pub async fn run(seat: Arc<Seat>, consensus: Handle, mut chance: Chance) {
         let Some(intent) = wish(&consensus, &mut chance).await else { continue };
         let actor = Actor { name: "flows".into(), from: None, request_id: None, trace: None };
         // What it is told does not matter: the state says what holds.
-        let _ = consensus.intend(intent, Some(actor), None).await;
+        let _ = consensus.submit(Intended::new(intent, Some(actor), None)).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cronapi::consensus::{Handle, SubmitError};
+use cronapi::consensus::{Handle, Intended, SubmitError};
 use cronapi::machine::command::RequestKey;
 use cronapi::machine::prepare::{Intent, PutMode};
 use cronapi::machine::{Op, Rejection};
@@ -110,7 +110,8 @@ impl Operator {
         let actor = Actor { name: self.name.clone(), from: None, request_id: None, trace: None };
         let mut in_doubt = false;
         for _ in 0..TRIES {
-            let asked = self.consensus.intend(intent.clone(), Some(actor.clone()), request);
+            let asked =
+                self.consensus.submit(Intended::new(intent.clone(), Some(actor.clone()), request));
             match asked.await {
                 Ok(committed) => match committed.answer {
                     Ok(reply) => {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cronapi::consensus::Handle;
+use cronapi::consensus::{Handle, Intended};
 use cronapi::machine::prepare::{Intent, PutMode};
 use cronapi::model::{Actor, Kind};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub async fn run(seat: Arc<Seat>, consensus: Handle, mut chance: Chance) {
         let actor = Actor { name: "queues".into(), from: None, request_id: None, trace: None };
         let intent = Intent::Put { spec: spec.clone(), mode: PutMode::Upsert, expected: None };
         // What it is told does not matter: the state says what holds.
-        let _ = consensus.intend(intent, Some(actor), None).await;
+        let _ = consensus.submit(Intended::new(intent, Some(actor), None)).await;
         sleep(chance.millis(500, 4_000)).await;
     }
 }

@@ -27,6 +27,7 @@ use self::rows::Rows;
 use super::connect::bounded;
 use super::line::Line;
 use crate::adapters::kept::position_of;
+use crate::causes;
 use crate::consensus::Handle;
 use crate::executor::runner::RunnerEnv;
 use crate::machine::State;
@@ -356,14 +357,5 @@ fn told(error: &tokio_postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {
         return format!("{WHO}: {} ({})", error.message(), error.code().code());
     }
-    let mut text = format!("{WHO}: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    text
+    format!("{WHO}: {}", causes::told(error))
 }

@@ -18,8 +18,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::consensus::cover::Cover;
 use crate::consensus::log_store::LogStore;
+use crate::consensus::purge_guard::PurgeGuard;
 use crate::consensus::{recovery, snapshot};
 use crate::machine::{State, invariants};
 use crate::storage::{
@@ -217,7 +217,7 @@ async fn inside(
         Err(error) => return found.grave(&file, copy::told(&error, scratch, path)),
     };
     let entries = walk::log(&log, &file, found);
-    let store = LogStore::open(log, Cover::upto(0), Fatal::default());
+    let store = LogStore::open(log, PurgeGuard::upto(0), Fatal::default());
     let store = match store {
         Ok(store) => store,
         Err(error) => return found.grave(&file, copy::told(&error, scratch, path)),

@@ -9,8 +9,8 @@ fn text() -> String {
 fn kept(text: &[u8], step: usize, output_max: usize, flush_every: usize) -> Vec<Chunk> {
     let mut capture = Capture::new(|| 0, output_max, &Masker::default());
     for (n, piece) in text.chunks(step).enumerate() {
-        capture.feed(Stream::Stdout, piece);
-        capture.feed(Stream::Stderr, piece);
+        capture.feed(LogStream::Stdout, piece);
+        capture.feed(LogStream::Stderr, piece);
         if n % flush_every == 0 {
             capture.flush();
         }
@@ -19,7 +19,7 @@ fn kept(text: &[u8], step: usize, output_max: usize, flush_every: usize) -> Vec<
     std::iter::from_fn(|| capture.next_ready()).flatten().collect()
 }
 
-fn of(chunks: &[Chunk], stream: Stream) -> Vec<u8> {
+fn of(chunks: &[Chunk], stream: LogStream) -> Vec<u8> {
     let of = chunks.iter().filter(|chunk| chunk.stream == stream);
     of.flat_map(|chunk| chunk.bytes.to_vec()).collect()
 }
@@ -36,8 +36,8 @@ fn no_character_is_cut_wherever_its_bytes_are() {
                     assert!(whole, "{step} {output_max} {flush_every} {chunk:?}");
                 }
                 if output_max == 1 << 20 {
-                    assert_eq!(of(&chunks, Stream::Stdout), text.as_bytes());
-                    assert_eq!(of(&chunks, Stream::Stderr), text.as_bytes());
+                    assert_eq!(of(&chunks, LogStream::Stdout), text.as_bytes());
+                    assert_eq!(of(&chunks, LogStream::Stderr), text.as_bytes());
                 }
             }
         }
@@ -51,7 +51,7 @@ fn a_line_without_end_is_cut_between_characters_at_every_length() {
         for step in [1_000, 16 * 1024, 64 * 1024] {
             let chunks = kept(text.as_bytes(), step, 1 << 20, 1_000_000);
             assert!(chunks.iter().all(|chunk| std::str::from_utf8(&chunk.bytes).is_ok()));
-            assert_eq!(of(&chunks, Stream::Stdout), text.as_bytes());
+            assert_eq!(of(&chunks, LogStream::Stdout), text.as_bytes());
         }
     }
 }
@@ -61,8 +61,8 @@ fn bytes_that_are_no_text_are_kept_as_they_are() {
     let bytes: Vec<u8> = (0..=255).rev().chain([0xc3]).chain(0..=255).chain([0xe2, 0x82]).collect();
     for step in 1..9 {
         let chunks = kept(&bytes, step, 1 << 20, 2);
-        assert_eq!(of(&chunks, Stream::Stdout), bytes, "{step}");
-        assert_eq!(of(&chunks, Stream::Stderr), bytes, "{step}");
+        assert_eq!(of(&chunks, LogStream::Stdout), bytes, "{step}");
+        assert_eq!(of(&chunks, LogStream::Stderr), bytes, "{step}");
     }
 }
 
@@ -71,8 +71,8 @@ fn what_is_left_out_is_counted_to_the_byte() {
     let text = text();
     for output_max in [0, 1, 7, 100, 101, 102, 103, 1_000] {
         let chunks = kept(text.as_bytes(), 10, output_max, 4);
-        let bytes = of(&chunks, Stream::Stdout).len() + of(&chunks, Stream::Stderr).len();
-        let note = String::from_utf8(of(&chunks, Stream::System)).unwrap();
+        let bytes = of(&chunks, LogStream::Stdout).len() + of(&chunks, LogStream::Stderr).len();
+        let note = String::from_utf8(of(&chunks, LogStream::System)).unwrap();
         assert!(bytes <= output_max);
         assert_eq!(note, format!("… {} bytes left out …\n", 2 * text.len() - bytes));
     }

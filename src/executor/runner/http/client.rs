@@ -7,12 +7,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use reqwest::redirect::Policy;
 use reqwest::{Request, Response, Url};
-use rustls::crypto::ring::default_provider;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use super::failure::sentence;
 use super::guard::{Denied, Guard};
 use crate::executor::runner::limits::CONNECT_TIMEOUT;
+use crate::{causes, trust};
 
 /// Built at the first HTTP attempt and shared by all.
 pub(in super::super) struct Client {
@@ -77,14 +77,7 @@ impl Client {
 
     /// Whether a request was not sent because of where it would have gone.
     pub(super) fn denied(&self, error: &reqwest::Error) -> bool {
-        let mut cause = error.source();
-        while let Some(here) = cause {
-            if here.is::<Denied>() {
-                return true;
-            }
-            cause = here.source();
-        }
-        false
+        causes::of(error).any(|cause| cause.is::<Denied>())
     }
 
     pub(super) async fn send(&self, request: Request) -> Result<Response, reqwest::Error> {
@@ -101,14 +94,9 @@ impl Client {
 }
 
 fn tls() -> Result<(ClientConfig, bool), String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let roots = trust::system();
     let has_roots = !roots.is_empty();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("TLS can't be set up on this node: {e}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let mut config = trust::client(roots)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((config, has_roots))
 }

@@ -6,11 +6,12 @@ use std::io;
 use reqwest::Url;
 
 use super::guard::Denied;
+use crate::causes;
 
 /// Names the place and the reason; no path or query, which may hold secrets.
 pub(super) fn sentence(error: &reqwest::Error, sent_to: &Url) -> String {
     let place = place(sent_to);
-    let causes: Vec<&(dyn Error + 'static)> = chain(error).collect();
+    let causes: Vec<&(dyn Error + 'static)> = causes::of(error).collect();
     if let Some(denied) = causes.iter().find_map(|cause| cause.downcast_ref::<Denied>()) {
         return denied.to_string();
     }
@@ -95,13 +96,4 @@ fn plainly(error: &rustls::Error) -> String {
         other => other.to_string(),
     };
     format!("invalid peer certificate: {why}")
-}
-
-fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut next = error.source();
-    std::iter::from_fn(move || {
-        let cause = next?;
-        next = cause.source();
-        Some(cause)
-    })
 }

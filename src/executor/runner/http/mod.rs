@@ -39,13 +39,13 @@ pub use self::signature::sign;
 use self::unpack::{SLICE, Unpack};
 
 use super::Attempt;
-use super::capture::Stream;
 use super::limits::REDIRECTS_MAX;
 use super::outcome::{Ended, Outcome};
 use super::pump::Pump;
 use super::spec::{HttpSign, Spec};
 use super::start::{Start, ask};
 use super::stop::StopSignal;
+use crate::model::LogStream;
 use crate::model::integers::{Unread, read_json};
 
 /// The HTTP part of a [`super::What`].
@@ -210,7 +210,7 @@ async fn receive(
         Unpack::Plain
     });
     let mut take = |pump: &mut Pump, text: &[u8]| {
-        pump.capture.feed(Stream::Stdout, text);
+        pump.capture.feed(LogStream::Stdout, text);
         if let Some(kept) = &mut json
             && kept.len() <= result_max
         {

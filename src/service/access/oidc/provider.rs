@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use jsonwebtoken::jwk::Jwk;
 use reqwest::{Client, RequestBuilder, Url};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,6 +16,7 @@ use super::id_token::{self, Expected};
 use super::{OidcOptions, refuse};
 use crate::model::Timestamp;
 use crate::service::Error;
+use crate::{causes, trust};
 
 /// A request to the provider.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -230,20 +229,11 @@ impl Provider {
 }
 
 fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca_file {
-        let bad = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        for found in CertificateDer::pem_file_iter(path).map_err(|error| bad(&error))? {
-            let authority = found.map_err(|error| bad(&error))?;
-            roots.add(authority).map_err(|error| bad(&error))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS can't be set up: {error}"))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    let roots = match ca_file {
+        None => trust::system(),
+        Some(file) => trust::with_file(file).map_err(|e| format!("{}: {e}", file.display()))?,
+    };
+    trust::client(roots)
 }
 
 /// A form, as a browser would send it.
@@ -258,7 +248,7 @@ fn encoded(text: &str) -> String {
 }
 
 async fn answer(what: &str, request: RequestBuilder) -> Result<(u16, Vec<u8>), Error> {
-    let failed = |error: reqwest::Error| unavailable(what, chain(&error.without_url()));
+    let failed = |error: reqwest::Error| unavailable(what, causes::told(&error.without_url()));
     let mut response = request.send().await.map_err(failed)?;
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(failed)? {
@@ -268,18 +258,6 @@ async fn answer(what: &str, request: RequestBuilder) -> Result<(u16, Vec<u8>), E
         }
     }
     Ok((response.status().as_u16(), body))
-}
-
-/// An error with its causes, which say more than itself.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn read<T: DeserializeOwned>(what: &str, status: u16, body: &[u8]) -> Result<T, Error> {

@@ -14,11 +14,11 @@ use crate::storage::{self, Fatal};
 
 /// The index that durable checkpoints cover. Clones share it.
 #[derive(Clone)]
-pub(super) struct Cover {
+pub(super) struct PurgeGuard {
     index: Arc<watch::Sender<u64>>,
 }
 
-impl Cover {
+impl PurgeGuard {
     /// Everything up to `index` may be forgotten.
     pub fn upto(index: u64) -> Self {
         Self { index: Arc::new(watch::Sender::new(index)) }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::SubmitError;
+use super::super::{Intended, SubmitError};
 use super::fixture::{disk, node_on, numbered, output};
 use crate::machine::Rejection;
 use crate::machine::prepare::{Intent, PutMode};
@@ -46,25 +46,25 @@ async fn output_is_refused_first_and_then_what_is_asked_for() {
 
     disk.press(Pressure::Output);
     assert!(refused(&node.submit(output()).await.unwrap().answer));
-    node.intend(put(), None, None).await.unwrap().answer.unwrap();
-    node.intend(trigger(), None, None).await.unwrap().answer.unwrap();
+    node.submit(Intended::new(put(), None, None)).await.unwrap().answer.unwrap();
+    node.submit(Intended::new(trigger(), None, None)).await.unwrap().answer.unwrap();
 
     disk.press(Pressure::Writes);
     assert_eq!(*node.space().borrow(), Pressure::Writes);
     let before = node.status().last_log;
     assert!(refused(&node.submit(output()).await.unwrap().answer));
     for intent in [put(), trigger()] {
-        let error = node.intend(intent, None, None).await.unwrap_err();
+        let error = node.submit(Intended::new(intent, None, None)).await.unwrap_err();
         assert_eq!(error, SubmitError::NoRoom);
         assert!(error.retryable() && !error.ambiguous());
     }
     assert_eq!(node.status().last_log, before, "nothing of it reached the log");
     // What frees room, and what the cluster itself decides, goes on.
     let delete = Intent::DeleteJob { name: name(), expected: None };
-    node.intend(delete, None, None).await.unwrap().answer.unwrap();
+    node.submit(Intended::new(delete, None, None)).await.unwrap().answer.unwrap();
     node.submit(numbered(1)).await.unwrap().answer.unwrap();
 
     disk.press(Pressure::None);
-    node.intend(put(), None, None).await.unwrap().answer.unwrap();
+    node.submit(Intended::new(put(), None, None)).await.unwrap().answer.unwrap();
     node.shutdown().await.unwrap();
 }

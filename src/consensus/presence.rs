@@ -48,14 +48,14 @@ pub struct Member {
 }
 
 /// What is known of who is alive.
-pub(super) struct Roll {
+pub(super) struct Presence {
     heard: Mutex<BTreeMap<NodeId, Heard>>,
     /// What the leader told last, and when it was asked.
     members: Mutex<Option<(Instant, Vec<Member>)>>,
     lease: watch::Sender<Instant>,
 }
 
-impl Roll {
+impl Presence {
     pub fn new() -> Self {
         let lease = watch::Sender::new(Instant::now());
         Self { heard: Mutex::default(), members: Mutex::default(), lease }

@@ -5,8 +5,8 @@
 
 use tokio::sync::watch;
 
-use super::forward::{Asked, Wish};
 use super::handle::Handle;
+use super::proposal::{Intended, Proposal};
 use super::submit::{Committed, SubmitError};
 use crate::machine::prepare::Intent;
 use crate::machine::{Op, Rejection};
@@ -18,11 +18,14 @@ impl Handle {
         self.running.space.watch()
     }
 
-    /// The answer to a wish that there is no room for.
-    pub(super) fn no_room_for(&self, wish: &Wish) -> Option<Result<Committed, SubmitError>> {
-        match (self.running.space.pressure(), wish) {
+    /// The answer to a proposal that there is no room for.
+    pub(super) fn no_room_for(
+        &self,
+        proposal: &Proposal,
+    ) -> Option<Result<Committed, SubmitError>> {
+        match (self.running.space.pressure(), proposal) {
             (Pressure::None, _) => None,
-            (_, Wish::Command(command)) if matches!(command.op, Op::Output { .. }) => {
+            (_, Proposal::Command(command)) if matches!(command.op, Op::Output { .. }) => {
                 let what = "output while the disk of the leader is nearly full".to_owned();
                 let answer = Err(Rejection::Limit { what, most: 0 });
                 let index = *self.running.published.applied.borrow();
@@ -31,8 +34,9 @@ impl Handle {
             // The others free room, or take hardly any.
             (
                 Pressure::Writes,
-                Wish::Intent(Asked {
-                    intent: Intent::PutJob { .. } | Intent::Trigger { .. }, ..
+                Proposal::Intent(Intended {
+                    intent: Intent::PutJob { .. } | Intent::Trigger { .. },
+                    ..
                 }),
             ) => Some(Err(SubmitError::NoRoom)),
             _ => None,
