@@ -74,10 +74,10 @@ async fn assemble(
     space: Space,
     fatal: Fatal,
 ) -> Result<Opened, RecoveryError> {
-    let purge_guard = PurgeGuard::upto(0);
-    let log = LogStore::open(log, purge_guard.clone(), fatal.clone())?;
+    let guard = PurgeGuard::upto(0);
+    let log = LogStore::open(log, guard.clone(), fatal.clone())?;
     let (checkpoints, generations) = (transfers.checkpoints(), transfers.generations());
     let recovered = recovery::recover(&checkpoints, &log, &generations, fatal.clone());
     let (recovered, history) = recovered.await?;
-    Ok(Opened { identities, log, history, transfers, recovered, purge_guard, space, fatal })
+    Ok(Opened { identities, log, history, transfers, recovered, guard, space, fatal })
 }

@@ -38,7 +38,7 @@ pub(super) struct Opened {
     pub history: History,
     pub transfers: Transfers,
     pub recovered: recovery::Recovered,
-    pub purge_guard: PurgeGuard,
+    pub guard: PurgeGuard,
     pub space: Space,
     pub fatal: Fatal,
 }

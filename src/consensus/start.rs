@@ -46,8 +46,7 @@ const ELECT_AFTER: Duration = Duration::from_millis(100);
 const LEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, OpenError> {
-    let Opened { identities, log, history, transfers, recovered, purge_guard, space, fatal } =
-        opened;
+    let Opened { identities, log, history, transfers, recovered, guard, space, fatal } = opened;
     let identity = identities.get();
     let node_id = identity.node_id;
     let (listener, addr) = listen(options.reach.as_ref()).await?;
@@ -56,8 +55,7 @@ pub(super) async fn start(options: Options, opened: Opened) -> Result<Handle, Op
     let count = Count::new(options.metrics.clone(), node_id, log.last());
     let (kept, moved) = (history.clone(), transfers.clone());
     let every = options.prove_every;
-    let machine =
-        StateMachine::new(recovered, kept, moved, purge_guard, fatal.clone(), count, every);
+    let machine = StateMachine::new(recovered, kept, moved, guard, fatal.clone(), count, every);
     let (published, proofs) = (machine.published(), machine.proofs());
     let (stop_rest, stopped) = watch::channel(false);
     // Before the library: applying the log again may need room in the history.
