@@ -71,6 +71,11 @@ impl Failure {
         self
     }
 
+    /// Whether the same may succeed a little later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.code, Code::Unavailable | Code::Timeout)
+    }
+
     /// Whether somebody stopped reading our output: nothing to complain about.
     pub(super) fn is_closed_pipe(&self) -> bool {
         self.text == CLOSED_PIPE

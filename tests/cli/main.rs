@@ -16,6 +16,7 @@ mod crontab;
 mod data;
 mod document;
 mod editing;
+mod exec;
 mod kinds;
 mod login;
 mod output;

@@ -16,6 +16,7 @@ mod context;
 mod describe;
 mod diff;
 mod edit;
+mod exec;
 mod get;
 mod import;
 mod incidents;
@@ -189,6 +190,13 @@ pub enum Command {
     /// List monitors, which listen for work that others run; pause, resume and re-key them
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    /// Carry out a command, and tell a monitor when it begins and how it ended
+    ///
+    /// Examples:
+    ///   cronapi exec https://cron.example.com/ping/KEY -- pg_dump -f /backup/db.sql db
+    ///   cronapi exec @/etc/backup.ping -c 'pg_dump db | gzip > /backup/db.sql.gz'
+    #[command(verbatim_doc_comment)]
+    Exec(exec::Exec),
     /// Say that somebody knows of an incident
     #[command(subcommand)]
     Incident(incidents::Incident),
@@ -273,6 +281,7 @@ impl Command {
             Command::Channel(channel) => channel.run(session).await,
             Command::Sink(sink) => sink.run(session).await,
             Command::Monitor(monitor) => monitor.run(session).await,
+            Command::Exec(exec) => exec.run(session).await,
             Command::Incident(incident) => incident.run(session).await,
             Command::Notice(notice) => notice.run(session).await,
             Command::Cluster(cluster) => cluster.run(session).await,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::background::{self, Background};
 use super::crontab::{Entry, Line, lines};
+use super::wrap::is_wrapped;
 use crate::model::{DstGap, JobSpec, Name};
 use crate::schedule::{Definition, Fault, Schedule};
 
@@ -17,12 +18,15 @@ pub(super) struct Wanted<'a> {
     pub(super) timezone: &'a str,
     /// A tag that tells of which crontab a job is.
     pub(super) origin: Option<&'a str>,
+    /// The lines stay, and are watched: monitors are made, and no jobs.
+    pub(super) monitor: bool,
 }
 
 /// A definition that does what a line did.
 #[derive(Debug, PartialEq)]
 pub(super) struct Job {
     pub(super) place: String,
+    pub(super) line: usize,
     pub(super) name: String,
     pub(super) fields: Map<String, Value>,
 }
@@ -45,6 +49,9 @@ pub(super) struct Made {
     names: BTreeSet<String>,
 }
 
+/// How long a line that is watched may take: nobody has said, and an alarm for nothing is worse.
+const MAX_DURATION: &str = "1d";
+
 /// Letters of a name that comes from a command, at most.
 const NAME_LETTERS: usize = 60;
 
@@ -62,17 +69,28 @@ pub(super) fn convert(place: &str, text: &[u8], wanted: &Wanted<'_>, made: &mut 
         match found {
             Line::Faulty(why) => made.notes.push(note(line, true, why)),
             Line::Variable { name, value } => {
-                let said = about_variable(&name, &value);
+                let said = about_variable(&name, &value).filter(|_| !wanted.monitor);
                 made.notes.extend(said.map(|said| note(line, false, said)));
                 env.insert(name, value);
             }
+            Line::Entry(entry) if wanted.monitor && is_wrapped(&entry.command) => {
+                made.notes.push(note(line, false, "tells a monitor already".to_owned()));
+            }
             Line::Entry(mut entry) => {
                 let mut said = Vec::new();
-                let job = in_front(&mut entry, &mut said).and_then(|()| job(&entry, &env, wanted));
-                let named = job.and_then(|(base, fields)| {
+                let read = match wanted.monitor {
+                    true => watched(&entry, &env, wanted, &mut said),
+                    false => {
+                        in_front(&mut entry, &mut said).and_then(|()| job(&entry, &env, wanted))
+                    }
+                };
+                let named = read.and_then(|(base, fields)| {
                     let name = unused(&mut made.names, &base);
                     let mut all = Map::from_iter([("name".to_owned(), json!(name))]);
                     all.extend(fields);
+                    if wanted.monitor {
+                        return Ok((name, all));
+                    }
                     let faults = JobSpec::from_map(all.clone()).err().into_iter().flatten();
                     let faults: Vec<String> = faults
                         .map(|fault| format!("{}: {}", fault.pointer, fault.detail))
@@ -82,13 +100,30 @@ pub(super) fn convert(place: &str, text: &[u8], wanted: &Wanted<'_>, made: &mut 
                 match named {
                     Ok((name, fields)) => {
                         made.notes.extend(said.into_iter().map(|said| note(line, false, said)));
-                        made.jobs.push(Job { place: format!("{place}:{line}"), name, fields });
+                        let place = format!("{place}:{line}");
+                        made.jobs.push(Job { place, line, name, fields });
                     }
                     Err(why) => made.notes.push(note(line, true, why)),
                 }
             }
         }
     }
+}
+
+/// The monitor of a line that stays with cron.
+fn watched(
+    entry: &Entry,
+    env: &BTreeMap<String, String>,
+    wanted: &Wanted<'_>,
+    said: &mut Vec<String>,
+) -> Result<(String, Map<String, Value>), String> {
+    if background::look(&entry.command) != Background::None {
+        said.push("what it leaves in the background is not waited for, and not watched".into());
+    }
+    let (base, mut fields) = job(entry, env, wanted)?;
+    fields.retain(|name, _| ["description", "tags", "expr", "timezone"].contains(&name.as_str()));
+    fields.insert("max_duration".into(), json!(MAX_DURATION));
+    Ok((base, fields))
 }
 
 fn about_variable(name: &str, value: &str) -> Option<String> {

@@ -99,18 +99,9 @@ fn unquoted(text: &str) -> &str {
 }
 
 fn entry(line: &str, system: bool) -> Line {
-    let (unlogged, line) = match line.strip_prefix('-') {
-        Some(rest) => (true, rest.trim_start()),
-        None => (false, line),
-    };
-    let count = if line.starts_with('@') { 1 } else { 5 };
-    let (mut fields, mut rest) = (Vec::new(), line);
-    for _ in 0..count + usize::from(system) {
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        fields.push(&rest[..end]);
-        rest = rest[end..].trim_start();
-    }
+    let (unlogged, mut fields, rest) = cut(line, system);
     if rest.is_empty() {
+        let count = if line.trim_start_matches('-').trim_start().starts_with('@') { 1 } else { 5 };
         let needed = match (count, system) {
             (1, true) => "a word such as @daily, a user and a command",
             (1, false) => "a word such as @daily and a command",
@@ -127,6 +118,22 @@ fn entry(line: &str, system: bool) -> Line {
     let expr = fields.join(" ");
     let comment = String::new();
     Line::Entry(Entry { expr, user, command, input, doubtful, unlogged, comment })
+}
+
+/// Whether a `-` stands before a line, its fields, and the rest of it: the command and its input.
+pub(super) fn cut(line: &str, system: bool) -> (bool, Vec<&str>, &str) {
+    let (unlogged, line) = match line.strip_prefix('-') {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, line),
+    };
+    let count = if line.starts_with('@') { 1 } else { 5 };
+    let (mut fields, mut rest) = (Vec::new(), line);
+    for _ in 0..count + usize::from(system) {
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        fields.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    (unlogged, fields, rest)
 }
 
 /// What is carried out, and what it reads.

@@ -13,6 +13,8 @@
 mod background;
 mod convert;
 mod crontab;
+mod watch;
+mod wrap;
 mod zone;
 
 use std::fs;
@@ -28,9 +30,11 @@ use super::super::exit::{Code, Failure, Outcome};
 use super::super::output;
 use super::super::session::{Session, variable};
 use super::apply;
+use super::kinds::with_kind;
 use crate::model::Kind;
 use crate::model::{Name, limits};
 use convert::Wanted;
+use watch::Watched;
 
 const STDIN: &str = "standard input";
 
@@ -42,6 +46,7 @@ pub enum Import {
     /// Examples:
     ///   crontab -l | cronapi import crontab - --dry-run
     ///   cronapi import crontab --system --dry-run > jobs.yaml
+    ///   crontab -l > mine && cronapi import crontab mine --monitor > watched && crontab watched
     #[command(verbatim_doc_comment)]
     Crontab(Crontab),
 }
@@ -70,6 +75,10 @@ pub struct Crontab {
     /// Replace jobs of the same names that are not from this crontab
     #[arg(long)]
     replace: bool,
+    /// Leave the lines with cron and make monitors that listen for them; print the crontab anew,
+    /// with each command behind `cronapi exec`, which tells its monitor
+    #[arg(long)]
+    monitor: bool,
     /// Leave out what can't be imported; otherwise such a line keeps all from being written
     #[arg(long)]
     skip: bool,
@@ -92,16 +101,26 @@ impl Crontab {
             None => machines_zone(session),
         };
         let mut made = convert::Made::default();
-        for (place, text) in self.texts()? {
-            let origin = self.origin(&place)?;
+        let texts = self.texts()?;
+        if self.monitor && texts.len() != 1 {
+            let text = "--monitor prints one crontab anew: name one file";
+            return Err(Failure::usage(text));
+        }
+        for (place, text) in &texts {
+            let origin = self.origin(place)?;
             let (system, prefix) = (self.system, self.prefix.as_str());
             let origin = origin.as_deref();
-            let wanted = Wanted { system, prefix, timezone: &timezone, origin };
-            convert::convert(&place, &text, &wanted, &mut made);
+            let monitor = self.monitor;
+            let wanted = Wanted { system, prefix, timezone: &timezone, origin, monitor };
+            convert::convert(place, text, &wanted, &mut made);
         }
+        let lost = if self.monitor { "not watched" } else { "not imported" };
         for note in &made.notes {
-            let kind = if note.lost { "not imported" } else { "note" };
+            let kind = if note.lost { lost } else { "note" };
             session.say(format!("{}:{}: {kind}: {}", note.place, note.line, note.text));
+        }
+        if self.monitor {
+            return self.watch(session, &texts[0].1, made.jobs).await;
         }
         let lost = made.notes.iter().filter(|note| note.lost).count();
         let jobs: Vec<Definition> = made
@@ -131,6 +150,49 @@ impl Crontab {
         }
         self.others(session, &jobs).await?;
         apply::plan_and_write(session, &jobs, &[], false, self.yes, output::As::default()).await
+    }
+
+    /// Makes monitors of lines that stay where they are. What can't be watched goes on as it is.
+    async fn watch(&self, session: &Session, text: &[u8], lines: Vec<convert::Job>) -> Outcome {
+        let monitor = |line: convert::Job| {
+            let (kind, place) = (Kind::Monitor, line.place);
+            (line.line, Definition { kind, place, name: line.name, fields: line.fields })
+        };
+        let mut monitors: Vec<(usize, Definition)> = lines.into_iter().map(monitor).collect();
+        let watched = Watched { text, system: self.system, monitors: &monitors };
+        let long = watched.too_long(session)?;
+        for (line, monitor) in monitors.iter().filter(|(line, _)| long.contains(line)) {
+            session.say(format!(
+                "{}: not watched: line {line} would be longer than cron takes; put its command \
+                 in a script",
+                monitor.place
+            ));
+        }
+        monitors.retain(|(line, _)| !long.contains(line));
+        if self.dry_run {
+            for (_, monitor) in &monitors {
+                let fields = with_kind(Kind::Monitor, Value::Object(monitor.fields.clone()));
+                output::text("---\n")?;
+                output::text(&definitions::yaml(&fields)?)?;
+            }
+            return Ok(0);
+        }
+        if monitors.is_empty() {
+            return Err(Failure::failed("there is no line to watch"));
+        }
+        let definitions: Vec<Definition> =
+            monitors.iter().map(|(_, monitor)| monitor.clone()).collect();
+        self.others(session, &definitions).await?;
+        if session.terminal.asks() && !self.yes {
+            let question = format!("Make {}?", watch::sum(monitors.len()));
+            session.terminal.confirm(&question, false)?;
+        }
+        Watched { text, system: self.system, monitors: &monitors }.make(session).await?;
+        session.say(format!(
+            "{}; the crontab that tells them was printed: `crontab FILE` takes it",
+            watch::sum(monitors.len())
+        ));
+        Ok(0)
     }
 
     /// The tag of the jobs of a crontab. What comes through a pipe has no name but a given one.
@@ -167,7 +229,7 @@ impl Crontab {
             if item["action"] != "updated" {
                 continue;
             }
-            let path = format!("/jobs/{}", escaped(&job.name));
+            let path = format!("/{}/{}", job.kind.plural(), escaped(&job.name));
             let known = client.fetch(Request::get(path)).await?;
             let tags = |tags: &Value| -> Vec<String> {
                 let tags = tags.as_array().into_iter().flatten();
@@ -183,7 +245,8 @@ impl Crontab {
         if others.is_empty() {
             return Ok(());
         }
-        let text = format!("there are jobs of these names already: {}", others.join(", "));
+        let what = if self.monitor { "monitors" } else { "jobs" };
+        let text = format!("there are {what} of these names already: {}", others.join(", "));
         if session.terminal.asks() {
             let question = format!("{text}, and they are not from this crontab. Replace them?");
             return session.terminal.confirm(&question, false);

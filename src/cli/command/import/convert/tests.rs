@@ -10,7 +10,7 @@ fn made(text: &str, system: bool) -> Made {
 
 fn made_of(text: &[u8], system: bool) -> Made {
     let mut made = Made::default();
-    let wanted = Wanted { system, prefix: "", timezone: "UTC", origin: None };
+    let wanted = Wanted { system, prefix: "", timezone: "UTC", origin: None, monitor: false };
     convert("tab", text, &wanted, &mut made);
     made
 }
@@ -125,7 +125,13 @@ fn only_cron_tz_moves_times() {
     assert_eq!(all[0]["runner"]["env"], json!({"TZ": "Asia/Tokyo"}));
     // What the machine has is taken where the crontab has nothing.
     let (mut made, timezone) = (Made::default(), "America/Lima");
-    let wanted = Wanted { system: false, prefix: "", timezone, origin: Some("crontab.host") };
+    let wanted = Wanted {
+        system: false,
+        prefix: "",
+        timezone,
+        origin: Some("crontab.host"),
+        monitor: false,
+    };
     convert("tab", b"CRON_TZ=\n@daily c\n", &wanted, &mut made);
     assert_eq!(made.jobs[0].fields["timezone"], timezone);
     assert_eq!(made.jobs[0].fields["tags"], json!(["crontab", "crontab.host"]));
