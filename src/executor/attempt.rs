@@ -157,7 +157,7 @@ async fn run(
     (Some(outcome), last)
 }
 
-/// Turns the node's wish into the runner's token.
+/// Turns what the node wants of an attempt into the runner's token.
 async fn pass_on(mut stop: watch::Receiver<StopFor>, cancel: watch::Sender<bool>) {
     if stop.wait_for(|stop| stop.ends()).await.is_ok() {
         cancel.send_replace(true);

@@ -80,6 +80,11 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
+fn words_are_those_of_the_field() {
+    hold("docs/contributing.md has another word for these", words::replaced(&tree()));
+}
+
+#[test]
 fn what_is_skipped_is_seen() {
     hold("say it with tests/shared/skip.rs, which is counted", words::unseen(&tree()));
 }

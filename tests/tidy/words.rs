@@ -40,6 +40,28 @@ pub fn machines(tree: &Tree) -> Vec<String> {
     tree.files.iter().flat_map(|file| found(file, &file.text, &place)).collect()
 }
 
+/// Words that docs/contributing.md has others for, in what ships and in documents.
+pub fn replaced(tree: &Tree) -> Vec<String> {
+    let page = tree.get("docs/contributing.md").map_or("", |file| &file.text);
+    let Some((_, table)) = page.split_once("| not | but |\n|---|---|\n") else {
+        return vec!["docs/contributing.md has no table of words".into()];
+    };
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let words: Vec<String> = rows.filter_map(|row| row.split('|').nth(1)).map(plain).collect();
+    let words = Regex::new(&format!(r"(?i)\b({})\b", words.join("|"))).unwrap();
+    let read = |file: &&File| {
+        let page = file.path.starts_with("docs/") && !file.path.starts_with("docs/adr/");
+        let other = file.path != "docs/contributing.md" && file.path.ends_with(".md");
+        let source = file.path.starts_with("src/") && file.path.ends_with(".rs");
+        (page && other) || file.path == "README.md" || source
+    };
+    tree.files.iter().filter(read).flat_map(|file| found(file, &file.text, &words)).collect()
+}
+
+fn plain(word: &str) -> String {
+    regex::escape(word.trim())
+}
+
 fn found(file: &File, text: &str, pattern: &Regex) -> Vec<String> {
     pattern
         .find_iter(text)
@@ -63,6 +85,18 @@ fn what_is_skipped_unseen_is_found() {
     assert_eq!(breaches(&format!("{print}\"\\n*** SKIPPED it ***\")")), 1);
     assert_eq!(breaches(&format!("{print}\n    \"SKIPPED it: {{why}}\",")), 1);
     assert_eq!(breaches("skipped(\"it\", \"SKIPPED\"); println!(\"{why}\")"), 0);
+}
+
+#[test]
+fn words_that_have_others_are_found() {
+    let table = "| not | but |\n|---|---|\n| wish | proposal |\n| unless told | by default |\n\nx";
+    let breaches = |path: &str, text: &str| {
+        replaced(&Tree::of(&[("docs/contributing.md", table), (path, text)])).len()
+    };
+    assert_eq!(breaches("src/a.rs", "// A Wish is kept, unless told otherwise"), 2);
+    assert_eq!(breaches("docs/a.md", "wishful"), 0);
+    assert_eq!(breaches("docs/adr/1.md", "a wish"), 0);
+    assert_eq!(replaced(&Tree::of(&[("src/a.rs", "")])).len(), 1, "the table is there");
 }
 
 #[test]

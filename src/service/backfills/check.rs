@@ -1,4 +1,4 @@
-//! What can be told of a wish before the log sees it.
+//! What can be told of a request before the log sees it.
 
 use crate::consensus::beside;
 use crate::machine::prepare::parameters;

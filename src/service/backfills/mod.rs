@@ -261,7 +261,7 @@ impl Service {
         Ok(answer(view(value, self.now()), meta, true))
     }
 
-    /// Everything that can be told of a wish before the log sees it.
+    /// Everything that can be told of a request before the log sees it.
     async fn checked_backfill(
         &self,
         c: &Caller,
