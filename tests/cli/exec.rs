@@ -64,6 +64,16 @@ fn a_monitor_that_is_not_there_keeps_no_command_from_its_work() {
     place.run(&["exec", "/ping/0a6e"]).bad(2, "COMMAND");
 }
 
+/// The reader takes its time, and more is on its way than two pipes hold.
+#[test]
+fn what_a_slow_reader_reads_is_whole() {
+    let place = Place::bare();
+    let program = super::place::PROGRAM;
+    let line = format!("'{program}' exec 'no monitor' -c 'seq 20000' | (sleep 2; wc -l)");
+    let read = said(Command::new("/bin/sh").args(["-c", &line]).env("HOME", place.home.path()), "");
+    assert_eq!(read.good().out.trim(), "20000");
+}
+
 #[test]
 fn a_signal_is_the_commands() {
     let place = Place::logged_in();

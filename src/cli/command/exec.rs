@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -32,8 +33,8 @@ const OUTPUT_BYTES: usize = 10_000;
 const PING_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
-/// How long the rest of what was written is waited for: what the command left in the background
-/// may hold the pipe for ever.
+/// A command that has ended, and whose pipe gives nothing for so long, has written all: what it
+/// left in the background may hold the pipe for ever.
 const REST: Duration = Duration::from_secs(1);
 /// As shells have it: the command can't be carried out, or is not there.
 const CANT: u8 = 126;
@@ -121,10 +122,13 @@ impl Exec {
         };
         let tail = Tail::default();
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let out = tokio::spawn(pass_on(out, tokio::io::stdout(), tail.clone()));
-        let err = tokio::spawn(pass_on(err, tokio::io::stderr(), tail.clone()));
+        let (over, is_over) = watch::channel(false);
+        let (to, beside) = (tokio::io::stdout(), tokio::io::stderr());
+        let out = tokio::spawn(pass_on(out, to, tail.clone(), is_over.clone()));
+        let err = tokio::spawn(pass_on(err, beside, tail.clone(), is_over));
         let code = ended(session, &mut child).await;
-        let _ = timeout(REST, async { tokio::join!(out, err) }).await;
+        over.send_replace(true);
+        let _ = tokio::join!(out, err);
         (code, tail.bytes())
     }
 
@@ -206,14 +210,26 @@ async fn pass_on<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     from: Option<R>,
     mut to: W,
     tail: Tail,
+    mut is_over: watch::Receiver<bool>,
 ) {
     let Some(mut from) = from else { return };
     let mut bytes = vec![0; 8 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut bytes) => read,
+            () = silent(&mut is_over) => return,
+        };
+        let Ok(count @ 1..) = read else { return };
         tail.add(&bytes[..count]);
         let _ = to.write_all(&bytes[..count]).await;
         let _ = to.flush().await;
     }
+}
+
+/// Resolves once the command has ended and nothing more came for a while.
+async fn silent(is_over: &mut watch::Receiver<bool>) {
+    let _ = is_over.wait_for(|over| *over).await;
+    sleep(REST).await;
 }
 
 /// The pings of one carrying out.
