@@ -219,6 +219,20 @@ tasks:
     if (!words.some((word) => word.includes("soon") || word.includes("61"))) throw new Error(`marked: ${words}`);
   },
 
+  async "what is typed while the page is slow is not lost"() {
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/new`);
+    const devtools = await page.context().newCDPSession(page);
+    for (let round = 0; round < 16; round++) {
+      // What the page makes of one text comes at each moment of the next.
+      await devtools.send("Emulation.setCPUThrottlingRate", { rate: 3 + (round % 4) });
+      await write(page, `name: round-${round}\n`);
+      const shown = await page.getByLabel("The definition, as YAML").innerText();
+      equal(shown.trim(), `name: round-${round}`, "what is there");
+    }
+    await page.getByText("No schedule: it runs by hand").waitFor();
+  },
+
   async "at three in the morning: from the first page to the mended run in three clicks"() {
     await nodes.call("/jobs", { method: "POST", body: { name: "night-dump", runner: shell("echo disk full on db-3; exit 28") } });
     await nodes.call("/jobs/night-dump/run", { method: "POST", body: {} });

@@ -48,11 +48,12 @@ export function EditJob() {
 
 type Judged = { body: Record<string, unknown> | null; error: unknown };
 
-type Begun = { text: string; etag: string | null };
+/** What is saved, what is written on from there, and how often a text was put in place of the written one. */
+type Begun = { text: string; etag: string | null; round: number };
 
 function Editor({ start, etag, name }: { start: string; etag: string | null; name: string | null }) {
   // What was there when the writing began: a save that finds something else is a conflict.
-  const [begun, setBegun] = useState<Begun>({ text: start, etag });
+  const [begun, setBegun] = useState<Begun>({ text: start, etag, round: 0 });
   const [text, setText] = useState(start);
   const judged = useJudged<Judged>({ body: null, error: null }, (signal) => judge(text, name, signal), [text, name]);
   const [saving, setSaving] = useState<unknown>(null);
@@ -90,7 +91,7 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
           base={read(begun.text)}
           mine={read(text)}
           done={(merged, theirs, now) => {
-            setBegun({ text: stringify(theirs), etag: now });
+            setBegun({ text: stringify(theirs), etag: now, round: begun.round + 1 });
             setText(stringify(merged));
             setSaving(null);
           }}
@@ -99,7 +100,7 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
       <div className="columns">
         <section>
           <Suspense fallback={<Skeleton rows={12} />}>
-            <Text value={text} language="yaml" label="The definition, as YAML" change={setText} help={known.data && { schemas: known.data, root: "JobFields" }} faults={faultsOf(judged.error)} />
+            <Text key={begun.round} value={text} language="yaml" label="The definition, as YAML" change={setText} help={known.data && { schemas: known.data, root: "JobFields" }} faults={faultsOf(judged.error)} />
           </Suspense>
         </section>
         <aside>

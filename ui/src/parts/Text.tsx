@@ -16,6 +16,9 @@ import type { Schema } from "../api/client";
 import { type Schemas, offers, placeOf } from "../model/help";
 
 type Props = {
+  /** Where nothing is written, what is shown. Where `change` is told, what the writing begins with: a
+   * later value would be one that the editor told of itself, and by then it may hold newer text, which
+   * is not to be lost. Whoever gives a writer another text gives the element another key. */
   value: string;
   language: "yaml" | "python" | "shell";
   label: string;
@@ -98,15 +101,15 @@ export default function Text({ value, language, label, readOnly = false, change,
       }),
     });
     return () => view.current?.destroy();
-    // The editor owns its text: a new value from outside is taken in below.
+    // The editor owns its text: what is shown only is taken in below.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [language, readOnly, label]);
   useEffect(() => {
     const now = view.current;
-    if (now && now.state.doc.toString() !== value) {
+    if (readOnly && now && now.state.doc.toString() !== value) {
       now.dispatch({ changes: { from: 0, to: now.state.doc.length, insert: value } });
     }
-  }, [value]);
+  }, [value, readOnly]);
   const wrong = JSON.stringify(faults ?? []);
   useEffect(() => {
     const now = view.current;
