@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use rustix::process::Signal;
 
 use super::process::{Node, ask, login, program};
@@ -80,7 +80,9 @@ fn the_limit_of_open_files_is_raised_to_what_is_allowed() {
 
 /// A connection that takes only a few bytes until they are read.
 fn narrow(address: SocketAddr) -> TcpStream {
-    let file = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    // Not for the programs that other tests start meanwhile: they may have few files.
+    let flags = SocketFlags::CLOEXEC;
+    let file = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
     sockopt::set_socket_recv_buffer_size(&file, 2_048).unwrap();
     connect(&file, &address).unwrap();
     TcpStream::from(file)

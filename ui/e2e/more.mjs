@@ -8,6 +8,9 @@ import { Provider } from "./provider.mjs";
 
 export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/incidents", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
 
+/** Those with the most colours. */
+const READ = ["/", "/jobs/tick", "/timeline", "/calendar", "/cluster"];
+
 /** The job that others of these tests look at; it may be there already. */
 async function ticks(nodes) {
   const runner = { type: "shell", command: "echo tick" };
@@ -206,6 +209,8 @@ export const more = ({ nodes, program, enter, context, equal, axe }) => ({
         await page.waitForFunction(() => !document.querySelector(".skeleton"));
         const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor === "rgb(17, 18, 20)");
         equal(dark, chosen === "dark", `${place}: dark`);
+        // Its words and colours are those of the system's theme, which another test reads on every page.
+        if (!READ.includes(place)) continue;
         await page.evaluate(axe);
         const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
         if (found.violations.length) throw new Error(`${place}, ${chosen}: ${found.violations.map((v) => `${v.id}: ${v.nodes[0].target.join(" ")}`).join("; ")}`);
