@@ -1,5 +1,5 @@
 //! What speaks to the world outside: the ways in which channels tell people, and the sinks that
-//! events go to.
+//! events go to; and the cluster's own heartbeat to a monitor elsewhere (`outward`).
 //!
 //! Owns: how a message becomes a mail, a request, a card ([`Courier`]), and what a receiver's
 //! answer means; how events become lines of a file and entries of a stream (`sinks`). Does not
@@ -30,6 +30,7 @@ mod kept;
 mod mail;
 mod ntfy;
 mod opened;
+mod outward;
 mod pagerduty;
 mod post;
 mod request;
@@ -42,5 +43,6 @@ pub use call::Fault;
 pub use deliver::{Courier, Delivered};
 pub use kept::{Kept, Unreadable, kept_after, position_of};
 pub use opened::Opened;
+pub use outward::{OutwardParts, tell_outside};
 pub use post::{PostParts, post};
 pub use sinks::{SinkParts, keep_sinks};

@@ -29,7 +29,7 @@ pub use facts::Facts;
 pub use gauges::Gauges;
 pub use http::{Http, Stream};
 pub use parts::Parts;
-pub use sends::Sends;
+pub use sends::{Beat, Sends};
 
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, Registry, TextEncoder};

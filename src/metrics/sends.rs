@@ -1,4 +1,4 @@
-//! Messages to channels, and events to sinks.
+//! Messages to channels, events to sinks, and heartbeats of the cluster to a monitor elsewhere.
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
@@ -6,10 +6,34 @@ use super::Error;
 use super::facts::kept;
 use crate::model::kind::channel::ChannelType;
 
+/// What became of a heartbeat of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// The monitor has it.
+    Taken,
+    /// The monitor did not take it, or did not answer.
+    Refused,
+    /// It was not sent: no majority said that this node leads.
+    NoMajority,
+}
+
+impl Beat {
+    const ALL: [Beat; 3] = [Beat::Taken, Beat::Refused, Beat::NoMajority];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Beat::Taken => "taken",
+            Beat::Refused => "refused",
+            Beat::NoMajority => "no_majority",
+        }
+    }
+}
+
 /// What is counted of messages to channels.
 pub struct Sends {
     sent: IntCounterVec,
     sunk: IntCounterVec,
+    beats: IntCounterVec,
 }
 
 impl Sends {
@@ -35,7 +59,23 @@ impl Sends {
             &["sink"],
         )?;
         kept(registry, &sunk)?;
-        Ok(Self { sent, sunk })
+        let beats = IntCounterVec::new(
+            Opts::new(
+                "cronapi_outward_heartbeats_total",
+                "Heartbeats of the cluster that this node, as leader, had for a monitor elsewhere.",
+            ),
+            &["outcome"],
+        )?;
+        for beat in Beat::ALL {
+            beats.with_label_values(&[beat.as_str()]);
+        }
+        kept(registry, &beats)?;
+        Ok(Self { sent, sunk, beats })
+    }
+
+    /// A heartbeat was due.
+    pub fn beat(&self, beat: Beat) {
+        self.beats.with_label_values(&[beat.as_str()]).inc();
     }
 
     /// Events, or rows, were written to a sink.

@@ -8,7 +8,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::adapters::{Courier, PostParts, SinkParts, keep_sinks, post};
+use crate::adapters::{
+    Courier, OutwardParts, PostParts, SinkParts, keep_sinks, post, tell_outside,
+};
 use crate::api::{self, ServerOptions};
 use crate::clock::{Clock, System};
 use crate::consensus::Handle;
@@ -149,6 +151,18 @@ impl Node {
             public_url: config.public_url.clone(),
         };
         let post = tokio::spawn(post(sending, stopped.clone()));
+        if let Some(heartbeat) = config.heartbeat.clone() {
+            let outward = OutwardParts {
+                consensus: consensus.clone(),
+                clock: clock.clone(),
+                env: runners.clone(),
+                metrics: counted.clone(),
+                url: heartbeat.url,
+                every: heartbeat.every,
+            };
+            // It ends by itself, and leaves nothing undone.
+            tokio::spawn(tell_outside(outward, stopped.clone()));
+        }
         let writing = SinkParts {
             consensus: consensus.clone(),
             clock: clock.clone(),

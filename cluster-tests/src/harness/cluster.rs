@@ -104,6 +104,14 @@ impl Cluster {
         Ok(Cluster(Arc::new(inner)))
     }
 
+    /// Every node has this variable from its next start on.
+    pub async fn env(&self, name: &str, value: &str) {
+        for node in &self.0.nodes {
+            let mut node = node.lock().await;
+            node.launch = node.launch.clone().env(name, value);
+        }
+    }
+
     /// Starts all but the spares and waits until they are ready.
     ///
     /// # Panics

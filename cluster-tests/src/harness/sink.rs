@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::routing::get;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -45,7 +45,7 @@ struct Inner {
     manner: watch::Sender<Manner>,
 }
 
-/// A server that takes `POST /`.
+/// A server that takes `POST /`, and `GET /` with nothing in it.
 pub struct Sink {
     address: SocketAddr,
     inner: Arc<Inner>,
@@ -62,7 +62,7 @@ impl Sink {
         let address = listener.local_addr().expect("it is bound");
         let (count, manner) = (watch::Sender::new(0), watch::Sender::new(Manner::Taken));
         let inner = Arc::new(Inner { told: Mutex::default(), count, manner });
-        let router = Router::new().route("/", post(take)).with_state(Arc::clone(&inner));
+        let router = Router::new().route("/", get(take).post(take)).with_state(Arc::clone(&inner));
         let task = tokio::spawn(async move {
             // It ends with the task.
             let _ = axum::serve(listener, router).await;

@@ -15,6 +15,7 @@ mod calls;
 mod cluster;
 mod file;
 mod flags;
+mod heartbeat;
 mod jobs;
 mod oidc;
 mod print;
@@ -40,6 +41,7 @@ use crate::vault::Vault;
 pub use calls::Calls;
 pub(crate) use cluster::host_name;
 pub use flags::Flags;
+pub use heartbeat::Heartbeat;
 pub use jobs::JobSettings;
 pub use print::Setting;
 use sources::Sources;
@@ -97,6 +99,8 @@ pub struct Config {
     pub sink_dir: Option<PathBuf>,
     /// The Redis of sinks that name none.
     pub redis_url: Option<Secret>,
+    /// The monitor elsewhere that the cluster tells that it can decide.
+    pub heartbeat: Option<Heartbeat>,
     /// Logs as JSON lines; none: when standard error is no terminal.
     pub log_json: Option<bool>,
     /// Filter of the logs.
@@ -257,6 +261,7 @@ impl<'a> Sources<'a> {
             events_keep: self.switch("events_keep"),
             sink_dir: self.get("sink_dir").map(|(path, _)| PathBuf::from(path)),
             redis_url: self.secret("redis_url").map(|(url, _)| url),
+            heartbeat: self.heartbeat(),
             oidc: self.oidc().map(OidcSettings),
             log_json: self.log_json(),
             log: self.read("log", |text| Ok(text.to_owned())),

@@ -276,6 +276,13 @@ pub(super) const TABLE: &[Row] = &[
         .about("directory that this node writes files of sinks to: [sinks.md](sinks.md#files)"),
     Row::secret("redis_url", "REDIS_URL")
         .about("the Redis of sinks that name no address: [sinks.md](sinks.md#redis)"),
+    Row::secret("heartbeat_url", "CRONAPI_HEARTBEAT_URL").about(
+        "a monitor elsewhere that the leader calls while a majority follows it: \
+         [monitors.md](monitors.md#who-watches-cronapi)",
+    ),
+    Row::text("heartbeat_every", "CRONAPI_HEARTBEAT_EVERY")
+        .default("1m")
+        .about("how often it is called, 1 s to 1 day"),
     Row::text("log", "CRONAPI_LOG")
         .flag("FILTER", "What is logged, such as info or cronapi=debug")
         .default("info")
