@@ -25,10 +25,16 @@ pub(super) async fn send(call: &Call<'_>) -> Result<String, Fault> {
 /// Runs of text are not read as Markdown: what a run printed makes no link.
 fn card(text: &Text, message: &Message) -> Value {
     let color = match message.kind {
-        MessageKind::Recovered | MessageKind::MonitorUp => "Good",
+        MessageKind::Recovered | MessageKind::MonitorUp | MessageKind::BackfillDone => "Good",
         MessageKind::Test | MessageKind::Digest => "Default",
-        MessageKind::Late | MessageKind::LongRunning | MessageKind::Skipped => "Warning",
-        MessageKind::Failed | MessageKind::Missed | MessageKind::MonitorDown => "Attention",
+        MessageKind::Late
+        | MessageKind::LongRunning
+        | MessageKind::Skipped
+        | MessageKind::SinkBehind => "Warning",
+        MessageKind::Failed
+        | MessageKind::Missed
+        | MessageKind::MonitorDown
+        | MessageKind::NodeLost => "Attention",
     };
     let run = |text: &str| json!({ "type": "TextRun", "text": text });
     let heading = json!({ "type": "TextRun", "text": text.subject, "size": "Medium",

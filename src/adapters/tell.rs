@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::limits::DIGEST_MAX;
 use crate::model::{
-    Facts, Message, MessageKind, Notice, NoticeKind, RunStatus, Timestamp, Trouble,
+    Facts, Message, MessageKind, Notice, NoticeKind, Part, RunStatus, Timestamp, Trouble,
 };
 
 /// The message of one notice. Sent again, it is the same one, under the same key.
@@ -21,6 +21,8 @@ pub(super) fn message(notice: &Notice, cluster: &str, base: &str) -> Message {
         group: None,
         job: facts.of_job().cloned(),
         monitor: facts.of_monitor().cloned(),
+        node: facts.of_node(),
+        sink: facts.of_sink().cloned(),
         run_id: facts.run,
         nominal_time: None,
         at: notice.at,
@@ -64,6 +66,8 @@ pub(super) fn digest(notices: &[Arc<Notice>], cluster: &str, base: &str) -> Mess
         group: None,
         job: None,
         monitor: None,
+        node: None,
+        sink: None,
         run_id: None,
         nominal_time: None,
         at: last.map_or(Timestamp::ZERO, |last| last.at),
@@ -89,6 +93,9 @@ fn kind(facts: &Facts) -> MessageKind {
         Trouble::Skipped => MessageKind::Skipped,
         Trouble::MonitorDown => MessageKind::MonitorDown,
         Trouble::MonitorUp => MessageKind::MonitorUp,
+        Trouble::NodeLost => MessageKind::NodeLost,
+        Trouble::SinkBehind => MessageKind::SinkBehind,
+        Trouble::BackfillDone => MessageKind::BackfillDone,
     }
 }
 
@@ -100,6 +107,11 @@ fn sentence(facts: &Facts) -> String {
     }
     let said = match (facts.kind, facts.trouble) {
         (_, Trouble::MonitorUp) => "The monitor is heard of again.",
+        (_, Trouble::NodeLost) => "A node is not heard of; what it ran is lost.",
+        (_, Trouble::SinkBehind) => "A sink does not get its events.",
+        (_, Trouble::BackfillDone) => "A backfill has run all its times.",
+        (NoticeKind::Resolved, _) if facts.of_node().is_some() => "The node is back.",
+        (NoticeKind::Resolved, _) if facts.of_sink().is_some() => "The sink has caught up.",
         (_, Trouble::MonitorDown) => "The work that the monitor listens for failed, or is silent.",
         (NoticeKind::Resolved, _) | (_, Trouble::Recovered) => "The job succeeded again.",
         (_, Trouble::Failed) => match facts.status {
@@ -127,12 +139,14 @@ fn sentence(facts: &Facts) -> String {
     text
 }
 
-/// The page that explains it: the run, the job, or the monitor.
+/// The page that explains it: the run, the job, the monitor, or the part of the cluster.
 fn link(facts: &Facts, base: &str) -> String {
-    match facts.run {
-        Some(run) => format!("{base}/ui/runs/{run}"),
-        None if facts.is_of_monitor() => format!("{base}/ui/monitors?edit={}", facts.job),
-        None => format!("{base}/ui/jobs/{}", facts.job),
+    match (&facts.part, facts.run) {
+        (Some(Part::Node(_)), _) => format!("{base}/ui/cluster"),
+        (Some(Part::Sink(name)), _) => format!("{base}/ui/sinks?edit={name}"),
+        (None, Some(run)) => format!("{base}/ui/runs/{run}"),
+        (None, None) if facts.is_of_monitor() => format!("{base}/ui/monitors?edit={}", facts.job),
+        (None, None) => format!("{base}/ui/jobs/{}", facts.job),
     }
 }
 
@@ -149,6 +163,7 @@ mod tests {
             rule: None,
             trouble,
             job: Name::parse("nightly-dump").unwrap(),
+            part: None,
             job_no: 1,
             run: Some(RunId::new(at, 1, 9)),
             status: Some(RunStatus::Lost),

@@ -200,13 +200,16 @@ fn duties(s: &State, broken: &mut Vec<String>) {
 fn alerts(s: &State, broken: &mut Vec<String>) {
     let alerts = &s.alerts;
     let (mut by_id, mut by_job) = (BTreeMap::new(), BTreeSet::new());
+    let mut by_part = BTreeSet::new();
     for (key, incident) in &alerts.incidents {
         if incident.id != 0 {
             by_id.insert(incident.id, key.clone());
         }
         by_job.extend(incident.jobs.keys().map(|no| (*no, key.clone())));
         let told = incident.id != 0 && incident.opened_at.is_some();
-        if incident.jobs.is_empty()
+        by_part.extend(key.part.iter().map(|part| (part.clone(), key.clone())));
+        if incident.jobs.is_empty() != key.part.is_some()
+            || incident.facts.part != key.part
             || incident.jobs.len() > limits::INCIDENT_JOBS_MAX
             || incident
                 .jobs
@@ -218,7 +221,10 @@ fn alerts(s: &State, broken: &mut Vec<String>) {
             broken.push(format!("the incident {key:?} is {incident:?}"));
         }
     }
-    if !alerts.by_id.iter().eq(by_id.iter()) || !alerts.by_job.iter().eq(by_job.iter()) {
+    if !alerts.by_id.iter().eq(by_id.iter())
+        || !alerts.by_job.iter().eq(by_job.iter())
+        || !alerts.by_part.iter().eq(by_part.iter())
+    {
         broken.push("incidents are not indexed as they are".into());
     }
     let mut naming = BTreeSet::new();

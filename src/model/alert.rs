@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{JobNo, RunId};
+use super::ids::{JobNo, NodeId, RunId};
 use super::invalid::Invalid;
 use super::limits;
 use super::name::Name;
@@ -32,12 +32,24 @@ pub enum Trouble {
     MonitorDown,
     /// It came again.
     MonitorUp,
+    /// A node was not heard of in time. It is over, and told as `recovered`, once it is back.
+    NodeLost,
+    /// A sink can't be written, or is far behind. It is over, and told as `recovered`, once it has
+    /// caught up.
+    SinkBehind,
+    /// A backfill has run all its times. It is told once, and is over with that.
+    BackfillDone,
 }
 
 impl Trouble {
     /// It is of a monitor, not of a job.
     pub fn is_of_monitors(self) -> bool {
         matches!(self, Trouble::MonitorDown | Trouble::MonitorUp)
+    }
+
+    /// It is of the cluster itself: of a node or a sink.
+    pub fn is_of_cluster(self) -> bool {
+        matches!(self, Trouble::NodeLost | Trouble::SinkBehind)
     }
 
     /// It tells that a trouble is over.
@@ -56,6 +68,9 @@ impl Trouble {
             Trouble::Skipped => "skipped",
             Trouble::MonitorDown => "monitor_down",
             Trouble::MonitorUp => "monitor_up",
+            Trouble::NodeLost => "node_lost",
+            Trouble::SinkBehind => "sink_behind",
+            Trouble::BackfillDone => "backfill_done",
         }
     }
 }
@@ -76,7 +91,7 @@ pub struct Notify {
     /// What is told. By default: of a job `failed`, `missed` and `recovered`, of a monitor
     /// `monitor_down` and `monitor_up`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 8)]
+    #[schema(max_items = 11)]
     pub on: Vec<Trouble>,
     /// To which channels.
     #[schema(min_items = 1, max_items = 8)]
@@ -92,6 +107,15 @@ impl Notify {
         self.check_terms(faults);
         if let Some(other) = self.on.iter().find(|what| what.is_of_monitors()) {
             let detail = format!("{} is of monitors; leave it out", other.as_str());
+            faults.push(Invalid::new("notify/on", detail));
+        }
+        self.check_no_cluster(faults);
+    }
+
+    /// What the cluster has is told by a rule.
+    pub(in crate::model) fn check_no_cluster(&self, faults: &mut Vec<Invalid>) {
+        if let Some(other) = self.on.iter().find(|what| what.is_of_cluster()) {
+            let detail = format!("{} is of the cluster: a rule tells of it", other.as_str());
             faults.push(Invalid::new("notify/on", detail));
         }
     }
@@ -136,6 +160,16 @@ fn repeated<T: PartialEq>(list: &[T]) -> Option<&T> {
     list.iter().enumerate().find(again).map(|(_, item)| item)
 }
 
+/// A part of the cluster that has a trouble.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A node.
+    Node(NodeId),
+    /// A sink.
+    Sink(Name),
+}
+
 /// What a notice says of its incident.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
@@ -175,9 +209,13 @@ pub struct Facts {
     pub rule: Option<Name>,
     /// The trouble: the newest.
     pub trouble: Trouble,
-    /// The job that has it, or the monitor.
+    /// The job that has it, or the monitor. Of a part of the cluster, its name.
     pub job: Name,
-    /// Its number.
+    /// The part of the cluster that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub part: Option<Part>,
+    /// The number of the job or the monitor; 0: a part of the cluster has none.
     #[schema(ignore)]
     pub job_no: JobNo,
     /// The run that has it, when there is one.
@@ -211,12 +249,33 @@ impl Facts {
 
     /// The job, where it is about one.
     pub fn of_job(&self) -> Option<&Name> {
-        (!self.is_of_monitor()).then_some(&self.job)
+        (!self.is_of_monitor() && self.part.is_none()).then_some(&self.job)
     }
 
     /// The monitor, where it is about one.
     pub fn of_monitor(&self) -> Option<&Name> {
         self.is_of_monitor().then_some(&self.job)
+    }
+
+    /// The node, where it is about one.
+    pub fn of_node(&self) -> Option<NodeId> {
+        match self.part {
+            Some(Part::Node(id)) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The sink, where it is about one.
+    pub fn of_sink(&self) -> Option<&Name> {
+        match &self.part {
+            Some(Part::Sink(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The job or the monitor that it is about.
+    pub fn of_work(&self) -> Option<&Name> {
+        self.part.is_none().then_some(&self.job)
     }
 }
 

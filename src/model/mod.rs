@@ -51,7 +51,7 @@ pub mod trace;
 pub mod workflow;
 
 pub use access::{Actor, ApiToken, External, Role, Scope, Session, User};
-pub use alert::{Delivery, Facts, Notice, NoticeEnd, NoticeKind, Notify, Trouble};
+pub use alert::{Delivery, Facts, Notice, NoticeEnd, NoticeKind, Notify, Part, Trouble};
 pub use audit::{AUDIT_ACTIONS, AuditRecord, audit_actions};
 pub use backfill::{
     BackfillCounts, BackfillId, BackfillOrder, BackfillStatus, BackfillWhich, Backfilled, Became,

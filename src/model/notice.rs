@@ -5,13 +5,14 @@
 
 pub mod template;
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
 use super::kind::channel::ChannelTemplate;
 use super::limits::{MESSAGE_SUBJECT_LEN_MAX, MESSAGE_TEXT_BYTES_MAX};
-use super::{Name, RunId, Timestamp};
+use super::{Name, NodeId, RunId, Timestamp};
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +34,12 @@ pub enum MessageKind {
     MonitorDown,
     /// It is up again.
     MonitorUp,
+    /// A node was not heard of in time.
+    NodeLost,
+    /// A sink can't be written, or is far behind.
+    SinkBehind,
+    /// A backfill has run all its times.
+    BackfillDone,
     /// Several messages that were put together.
     Digest,
     /// Somebody tries the channel.
@@ -51,6 +58,9 @@ impl MessageKind {
             MessageKind::Skipped => "skipped",
             MessageKind::MonitorDown => "monitor_down",
             MessageKind::MonitorUp => "monitor_up",
+            MessageKind::NodeLost => "node_lost",
+            MessageKind::SinkBehind => "sink_behind",
+            MessageKind::BackfillDone => "backfill_done",
             MessageKind::Digest => "digest",
             MessageKind::Test => "test",
         }
@@ -67,6 +77,9 @@ impl MessageKind {
             MessageKind::Skipped => "was skipped",
             MessageKind::MonitorDown => "is down",
             MessageKind::MonitorUp => "is up again",
+            MessageKind::NodeLost => "is lost",
+            MessageKind::SinkBehind => "is behind",
+            MessageKind::BackfillDone => "has a backfill that is done",
             MessageKind::Digest => "has several notices",
             MessageKind::Test => "was told to send a test",
         }
@@ -94,6 +107,12 @@ pub struct Message {
     /// The monitor.
     #[serde(default)]
     pub monitor: Option<Name>,
+    /// The node.
+    #[serde(default)]
+    pub node: Option<NodeId>,
+    /// The sink.
+    #[serde(default)]
+    pub sink: Option<Name>,
     /// The run.
     pub run_id: Option<RunId>,
     /// The nominal time of it.
@@ -135,6 +154,8 @@ impl Message {
             group: None,
             job: None,
             monitor: None,
+            node: None,
+            sink: None,
             run_id: None,
             nominal_time: None,
             at,
@@ -176,10 +197,12 @@ impl Message {
     }
 
     /// Who or what it is about.
-    fn whom(&self) -> &str {
-        let job = self.job.as_ref().or(self.monitor.as_ref()).map(Name::as_str);
+    fn whom(&self) -> Cow<'_, str> {
+        let part = self.node.map(|id| format!("Node {id}"));
+        let part = part.or_else(|| Some(format!("Sink {}", self.sink.as_ref()?)));
         let rule = self.rule.as_ref().map(Name::as_str);
-        job.or(self.group.as_deref()).or(rule).unwrap_or(&self.cluster)
+        let other = || self.group.as_deref().or(rule).unwrap_or(&self.cluster);
+        part.map_or_else(|| self.job_name().unwrap_or_else(other).into(), Cow::from)
     }
 
     fn subject(&self) -> String {
@@ -222,6 +245,8 @@ impl Message {
         let mut add = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
         add("job", self.job.as_ref().map(ToString::to_string));
         add("monitor", self.monitor.as_ref().map(ToString::to_string));
+        add("node", self.node.as_ref().map(ToString::to_string));
+        add("sink", self.sink.as_ref().map(ToString::to_string));
         add("run", self.run_id.as_ref().map(ToString::to_string));
         add("nominal time", self.nominal_time.as_ref().map(ToString::to_string));
         add("at", Some(self.at.to_string()));

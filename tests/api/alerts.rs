@@ -140,3 +140,34 @@ async fn a_job_names_channels_that_are_there_and_they_stay() {
         assert_eq!(items[0]["name"], "k");
     }
 }
+
+#[tokio::test]
+async fn what_the_cluster_has_is_told_by_a_rule_and_seen_without_a_scope() {
+    let node = Node::start().await;
+    let channel = json!({"type": "webhook", "config": {"url": "http://192.0.2.1/"}});
+    node.call("PUT", "/channels/ops", Some(channel)).await.expect(201);
+    let rule = json!({"on": ["node_lost", "recovered"], "channels": ["ops"]});
+    node.call("PUT", "/rules/cluster", Some(rule)).await.expect(201);
+    let narrow = json!({"on": ["sink_behind"], "match": {"tags": ["etl"]}, "channels": ["ops"]});
+    let refused = node.call("PUT", "/rules/narrow", Some(narrow)).await.expect(422);
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/on");
+    let (address, api) = ("10.0.0.2:8001".to_owned(), String::new());
+    let (boot, labels) = (Uuid::from_u128(9), Default::default());
+    node.submit(Op::NodeUp { node: 2, boot, address, api, slots: 4, labels }).await;
+    node.submit(Op::NodeLost { node: 2, boot }).await;
+
+    let open = items(&node, "/incidents").await;
+    assert_eq!((&open[0]["node"], &open[0]["job"]), (&json!(2), &Value::Null));
+    assert_eq!((&open[0]["trouble"], &open[0]["jobs"]), (&json!("node_lost"), &json!([])));
+    let waits = items(&node, "/notices").await;
+    assert_eq!((&waits[0]["node"], &waits[0]["sink"]), (&json!(2), &Value::Null));
+    let scope = Scope { jobs: vec!["*-1".into()], tags: Vec::new() };
+    let ann = User { scope, ..user("ann", Role::Operator) };
+    node.submit(Op::CreateUser { user: Box::new(ann), session: None }).await;
+    let ann = node.login("ann").await;
+    let list = node.call_as(&ann, "GET", "/incidents", None).await.expect(200).json();
+    assert_eq!(list["items"], json!([]));
+    node.call_as(&ann, "POST", "/incidents/1/acknowledge", None).await.expect(404);
+    let bob = node.with_user("bob", Role::Operator).await;
+    node.call_as(&bob, "POST", "/incidents/1/acknowledge", None).await.expect(200);
+}

@@ -346,6 +346,7 @@ fn notices_beyond_the_bound_are_counted_and_the_next_one_says_so() {
         rule: None,
         trouble: Trouble::Failed,
         job: name("j"),
+        part: None,
         job_no: 1,
         run: None,
         status: None,

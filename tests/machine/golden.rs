@@ -23,7 +23,7 @@ use cronapi::model::placement::Labels;
 use cronapi::model::{
     ApiToken, BackfillOrder, BackfillWhich, Backfilled, DataKey, Delivery, DutyKey, Expected,
     External, Facts, JobSpec, Kind, LedgerRow, MonitorStatus, Notice, NoticeEnd, NoticeKind,
-    OnLeaseLost, Outcome, PingKind, Position, Role, RunId, RunStatus, Scope, Sealed, Session,
+    OnLeaseLost, Outcome, Part, PingKind, Position, Role, RunId, RunStatus, Scope, Sealed, Session,
     SkipReason, Span, Spec, TaskEnd, Timestamp, TraceParent, Trouble, Usage, User,
 };
 use serde::Serialize;
@@ -452,6 +452,7 @@ fn facts() -> Facts {
         rule: Some(name("etl")),
         trouble: Trouble::Failed,
         job: name("load"),
+        part: None,
         job_no: 7,
         run: Some(RunId::new(t(60), 7, 9)),
         status: Some(RunStatus::TimedOut),
@@ -574,7 +575,7 @@ fn alerts_are_read_and_written_as_before() {
         muted: Vec::new(),
         repeat_at: Some(t(90)),
     };
-    let key = IncidentKey { rule: Some(name("etl")), job: Some(7) };
+    let key = IncidentKey { rule: Some(name("etl")), job: Some(7), part: None };
     let row = IncidentRow {
         key: key.clone(),
         incident: incident.clone(),
@@ -588,12 +589,21 @@ fn alerts_are_read_and_written_as_before() {
         incidents: [(key.clone(), Arc::new(incident))].into_iter().collect(),
         by_id: [(3_u64, key.clone())].into_iter().collect(),
         by_job: [(7, key)].into_iter().collect(),
+        by_part: Default::default(),
         naming: [(name("ops"), 7)].into_iter().collect(),
         last: 3,
         kept: 2,
         left_out: 1,
     };
     keeps("parts/alerts.msgpack", &alerts);
+    let parts = [Part::Node(2), Part::Sink(name("reports"))].map(|part| {
+        let key = IncidentKey { rule: Some(name("cluster")), job: None, part: Some(part.clone()) };
+        (part, key)
+    });
+    let of_cluster = Alerts { by_part: parts.into_iter().collect(), ..Alerts::default() };
+    keeps("parts/alerts_of_cluster.msgpack", &of_cluster);
+    let facts = Facts { part: Some(Part::Node(2)), trouble: Trouble::NodeLost, ..facts() };
+    keeps("parts/facts_of_node.msgpack", &facts);
     let outbox = Outbox {
         waiting: [((name("ops"), 12), Arc::new(notice()))].into_iter().collect(),
         last: 12,

@@ -10,6 +10,7 @@ mod alerts;
 mod backfills;
 mod chains;
 mod chance;
+mod cluster_alerts;
 mod definitions;
 mod deleted;
 mod duties;

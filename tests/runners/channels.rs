@@ -95,6 +95,8 @@ fn message(kind: MessageKind) -> Message {
         group: Some("nightly-dump".into()),
         job: Name::parse("nightly-dump").ok(),
         monitor: None,
+        node: None,
+        sink: None,
         run_id: Some(RunId(uuid::Uuid::nil())),
         nominal_time: Some(Timestamp::from_secs(1_767_225_600)),
         at: Timestamp::from_secs(1_767_225_660),

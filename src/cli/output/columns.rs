@@ -1,5 +1,6 @@
 //! What a table shows of each kind of thing.
 
+mod alerts;
 mod monitors;
 
 use serde_json::Value;
@@ -8,6 +9,7 @@ use super::when;
 use super::{Cell, Output, Tone};
 use crate::model::{Span, Timestamp};
 
+pub(in crate::cli) use self::alerts::{INCIDENTS, NOTICES};
 pub(in crate::cli) use self::monitors::{MONITORS, PINGS, WINDOWS};
 
 /// A column of a table; the ones behind are left out first on a narrow terminal.
@@ -397,43 +399,6 @@ pub(in crate::cli) const NEXT: Columns = Columns {
         col("CALENDAR", |v, _| if v["off"] == true { "off" } else { "-" }.to_owned().into()),
     ],
     name: |v| field(v, "/at"),
-};
-
-pub(in crate::cli) const INCIDENTS: Columns = Columns {
-    columns: &[
-        col("ID", |v, _| cell(v, "/id")),
-        col("STATE", |v, _| cell(v, "/state")),
-        col("TROUBLE", |v, _| cell(v, "/trouble")),
-        col("JOB", |v, _| cell(v, if v["job"].is_null() { "/monitor" } else { "/job" })),
-        col("TIMES", |v, _| cell(v, "/troubles")),
-        col("SINCE", |v, o| time(v, "/since", o)),
-        col("KNOWN TO", |v, _| cell(v, "/acknowledged_by")),
-        wide("RULE", |v, _| cell(v, "/rule")),
-        wide("RUN", |v, _| cell(v, "/run_id")),
-        wide("DETAIL", |v, _| cell(v, "/detail")),
-        wide("RESOLVED", |v, o| time(v, "/resolved_at", o)),
-    ],
-    name: |v| field(v, "/id"),
-};
-
-pub(in crate::cli) const NOTICES: Columns = Columns {
-    columns: &[
-        col("SEQ", |v, _| cell(v, "/seq")),
-        col(
-            "STATE",
-            |v, _| if v["held"] == true { "held".to_owned().into() } else { cell(v, "/state") },
-        ),
-        col("CHANNEL", |v, _| cell(v, "/channel")),
-        col("KIND", |v, _| cell(v, "/kind")),
-        col("JOB", |v, _| cell(v, if v["job"].is_null() { "/monitor" } else { "/job" })),
-        col("INCIDENT", |v, _| cell(v, "/incident")),
-        col("DECIDED", |v, o| time(v, "/at", o)),
-        col("TRIES", |v, _| cell(v, "/tries")),
-        col("ERROR", |v, _| cell(v, "/error")),
-        wide("ENDED", |v, o| time(v, "/ended_at", o)),
-        wide("RUN", |v, _| cell(v, "/run_id")),
-    ],
-    name: |v| field(v, "/seq"),
 };
 
 pub(in crate::cli) const AUDIT: Columns = Columns {

@@ -16,16 +16,18 @@ use crate::machine::state::{FORMAT_OF_ALERTS, Incident, IncidentKey, WatchKey};
 use crate::model::alert::ON_DEFAULT;
 use crate::model::kind::rule::{GroupBy, RuleSpec};
 use crate::model::{
-    Facts, JobNo, Kind, Name, NoticeKind, Notify, Run, RunId, RunStatus, SkipReason, Span, Spec,
-    Timestamp, Trouble, limits,
+    Facts, JobNo, Kind, Name, NoticeKind, Notify, Part, Run, RunId, RunStatus, SkipReason, Span,
+    Spec, Timestamp, Trouble, limits,
 };
 
 use super::Cx;
 use super::outbox::Put;
 
-/// What has trouble: a job, or a monitor.
+/// What has trouble: a job, a monitor, or a part of the cluster.
 pub(super) struct Subject<'a> {
+    /// 0: it is a part of the cluster.
     pub no: JobNo,
+    pub part: Option<&'a Part>,
     pub name: &'a Name,
     pub tags: &'a [String],
     /// What it tells by itself of what it has.
@@ -33,16 +35,16 @@ pub(super) struct Subject<'a> {
 }
 
 /// What is well again.
-struct Well<'a> {
-    what: Trouble,
-    name: &'a Name,
-    no: JobNo,
-    run: Option<(RunId, RunStatus)>,
+pub(super) struct Well<'a> {
+    pub what: Trouble,
+    pub name: &'a Name,
+    pub no: JobNo,
+    pub run: Option<(RunId, RunStatus)>,
 }
 
 /// What a rule says that has to do with its incidents.
-struct Terms {
-    key: IncidentKey,
+pub(super) struct Terms {
+    pub key: IncidentKey,
     channels: Vec<Name>,
     tells_end: bool,
     min_failures: u64,
@@ -55,7 +57,7 @@ impl Terms {
     fn own(no: JobNo, notify: &Notify, what: Trouble) -> Self {
         let on = if notify.on.is_empty() { ON_DEFAULT } else { &notify.on };
         Terms {
-            key: IncidentKey { rule: None, job: Some(no) },
+            key: IncidentKey { rule: None, job: Some(no), part: None },
             channels: notify.channels.clone(),
             tells_end: on.contains(&end_of(what)),
             min_failures: notify.min_failures.unwrap_or(1).into(),
@@ -64,10 +66,11 @@ impl Terms {
         }
     }
 
-    fn of(no: JobNo, rule: &RuleSpec, what: Trouble) -> Self {
+    fn of(subject: &Subject<'_>, rule: &RuleSpec, what: Trouble) -> Self {
         let alone = rule.group_by.unwrap_or_default() == GroupBy::Job;
+        let job = (alone && subject.part.is_none()).then_some(subject.no);
         Terms {
-            key: IncidentKey { rule: Some(rule.name.clone()), job: alone.then_some(no) },
+            key: IncidentKey { rule: Some(rule.name.clone()), job, part: subject.part.cloned() },
             channels: rule.channels.clone(),
             tells_end: rule.on().contains(&end_of(what)),
             min_failures: rule.min_failures.unwrap_or(1).into(),
@@ -144,24 +147,32 @@ impl Cx<'_> {
             let on = if notify.on.is_empty() { ON_DEFAULT } else { &notify.on };
             on.contains(&came.what)
         });
-        self.tell(&Subject { no, name, tags, own }, came);
+        self.tell(&Subject { no, part: None, name, tags, own }, came);
     }
 
     /// Raises a trouble for whoever is to be told of it.
     pub(super) fn tell(&mut self, subject: &Subject<'_>, came: &Came<'_>) {
+        for terms in self.terms(subject, came) {
+            self.raise(&terms, subject, came);
+        }
+    }
+
+    /// Whoever tells of it, and how.
+    pub(super) fn terms(&self, subject: &Subject<'_>, came: &Came<'_>) -> Vec<Terms> {
         let no = subject.no;
         let mut terms: Vec<Terms> =
             subject.own.map(|notify| Terms::own(no, notify, came.what)).into_iter().collect();
         for (_, defined) in self.s.definitions.of(Kind::Rule) {
-            if let Spec::Rule(rule) = &defined.spec
-                && rule.tells(came.what, subject.name.as_str(), subject.tags)
-            {
-                terms.push(Terms::of(no, rule, came.what));
+            let Spec::Rule(rule) = &defined.spec else { continue };
+            let tells = match subject.part {
+                Some(_) => rule.tells_of_cluster(came.what),
+                None => rule.tells(came.what, subject.name.as_str(), subject.tags),
+            };
+            if tells {
+                terms.push(Terms::of(subject, rule, came.what));
             }
         }
-        for terms in terms {
-            self.raise(&terms, subject, came);
-        }
+        terms
     }
 
     /// Counts a trouble on the incident of a rule, and opens it when it is time.
@@ -175,23 +186,18 @@ impl Cx<'_> {
             Some(before) => (*before).clone(),
             None => self.begun_with(terms, subject, came),
         };
-        incident.last_at = self.at;
         if came.what == Trouble::Failed {
             incident.failures += came.times;
         }
         let (no, name) = (subject.no, subject.name);
         let known = incident.jobs.contains_key(&no);
-        if known || incident.jobs.len() < limits::INCIDENT_JOBS_MAX {
+        if let Some(part) = subject.part {
+            self.s.alerts.by_part.insert((part.clone(), terms.key.clone()));
+        } else if known || incident.jobs.len() < limits::INCIDENT_JOBS_MAX {
             incident.jobs.insert(no, name.clone());
             self.s.alerts.by_job.insert((no, terms.key.clone()));
         }
-        let facts = &mut incident.facts;
-        (facts.trouble, facts.job, facts.job_no) = (came.what, name.clone(), no);
-        facts.run = came.run.map(|(id, _)| id);
-        facts.status = came.run.map(|(_, status)| status);
-        facts.detail = came.detail.map(short);
-        facts.troubles += came.times;
-        facts.jobs = incident.jobs.len() as u32;
+        self.newest(&mut incident, subject, came);
         let opens = came.what != Trouble::Failed || incident.failures >= terms.min_failures;
         if incident.id != 0 {
             self.keep_first_up_to_date(&incident);
@@ -201,13 +207,31 @@ impl Cx<'_> {
         self.s.alerts.incidents.insert(terms.key.clone(), Arc::new(incident));
     }
 
-    fn begun_with(&self, terms: &Terms, subject: &Subject<'_>, came: &Came<'_>) -> Incident {
+    /// The newest of an incident.
+    pub(super) fn newest(&self, incident: &mut Incident, subject: &Subject<'_>, came: &Came<'_>) {
+        incident.last_at = self.at;
+        let facts = &mut incident.facts;
+        (facts.trouble, facts.job, facts.job_no) = (came.what, subject.name.clone(), subject.no);
+        facts.run = came.run.map(|(id, _)| id);
+        facts.status = came.run.map(|(_, status)| status);
+        facts.detail = came.detail.map(short);
+        facts.troubles += came.times;
+        facts.jobs = incident.jobs.len() as u32;
+    }
+
+    pub(super) fn begun_with(
+        &self,
+        terms: &Terms,
+        subject: &Subject<'_>,
+        came: &Came<'_>,
+    ) -> Incident {
         let facts = Facts {
             kind: NoticeKind::Opened,
             incident: 0,
             rule: terms.key.rule.clone(),
             trouble: came.what,
             job: subject.name.clone(),
+            part: subject.part.cloned(),
             job_no: subject.no,
             run: None,
             status: None,
@@ -235,13 +259,22 @@ impl Cx<'_> {
     }
 
     fn open(&mut self, terms: &Terms, incident: &mut Incident) {
+        let first = self.tell_first(terms, incident);
+        self.s.alerts.by_id.insert(incident.id, terms.key.clone());
+        if let Some(repeat) = terms.repeat {
+            self.repeat_at(incident, Some(first.plus(repeat)));
+        }
+    }
+
+    /// An incident gets its number, and its first notices, which go out from the time that this
+    /// gives.
+    pub(super) fn tell_first(&mut self, terms: &Terms, incident: &mut Incident) -> Timestamp {
         self.s.alerts.last += 1;
         incident.id = self.s.alerts.last;
         incident.facts.incident = incident.id;
         incident.opened_at = Some(self.at);
         incident.channels.clone_from(&terms.channels);
         incident.tells_end = terms.tells_end;
-        self.s.alerts.by_id.insert(incident.id, terms.key.clone());
         let not_before = self.at.plus(terms.group_wait);
         for channel in &terms.channels {
             match self.put_notice(channel, incident.facts.clone(), not_before) {
@@ -250,11 +283,9 @@ impl Cx<'_> {
                 Put::LeftOut => {}
             }
         }
-        if let Some(repeat) = terms.repeat {
-            self.repeat_at(incident, Some(not_before.plus(repeat)));
-        }
         let told = told(incident);
-        self.event_because("incident.opened", Some(&incident.facts.job), None, Some(&told));
+        self.event_because("incident.opened", incident.facts.of_work(), None, Some(&told));
+        not_before
     }
 
     fn repeat_at(&mut self, incident: &mut Incident, at: Option<Timestamp>) {
@@ -321,18 +352,26 @@ impl Cx<'_> {
 
     /// What it told of itself is over.
     pub(super) fn own_rule_gone(&mut self, no: JobNo, why: &str) {
-        let key = IncidentKey { rule: None, job: Some(no) };
+        let key = IncidentKey { rule: None, job: Some(no), part: None };
         if self.s.alerts.incidents.contains_key(&key) {
             self.end_incident(&key, None, Some(why));
         }
     }
 
     /// `well` is what ends it; `removed` says why it ends otherwise.
-    fn end_incident(&mut self, key: &IncidentKey, well: Option<&Well<'_>>, removed: Option<&str>) {
+    pub(super) fn end_incident(
+        &mut self,
+        key: &IncidentKey,
+        well: Option<&Well<'_>>,
+        removed: Option<&str>,
+    ) {
         let Some(incident) = self.s.alerts.incidents.remove(key) else { return };
         let mut incident = Arc::unwrap_or_clone(incident);
         for no in incident.jobs.keys() {
             self.s.alerts.by_job.remove(&(*no, key.clone()));
+        }
+        if let Some(part) = &key.part {
+            self.s.alerts.by_part.remove(&(part.clone(), key.clone()));
         }
         // What was never told is over without a word.
         if incident.id == 0 {
@@ -364,13 +403,22 @@ impl Cx<'_> {
                 self.put_notice(&channel, facts.clone(), not_before);
             }
         }
+        self.keep_incident(key, incident, removed);
+    }
+
+    /// An incident that is over can be read.
+    pub(super) fn keep_incident(
+        &mut self,
+        key: &IncidentKey,
+        incident: Incident,
+        removed: Option<&str>,
+    ) {
         let (at, removed) = (self.at, removed.map(str::to_owned));
         self.s.alerts.kept += 1;
-        let told = told(&incident);
-        let job = incident.facts.job.clone();
+        let (told, of) = (told(&incident), incident.facts.of_work().cloned());
         let row = IncidentRow { key: key.clone(), incident, at, removed };
         self.out.put(incident_key(row.incident.id), &row);
-        self.event_because("incident.resolved", Some(&job), None, Some(&told));
+        self.event_because("incident.resolved", of.as_ref(), None, Some(&told));
     }
 
     pub(super) fn acknowledge(&mut self, id: u64) -> Answer {
@@ -382,9 +430,9 @@ impl Cx<'_> {
         incident.acknowledged = Some((self.who(), self.at));
         self.repeat_at(&mut incident, None);
         let told = told(&incident);
-        let job = incident.facts.job.clone();
+        let (job, of) = (incident.facts.job.clone(), incident.facts.of_work().cloned());
         self.s.alerts.incidents.insert(key, Arc::new(incident));
-        self.event_because("incident.acknowledged", Some(&job), None, Some(&told));
+        self.event_because("incident.acknowledged", of.as_ref(), None, Some(&told));
         self.audit("incident.acknowledge", &id.to_string(), json!({ "job": job }));
         Ok(Reply::Done)
     }

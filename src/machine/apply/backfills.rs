@@ -17,7 +17,7 @@ use crate::machine::state::{Backfill, Job};
 use crate::model::flow::StartRate;
 use crate::model::{
     BackfillCounts, BackfillId, BackfillOrder, BackfillStatus, Backfilled, JobNo, Run, RunId, Span,
-    Timestamp, Trigger, limits,
+    Timestamp, Trigger, Trouble, limits,
 };
 
 use super::Cx;
@@ -238,6 +238,7 @@ impl Cx<'_> {
         let counts = backfill.counts;
         let told = format!("backfill {id}: {} of {} succeeded", counts.succeeded, counts.made);
         self.event_because("backfill.done", Some(&backfill.job), None, Some(&told));
+        self.announce(backfill.no, Trouble::BackfillDone, &told);
     }
 
     pub(super) fn pause_backfill(&mut self, id: BackfillId, why: Option<&str>) {

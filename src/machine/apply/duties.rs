@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::machine::command::Place;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{Duty, State};
-use crate::model::{DutyKey, Fence, NodeId, Position, limits};
+use crate::model::{DutyKey, DutyKind, Fence, NodeId, Position, limits};
 
 use super::Cx;
 
@@ -50,6 +50,8 @@ impl Cx<'_> {
         }
         let fault = fault.map(|text| text.chars().take(limits::TEXT_LEN_MAX).collect::<String>());
         let (before, since) = (duty.fault.clone(), self.at);
+        let new = before != fault;
+        let (what, behind) = (fault.clone(), self.s.events.last.saturating_sub(position.number));
         self.edit_duty(key, |duty| {
             duty.position = position;
             if duty.fault != fault {
@@ -67,6 +69,9 @@ impl Cx<'_> {
                 self.event_because("duty.recovered", None, None, Some(&told));
             }
             _ => {}
+        }
+        if key.kind == DutyKind::Sink {
+            self.judge_sink(&key.name, what.as_deref(), new, behind);
         }
         Ok(Reply::Done)
     }

@@ -22,6 +22,7 @@ mod audit;
 mod backfills;
 mod chains;
 mod close;
+mod cluster_alerts;
 mod definitions;
 mod duties;
 mod events;

@@ -221,7 +221,8 @@ impl Cx<'_> {
     fn monitor_down(&mut self, no: JobNo, spec: &MonitorSpec, why: Option<&str>) {
         self.event_because("monitor.down", Some(&spec.name), None, why);
         let own = spec.tells(Trouble::MonitorDown);
-        let subject = Subject { no, name: &spec.name, tags: &spec.tags, own };
+        let (part, name, tags) = (None, &spec.name, &spec.tags[..]);
+        let subject = Subject { no, part, name, tags, own };
         let came = Came { what: Trouble::MonitorDown, run: None, detail: why, times: 1 };
         self.tell(&subject, &came);
     }

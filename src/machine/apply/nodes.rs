@@ -78,6 +78,7 @@ impl Cx<'_> {
             self.lose(run, "its node was restarted while it ran");
         }
         self.event_because("node.up", None, None, Some(&format!("node {id}")));
+        self.tell_node_back(id);
         Ok(Reply::Done)
     }
 
@@ -138,6 +139,7 @@ impl Cx<'_> {
         (node.accepting, node.lost) = (false, true);
         self.lose_all(id, "its node was not heard of in time");
         self.event_because("node.lost", None, None, Some(&format!("node {id}")));
+        self.tell_node_lost(id, "it was not heard of in time");
         self.free_duties(id);
         Ok(Reply::Done)
     }
@@ -150,6 +152,7 @@ impl Cx<'_> {
         self.lose_all(id, "its node was removed from the cluster");
         self.s.nodes.remove(&id);
         self.event_because("node.removed", None, None, Some(&format!("node {id}")));
+        self.node_leaves_incidents(id);
         self.free_duties(id);
         self.audit("node.remove", &format!("node {id}"), change);
         Ok(Reply::Done)

@@ -26,6 +26,7 @@ impl Cx<'_> {
         if !there {
             self.s.duties.all.remove(&key);
             self.s.duties.free.remove(&key);
+            self.sink_leaves_incidents(name, "its sink was deleted");
         } else if self.s.duties.all.contains_key(&key) {
             self.free_duty(&key);
         } else {
@@ -57,6 +58,9 @@ impl Cx<'_> {
             return Ok(Reply::Done);
         }
         self.edit_duty(&key, |duty| duty.paused = paused);
+        if paused {
+            self.sink_leaves_incidents(name, "its sink was paused");
+        }
         let change = json!({ "paused": { "before": !paused, "after": paused } });
         self.audit(if paused { "sink.pause" } else { "sink.resume" }, name.as_str(), change);
         Ok(Reply::Done)

@@ -12,7 +12,7 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use crate::model::{Facts, JobNo, Kind, Name, Notice, RunId, Spec, Timestamp};
+use crate::model::{Facts, JobNo, Kind, Name, Notice, Part, RunId, Spec, Timestamp};
 
 /// What incidents, notices and watches need.
 pub const FORMAT_OF_ALERTS: u32 = 6;
@@ -24,6 +24,9 @@ pub struct IncidentKey {
     pub rule: Option<Name>,
     /// The job; none: all jobs of the rule together.
     pub job: Option<JobNo>,
+    /// The part of the cluster, where one has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 /// Trouble that goes on, or that may come to be told.
@@ -73,6 +76,9 @@ pub struct Alerts {
     pub by_id: OrdMap<u64, IncidentKey>,
     /// Those that each job has part in.
     pub by_job: OrdSet<(JobNo, IncidentKey)>,
+    /// Those of each part of the cluster.
+    #[serde(default, skip_serializing_if = "OrdSet::is_empty")]
+    pub by_part: OrdSet<(Part, IncidentKey)>,
     /// The jobs that tell each channel of themselves.
     #[serde(default, skip_serializing_if = "OrdSet::is_empty")]
     pub naming: OrdSet<(Name, JobNo)>,
@@ -99,13 +105,19 @@ impl Alerts {
 
     /// The incidents that a job has part in.
     pub fn of_job(&self, no: JobNo) -> impl Iterator<Item = &IncidentKey> {
-        let least = (no, IncidentKey { rule: None, job: None });
+        let least = (no, IncidentKey { rule: None, job: None, part: None });
         self.by_job.range(least..).take_while(move |(of, _)| *of == no).map(|(_, key)| key)
+    }
+
+    /// The incidents of a part of the cluster.
+    pub fn of_part<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a IncidentKey> {
+        let least = (part.clone(), IncidentKey { rule: None, job: None, part: None });
+        self.by_part.range(least..).take_while(move |(of, _)| of == part).map(|(_, key)| key)
     }
 
     /// The incidents of a rule.
     pub fn of_rule(&self, rule: &Name) -> impl Iterator<Item = &IncidentKey> {
-        let least = IncidentKey { rule: Some(rule.clone()), job: None };
+        let least = IncidentKey { rule: Some(rule.clone()), job: None, part: None };
         let all = self.incidents.range(least..).map(|(key, _)| key);
         all.take_while(move |key| key.rule.as_ref() == Some(rule))
     }

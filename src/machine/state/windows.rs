@@ -39,6 +39,9 @@ impl State {
         let open = self.windows.iter().filter(|(_, window)| window.active);
         let open = open.filter_map(|(name, window)| Some((name, window, self.window(name)?)));
         open.filter(move |(_, _, spec)| {
+            if facts.part.is_some() {
+                return spec.takes_all();
+            }
             let tags = self.tags(facts.job_no);
             spec.takes(facts.is_of_monitor(), facts.job.as_str(), tags)
         })

@@ -31,9 +31,14 @@ impl RuleMatch {
     /// Whether a job is meant, or a monitor. A rule that names none means all.
     pub(super) fn takes(&self, monitor: bool, name: &str, tags: &[String]) -> bool {
         let names = if monitor { &self.monitors } else { &self.jobs };
-        (self.jobs.is_empty() && self.tags.is_empty() && self.monitors.is_empty())
+        self.is_all()
             || names.iter().any(|pattern| crate::model::access::glob(pattern, name))
             || self.tags.iter().any(|tag| tags.contains(tag))
+    }
+
+    /// It names none, and so means all.
+    pub(in crate::model) fn is_all(&self) -> bool {
+        self.jobs.is_empty() && self.tags.is_empty() && self.monitors.is_empty()
     }
 
     pub(super) fn check(&self, faults: &mut Vec<Invalid>) {
@@ -80,7 +85,7 @@ spec! {
     /// What is told; `failed`, `missed` and `recovered`, `monitor_down` and `monitor_up` unless
     /// given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 8)]
+    #[schema(max_items = 11)]
     on: Vec<Trouble>, since 6;
     /// Of which jobs and monitors; of all by default.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "match")]
@@ -90,7 +95,8 @@ spec! {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(min_items = 1, max_items = 8)]
     channels: Vec<Name>, since 6;
-    /// `job`: an incident a job; `rule`: one for all of them.
+    /// `job`: an incident a job; `rule`: one for all of them. A node and a sink always have one of
+    /// their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     group_by: Option<GroupBy>, since 6;
@@ -120,6 +126,15 @@ impl RuleSpec {
             && self.r#match.as_ref().is_none_or(|m| m.takes(monitor, name, tags))
     }
 
+    /// Whether it tells of what a part of the cluster has.
+    pub fn tells_of_cluster(&self, what: Trouble) -> bool {
+        self.on().contains(&what) && self.names_none()
+    }
+
+    fn names_none(&self) -> bool {
+        self.r#match.as_ref().is_none_or(RuleMatch::is_all)
+    }
+
     /// What it tells.
     pub fn on(&self) -> &[Trouble] {
         if self.on.is_empty() { ON_DEFAULT } else { &self.on }
@@ -134,6 +149,14 @@ impl Define for RuleSpec {
         check_terms("", &self.on, &self.channels, self.min_failures, faults);
         if let Some(wanted) = &self.r#match {
             wanted.check(faults);
+        }
+        if let Some(what) = self.on.iter().find(|what| what.is_of_cluster())
+            && !self.names_none()
+        {
+            let what = what.as_str();
+            let detail =
+                format!("{what} is of the cluster: leave it out, or give it a rule without match");
+            faults.push(Invalid::new("on", detail));
         }
         if self.group_wait.is_some_and(|wait| wait > limits::GROUP_WAIT_MAX) {
             let detail = format!("must be at most {}", limits::GROUP_WAIT_MAX);

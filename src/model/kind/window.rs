@@ -81,6 +81,11 @@ impl WindowSpec {
         self.r#match.as_ref().is_none_or(|wanted| wanted.takes(monitor, name, tags))
     }
 
+    /// Whether all notices are meant, also those of the cluster itself.
+    pub fn takes_all(&self) -> bool {
+        self.r#match.as_ref().is_none_or(RuleMatch::is_all)
+    }
+
     fn check_times(&self, faults: &mut Vec<Invalid>) {
         let mut fault = |field: &str, detail: &str| faults.push(Invalid::new(field, detail));
         match (self.expr.is_some(), self.from.is_some() || self.to.is_some()) {

@@ -103,6 +103,8 @@ fn sample() -> Message {
         group: Some("nightly-dump".into()),
         job: Name::parse("nightly-dump").ok(),
         monitor: Name::parse("nightly-dump").ok(),
+        node: Some(2),
+        sink: Name::parse("reports").ok(),
         run_id: Some(RunId(uuid::Uuid::nil())),
         nominal_time: Some(at),
         at,

@@ -22,6 +22,9 @@ const WORDS: Record<Incident["trouble"], string> = {
   skipped: "was skipped",
   monitor_down: "is down",
   monitor_up: "is up again",
+  node_lost: "is lost",
+  sink_behind: "is behind",
+  backfill_done: "has a backfill that is done",
 };
 
 const NOTICE_STATES = ["pending", "sent", "dead", "muted"] as const;
@@ -31,7 +34,7 @@ export function Incidents() {
   const { data, error, isPending, refetch } = useQuery(incidents(over ? "resolved" : "open"));
   return (
     <>
-      <Head title="Incidents" about="Troubles of jobs and monitors that channels are told of. A success of the job, or a ping, ends one.">
+      <Head title="Incidents" about="Troubles of jobs and monitors, and of the cluster itself, that channels are told of. A success of the job, or a ping, ends one.">
         <label>
           <input type="checkbox" checked={over} onChange={(event) => setOver(event.target.checked)} /> those that are over
         </label>
@@ -45,13 +48,37 @@ export function Incidents() {
   );
 }
 
+/** What has the trouble, with a way to it. */
+function Whose({ of }: { of: Pick<Incident, "job" | "monitor" | "node" | "sink"> }) {
+  if (of.job) {
+    return (
+      <Link to="/jobs/$name" params={{ name: of.job }}>
+        {of.job}
+      </Link>
+    );
+  }
+  if (of.node !== null) return <Link to="/cluster">node {of.node}</Link>;
+  if (of.sink) {
+    return (
+      <Link to="/sinks" search={{ edit: of.sink }}>
+        sink {of.sink}
+      </Link>
+    );
+  }
+  return (
+    <Link to="/monitors" search={{}}>
+      {of.monitor}
+    </Link>
+  );
+}
+
 function List({ items, over }: { items: Incident[]; over: boolean }) {
   if (items.length === 0) return <p className="dim">{over ? "None is over yet." : "Nothing is open. Jobs tell of themselves with the field notify."}</p>;
   return (
     <table>
       <thead>
         <tr>
-          <th>job or monitor</th>
+          <th>whose</th>
           <th className="fill">trouble</th>
           <th className="right">times</th>
           <th className="hide">since</th>
@@ -63,15 +90,7 @@ function List({ items, over }: { items: Incident[]; over: boolean }) {
         {items.map((one) => (
           <tr key={one.id}>
             <td className="name">
-              {one.job ? (
-                <Link to="/jobs/$name" params={{ name: one.job }}>
-                  {one.job}
-                </Link>
-              ) : (
-                <Link to="/monitors" search={{}}>
-                  {one.monitor}
-                </Link>
-              )}
+              <Whose of={one} />
               {one.jobs.length > 1 && <span className="dim"> and {one.jobs.length - 1} more</span>}
             </td>
             <td className="fill">
@@ -148,7 +167,7 @@ function Notices() {
               <tr key={one.seq}>
                 <td className="name">{one.channel}</td>
                 <td className="fill">
-                  {one.job ?? one.monitor}: {one.kind === "resolved" ? "recovered" : WORDS[one.trouble]}
+                  <Whose of={one} />: {one.kind === "resolved" ? "recovered" : WORDS[one.trouble]}
                   {one.error && <span className="bad"> {one.error}</span>}
                   {one.tries > 0 && <span className="dim"> tried {one.tries} times</span>}
                   {one.held && <span className="warn"> held, since the cluster was restored</span>}

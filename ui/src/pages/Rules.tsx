@@ -1,4 +1,4 @@
-// Rules: which troubles of which jobs and monitors are told, and to whom.
+// Rules: which troubles of which jobs and monitors, and of the cluster, are told, and to whom.
 
 import { useNavigate, useSearch } from "@tanstack/react-router";
 
@@ -9,6 +9,7 @@ on: [failed, missed, recovered]
 channels: [ops]
 match: {tags: [nightly]}       # or jobs: ["etl-*"], monitors: [tape]; of all by default
 group_by: job                  # or rule: one incident for all of them
+# on: [node_lost, sink_behind, recovered] is of the cluster, without match
 # min_failures: 2              # in a row, before it is told
 # repeat: 4h                   # until somebody acknowledges it
 `;
@@ -25,7 +26,7 @@ const RULES: Kind = {
   one: "rule",
   many: "rules",
   title: "Rules",
-  about: "Which troubles of which jobs and monitors are told, and to whom. A job's own field notify stands beside them.",
+  about: "Which troubles of which jobs and monitors, and of the cluster itself, are told, and to whom. A job's own field notify stands beside them.",
   none: "There is no rule: only jobs and monitors with the field notify tell of themselves.",
   fresh: FRESH,
   role: "operator",
