@@ -3,14 +3,17 @@
 .PHONY: run install test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak measure \
 	sim sim-one sim-build fuzz release supply
 
+# Features beside the default ones: FEATURES=otel.
+with = $(if $(FEATURES),--features $(FEATURES))
+
 run: ## A node on 127.0.0.1:8000
 	cargo run -- serve
 
 install: ## Puts cronapi into ~/.cargo/bin; ARGS="--root /usr/local" for another place
 	cargo install --locked --path . --bin cronapi $(ARGS)
 
-test: ## Every test
-	cargo test --workspace --no-fail-fast
+test: ## Every test; FEATURES=otel with spans, too
+	cargo test --workspace --no-fail-fast $(with)
 
 check: check-format check-lints check-docs ## Writes nothing
 
@@ -68,6 +71,6 @@ sim-one: sim-build ## One of them again, with its trace; SEED=7
 
 # With a test: only so are dependencies as the tests have built them.
 sim-build:
-	cargo build --workspace --bin cronapi-sim --test tidy $(if $(OPTIMIZED), \
+	cargo build --workspace --bin cronapi-sim --test tidy $(with) $(if $(OPTIMIZED), \
 		--config profile.dev.package.cronapi.opt-level=1 \
 		--config profile.dev.package.cronapi-sim.opt-level=1)

@@ -29,7 +29,7 @@ if [ -z "${OLD:-}" ]; then
         fi
         (cd "$state/source" &&
             CARGO_TARGET_DIR=$state/target cargo build --locked --quiet --workspace \
-                --bin cronapi --test tidy)
+                --features otel --bin cronapi --test tidy)
         cp "$state/target/debug/cronapi" "$OLD"
         rm -rf "$state/target"
         echo "built $commit in $((SECONDS - began)) s"
