@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory::{DirectoryError, Identity, write_refusal};
+use super::directory::write_refusal;
+use super::directory_error::DirectoryError;
+use super::identity::Identity;
 use super::format_file::write_identity;
 
 /// Where it is kept: in a data directory, or in memory.
