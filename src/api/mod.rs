@@ -34,6 +34,7 @@ mod conditional;
 mod definitions;
 mod document;
 mod doors;
+mod encoding;
 mod events;
 mod examples;
 mod explain;

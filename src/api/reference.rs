@@ -1,16 +1,24 @@
 //! The documentation that a node serves: the OpenAPI document, Swagger UI, the problems.
 
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::body::Bytes;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Deserialize;
 use utoipa_swagger_ui::Config;
 
 use super::Api;
+use super::encoding::takes;
 use super::path::Path;
 use super::problem::Problem;
 
@@ -31,10 +39,44 @@ pub(super) fn routes() -> Router<Api> {
         .route("/problems/{code}", get(explain))
 }
 
-async fn document() -> Response {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    let text = TEXT.get_or_init(super::openapi).as_str();
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")], text).into_response()
+/// The document as it is sent, made when it is first asked for.
+struct Document {
+    text: Bytes,
+    /// A tenth of it.
+    packed: Option<Bytes>,
+    tag: String,
+}
+
+impl Document {
+    fn make() -> Self {
+        let text = Bytes::from(super::openapi());
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        let packed = packer.write_all(&text).and_then(|()| packer.finish()).ok().map(Bytes::from);
+        let tag = format!("\"{:08x}-{:x}\"", crc32fast::hash(&text), text.len());
+        Self { text, packed, tag }
+    }
+}
+
+async fn document(asked: HeaderMap) -> Response {
+    static MADE: OnceLock<Document> = OnceLock::new();
+    let made = MADE.get_or_init(Document::make);
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::from_str(&made.tag) {
+        headers.insert(ETAG, tag);
+    }
+    if asked.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == made.tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    match made.packed.clone().filter(|_| takes(&asked, "gzip")) {
+        Some(packed) => {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            (headers, packed).into_response()
+        }
+        None => (headers, made.text.clone()).into_response(),
+    }
 }
 
 #[derive(Deserialize)]

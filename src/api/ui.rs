@@ -3,8 +3,8 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, LOCATION, VARY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    LOCATION, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +12,7 @@ use axum::routing::get;
 use cronapi_ui::{File, MISSING, file};
 
 use super::Api;
+use super::encoding::takes;
 use super::problem::Problem;
 
 /// Nothing from elsewhere, no script that is not a file of ours, nothing that frames the page.
@@ -84,27 +85,13 @@ fn send(file: &File, asked: &HeaderMap) -> Response {
     if known {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    match file.brotli.filter(|_| takes_brotli(asked)) {
+    match file.brotli.filter(|_| takes(asked, "br")) {
         Some(packed) => {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
             (headers, packed).into_response()
         }
         None => (headers, file.bytes).into_response(),
     }
-}
-
-/// Whether the client says that it reads brotli, and does not say `q=0` of it (RFC 9110, 12.5.3).
-fn takes_brotli(asked: &HeaderMap) -> bool {
-    let all = asked.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|value| value.split(',')).any(|one| {
-        let mut parts = one.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("br"));
-        let refused = parts.any(|part| {
-            let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-            weight.is_some_and(|weight| weight.trim_end_matches(['0', '.']).is_empty())
-        });
-        named && !refused
-    })
 }
 
 fn kind(path: &str) -> &'static str {
@@ -118,23 +105,5 @@ fn kind(path: &str) -> &'static str {
         Some("webmanifest") => "application/manifest+json",
         Some("woff2") => "font/woff2",
         _ => "application/octet-stream",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn takes(value: &'static str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(value));
-        takes_brotli(&headers)
-    }
-
-    #[test]
-    fn brotli_goes_to_those_who_read_it() {
-        assert!(takes("gzip, deflate, br") && takes("BR;q=0.5") && takes("br"));
-        assert!(!takes("gzip") && !takes("br;q=0, gzip") && !takes("br;q=0.0") && !takes("brotli"));
-        assert!(!takes_brotli(&HeaderMap::new()));
     }
 }

@@ -60,16 +60,16 @@ impl Handle {
     /// The refusal of what needs a newer format than the cluster has: a leader of an older version
     /// could not even read it, and would refuse all that was sent with it.
     async fn too_new(&self, proposal: &Proposal) -> Result<Option<Committed>, SubmitError> {
-        let gate = || match proposal {
-            Proposal::Intent(intended) => needs::gate_intent(&self.state(), &intended.intent),
-            Proposal::Command(command) => needs::gate(&self.state(), &command.op),
+        let judged = || match proposal {
+            Proposal::Intent(intended) => needs::check_intent(&self.state(), &intended.intent),
+            Proposal::Command(command) => needs::check(&self.state(), &command.op),
         };
-        if gate().is_ok() {
+        if judged().is_ok() {
             return Ok(None);
         }
         // The cluster may have a newer one than this node has heard of.
         let index = self.read_barrier().await?;
-        Ok(gate().err().map(|rejection| Committed { answer: Err(rejection), index }))
+        Ok(judged().err().map(|rejection| Committed { answer: Err(rejection), index }))
     }
 
     /// Carries out proposals, those of other nodes too, when this node leads: in their order, each
@@ -123,7 +123,7 @@ impl Handle {
         let now = self.time().ok_or(SubmitError::NoLeader { leader: None })?;
         let command = match proposal {
             Proposal::Command(command) => {
-                if let Err(rejection) = needs::gate(&self.state(), &command.op) {
+                if let Err(rejection) = needs::check(&self.state(), &command.op) {
                     let index = *self.running.published.applied.borrow();
                     return Ok(Taken::Refused(Committed { answer: Err(rejection), index }));
                 }

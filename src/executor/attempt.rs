@@ -17,7 +17,7 @@ use crate::trace;
 use super::begun::{Left, StopFor};
 use super::busy::One;
 use super::fill::fill;
-use super::gate::{Gate, Started, come};
+use super::last_check::{LastCheck, Started, come};
 use super::left_out::LeftOut;
 use super::order::{Here, order};
 use super::parts::Parts;
@@ -132,7 +132,7 @@ async fn run(
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);
     let Held { run, fence, .. } = held;
-    let gate = Gate {
+    let last_check = LastCheck {
         lease: &parts.lease,
         consensus: &parts.consensus,
         clock: &*parts.clock,
@@ -141,7 +141,7 @@ async fn run(
         stop: stop.clone(),
         started: started.clone(),
     };
-    let attempt = parts.work.carry_out(spec, cancelled, send, gate);
+    let attempt = parts.work.carry_out(spec, cancelled, send, last_check);
     let beside = async {
         tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
         std::future::pending().await

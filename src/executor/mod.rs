@@ -23,7 +23,7 @@ mod attempt;
 mod begun;
 mod busy;
 mod fill;
-mod gate;
+mod last_check;
 mod lease;
 mod left_out;
 mod order;
@@ -35,7 +35,7 @@ mod worker;
 
 pub use busy::Busy;
 pub use fill::secret_value;
-pub use gate::Gate;
+pub use last_check::LastCheck;
 pub use parts::Parts;
 pub use work::{Script, Work};
 pub use worker::Executor;

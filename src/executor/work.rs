@@ -5,20 +5,20 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::Sender;
 
-use super::gate::Gate;
+use super::last_check::LastCheck;
 use super::runner::{self, CancelToken, Chunk, Outcome, RunnerEnv, Spec};
 use crate::clock;
 
 /// Carries out attempts without processes and calls.
 pub trait Script: Send + Sync + 'static {
-    /// Carries one out. Like the runners it asks and tells `gate`, stops soon after it is
+    /// Carries one out. Like the runners it asks and tells `last_check`, stops soon after it is
     /// cancelled, and may be dropped on the way.
     fn carry_out<'a>(
         &'a self,
         spec: Spec,
         cancel: CancelToken,
         output: Sender<Vec<Chunk>>,
-        gate: Gate<'a>,
+        last_check: LastCheck<'a>,
     ) -> BoxFuture<'a, Outcome>;
 }
 
@@ -38,13 +38,13 @@ impl Work {
         spec: Spec,
         cancel: CancelToken,
         output: Sender<Vec<Chunk>>,
-        gate: Gate<'_>,
+        last_check: LastCheck<'_>,
     ) -> Outcome {
         match self {
             Work::Runners(found) => {
-                runner::run(spec, cancel, output, gate, now_micros, found).await
+                runner::run(spec, cancel, output, last_check, now_micros, found).await
             }
-            Work::Script(script) => script.carry_out(spec, cancel, output, gate).await,
+            Work::Script(script) => script.carry_out(spec, cancel, output, last_check).await,
         }
     }
 }

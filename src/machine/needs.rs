@@ -16,7 +16,7 @@ use crate::model::{JobSpec, Kind};
 ///
 /// # Errors
 /// [`Rejection::UpgradeNeeded`], with the field or the kind of command.
-pub fn gate(state: &State, op: &Op) -> Result<(), Rejection> {
+pub fn check(state: &State, op: &Op) -> Result<(), Rejection> {
     refused(state, need(op))
 }
 
@@ -24,8 +24,8 @@ pub fn gate(state: &State, op: &Op) -> Result<(), Rejection> {
 /// only its command needs is judged there.
 ///
 /// # Errors
-/// As [`gate`].
-pub fn gate_intent(state: &State, intent: &Intent) -> Result<(), Rejection> {
+/// As [`check`].
+pub fn check_intent(state: &State, intent: &Intent) -> Result<(), Rejection> {
     let need = match intent {
         Intent::PutJob { spec, mode: _, expected: _ } => of_job(spec),
         Intent::Put { spec, mode: _, expected: _ } => Some(spec.need()),

@@ -17,6 +17,7 @@ mod bootstrap;
 mod certificates;
 pub mod cluster_key;
 pub mod config;
+mod failure;
 mod files;
 mod job_space;
 mod notify;
@@ -28,6 +29,7 @@ mod signals;
 pub mod telemetry;
 
 pub use config::Config;
+pub use failure::Failure;
 pub use presence::Presence;
 pub use reload::Reload;
-pub use serve::{Failure, serve};
+pub use serve::serve;

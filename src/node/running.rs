@@ -24,9 +24,9 @@ use crate::service::access::Oidc;
 use crate::service::{Deps, NodeLocal, Service};
 
 use super::config::Config;
+use super::failure::Failure;
 use super::job_space;
 use super::presence::Presence;
-use super::serve::Failure;
 
 /// Connections for metrics and health alone.
 const METRICS_CONNECTIONS_MAX: usize = 64;

@@ -108,7 +108,7 @@ impl Service {
             may_manage(c, state, &incident.facts)?;
             Ok(Intent::Plain(Box::new(Op::Acknowledge { incident: id })))
         };
-        let meta = match self.write_or_judge(c, o, intend).await {
+        let meta = match self.write(c, o, intend).await {
             Err(Error::NotFound { .. }) => {
                 // Whoever may see it learns that it is over.
                 let view = self.incident(c, id).await?;
@@ -195,7 +195,7 @@ impl Service {
             let dead = dead.clone().filter(|_| !there);
             Ok(Intent::Plain(Box::new(Op::RetryNotice { seq, dead })))
         };
-        let meta = self.write_or_judge(c, o, intend).await?;
+        let meta = self.write(c, o, intend).await?;
         let state = self.consensus().state();
         let view = match state.outbox.get(seq) {
             Some(notice) => NoticeView::of(notice, None),
@@ -208,20 +208,6 @@ impl Service {
         let row = self.consensus().history().get(&notice_key(seq)).await?;
         let row: Option<NoticeRow> = row.map(|row| unpack(&row)).transpose()?;
         Ok(row.map(|row| NoticeView::of(&row.notice, Some((row.end, row.at)))))
-    }
-
-    async fn write_or_judge(
-        &self,
-        c: &Caller,
-        o: WriteOptions,
-        intend: impl Fn(&State) -> Result<Intent, Error>,
-    ) -> Result<Meta, Error> {
-        if o.dry_run {
-            let state = self.consensus().state();
-            let intent = intend(&state)?;
-            return Ok(self.judge(c, &state, intent)?.done.meta);
-        }
-        Ok(self.submit(c, o.request, intend).await?.meta)
     }
 
     /// A page of rows with numbers, the newest first. `read` gives the number of a row, and what is

@@ -40,7 +40,7 @@ impl Service {
             Error::Invalid(faults)
         })?;
         let spec = Arc::new(spec);
-        self.write(c, o, |state| {
+        self.write_job(c, o, |state| {
             let before = state.job(spec.name.as_str()).map(|job| &*job.spec);
             may_put(c, state, before, &spec)?;
             self.judge_read_only(c, state, &given, &spec)?;
@@ -74,7 +74,7 @@ impl Service {
             faults.extend(given.faults(c, &self.consensus().state(), name, self.now()));
             Error::Invalid(faults)
         })?;
-        self.write(c, o, |state| {
+        self.write_job(c, o, |state| {
             let job = job_for(c, Action::ManageJobs, state, name)?;
             // Read again: the definition may be another than the one checked above.
             let spec = JobSpec::from_map(patched(&job.spec, &patch)).map_err(Error::Invalid)?;
@@ -97,7 +97,7 @@ impl Service {
         enabled: bool,
         o: WriteOptions,
     ) -> Result<Written<JobView>, Error> {
-        self.write(c, o, |state| {
+        self.write_job(c, o, |state| {
             let job = job_for(c, Action::ManageJobs, state, name)?;
             let (name, expected) = (job.spec.name.clone(), o.expected);
             Ok(Intent::SetEnabled { name, enabled, expected })
@@ -116,15 +116,11 @@ impl Service {
             let job = job_for(c, Action::ManageJobs, state, name)?;
             Ok(Intent::DeleteJob { name: job.spec.name.clone(), expected: o.expected })
         };
-        if o.dry_run {
-            let state = self.consensus().state();
-            return Ok(self.judge(c, &state, intend(&state)?)?.done.meta);
-        }
-        Ok(self.submit(c, o.request, intend).await?.meta)
+        self.write(c, o, intend).await
     }
 
     /// Submits a change of a definition, or only judges it, and shows what came of it.
-    async fn write(
+    async fn write_job(
         &self,
         c: &Caller,
         o: WriteOptions,

@@ -15,7 +15,7 @@ use crate::machine::command::{MonitorEdit, Ping};
 use crate::machine::history::{PingBody, PingRow, ping_body_key, ping_key, pings_prefix, unpack};
 use crate::machine::prepare::Intent;
 use crate::machine::state::Monitor;
-use crate::machine::{Op, Reply, State};
+use crate::machine::{Op, State};
 use crate::model::monitor::{KeyHash, PingKind, hash_of};
 use crate::model::{JobNo, Kind, Name, Spec, Timestamp, limits};
 use crate::storage::{Direction, Scan};
@@ -211,13 +211,7 @@ impl Service {
             c.permit(manages(Kind::Monitor), target)?;
             Ok(Intent::Plain(Box::new(Op::EditMonitor { no: live.no, edit })))
         };
-        if o.dry_run {
-            let state = self.consensus().state();
-            return Ok(self.judge(c, &state, intend(&state)?)?.done.meta);
-        }
-        let done = self.submit(c, o.request, intend).await?;
-        debug_assert!(matches!(done.reply, Reply::Done));
-        Ok(done.meta)
+        self.write(c, o, intend).await
     }
 }
 

@@ -92,13 +92,7 @@ impl Service {
             may_run(c, Action::ManageJobs, state, &open.run)?;
             Ok(Intent::Plain(Box::new(Op::Cancel { run: id })))
         };
-        let state = self.consensus().state();
-        let meta = if o.dry_run {
-            intend(&state).and_then(|intent| Ok(self.judge(c, &state, intent)?.done.meta))
-        } else {
-            self.submit(c, o.request, intend).await.map(|done| done.meta)
-        };
-        let meta = match meta {
+        let meta = match self.write(c, o, intend).await {
             Ok(meta) => meta,
             Err(Error::NotFound { .. }) => return Err(self.ended(c, id).await),
             Err(error) => return Err(error),

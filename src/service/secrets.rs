@@ -95,7 +95,7 @@ impl Service {
         let vault = self.vault()?;
         for _ in 0..ATTEMPTS_MAX {
             let state = self.consensus().state();
-            gate(&state)?;
+            can_have(&state)?;
             let key = match state.secrets.keys.last() {
                 Some(key) => key.clone(),
                 None => self.new_data_key(c, vault, &state).await?,
@@ -144,7 +144,7 @@ impl Service {
         c.permit(Action::ManageSecrets, Target::Cluster)?;
         let vault = self.vault()?;
         let state = self.consensus().state();
-        gate(&state)?;
+        can_have(&state)?;
         // What can't be opened here is told before there is a key that nothing needs.
         for secret in state.secrets.items.values() {
             open(vault, &state, secret).map_err(unsealed)?;
@@ -281,7 +281,7 @@ pub(super) fn may_use(
 ) -> Result<(), Error> {
     let mut faults = tag_faults(c, state, before, spec);
     for (pointer, place) in spec.secrets() {
-        gate(state)?;
+        can_have(state)?;
         let before = before.filter(|before| before.name == spec.name && before.tags == spec.tags);
         let known = before.is_some_and(|before| {
             before.secrets().iter().any(|(_, known)| known.secret == place.secret)
@@ -329,7 +329,7 @@ pub(super) fn missing_warnings(state: &State, spec: &JobSpec) -> Vec<String> {
     missing.map(told).collect()
 }
 
-fn gate(state: &State) -> Result<(), Error> {
+fn can_have(state: &State) -> Result<(), Error> {
     if state.format() >= FORMAT {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
-use super::{Caller, Error, Meta, Service};
+use super::{Caller, Error, Meta, Service, WriteOptions};
 use crate::consensus::{Intended, SubmitError, beside};
 use crate::machine::command::{Op, RequestKey};
 use crate::machine::prepare::{Intent, prepare};
@@ -39,6 +39,21 @@ pub(super) struct Judged {
 }
 
 impl Service {
+    /// Carries out what `intend` wants of the present state, or with `dry_run` only judges it.
+    pub(super) async fn write(
+        &self,
+        c: &Caller,
+        o: WriteOptions,
+        intend: impl Fn(&State) -> Result<Intent, Error>,
+    ) -> Result<Meta, Error> {
+        if o.dry_run {
+            let state = self.consensus().state();
+            let intent = intend(&state)?;
+            return Ok(self.judge(c, &state, intent)?.done.meta);
+        }
+        Ok(self.submit(c, o.request, intend).await?.meta)
+    }
+
     /// Carries out what `intend` wants of the present state. It is asked again for each
     /// state that the write is prepared on, so its checks hold for the one that counts.
     pub(super) async fn submit(

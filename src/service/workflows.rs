@@ -143,13 +143,7 @@ impl Service {
             }
             Ok(Intent::Plain(Box::new(Op::PauseFlow { run: id, paused })))
         };
-        let state = self.consensus().state();
-        let meta = if o.dry_run {
-            intend(&state).and_then(|intent| Ok(self.judge(c, &state, intent)?.done.meta))
-        } else {
-            self.submit(c, o.request, intend).await.map(|done| done.meta)
-        };
-        let meta = match meta {
+        let meta = match self.write(c, o, intend).await {
             Ok(meta) => meta,
             Err(Error::NotFound { .. }) => {
                 let run = self.run_for(c, Action::ManageJobs, id).await?;

@@ -9,170 +9,19 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 
+use super::directory_error::{DirectoryError, unwritable};
 use super::format_file::{read_identity, write_identity};
+use super::identity::Identity;
+use super::ours;
 use super::sled::sync_directory;
-use super::{Error, ours};
-use crate::chance::{self, NoChance};
 
-/// The newest format of a cluster whose directory can be read. One of a newer one is refused.
-pub const FORMAT: u32 = 6;
-/// What a directory begins with; it is raised with the format of its cluster.
-const FORMAT_FIRST: u32 = 1;
 const LOCK_FILE: &str = "LOCK";
 /// Why a directory must not be used again.
 const REFUSED_FILE: &str = "REFUSED";
 /// A process that is just ending may hold the lock a moment longer.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
-/// Node ids stay exact in JSON numbers, which many clients read as 64-bit floats.
-const NODE_ID_BITS: u32 = 48;
-
-/// Why a data directory can't be used. Each text says what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// Another process holds it.
-    #[error("the data directory {} is in use by another process{holder}", path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-        /// " (pid N)", or nothing when that is not known.
-        holder: String,
-    },
-    /// It can't be created or written.
-    #[error("the data directory {path} can't be written: {source}", path = path.display())]
-    Unwritable {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Its name belongs to something else.
-    #[error("{path} is a file, and the data directory must be a directory", path = path.display())]
-    NotADirectory {
-        /// What was given.
-        path: PathBuf,
-    },
-    /// A newer version of the program wrote it.
-    #[error(
-        "the data directory {path} has format {found}, and this version of CronAPI reads up to \
-         format {newest}: start the newer version again, or restore a backup taken before it",
-        path = path.display()
-    )]
-    Newer {
-        /// The directory.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-        /// The newest this program reads.
-        newest: u32,
-    },
-    /// What it holds can't be used without losing data, so nothing was touched.
-    #[error(
-        "the data directory {path} is damaged: {reason}. Nothing was changed. Either restore a \
-         backup, or start with --move-aside-damaged: that renames the directory to \
-         {path}.damaged-<time> and starts empty, as a new node: with --join the cluster's other \
-         nodes send it everything, without it a new cluster begins",
-        path = path.display()
-    )]
-    Damaged {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Nobody more fits into a pool.
-    #[error("all {seats} seats of the pool {path} are taken", path = path.display())]
-    Full {
-        /// The pool.
-        path: PathBuf,
-        /// How many it has.
-        seats: usize,
-    },
-    /// It is in use for something else.
-    #[error(
-        "{path} is no data directory, and {found} is in it: a data directory is not made among \
-         other files. Give one that does not exist yet or is empty, such as {path}/state",
-        path = path.display()
-    )]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-        /// Something in it.
-        found: String,
-    },
-    /// Somebody else may change it at will.
-    #[error(
-        "the data directory {path} belongs to another account (uid {owner}) and everybody may \
-         write to it: `chown` it to this account, or give a directory inside it",
-        path = path.display()
-    )]
-    NotOurs {
-        /// The directory.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
-    /// It was to be new, and holds something.
-    #[error(
-        "{path} is not empty ({found} is there), and nothing is written over data: give a \
-         directory that does not exist yet, or move this one aside",
-        path = path.display()
-    )]
-    NotEmpty {
-        /// The directory.
-        path: PathBuf,
-        /// Something in it.
-        found: String,
-    },
-    /// There is no chance to draw a new id from.
-    #[error("no new id: {0}")]
-    Random(#[from] NoChance),
-}
-
-/// Which node of which cluster a directory belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Format of its cluster: what a program must be able to read.
-    pub format: u32,
-    /// The cluster, named by its first node. Empty: the node is of no cluster yet.
-    pub cluster_id: String,
-    /// Whether this node is about to begin the cluster: true until its log has begun. None in
-    /// directories made before nodes could join others: there it may begin it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub founding: Option<bool>,
-    /// This node; never used again once its directory is lost.
-    pub node_id: u64,
-    /// When the directory was made, in milliseconds since 1970.
-    pub created_ms: u64,
-    /// Whether its log is in `wal/`, and so must be there; else in `log/`, as before format 5.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub wal: bool,
-}
-
-impl Identity {
-    /// A new node of no cluster yet.
-    ///
-    /// # Errors
-    /// The system has no random bytes.
-    pub fn generate(created_ms: u64) -> Result<Self, DirectoryError> {
-        let node_id = (chance::number()? >> (u64::BITS - NODE_ID_BITS)).max(1);
-        let (cluster_id, founding) = (String::new(), Some(false));
-        let (format, wal) = (FORMAT_FIRST, false);
-        Ok(Self { format, cluster_id, founding, node_id, created_ms, wal })
-    }
-
-    /// The name of a new cluster.
-    ///
-    /// # Errors
-    /// The system has no random bytes.
-    pub fn new_cluster_id() -> Result<String, DirectoryError> {
-        let halves = [chance::number()?, chance::number()?];
-        let bytes = (u128::from(halves[0]) << 64 | u128::from(halves[1])).to_be_bytes();
-        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
-    }
-}
 
 /// A data directory that this process holds until the last clone of its lock is dropped.
 pub struct DataDirectory {
@@ -401,12 +250,4 @@ pub(super) fn write_refusal(path: &Path, why: &str) -> Result<(), DirectoryError
     };
     write().map_err(|source| DirectoryError::Unwritable { path: path.to_owned(), source })?;
     sync_directory(path).map_err(|e| unwritable(path, e))
-}
-
-pub(super) fn unwritable(path: &Path, error: Error) -> DirectoryError {
-    let source = match error {
-        Error::File { source, .. } => source,
-        other => io::Error::other(other),
-    };
-    DirectoryError::Unwritable { path: path.to_owned(), source }
 }

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::directory::{DirectoryError, FORMAT, Identity, unwritable};
+use super::directory_error::{DirectoryError, unwritable};
+use super::identity::{FORMAT, Identity};
 use super::sled::sync_directory;
 
 /// The name of the file.

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory::{DirectoryError, Identity, write_refusal};
+use super::directory::write_refusal;
+use super::directory_error::DirectoryError;
 use super::format_file::write_identity;
+use super::identity::Identity;
 
 /// Where it is kept: in a data directory, or in memory.
 #[derive(Clone)]

@@ -20,7 +20,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Error;
-use super::directory::{DataDirectory, DirectoryError, Identity, NewDirectory};
+use super::directory::{DataDirectory, NewDirectory};
+use super::directory_error::DirectoryError;
+use super::identity::Identity;
 use super::log::{Log, LogDisk, Mark, Write};
 use super::log_kv::KvLog;
 use super::sled::{Profile, SledKv, sync_directory};

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::directory::DirectoryError;
+use super::directory_error::DirectoryError;
 
 /// What file systems, volumes and orchestrators leave in a directory that is empty otherwise.
 const LEFT_BY_OTHERS: [&str; 9] = [
@@ -23,6 +23,9 @@ const LEFT_BY_OTHERS: [&str; 9] = [
 /// What this program may have put there before it said whose the directory is.
 const LEFT_BY_US: [&str; 5] =
     ["LOCK", "FORMAT.unfinished", "cluster-key", "cluster.key", "results"];
+
+/// Who looks for a seat in a pool holds it, for milliseconds.
+pub(super) const CHOOSING_FILE: &str = "CHOOSING";
 
 /// Rights of group and others.
 const OTHERS: u32 = 0o077;
@@ -64,7 +67,7 @@ pub(super) fn may_become_ours(path: &Path) -> Result<(), DirectoryError> {
 /// It holds something else, or can't be read.
 pub(super) fn may_be_a_pool(path: &Path) -> Result<(), DirectoryError> {
     let seat = |name: &str| name.split('.').next().is_some_and(|n| n.parse::<u32>().is_ok());
-    only(path, |name| seat(name) || name == super::pool::CHOOSING_FILE)
+    only(path, |name| seat(name) || name == CHOOSING_FILE)
 }
 
 fn only(path: &Path, ours: impl Fn(&str) -> bool) -> Result<(), DirectoryError> {

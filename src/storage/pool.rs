@@ -22,13 +22,12 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::directory::{self, DirectoryError};
+use super::directory;
+use super::directory_error::DirectoryError;
 use super::format_file::read_identity;
-use super::ours;
+use super::ours::{self, CHOOSING_FILE};
 use crate::model::limits::POOL_SEATS_MAX;
 
-/// Who looks for a seat looks alone, for milliseconds.
-pub(super) const CHOOSING_FILE: &str = "CHOOSING";
 const CHOOSING_TRIES: u32 = 200;
 const CHOOSING_PAUSE: Duration = Duration::from_millis(50);
 

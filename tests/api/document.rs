@@ -3,9 +3,13 @@
 //! `UPDATE_EXPECT=1 cargo test --test api document` writes it anew.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 
 use cronapi::api;
+use flate2::read::GzDecoder;
 use serde_json::Value;
+
+use super::fixture::Node;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
 
@@ -159,4 +163,21 @@ fn examples_of_requests_fit_the_document() {
         let value: Value = serde_json::from_str(text).unwrap();
         assert_eq!(validator.is_valid(&value), fits, "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_document_is_packed_for_those_who_read_it_and_not_sent_again() {
+    let node = Node::start().await;
+    let get = async |name: &'static str, value: &str| {
+        node.with_headers("GET", "/openapi.json", &[(name, value)], None).await
+    };
+    let plain = get("accept-encoding", "br, gzip;q=0").await.expect(200);
+    let packed = get("accept-encoding", "gzip, br").await.expect(200);
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.body.len() * 5 < plain.body.len(), "{} bytes", packed.body.len());
+    let mut text = String::new();
+    GzDecoder::new(&packed.body[..]).read_to_string(&mut text).unwrap();
+    assert!(text.as_bytes() == &plain.body[..] && text == api::openapi());
+    let tag = packed.header("etag").to_owned();
+    assert_eq!(get("if-none-match", &tag).await.expect(304).body.len(), 0);
 }

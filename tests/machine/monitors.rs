@@ -323,7 +323,7 @@ fn an_older_cluster_has_none() {
     let refused = define(&mut world, json!({"name": "m", "every": "1h"}));
     assert!(matches!(refused, Err(Rejection::UpgradeNeeded { needs: 6, .. })), "{refused:?}");
     let ping = Intent::Ping { key: hash_of(KEY), ping: Box::new(said(PingKind::Log)) };
-    assert!(needs::gate_intent(&world.state, &ping).is_err());
+    assert!(needs::check_intent(&world.state, &ping).is_err());
 }
 
 #[test]

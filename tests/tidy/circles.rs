@@ -27,8 +27,6 @@ const IN_CIRCLES: &[&str] = &[
     "cli/command/jobs",
     "cli/command/kinds",
     "cli/command/pick",
-    "cli/demo/door",
-    "cli/demo/mod",
     "cli/output/columns",
     "cli/output/table",
     "executor/runner/node",
@@ -56,8 +54,6 @@ const IN_CIRCLES: &[&str] = &[
     "node/config/mod",
     "node/config/print",
     "node/config/sources",
-    "node/running",
-    "node/serve",
     "schedule/field",
     "schedule/special",
     "service/access/oidc/mod",
@@ -68,12 +64,6 @@ const IN_CIRCLES: &[&str] = &[
     "service/listing",
     "service/monitors",
     "service/past",
-    "storage/directory",
-    "storage/format_file",
-    "storage/generations",
-    "storage/memory",
-    "storage/ours",
-    "storage/pool",
 ];
 
 type Path = Vec<String>;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cronapi::consensus::Handle;
 use cronapi::executor::runner::{CancelToken, Chunk, Ended, Outcome, Spec, Start};
-use cronapi::executor::{Gate, Script};
+use cronapi::executor::{LastCheck, Script};
 use cronapi::model::{BootId, LogStream, RunId, Timestamp};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::Sender;
@@ -60,16 +60,16 @@ impl Script for Scripted {
         spec: Spec,
         mut cancel: CancelToken,
         output: Sender<Vec<Chunk>>,
-        gate: Gate<'a>,
+        last_check: LastCheck<'a>,
     ) -> BoxFuture<'a, Outcome> {
         let Plan { takes, ended, talks } = plan(self.seed, &spec);
         let witness = self.witness(&spec);
         Box::pin(async move {
-            if *cancel.borrow() || !gate.may() {
+            if *cancel.borrow() || !last_check.may() {
                 return outcome(Ended::Cancelled);
             }
             let begun = witness.begin();
-            gate.begun(None);
+            last_check.begun(None);
             if talks {
                 // A full queue means that nobody listens.
                 let _ = output.try_send(vec![said(&spec)]);

@@ -18,6 +18,7 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::secret::secret;
 use crate::cli::client::{self, Client};
 use crate::cli::exit::Failure;
 
@@ -39,7 +40,7 @@ impl Door {
         let failed = |error| Failure::failed(format!("no address of this machine: {error}"));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let path = format!("/{}", super::secret()?);
+        let path = format!("/{}", secret()?);
         let login = format!("username=admin&password={}", client::escaped(password));
         Ok(Door { listener, address, path, page, login })
     }

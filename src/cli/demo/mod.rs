@@ -17,6 +17,7 @@ mod cast;
 mod door;
 mod folder;
 mod nodes;
+mod secret;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +45,7 @@ use crate::offline::{Beginning, Ending, Happening, Rehearsal, Rehearsed, rehears
 use door::Door;
 use folder::Folder;
 use nodes::{Nodes, Shared};
+use secret::{fill, secret};
 
 /// Who wrote the jobs, as the audit has it.
 const WHO: &str = "demo";
@@ -74,18 +76,6 @@ pub(super) struct Options {
     /// The arguments of a node of it
     #[arg(last = true, hide = true)]
     node: Vec<String>,
-}
-
-/// Random letters and digits.
-fn secret() -> Result<String, Failure> {
-    let mut bytes = [0_u8; 18];
-    fill(&mut bytes)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
-}
-
-fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
-    let failed = |error| Failure::failed(format!("the system has no random bytes: {error}"));
-    getrandom::fill(bytes).map_err(failed)
 }
 
 pub(super) fn run(options: &Options, terminal: &Terminal) -> Outcome {

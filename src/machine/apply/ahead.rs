@@ -106,12 +106,12 @@ impl Cx<'_> {
     /// wait, and before which no other attempt may begin.
     pub(super) fn lost_ahead(&mut self, open: &OpenRun, end: RunStatus) -> Option<Timestamp> {
         let start_at = open.ahead?.start_at;
-        let adrift = end == RunStatus::Lost && self.at < start_at;
-        if adrift {
+        let lost = end == RunStatus::Lost && self.at < start_at;
+        if lost {
             let run = open.run.id;
-            self.edit_job(run.job_no(), |job| job.live.adrift = Some((run, start_at)));
+            self.edit_job(run.job_no(), |job| job.live.lost_ahead = Some((run, start_at)));
         }
-        adrift.then_some(start_at)
+        lost.then_some(start_at)
     }
 
     /// Takes a fire back: the run never was, and its nominal time is the job's next again.

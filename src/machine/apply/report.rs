@@ -105,7 +105,7 @@ impl Cx<'_> {
     pub(super) fn conclude(&mut self, id: RunId, end: &End) {
         let Some(open) = self.s.runs.get(&id).cloned() else { return };
         self.free_place(&open);
-        let adrift = self.lost_ahead(&open, end.status);
+        let planned = self.lost_ahead(&open, end.status);
         self.no_longer_ahead(&open);
         self.begun(&open, end.started_at);
         if let Some(started_at) = end.started_at {
@@ -133,7 +133,7 @@ impl Cx<'_> {
         let asked = end.retry_after.filter(|_| self.s.format() >= 5);
         match retry_delay(&open, end.status, asked) {
             Some(delay) => {
-                let until = self.at.plus(delay).max(adrift.unwrap_or(Timestamp::ZERO));
+                let until = self.at.plus(delay).max(planned.unwrap_or(Timestamp::ZERO));
                 self.wait(id, Wait::Retry { until }, "to be attempted again");
             }
             None => self.close(id, end.status, None),

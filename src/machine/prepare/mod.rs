@@ -140,7 +140,7 @@ pub fn prepare(
         }
         Intent::Plain(op) => *op,
     };
-    needs::gate(state, &op)?;
+    needs::check(state, &op)?;
     Ok(Command { at: now, actor, request, op })
 }
 

@@ -61,8 +61,8 @@ pub struct Live {
     pub ahead: Option<RunId>,
     /// A run whose planned start was lost with its node before its time came: where nobody
     /// hears of it, it may begin all the same. Edits wait for that time as for a planned start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adrift: Option<(RunId, Timestamp)>,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "adrift")]
+    pub lost_ahead: Option<(RunId, Timestamp)>,
     /// The nominal time whose planned start was withdrawn last. It fires when it is due, not
     /// ahead, so that whoever withdrew it gets a turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]

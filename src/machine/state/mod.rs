@@ -301,7 +301,7 @@ impl State {
             let ahead = self.runs.get(&run)?.ahead?;
             Some((run, ahead.start_at))
         });
-        planned.or(live.adrift)
+        planned.or(live.lost_ahead)
     }
 
     /// The open attempts of a node.

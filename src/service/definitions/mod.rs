@@ -206,11 +206,7 @@ impl Service {
             }
             Ok(Intent::Remove { kind, name: name.clone(), expected: o.expected })
         };
-        if o.dry_run {
-            let state = self.consensus().state();
-            return Ok(self.judge(c, &state, intend(&state)?)?.done.meta);
-        }
-        Ok(self.submit(c, o.request, intend).await?.meta)
+        self.write(c, o, intend).await
     }
 
     /// The version in force, for conditions that name several; none: there is no such definition,

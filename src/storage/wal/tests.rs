@@ -17,7 +17,7 @@ const OWNER: u64 = 9;
 
 fn record(index: u64) -> Bytes {
     let text = format!("the entry {index} ");
-    Bytes::from(text.repeat(1 + index as usize % 9))
+    Bytes::from(text.repeat(1 + index as usize % 3))
 }
 
 fn entries(indexes: std::ops::Range<u64>) -> Write {

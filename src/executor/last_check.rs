@@ -46,7 +46,7 @@ impl Started {
 }
 
 /// Asked last, directly before the attempt begins.
-pub struct Gate<'a> {
+pub struct LastCheck<'a> {
     pub(super) lease: &'a watch::Receiver<Instant>,
     pub(super) consensus: &'a Handle,
     pub(super) clock: &'a dyn Clock,
@@ -56,7 +56,7 @@ pub struct Gate<'a> {
     pub(super) started: Arc<Started>,
 }
 
-impl runner::Start for Gate<'_> {
+impl runner::Start for LastCheck<'_> {
     fn may(&self) -> bool {
         let may = lease::holds(self.lease)
             && *self.stop.borrow() == StopFor::Nothing
