@@ -1,5 +1,5 @@
-//! The cluster's own heartbeat to a monitor elsewhere: one at a time goes out, whoever leads, and none
-//! without a majority.
+//! The cluster's own heartbeat to a monitor elsewhere: one at a time goes out, whoever leads, and
+//! none without a majority.
 
 use std::time::Duration;
 
