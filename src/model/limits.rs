@@ -220,6 +220,8 @@ pub const SINK_STREAM_LEN_DEFAULT: u64 = 1_000_000;
 pub const SINK_BATCH_MAX: usize = 500;
 /// How long a call to a server of a sink may take; then the connection is dropped.
 pub const SINK_CALL_TIMEOUT: Span = Span::from_secs(5);
+/// A sink that lacks more events is behind, which is told; it has caught up when a tenth is left.
+pub const SINK_BEHIND: u64 = 10_000;
 /// Backfills that have not ended.
 pub const BACKFILLS_OPEN_MAX: usize = 100;
 /// The same of one job.

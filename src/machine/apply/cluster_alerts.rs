@@ -4,13 +4,11 @@
 //! rule groups jobs. It is over when the part is well again, or is gone.
 
 use crate::machine::state::IncidentKey;
+use crate::model::limits::SINK_BEHIND;
 use crate::model::{JobNo, Name, NodeId, Part, Trouble};
 
 use super::Cx;
 use super::alerts::{Came, Subject, Well};
-
-/// A sink that has so many events before it is behind; it has caught up when a tenth is left.
-const BEHIND: u64 = 10_000;
 
 impl Cx<'_> {
     fn part_trouble(&mut self, part: &Part, what: Trouble, detail: &str) {
@@ -59,8 +57,8 @@ impl Cx<'_> {
         match fault {
             Some(fault) if new => self.part_trouble(&part, Trouble::SinkBehind, fault),
             Some(_) => {}
-            None if open && behind <= BEHIND / 10 => self.part_well(&part),
-            None if !open && behind > BEHIND => {
+            None if open && behind <= SINK_BEHIND / 10 => self.part_well(&part),
+            None if !open && behind > SINK_BEHIND => {
                 let detail = format!("it does not have {behind} events yet");
                 self.part_trouble(&part, Trouble::SinkBehind, &detail);
             }

@@ -112,7 +112,7 @@ fn memory(pid: u32, name: &str) -> u64 {
 }
 
 /// What the files of a folder take, as the disk has it.
-pub(super) fn bytes_in(folder: &Path) -> u64 {
+fn bytes_in(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {
