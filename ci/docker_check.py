@@ -415,6 +415,16 @@ def redis(node):
     done = (status, run_.get("status")) == (200, "succeeded")
     count = run("docker", "exec", container, "redis-cli", "get", "runs").stdout.strip()
     check("--profile redis: a job reaches it by its name", None if done and count == "1" else run_)
+    ENV["REDIS_URL"] = "redis://redis:6379"
+    compose("up", "-d")
+    found = whole(3)
+    found[0].ask("/jobs/counts/run?wait=30s", {})
+
+    def told():
+        read = ("redis-cli", "XRANGE", f"cronapi:{cluster_of(found)}:redis", "-", "+")
+        return "run.succeeded" in run("docker", "exec", container, *read).stdout
+    eventually("the end of a run in the stream of Redis", told)
+    check("REDIS_URL: events go into a stream there")
 
 
 def main():

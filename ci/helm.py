@@ -50,6 +50,8 @@ SETS = {
         "imagePullSecrets": [{"name": "pull"}],
         "slots": 8,
         "nodeLabels": {"region": "eu", "disk": "ssd"},
+        "redis": {"secret": {"name": "redis"}},
+        "heartbeat": {"secret": {"name": "watched", "key": "address"}, "every": "30s"},
         "extraEnv": [{"name": "TZ", "value": "UTC"}],
         "extraVolumes": [{"name": "more", "emptyDir": {}}],
         "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
@@ -118,6 +120,8 @@ REFUSED = [
     ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
     ({"image": {"digest": "latest"}}, "digest"),
     ({"drain": "soon"}, "drain"),
+    ({"redis": {"url": "redis://:pw@redis"}}, "url"),
+    ({"heartbeat": {"every": "now and then"}}, "every"),
     ({"persistence": {"size": "8 GB"}}, "size"),
     ({"service": {"port": 70000}}, "port"),
     ({"antiAffinity": "maybe"}, "antiAffinity"),
@@ -294,6 +298,19 @@ def optional(objects, notes):
     nodes = [rule for rule in policy if rule["ports"][0]["port"] == "cluster"]
     closed = len(nodes) == 1 and len(nodes[0]["from"]) == 1
     check("only nodes reach the cluster's port", None if closed else str(nodes))
+    container = one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+    env = {v["name"]: v for v in container["env"]}
+    of = {
+        name: env.get(name, {}).get("valueFrom", {}).get("secretKeyRef")
+        for name in ("REDIS_URL", "CRONAPI_HEARTBEAT_URL")
+    }
+    want = {
+        "REDIS_URL": {"name": "redis", "key": "url"},
+        "CRONAPI_HEARTBEAT_URL": {"name": "watched", "key": "address"},
+    }
+    every = env.get("CRONAPI_HEARTBEAT_EVERY", {}).get("value")
+    right = of == want and every == "30s"
+    check("addresses that are secrets come from Secrets", None if right else f"{of}, {every}")
     check("the notes name the secret", None if "generic mine" in notes else notes)
     for file, kind in (("alerts.yaml", "PrometheusRule"), ("dashboard.json", "ConfigMap")):
         there = (CHART / "files" / file).exists()
