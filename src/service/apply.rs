@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::caller::Granted;
 use super::check::{may_put, unresolved_warnings};
 use super::definitions::{SentBack, new_key, seen, upsert, warnings};
 use super::jobs::unexpected;
@@ -203,19 +204,19 @@ impl Service {
     }
 
     /// What a definition that was read wants of `state`.
-    fn intent_of(
+    fn granted_of(
         &self,
         c: &Caller,
         state: &State,
         read: &Read,
         says_enabled: bool,
         key: Option<PingKey>,
-    ) -> Result<Intent, Error> {
+    ) -> Result<Granted, Error> {
         match read {
             Read::Job(spec, given) => {
-                let intent = intent(c, state, spec, says_enabled)?;
+                let granted = granted(c, state, spec, says_enabled)?;
                 self.judge_read_only(c, state, given, spec)?;
-                Ok(intent)
+                Ok(granted)
             }
             Read::Other(spec, back) => upsert(c, state, spec, back, key),
         }
@@ -230,7 +231,7 @@ impl Service {
                 return Ok(Judged { kind, name, says_enabled, key: None, outcome });
             }
         };
-        let intend = |state: &State| self.intent_of(c, state, &read, says_enabled, key);
+        let intend = |state: &State| self.granted_of(c, state, &read, says_enabled, key);
         let mut tries = 0;
         loop {
             match self.submit(c, None, intend).await {
@@ -269,10 +270,10 @@ impl Service {
             let outcome = match read {
                 Err(faults) => Judged { kind, name, says_enabled, key: None, outcome: Err(faults) },
                 Ok(read) => {
-                    let intent = self.intent_of(c, &copy, &read, says_enabled, key);
+                    let granted = self.granted_of(c, &copy, &read, says_enabled, key);
                     let output = &mut Output::default();
                     let reply =
-                        intent.and_then(|intent| self.judge_on(c, &mut copy, intent, output));
+                        granted.and_then(|granted| self.judge_on(c, &mut copy, granted, output));
                     Judged::of(kind, name, says_enabled, reply)?
                 }
             };
@@ -325,7 +326,12 @@ async fn hold(room: &Semaphore, bytes: usize) -> Option<SemaphorePermit<'_>> {
 }
 
 /// A pause is a person's act: a definition that does not name `enabled` leaves it as it is.
-fn intent(c: &Caller, state: &State, spec: &JobSpec, says_enabled: bool) -> Result<Intent, Error> {
+fn granted(
+    c: &Caller,
+    state: &State,
+    spec: &JobSpec,
+    says_enabled: bool,
+) -> Result<Granted, Error> {
     let present = state.job(spec.name.as_str());
     let (mut spec, mut expected) = (spec.clone(), None);
     if let Some(job) = present.filter(|_| !says_enabled) {
@@ -333,8 +339,9 @@ fn intent(c: &Caller, state: &State, spec: &JobSpec, says_enabled: bool) -> Resu
         // It may be paused, or resumed, before this is written.
         expected = Some(job.version);
     }
-    may_put(c, state, present.map(|job| &*job.spec), &spec)?;
-    Ok(Intent::PutJob { spec: Arc::new(spec), mode: PutMode::Upsert, expected })
+    let permit = may_put(c, state, present.map(|job| &*job.spec), &spec)?;
+    let mode = PutMode::Upsert;
+    Ok(permit.grants(Intent::PutJob { spec: Arc::new(spec), mode, expected }))
 }
 
 /// A definition as read.

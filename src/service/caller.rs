@@ -6,6 +6,7 @@
 use uuid::Uuid;
 
 use super::error::Error;
+use crate::machine::prepare::Intent;
 use crate::model::{Actor, JobSpec, Kind, Name, Role, Scope, Session, Timestamp};
 
 /// An authenticated caller. Only `service::access` makes one.
@@ -140,8 +141,9 @@ impl<'a> From<&'a JobSpec> for Target<'a> {
     }
 }
 
-/// Proof that a caller may do something.
-#[derive(Clone, Copy, Debug)]
+/// Proof that a caller may do something. It is made by [`Caller::permit`] alone, and a write takes
+/// one: none is reached without its check.
+#[derive(Debug)]
 pub struct Permit {
     action: Action,
 }
@@ -150,6 +152,27 @@ impl Permit {
     /// What it is for.
     pub fn action(&self) -> Action {
         self.action
+    }
+
+    /// What is carried out by it.
+    pub(super) fn grants(self, intent: Intent) -> Granted {
+        Granted { intent }
+    }
+}
+
+/// What a caller wants, and may have carried out.
+pub(super) struct Granted {
+    intent: Intent,
+}
+
+impl Granted {
+    /// What it is.
+    pub(super) fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    pub(super) fn into_intent(self) -> Intent {
+        self.intent
     }
 }
 

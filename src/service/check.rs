@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::secrets::{may_use, missing_warnings};
 use super::views::SECRET;
-use super::{Action, Caller, Error, Service, Target};
+use super::{Action, Caller, Error, Permit, Service, Target};
 use crate::consensus::beside;
 use crate::executor::runner::check_python;
 use crate::machine::State;
@@ -77,11 +77,11 @@ pub(super) fn may_put(
     state: &State,
     before: Option<&JobSpec>,
     spec: &JobSpec,
-) -> Result<(), Error> {
+) -> Result<Permit, Error> {
     if let Some(before) = before {
         c.permit(Action::ManageJobs, Target::from(before))?;
     }
-    c.permit(Action::ManageJobs, Target::from(spec))?;
+    let permit = c.permit(Action::ManageJobs, Target::from(spec))?;
     // An unchanged runner was allowed to whoever wrote it.
     let known = |runner: &Runner| {
         before.is_some_and(|before| before.runners().any(|(_, known)| known == runner))
@@ -106,7 +106,7 @@ pub(super) fn may_put(
         let tags = state.job(name).map_or(&[][..], |job| &job.spec.tags);
         c.permit(Action::TriggerJobs, Target::Job { name, tags })?;
     }
-    Ok(())
+    Ok(permit)
 }
 
 /// Warnings for jobs that `spec` names and that do not exist.

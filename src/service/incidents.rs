@@ -5,7 +5,9 @@
 
 use super::incident_views::{IncidentState, IncidentView, NoticeState, NoticeView, sees_facts};
 use super::paging::Question;
-use super::{Action, Caller, Error, Meta, Page, Paging, Service, Target, WriteOptions, Written};
+use super::{
+    Action, Caller, Error, Meta, Page, Paging, Permit, Service, Target, WriteOptions, Written,
+};
 use crate::machine::history::{IncidentRow, NoticeRow, incident_key, notice_key, unpack};
 use crate::machine::prepare::Intent;
 use crate::machine::{Op, State};
@@ -105,8 +107,8 @@ impl Service {
             if !sees_facts(c, state, &incident.facts) {
                 return Err(no_incident(id));
             }
-            may_manage(c, state, &incident.facts)?;
-            Ok(Intent::Plain(Box::new(Op::Acknowledge { incident: id })))
+            let permit = may_manage(c, state, &incident.facts)?;
+            Ok(permit.grants(Intent::Plain(Box::new(Op::Acknowledge { incident: id }))))
         };
         let meta = match self.write(c, o, intend).await {
             Err(Error::NotFound { .. }) => {
@@ -186,14 +188,14 @@ impl Service {
             if !sees_facts(c, state, &before.facts) {
                 return Err(no_notice(seq));
             }
-            may_manage(c, state, &before.facts)?;
+            let permit = may_manage(c, state, &before.facts)?;
             let there = state.outbox.get(seq).is_some();
             if !there && !state.outbox.dead.contains(&seq) {
                 let detail = "the notice was sent, which can't be taken back".to_owned();
                 return Err(Error::Conflict { code: "notice-sent", detail });
             }
             let dead = dead.clone().filter(|_| !there);
-            Ok(Intent::Plain(Box::new(Op::RetryNotice { seq, dead })))
+            Ok(permit.grants(Intent::Plain(Box::new(Op::RetryNotice { seq, dead }))))
         };
         let meta = self.write(c, o, intend).await?;
         let state = self.consensus().state();
@@ -237,12 +239,12 @@ impl Service {
 }
 
 /// Whether the caller may change what is told of that job.
-fn may_manage(c: &Caller, state: &State, facts: &Facts) -> Result<(), Error> {
+fn may_manage(c: &Caller, state: &State, facts: &Facts) -> Result<Permit, Error> {
     if facts.part.is_some() {
-        return c.permit(Action::ManageAlerts, Target::Cluster).map(drop);
+        return c.permit(Action::ManageAlerts, Target::Cluster);
     }
     let target = Target::Job { name: facts.job.as_str(), tags: state.tags(facts.job_no) };
-    c.permit(Action::ManageAlerts, target).map(drop)
+    c.permit(Action::ManageAlerts, target)
 }
 
 fn written<T>(value: T, meta: Meta) -> Written<T> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::caller::Granted;
 use super::check::{may_put, unresolved_warnings};
-use super::lookup::job_for;
+use super::lookup::{job_for, permitted_job};
 use super::readonly::ReadOnly;
 use super::submit::{Done, Judged};
 use super::views::JobView;
@@ -42,9 +43,10 @@ impl Service {
         let spec = Arc::new(spec);
         self.write_job(c, o, |state| {
             let before = state.job(spec.name.as_str()).map(|job| &*job.spec);
-            may_put(c, state, before, &spec)?;
+            let permit = may_put(c, state, before, &spec)?;
             self.judge_read_only(c, state, &given, &spec)?;
-            Ok(Intent::PutJob { spec: Arc::clone(&spec), mode, expected: o.expected })
+            let (spec, expected) = (Arc::clone(&spec), o.expected);
+            Ok(permit.grants(Intent::PutJob { spec, mode, expected }))
         })
         .await
     }
@@ -78,10 +80,10 @@ impl Service {
             let job = job_for(c, Action::ManageJobs, state, name)?;
             // Read again: the definition may be another than the one checked above.
             let spec = JobSpec::from_map(patched(&job.spec, &patch)).map_err(Error::Invalid)?;
-            may_put(c, state, Some(&job.spec), &spec)?;
+            let permit = may_put(c, state, Some(&job.spec), &spec)?;
             self.judge_read_only(c, state, &given, &spec)?;
             let (mode, expected) = (PutMode::Update, o.expected);
-            Ok(Intent::PutJob { spec: Arc::new(spec), mode, expected })
+            Ok(permit.grants(Intent::PutJob { spec: Arc::new(spec), mode, expected }))
         })
         .await
     }
@@ -98,9 +100,9 @@ impl Service {
         o: WriteOptions,
     ) -> Result<Written<JobView>, Error> {
         self.write_job(c, o, |state| {
-            let job = job_for(c, Action::ManageJobs, state, name)?;
+            let (job, permit) = permitted_job(c, Action::ManageJobs, state, name)?;
             let (name, expected) = (job.spec.name.clone(), o.expected);
-            Ok(Intent::SetEnabled { name, enabled, expected })
+            Ok(permit.grants(Intent::SetEnabled { name, enabled, expected }))
         })
         .await
     }
@@ -113,8 +115,9 @@ impl Service {
     pub async fn delete_job(&self, c: &Caller, name: &str, o: WriteOptions) -> Result<Meta, Error> {
         c.permit(Action::ManageJobs, Target::Cluster)?;
         let intend = |state: &State| {
-            let job = job_for(c, Action::ManageJobs, state, name)?;
-            Ok(Intent::DeleteJob { name: job.spec.name.clone(), expected: o.expected })
+            let (job, permit) = permitted_job(c, Action::ManageJobs, state, name)?;
+            let (name, expected) = (job.spec.name.clone(), o.expected);
+            Ok(permit.grants(Intent::DeleteJob { name, expected }))
         };
         self.write(c, o, intend).await
     }
@@ -124,7 +127,7 @@ impl Service {
         &self,
         c: &Caller,
         o: WriteOptions,
-        intend: impl Fn(&State) -> Result<Intent, Error>,
+        intend: impl Fn(&State) -> Result<Granted, Error>,
     ) -> Result<Written<JobView>, Error> {
         c.permit(Action::ManageJobs, Target::Cluster)?;
         if !o.dry_run {
@@ -132,8 +135,7 @@ impl Service {
             return self.written(c, done).await;
         }
         let state = self.consensus().state();
-        let intent = intend(&state)?;
-        let Judged { after, done, .. } = self.judge(c, &state, intent)?;
+        let Judged { after, done, .. } = self.judge(c, &state, intend(&state)?)?;
         let Reply::Job { no, created, changed, .. } = done.reply else {
             return Err(unexpected(&done.reply));
         };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Action, Caller, Error, Service, Target, waiting};
+use super::{Action, Caller, Error, Permit, Service, Target, waiting};
 use crate::machine::State;
 use crate::machine::history::{run_key, unpack};
 use crate::machine::state::Job;
@@ -18,22 +18,36 @@ pub(super) fn job_for(
     state: &State,
     name: &str,
 ) -> Result<Arc<Job>, Error> {
+    permitted_job(c, action, state, name).map(|(job, _)| job)
+}
+
+/// The same, with the permit.
+pub(super) fn permitted_job(
+    c: &Caller,
+    action: Action,
+    state: &State,
+    name: &str,
+) -> Result<(Arc<Job>, Permit), Error> {
     c.permit(action, Target::Cluster)?;
     let job = state.job(name).cloned().ok_or_else(|| Error::no_job(name))?;
-    c.permit(action, Target::from(&*job.spec))?;
-    Ok(job)
+    let permit = c.permit(action, Target::from(&*job.spec))?;
+    Ok((job, permit))
 }
 
 /// Whether `c` may do `action` to `run`. The tags that count are the job's present ones, of a
 /// deleted job its last ones.
-pub(super) fn may_run(c: &Caller, action: Action, state: &State, run: &Run) -> Result<(), Error> {
+pub(super) fn may_run(
+    c: &Caller,
+    action: Action,
+    state: &State,
+    run: &Run,
+) -> Result<Permit, Error> {
     let tags = state.tags(run.id.job_no());
     let target = Target::Job { name: run.job.as_str(), tags };
-    match c.permit(action, target) {
-        Ok(_) => Ok(()),
-        Err(Error::NotFound { .. }) => Err(Error::no_run(run.id)),
-        Err(error) => Err(error),
-    }
+    c.permit(action, target).map_err(|error| match error {
+        Error::NotFound { .. } => Error::no_run(run.id),
+        other => other,
+    })
 }
 
 impl Service {

@@ -208,8 +208,8 @@ impl Service {
         let intend = |state: &State| {
             let live = state.monitors.named(name).ok_or_else(|| no_such(Kind::Monitor, name))?;
             let target = target(Kind::Monitor, name.as_str(), &live.tags);
-            c.permit(manages(Kind::Monitor), target)?;
-            Ok(Intent::Plain(Box::new(Op::EditMonitor { no: live.no, edit })))
+            let permit = c.permit(manages(Kind::Monitor), target)?;
+            Ok(permit.grants(Intent::Plain(Box::new(Op::EditMonitor { no: live.no, edit }))))
         };
         self.write(c, o, intend).await
     }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
+use super::caller::Granted;
 use super::jobs::unexpected;
-use super::lookup::{job_for, may_run};
+use super::lookup::{may_run, permitted_job};
 use super::secrets::may_pass;
 use super::submit::{Done, Judged};
 use super::{Action, Caller, Error, RetryFrom, Service, Target, WriteOptions, Written};
@@ -37,11 +38,11 @@ impl Service {
         let parameters = Parameters::new(parameters)
             .map_err(|detail| Error::Invalid(vec![Invalid::new("parameters", detail)]))?;
         self.start(c, o, |state| {
-            let job = job_for(c, action, state, name)?;
+            let (job, permit) = permitted_job(c, action, state, name)?;
             expect(o, job.version)?;
             may_pass(state, &job.spec, &parameters)?;
             let (name, parameters) = (job.spec.name.clone(), parameters.clone());
-            Ok(Intent::Trigger { name, parameters, force, cause: None })
+            Ok(permit.grants(Intent::Trigger { name, parameters, force, cause: None }))
         })
         .await
     }
@@ -89,8 +90,8 @@ impl Service {
         c.permit(Action::ManageJobs, Target::Cluster)?;
         let intend = |state: &State| {
             let open = state.runs.get(&id).ok_or_else(|| Error::no_run(id))?;
-            may_run(c, Action::ManageJobs, state, &open.run)?;
-            Ok(Intent::Plain(Box::new(Op::Cancel { run: id })))
+            let permit = may_run(c, Action::ManageJobs, state, &open.run)?;
+            Ok(permit.grants(Intent::Plain(Box::new(Op::Cancel { run: id }))))
         };
         let meta = match self.write(c, o, intend).await {
             Ok(meta) => meta,
@@ -134,13 +135,13 @@ impl Service {
         };
         self.start(c, o, |state| {
             let job = state.jobs.get(&id.job_no()).ok_or_else(|| Error::no_job(&run.job))?;
-            c.permit(Action::ManageJobs, Target::from(&*job.spec))?;
+            let permit = c.permit(Action::ManageJobs, Target::from(&*job.spec))?;
             expect(o, job.version)?;
             may_pass(state, &job.spec, &run.parameters)?;
             if let Some(schema) = &job.spec.parameters_schema {
                 parameters::fits(schema, &run.parameters, "parameters").map_err(Error::Invalid)?;
             }
-            Ok(Intent::Plain(Box::new(Op::Trigger(Box::new(TriggerRun {
+            Ok(permit.grants(Intent::Plain(Box::new(Op::Trigger(Box::new(TriggerRun {
                 no: job.no,
                 version: job.version,
                 parameters: run.parameters.clone(),
@@ -148,7 +149,7 @@ impl Service {
                 cause: Some(id),
                 place: None,
                 kept: kept.clone(),
-            })))))
+            }))))))
         })
         .await
     }
@@ -158,7 +159,7 @@ impl Service {
         &self,
         c: &Caller,
         o: WriteOptions,
-        intend: impl Fn(&State) -> Result<Intent, Error>,
+        intend: impl Fn(&State) -> Result<Granted, Error>,
     ) -> Result<Written<Run>, Error> {
         let (reply, meta, value) = if o.dry_run {
             let state = self.consensus().state();

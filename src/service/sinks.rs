@@ -75,12 +75,14 @@ impl Service {
         edit: SinkEdit,
         o: WriteOptions,
     ) -> Result<Written<SinkStatus>, Error> {
-        c.permit(manages(Kind::Sink), Target::Cluster)?;
+        let may = || c.permit(manages(Kind::Sink), Target::Cluster);
+        may()?;
         let to = match edit {
             SinkEdit::Rewind(Some(place)) => Some(self.place_of_sink(place).await?),
             _ => None,
         };
         let intend = |state: &State| {
+            let permit = may()?;
             seen(c, state, Kind::Sink, name.as_str())?.ok_or_else(|| no_sink(name))?;
             let name = name.clone();
             let op = match edit {
@@ -96,7 +98,7 @@ impl Service {
                     Op::RewindSink { name, to }
                 }
             };
-            Ok(Intent::Plain(Box::new(op)))
+            Ok(permit.grants(Intent::Plain(Box::new(op))))
         };
         if o.dry_run {
             let state = self.consensus().state();

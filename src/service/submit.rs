@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
+use super::caller::Granted;
 use super::{Caller, Error, Meta, Service, WriteOptions};
 use crate::consensus::{Intended, SubmitError, beside};
 use crate::machine::command::{Op, RequestKey};
@@ -44,12 +45,11 @@ impl Service {
         &self,
         c: &Caller,
         o: WriteOptions,
-        intend: impl Fn(&State) -> Result<Intent, Error>,
+        intend: impl Fn(&State) -> Result<Granted, Error>,
     ) -> Result<Meta, Error> {
         if o.dry_run {
             let state = self.consensus().state();
-            let intent = intend(&state)?;
-            return Ok(self.judge(c, &state, intent)?.done.meta);
+            return Ok(self.judge(c, &state, intend(&state)?)?.done.meta);
         }
         Ok(self.submit(c, o.request, intend).await?.meta)
     }
@@ -60,7 +60,7 @@ impl Service {
         &self,
         c: &Caller,
         request: Option<RequestKey>,
-        intend: impl Fn(&State) -> Result<Intent, Error>,
+        intend: impl Fn(&State) -> Result<Granted, Error>,
     ) -> Result<Done, Error> {
         self.carried(c, request, intend).instrument(tracing::debug_span!("write")).await
     }
@@ -69,7 +69,7 @@ impl Service {
         &self,
         c: &Caller,
         request: Option<RequestKey>,
-        intend: impl Fn(&State) -> Result<Intent, Error>,
+        intend: impl Fn(&State) -> Result<Granted, Error>,
     ) -> Result<Done, Error> {
         let began = Instant::now();
         let (mut stale, mut confirmed) = (0, false);
@@ -79,7 +79,7 @@ impl Service {
                 return Ok(done);
             }
             let intent = match intend(&state) {
-                Ok(intent) => intent,
+                Ok(granted) => granted.into_intent(),
                 // A leader that was cut off may see what has long been changed elsewhere.
                 Err(_) if !confirmed => {
                     self.catch_up().await?;
@@ -197,23 +197,28 @@ impl Service {
         matches!(timeout(LEADER_PATIENCE, known).await, Ok(Ok(_)))
     }
 
-    /// What `intent` would do. Nothing is written.
-    pub(super) fn judge(&self, c: &Caller, state: &State, intent: Intent) -> Result<Judged, Error> {
+    /// What it would do. Nothing is written.
+    pub(super) fn judge(
+        &self,
+        c: &Caller,
+        state: &State,
+        granted: Granted,
+    ) -> Result<Judged, Error> {
         let (mut after, mut output) = (state.clone(), Output::default());
-        let reply = self.judge_on(c, &mut after, intent, &mut output)?;
+        let reply = self.judge_on(c, &mut after, granted, &mut output)?;
         let meta = Meta { index: self.index(), replayed: false };
         Ok(Judged { after, output, done: Done { reply, meta } })
     }
 
-    /// Carries out `intent` on a copy of the state.
+    /// Carries it out on a copy of the state.
     pub(super) fn judge_on(
         &self,
         c: &Caller,
         copy: &mut State,
-        intent: Intent,
+        granted: Granted,
         output: &mut Output,
     ) -> Result<Reply, Error> {
-        let actor = Some(c.actor.clone());
+        let (intent, actor) = (granted.into_intent(), Some(c.actor.clone()));
         match self.judge_once(copy, intent.clone(), actor.clone(), output) {
             // When it is written, the planned start is taken back first.
             Err(Rejection::Ahead { run, .. }) => {

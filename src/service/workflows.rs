@@ -134,14 +134,14 @@ impl Service {
         c.permit(Action::ManageJobs, Target::Cluster)?;
         let intend = |state: &State| {
             let open = state.runs.get(&id).ok_or_else(|| Error::no_run(id))?;
-            may_run(c, Action::ManageJobs, state, &open.run)?;
+            let permit = may_run(c, Action::ManageJobs, state, &open.run)?;
             if !state.flows.contains_key(&id) {
                 let detail = "it is no run of a workflow that has begun: only such a run can be \
                               paused; pause the job or its queue"
                     .to_owned();
                 return Err(Error::Conflict { code: "not-a-workflow", detail });
             }
-            Ok(Intent::Plain(Box::new(Op::PauseFlow { run: id, paused })))
+            Ok(permit.grants(Intent::Plain(Box::new(Op::PauseFlow { run: id, paused }))))
         };
         let meta = match self.write(c, o, intend).await {
             Ok(meta) => meta,

@@ -18,10 +18,12 @@ use tokio::sync::SemaphorePermit;
 use self::check::{check_bounds, check_reason, filled};
 use self::views::view;
 use super::jobs::unexpected;
-use super::lookup::job_for;
+use super::lookup::{job_for, permitted_job};
 use super::paging::Question;
 use super::secrets::may_pass;
-use super::{Action, Caller, Error, Meta, Page, Paging, Service, Target, WriteOptions, Written};
+use super::{
+    Action, Caller, Error, Meta, Page, Paging, Permit, Service, Target, WriteOptions, Written,
+};
 use crate::consensus::beside;
 use crate::machine::command::{BackfillEdit, StartBackfill};
 use crate::machine::past::Past;
@@ -138,7 +140,7 @@ impl Service {
         drop(turn);
         let done = self
             .submit(c, o.request, |state| {
-                let job = job_for(c, Action::ManageJobs, state, name)?;
+                let (job, permit) = permitted_job(c, Action::ManageJobs, state, name)?;
                 if job.no != checked.no {
                     return Err(Error::no_job(name));
                 }
@@ -157,7 +159,7 @@ impl Service {
                     total,
                     reason: new.reason.clone(),
                 };
-                Ok(Intent::Plain(Box::new(Op::StartBackfill(Box::new(start)))))
+                Ok(permit.grants(Intent::Plain(Box::new(Op::StartBackfill(Box::new(start))))))
             })
             .await?;
         self.written_backfill(&done.reply, done.meta)
@@ -179,8 +181,9 @@ impl Service {
         }
         c.permit(Action::ManageJobs, Target::Cluster)?;
         let intend = |state: &State| {
-            backfill_for(c, Action::ManageJobs, state, id)?;
-            Ok(Intent::Plain(Box::new(Op::EditBackfill { id, edit: edit.clone() })))
+            let (_, permit) = backfill_for(c, Action::ManageJobs, state, id)?;
+            let op = Op::EditBackfill { id, edit: edit.clone() };
+            Ok(permit.grants(Intent::Plain(Box::new(op))))
         };
         if o.dry_run {
             let state = self.consensus().state();
@@ -225,7 +228,7 @@ impl Service {
     /// `NotFound`.
     pub async fn backfill(&self, c: &Caller, id: BackfillId) -> Result<BackfillView, Error> {
         let state = self.consensus().state();
-        Ok(view(&*backfill_for(c, Action::ReadJobs, &state, id)?, self.now()))
+        Ok(view(&*backfill_for(c, Action::ReadJobs, &state, id)?.0, self.now()))
     }
 
     /// Backfills of the jobs that the caller may see, the newest first.
@@ -372,11 +375,11 @@ fn backfill_for(
     action: Action,
     state: &State,
     id: BackfillId,
-) -> Result<Arc<Backfill>, Error> {
+) -> Result<(Arc<Backfill>, Permit), Error> {
     c.permit(action, Target::Cluster)?;
     let found = state.backfills.all.get(&id).cloned().ok_or_else(|| no_backfill(id))?;
     match c.permit(action, Target::Job { name: found.job.as_str(), tags: state.tags(found.no) }) {
-        Ok(_) => Ok(found),
+        Ok(permit) => Ok((found, permit)),
         Err(Error::NotFound { .. }) => Err(no_backfill(id)),
         Err(error) => Err(error),
     }

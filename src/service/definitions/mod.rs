@@ -14,12 +14,14 @@ mod view;
 use serde_json::{Map, Value};
 
 use self::view::may_see;
+use super::caller::Granted;
 use super::jobs::merge;
 use super::monitors::PingKey;
 use super::paging::Question;
 use super::submit::Judged;
 use super::{
-    Action, Caller, Error, Meta, Page, Paging, PutMode, Service, Target, WriteOptions, Written,
+    Action, Caller, Error, Meta, Page, Paging, Permit, PutMode, Service, Target, WriteOptions,
+    Written,
 };
 use crate::machine::State;
 use crate::machine::prepare::Intent;
@@ -142,9 +144,9 @@ impl Service {
         })?;
         let key = new_key(kind)?;
         let written = self.write_definition(c, o, kind, spec.name(), Some(&spec), |state| {
-            may_write(c, state, &spec)?;
+            let permit = may_write(c, state, &spec)?;
             back.judge(c, state, spec.name().as_str())?;
-            put_intent(state, spec.clone(), mode, o.expected, key)
+            Ok(permit.grants(put_intent(state, spec.clone(), mode, o.expected, key)?))
         });
         let mut written = written.await?;
         if let Some(key) = key.filter(|_| written.created && !written.meta.replayed && !o.dry_run) {
@@ -179,9 +181,9 @@ impl Service {
             let mut map = before.to_map();
             merge(&mut map, &patch);
             let spec = kind.read(map).map_err(Error::Invalid)?;
-            may_write(c, state, &spec)?;
+            let permit = may_write(c, state, &spec)?;
             back.judge(c, state, name.as_str())?;
-            put_intent(state, spec, PutMode::Update, o.expected, None)
+            Ok(permit.grants(put_intent(state, spec, PutMode::Update, o.expected, None)?))
         })
         .await
     }
@@ -200,11 +202,12 @@ impl Service {
         c.permit(manages(kind), Target::Cluster)?;
         let intend = |state: &State| {
             let spec = present(c, state, kind, name)?;
-            c.permit(manages(kind), target(kind, name.as_str(), spec.tags()))?;
-            if let Some(intent) = before::removal(state, &spec, o.expected)? {
-                return Ok(intent);
-            }
-            Ok(Intent::Remove { kind, name: name.clone(), expected: o.expected })
+            let permit = c.permit(manages(kind), target(kind, name.as_str(), spec.tags()))?;
+            let intent = match before::removal(state, &spec, o.expected)? {
+                Some(intent) => intent,
+                None => Intent::Remove { kind, name: name.clone(), expected: o.expected },
+            };
+            Ok(permit.grants(intent))
         };
         self.write(c, o, intend).await
     }
@@ -226,7 +229,7 @@ impl Service {
         kind: Kind,
         name: &Name,
         wanted: Option<&Spec>,
-        intend: impl Fn(&State) -> Result<Intent, Error>,
+        intend: impl Fn(&State) -> Result<Granted, Error>,
     ) -> Result<Written<DefinitionView>, Error> {
         let wanted = wanted.cloned();
         if !o.dry_run {
@@ -235,9 +238,9 @@ impl Service {
             return self.shown_definition(c, &state, kind, name, wanted, done).await;
         }
         let state = self.consensus().state();
-        let intent = intend(&state)?;
-        let wanted = before::spec_of(&intent).or(wanted);
-        let Judged { after, done, .. } = self.judge(c, &state, intent)?;
+        let granted = intend(&state)?;
+        let wanted = before::spec_of(granted.intent()).or(wanted);
+        let Judged { after, done, .. } = self.judge(c, &state, granted)?;
         self.shown_definition(c, &after, kind, name, wanted, done).await
     }
 }
@@ -254,12 +257,12 @@ fn present(c: &Caller, state: &State, kind: Kind, name: &Name) -> Result<Spec, E
 }
 
 /// Whether the caller may put this definition in the place of the one that is there.
-fn may_write(c: &Caller, state: &State, spec: &Spec) -> Result<(), Error> {
+fn may_write(c: &Caller, state: &State, spec: &Spec) -> Result<Permit, Error> {
     let (kind, name) = (spec.kind(), spec.name().as_str());
     if let Some(before) = state.definitions.get(kind, name) {
         c.permit(manages(kind), target(kind, name, before.spec.tags()))?;
     }
-    c.permit(manages(kind), target(kind, name, spec.tags())).map(drop)
+    c.permit(manages(kind), target(kind, name, spec.tags()))
 }
 
 /// What a definition of a set wants of `state`.
@@ -269,10 +272,10 @@ pub(super) fn upsert(
     spec: &Spec,
     back: &SentBack,
     key: Option<PingKey>,
-) -> Result<Intent, Error> {
-    may_write(c, state, spec)?;
+) -> Result<Granted, Error> {
+    let permit = may_write(c, state, spec)?;
     back.judge(c, state, spec.name().as_str())?;
-    put_intent(state, spec.clone(), PutMode::Upsert, None, key)
+    Ok(permit.grants(put_intent(state, spec.clone(), PutMode::Upsert, None, key)?))
 }
 
 /// How a definition is put, by what the members of the cluster can read.
