@@ -219,6 +219,21 @@ tasks:
     if (!words.some((word) => word.includes("soon") || word.includes("61"))) throw new Error(`marked: ${words}`);
   },
 
+  async "shares of lanes are set, and put back"() {
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/queues`);
+    const row = page.getByRole("row", { name: /^backfill / });
+    await row.getByText("50 %").waitFor();
+    await page.getByRole("button", { name: "Set shares" }).click();
+    await page.getByLabel("backfill, %").fill("20");
+    await page.getByRole("dialog").getByRole("button", { name: "Set shares" }).click();
+    await row.getByText("20 %").waitFor();
+    equal(JSON.stringify((await nodes.call("/settings/scheduling")).lanes), '{"live":100,"retry":75,"backfill":20}', "the shares");
+    await page.getByRole("button", { name: "Defaults" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Defaults" }).click();
+    await row.getByText("50 %").waitFor();
+  },
+
   async "what is typed while the page is slow is not lost"() {
     const page = await enter();
     await page.goto(`${nodes.nodes[0].url}/ui/new`);

@@ -174,7 +174,7 @@ export const more = ({ nodes, program, enter, context, equal, axe }) => ({
     const page = await enter({ permissions: ["clipboard-read", "clipboard-write"] });
     // What a page offers, by the title of its dialog.
     const acts = {
-      "/jobs/tick": ["Run now", "Pause", "Delete"], [`/runs/${run}`]: ["Run again"], "/cluster": ["Hand over leadership", "Remove"], "/queues": ["Set a limit", "Remove"],
+      "/jobs/tick": ["Run now", "Pause", "Delete"], [`/runs/${run}`]: ["Run again"], "/cluster": ["Hand over leadership", "Remove"], "/queues": ["Set a limit", "Remove", "Set shares"],
       "/users": ["Add a user", "Role", "End sessions", "Delete"], "/tokens": ["Make a token", "Delete"], "/settings": ["Change the password"],
     };
     for (const [place, labels] of Object.entries(acts)) {

@@ -6,6 +6,7 @@ import { useState } from "react";
 
 import { type Schema, api, take } from "../api/client";
 import { absolute } from "../model/time";
+import { Lanes } from "../parts/Lanes";
 import { Ask, Copy, Fault, Head, Skeleton, When, quoted } from "../parts/small";
 import { may } from "../session";
 import { useWho } from "../who";
@@ -104,6 +105,7 @@ export function Queues() {
         </tbody>
       </table>
       {data.items.length === 0 && <p className="dim">No queue has a limit. A job names one with the field queue.</p>}
+      <Lanes />
     </>
   );
 }
