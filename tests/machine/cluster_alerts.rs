@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::alerts::{channel, put};
 use super::backfills::{begin, lead, start};
+use super::restore::restore;
 use super::world::{World, name, object};
 
 use NoticeKind::{Opened, Resolved};
@@ -153,6 +154,9 @@ fn a_sink_that_is_paused_or_gone_is_no_trouble() {
     assert!(world.state.alerts.incidents.is_empty());
     assert_eq!(told(&world).len(), 1);
     report(&mut world, before, Some("disk is full"));
+    assert_eq!(told(&world).len(), 1, "whoever paused it knows");
+    world.op(Op::PauseSink { name: name("s"), paused: false }).unwrap();
+    report(&mut world, before, Some("disk is slow"));
     assert_eq!(told(&world).len(), 2);
     let (kind, based_on, pinned) = (Kind::Sink, 1, false);
     world.op(Op::Remove { kind, name: name("s"), based_on, pinned }).unwrap();
@@ -194,6 +198,16 @@ fn what_is_of_the_cluster_takes_a_rule_for_all() {
         "runner": {"type": "shell", "command": "true"}});
     let faults = JobSpec::from_map(object(job)).unwrap_err();
     assert_eq!(faults[0].pointer, "/notify/on");
+}
+
+#[test]
+fn nodes_of_a_cluster_before_are_no_trouble_of_the_restored_one() {
+    let mut world = telling(json!(["node_lost", "recovered"]));
+    lose(&mut world, 2);
+    restore(&mut world, "2027-01-04T01:00:00Z", None);
+    assert!(world.state.alerts.incidents.is_empty() && world.state.alerts.by_part.is_empty());
+    let row: IncidentRow = unpack(&world.rows[&incident_key(1)]).unwrap();
+    assert_eq!(row.removed.as_deref(), Some("the cluster was restored from a backup"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::world::{World, actor, at};
 
 /// What a restore does to the state of a world, at a time.
-fn restore(world: &mut World, now: &str, as_of: Option<&str>) {
+pub fn restore(world: &mut World, now: &str, as_of: Option<&str>) {
     world.now = at(now);
     let signing_key = SigningKey::new(Uuid::from_u128(77), [7; 32]);
     let origin = Origin { cluster: "before".into(), index: world.index, as_of: as_of.map(at) };

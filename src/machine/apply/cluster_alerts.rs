@@ -3,7 +3,9 @@
 //! A part of the cluster has an incident of its own with each rule that tells of it, however the
 //! rule groups jobs. It is over when the part is well again, or is gone.
 
-use crate::machine::state::IncidentKey;
+use std::collections::BTreeSet;
+
+use crate::machine::state::{FORMAT_OF_ALERTS, IncidentKey};
 use crate::model::limits::SINK_BEHIND;
 use crate::model::{JobNo, Name, NodeId, Part, Trouble};
 
@@ -12,7 +14,7 @@ use super::alerts::{Came, Subject, Well};
 
 impl Cx<'_> {
     fn part_trouble(&mut self, part: &Part, what: Trouble, detail: &str) {
-        if self.s.format() < crate::machine::state::FORMAT_OF_ALERTS {
+        if self.s.format() < FORMAT_OF_ALERTS {
             return;
         }
         let Some(name) = name_of(part) else { return };
@@ -50,6 +52,16 @@ impl Cx<'_> {
         self.part_leaves(&Part::Node(id), "its node was removed");
     }
 
+    /// Of a cluster before no node is here.
+    pub(super) fn nodes_leave_incidents(&mut self, why: &str) {
+        let parts = self.s.alerts.by_part.iter().map(|(part, _)| part);
+        let nodes = parts.filter(|part| matches!(part, Part::Node(_)));
+        let nodes: BTreeSet<Part> = nodes.cloned().collect();
+        for node in &nodes {
+            self.part_leaves(node, why);
+        }
+    }
+
     /// A sink's writer has reported: `fault` is new where it says so.
     pub(super) fn judge_sink(&mut self, name: &Name, fault: Option<&str>, new: bool, behind: u64) {
         let part = Part::Sink(name.clone());
@@ -72,7 +84,7 @@ impl Cx<'_> {
 
     /// Tells of something that is over as it happens: an incident that is not open for a moment.
     pub(super) fn announce(&mut self, no: JobNo, what: Trouble, detail: &str) {
-        if self.s.format() < crate::machine::state::FORMAT_OF_ALERTS {
+        if self.s.format() < FORMAT_OF_ALERTS {
             return;
         }
         let Some(job) = self.job(no) else { return };

@@ -50,7 +50,7 @@ impl Cx<'_> {
         }
         let fault = fault.map(|text| text.chars().take(limits::TEXT_LEN_MAX).collect::<String>());
         let (before, since) = (duty.fault.clone(), self.at);
-        let new = before != fault;
+        let (new, paused) = (before != fault, duty.paused);
         let (what, behind) = (fault.clone(), self.s.events.last.saturating_sub(position.number));
         self.edit_duty(key, |duty| {
             duty.position = position;
@@ -70,7 +70,7 @@ impl Cx<'_> {
             }
             _ => {}
         }
-        if key.kind == DutyKind::Sink {
+        if key.kind == DutyKind::Sink && !paused {
             self.judge_sink(&key.name, what.as_deref(), new, behind);
         }
         Ok(Reply::Done)

@@ -39,6 +39,7 @@ impl Cx<'_> {
         self.begin_sinks_anew();
         self.look_at_windows();
         self.hold_notices();
+        self.nodes_leave_incidents("the cluster was restored from a backup");
         self.s.nodes.clear();
         let mut settled = 0;
         for job in &restored.settled {
