@@ -152,3 +152,25 @@ async fn a_channel_that_is_down_for_a_while_is_told_once_and_holds_up_no_other()
     let over: Vec<Value> = client.list("/incidents?state=resolved").await.expect("it answers");
     assert_eq!((open.len(), over.len()), (0, 1));
 }
+
+#[tokio::test]
+async fn a_node_that_dies_is_told_and_so_is_that_it_is_back() {
+    let sandbox = Sandbox::new();
+    let cluster = started(&sandbox, 3).await;
+    let sink = Sink::start(cluster.own_address()).await;
+    channel(&cluster, "ops", &sink).await;
+    let rule = json!({"on": ["node_lost", "recovered"], "channels": ["ops"]});
+    let path = "/rules/cluster";
+    cluster.client().write(Method::PUT, path, Some(&rule), "").await.expect("written");
+    let dies = (cluster.leader().await.expect("it is whole") + 1) % 3;
+    cluster.kill(dies).await;
+    let lost = sink.next(0, PATIENCE, |told| told.body["kind"] == "node_lost").await;
+    let lost = lost.expect("it is told").body;
+    assert!(lost["node"].is_u64() && lost["job"].is_null(), "{lost}");
+    assert!(lost["link"].as_str().is_some_and(|link| link.ends_with("/ui/cluster")), "{lost}");
+    cluster.up(dies).await;
+    let back = sink.next(1, PATIENCE, |told| told.body["kind"] == "recovered").await;
+    assert_eq!(back.expect("so is its end").body["node"], lost["node"]);
+    all_sent(&cluster).await;
+    assert_eq!(sink.told().len(), 2, "{:#?}", sink.told());
+}
