@@ -19,7 +19,9 @@ pub(super) async fn send(call: &Call<'_>) -> Result<String, Fault> {
     };
     let (tag, priority) = match call.message.kind {
         MessageKind::Recovered | MessageKind::MonitorUp => ("white_check_mark", 3),
-        MessageKind::Test | MessageKind::Digest => ("information_source", 3),
+        MessageKind::Test | MessageKind::Digest | MessageKind::BackfillDone => {
+            ("information_source", 3)
+        }
         _ => ("warning", 4),
     };
     let text = call.text.body.trim();

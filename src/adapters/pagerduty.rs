@@ -24,10 +24,10 @@ pub(super) async fn send(call: &Call<'_>) -> Result<String, Fault> {
     };
     let routing_key = channel.secret(routing_key);
     let url = config.url.as_ref().map_or_else(|| EVENTS.to_owned(), |url| channel.setting(url));
-    // A test is over at once: nobody has to close it.
+    // What is over at once: nobody has to close it.
     let actions: &[&str] = match call.message.kind {
         MessageKind::Recovered | MessageKind::MonitorUp => &["resolve"],
-        MessageKind::Test => &["trigger", "resolve"],
+        MessageKind::Test | MessageKind::BackfillDone => &["trigger", "resolve"],
         _ => &["trigger"],
     };
     let mut said = String::new();
@@ -49,7 +49,7 @@ fn event(call: &Call<'_>, action: &str, routing_key: &str) -> Value {
         return event;
     }
     let severity = match (message.kind, call.channel.spec().config.severity) {
-        (MessageKind::Test, _) => Severity::Info,
+        (MessageKind::Test | MessageKind::BackfillDone, _) => Severity::Info,
         (_, severity) => severity.unwrap_or(Severity::Error),
     };
     event["payload"] = json!({

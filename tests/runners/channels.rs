@@ -268,10 +268,11 @@ async fn pagerduty_opens_and_closes_under_one_key_and_ntfy_has_its_fields() {
         "routing_key": { "secret": "key" } } });
     send(pager.clone(), SECRET, MessageKind::Failed).await.unwrap();
     send(pager.clone(), SECRET, MessageKind::Recovered).await.unwrap();
-    send(pager, SECRET, MessageKind::Test).await.unwrap();
+    send(pager.clone(), SECRET, MessageKind::Test).await.unwrap();
+    send(pager, SECRET, MessageKind::BackfillDone).await.unwrap();
     let all: Vec<Value> = receiver.all().iter().map(Sent::json).collect();
     let actions: Vec<&str> = all.iter().map(|it| it["event_action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["trigger", "resolve", "trigger", "resolve"]);
+    assert_eq!(actions, ["trigger", "resolve"].repeat(3), "what is done pages nobody for long");
     assert_eq!(all[0]["dedup_key"], "cronapi/prod/nightly/nightly-dump/3");
     assert!(all.iter().all(|it| it["dedup_key"] == all[0]["dedup_key"]));
     assert_eq!(
@@ -280,6 +281,7 @@ async fn pagerduty_opens_and_closes_under_one_key_and_ntfy_has_its_fields() {
     );
     assert_eq!(all[0]["payload"]["summary"], "nightly-dump failed (2 times)");
     assert_eq!(all[2]["payload"]["severity"], "info");
+    assert_eq!(all[4]["payload"]["severity"], "info");
     let ntfy = json!({ "type": "ntfy", "config": { "url": url, "topic": "cron",
         "token": { "secret": "key" } },
         "template": { "subject": "{{ job|upper }}", "body": "{{ error }}" } });
