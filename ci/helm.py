@@ -2,7 +2,8 @@
 """Checks docker-compose.yml, and charts/cronapi without Helm and without a cluster: lint, the
 schema of values, what is rendered from several sets of values, and that against the OpenAPI
 schemas of Kubernetes.
-`ci/helm.py --write` only writes what cluster-tests/tests/stateful_set.rs starts its pods with.
+`ci/helm.py --write` only writes what cluster-tests/tests/nodes/stateful_set.rs starts its
+pods with.
 
 Each check is a line; the last line counts them."""
 
@@ -20,7 +21,7 @@ from helm_python import Chart
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "cronapi"
-PODS = ROOT / "cluster-tests" / "tests" / "stateful_set" / "pods.json"
+PODS = ROOT / "cluster-tests" / "tests" / "nodes" / "stateful_set" / "pods.json"
 VERSIONS = ["1.25", "1.28", "1.31", "1.34", "1.37"]
 NAME, NAMESPACE = "cron", "jobs"
 

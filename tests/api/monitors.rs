@@ -173,3 +173,20 @@ async fn an_older_cluster_says_that_it_has_none() {
     let refused = node.post("/monitors", json!({"name": "m", "every": "1h"})).await.expect(409);
     assert_eq!(refused.code(), "upgrade-needed");
 }
+
+#[tokio::test]
+async fn a_repeated_request_of_a_monitor_that_is_gone_has_the_fields_of_any() {
+    let node = Node::start().await;
+    let put = async || {
+        let body = Some(json!({"name": "dump", "every": "1h"}));
+        node.with_headers("POST", "/monitors", &[("idempotency-key", "k")], body).await
+    };
+    let first = put().await.expect(201).json();
+    node.call("DELETE", "/monitors/dump", None).await.expect(204);
+    let again = put().await.expect(201).json();
+    let fields = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let missing: Vec<String> =
+        fields(&first).into_iter().filter(|field| again.get(field).is_none()).collect();
+    assert!(missing.is_empty(), "{missing:?} of {again}");
+    assert_eq!((&again["status"], &again["ping_path"]), (&json!("new"), &Value::Null));
+}

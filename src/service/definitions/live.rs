@@ -7,7 +7,7 @@ use crate::machine::State;
 use crate::machine::state::{Blocked, Duty, Monitor, Queue};
 use crate::model::fields::Fields;
 use crate::model::kind::queue::{QueueShare, QueueSpec};
-use crate::model::{DutyKey, Kind, Name, Spec};
+use crate::model::{DutyKey, Kind, MonitorStatus, Name, Spec};
 use crate::service::monitors::explained;
 use crate::service::waiting::held_back;
 
@@ -32,8 +32,11 @@ pub(super) fn fields(kind: Kind, state: &State, name: &Name) -> Map<String, Valu
         live.insert("until".into(), json!(window.until));
         live.insert("deferred".into(), state.deferred(name).into());
     }
-    if let Some(known) = state.monitors.named(name).filter(|_| kind == Kind::Monitor) {
-        monitor(state, known, &mut live);
+    if kind == Kind::Monitor {
+        match state.monitors.named(name) {
+            Some(known) => monitor(state, known, &mut live),
+            None => no_monitor(state, &mut live),
+        }
     }
     live
 }
@@ -64,6 +67,20 @@ fn monitor(state: &State, known: &Monitor, live: &mut Map<String, Value>) {
     live.insert("pings".into(), json!(known.pings));
     live.insert("excused_until".into(), json!(known.excused.map(|(_, until)| until)));
     live.insert("explanation".into(), json!(explained(state, known, now)));
+    live.insert("ping_path".into(), Value::Null);
+}
+
+/// One that was deleted since: a repeated request is answered with it.
+fn no_monitor(state: &State, live: &mut Map<String, Value>) {
+    live.insert("status".into(), json!(MonitorStatus::New));
+    live.insert("since".into(), json!(state.last_at));
+    for field in
+        ["last_ping_at", "last_duration", "started_at", "expected_at", "deadline", "excused_until"]
+    {
+        live.insert(field.into(), Value::Null);
+    }
+    live.insert("pings".into(), 0.into());
+    live.insert("explanation".into(), "There is no such monitor any more.".into());
     live.insert("ping_path".into(), Value::Null);
 }
 
