@@ -228,7 +228,7 @@ impl Service {
     /// `NotFound`.
     pub async fn backfill(&self, c: &Caller, id: BackfillId) -> Result<BackfillView, Error> {
         let state = self.consensus().state();
-        Ok(view(&*backfill_for(c, Action::ReadJobs, &state, id)?.0, self.now()))
+        Ok(view(&backfill_for(c, Action::ReadJobs, &state, id)?.0, self.now()))
     }
 
     /// Backfills of the jobs that the caller may see, the newest first.
