@@ -5,7 +5,8 @@
 //!
 //! The leader sends it, each time after a read barrier: a majority has just confirmed that it leads
 //! (Ongaro, "Consensus: Bridging Theory and Practice", §6.4). So without a majority there is none,
-//! and a node that only takes itself for the leader sends none. A leader that is new sends at once.
+//! and a node that only takes itself for the leader sends none; nor does one whose disk takes nothing.
+//! A leader that is new sends at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +78,8 @@ impl OutwardParts {
         if !self.consensus.leadership().borrow().is_leader {
             return Err((Beat::NoMajority, "another node leads".into()));
         }
+        // A majority that could not keep what it decides is none to be told of.
+        self.consensus.writable().map_err(|why| (Beat::Unwritable, why))?;
         let request = Request::new(Method::GET, self.url.clone());
         let now = self.clock.now().secs();
         let sent = post(&self.env, request, DELIVERY_ANSWER_BYTES_MAX, now);

@@ -15,16 +15,19 @@ pub enum Beat {
     Refused,
     /// It was not sent: no majority said that this node leads.
     NoMajority,
+    /// It was not sent: the disk of this node takes nothing.
+    Unwritable,
 }
 
 impl Beat {
-    const ALL: [Beat; 3] = [Beat::Taken, Beat::Refused, Beat::NoMajority];
+    const ALL: [Beat; 4] = [Beat::Taken, Beat::Refused, Beat::NoMajority, Beat::Unwritable];
 
     fn as_str(self) -> &'static str {
         match self {
             Beat::Taken => "taken",
             Beat::Refused => "refused",
             Beat::NoMajority => "no_majority",
+            Beat::Unwritable => "unwritable",
         }
     }
 }
