@@ -47,13 +47,14 @@ async fn make(client: &Client, name: &str, secret: &str) {
     client.create(&job, name).await.expect("created");
 }
 
-async fn output(client: &Client, run: &Value) -> String {
+/// What a run wrote.
+pub(crate) async fn output(client: &Client, run: &Value) -> String {
     let id = run["id"].as_str().expect("an id");
     client.get(&format!("/runs/{id}/logs")).await.expect("output").to_string()
 }
 
 /// The files in which a text stands.
-fn files_with(path: &Path, text: &str) -> Vec<String> {
+pub(crate) fn files_with(path: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,13 +1,14 @@
 //! Values that reach the work of a real node without becoming code, and secrets that only the work
 //! sees.
 
-use std::path::Path;
 use std::time::Duration;
 
 use cluster_tests::harness::cluster::PASSWORD;
 use cluster_tests::harness::{Client, Daemon, Launch, Sandbox};
 use reqwest::Method;
 use serde_json::{Value, json};
+
+use super::secrets::{files_with, output};
 
 const STOP_MAX: Duration = Duration::from_secs(30);
 const VALUE: &str = "correct-battery-staple";
@@ -36,26 +37,6 @@ async fn node(sandbox: &Sandbox) -> (Daemon, Client) {
 async fn run(client: &Client, job: &str, parameters: Value, key: &str) -> Value {
     let (path, body) = (format!("/jobs/{job}/run?wait=30s"), json!({"parameters": parameters}));
     client.write(Method::POST, &path, Some(&body), key).await.expect("it ends").body
-}
-
-async fn output(client: &Client, run: &Value) -> String {
-    let id = run["id"].as_str().expect("an id");
-    client.get(&format!("/runs/{id}/logs")).await.expect("output").to_string()
-}
-
-fn files_with(path: &Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files_with(&path, text));
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && bytes.windows(text.len()).any(|window| window == text.as_bytes())
-        {
-            found.push(path.display().to_string());
-        }
-    }
-    found
 }
 
 /// Acceptance 1 of parameters: one argument, one variable, one folder.
