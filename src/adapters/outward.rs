@@ -4,8 +4,8 @@
 //! system, since this one is what fails then.
 //!
 //! The leader sends it, each time after a read barrier: a majority has just confirmed that it leads
-//! (Ongaro, "Consensus: Bridging Theory and Practice", §6.4). So without a majority there is none,
-//! and a node that only takes itself for the leader sends none; nor does one whose disk takes nothing.
+//! (Ongaro, "Consensus: Bridging Theory and Practice", §6.4). So without a majority there is none.
+//! A node that only takes itself for the leader sends none; nor does one whose disk takes nothing.
 //! A leader that is new sends at once.
 
 use std::sync::Arc;
