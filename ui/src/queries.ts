@@ -2,7 +2,7 @@
 
 import { queryOptions } from "@tanstack/react-query";
 
-import { api, take, takeWith } from "./api/client";
+import { type Strip, api, take, takeWith } from "./api/client";
 
 export const overview = queryOptions({
   queryKey: ["overview"],
@@ -28,13 +28,15 @@ export const jobPage = (search: JobSearch, cursor: string | null) => ({
   cursor: cursor ?? undefined,
 });
 
+const byJob = ({ items }: { items: Strip[] }) => new Map(items.map((strip) => [strip.job, strip]));
+
+// The map is made of the answer, not kept: a strip that did not change stays the same object, and is
+// not drawn anew.
 export const strips = (jobs: string[]) =>
   queryOptions({
     queryKey: ["strips", jobs],
-    queryFn: async () => {
-      const answer = await take(api.GET("/strips", { params: { query: { jobs } } }));
-      return new Map(answer.items.map((strip) => [strip.job, strip]));
-    },
+    queryFn: () => take(api.GET("/strips", { params: { query: { jobs } } })),
+    select: byJob,
     enabled: jobs.length > 0,
     placeholderData: (old) => old,
   });

@@ -44,7 +44,7 @@ export function Calendar() {
   const first = search.date ?? (view === "day" ? today : view === "week" ? addDays(today, -2) : addDays(today, -14));
   const from = begin(first);
   const until = begin(addDays(first, shape.days));
-  const { boxes, slots, carries, estimated, error, pending, reading, peak } = useBoxes(from, until, shape.bucket);
+  const { boxes, slots, carries, estimated, error, pending, ended, reading, peak } = useBoxes(from, until, shape.bucket);
   const set = (change: Partial<CalendarSearch>) => void go({ search: (old) => ({ ...old, ...change }) });
   const title = view === "day" ? dayName(first, { weekday: "long", day: "numeric", month: "long", year: "numeric" }) : `${dayName(first)} to ${dayName(addDays(first, shape.days - 1), { weekday: "short", day: "numeric", month: "short", year: "numeric" })}`;
   return (
@@ -54,7 +54,7 @@ export function Calendar() {
         about={
           <>
             {title}, {zone()}
-            {reading && " · counting what is older"}
+            {reading && <span data-counting> · counting on</span>}
           </>
         }
       >
@@ -80,7 +80,7 @@ export function Calendar() {
           <input type="checkbox" checked={!!search.bad} onChange={(event) => set({ bad: event.target.checked || undefined })} /> failures only
         </label>
       </Head>
-      {!(error && boxes.size === 0) && <Sentence boxes={boxes} carries={carries} bucket={shape.bucket} peak={peak} />}
+      {!pending && !(error && boxes.size === 0) && <Sentence boxes={boxes} ended={ended} carries={carries} bucket={shape.bucket} peak={peak} />}
       {error && <Fault error={error} />}
       {pending ? (
         <Skeleton rows={10} />
@@ -162,14 +162,18 @@ function useBoxes(from: number, until: number, bucket: number) {
     slots,
     estimated: load.data?.estimated ?? 0,
     error: over.error ?? recent.error ?? load.error,
-    pending: (over.isLoading && !over.data) || (load.isLoading && !load.data),
-    reading: over.isFetching,
+    // What came first is shown; the rest is said to be counted.
+    pending: boxes.size === 0 && (over.isLoading || load.isLoading),
+    ended: !over.isLoading,
+    reading: over.isFetching || load.isLoading,
   };
 }
 
 type Carries = { starts: number; mean: number } | null;
 
-function Sentence({ boxes, carries, bucket, peak }: { boxes: globalThis.Map<number, Box>; carries: Carries; bucket: number; peak: Box | null }) {
+type Said = { boxes: globalThis.Map<number, Box>; ended: boolean; carries: Carries; bucket: number; peak: Box | null };
+
+function Sentence({ boxes, ended, carries, bucket, peak }: Said) {
   let ran = 0;
   let failed = 0;
   let coming = 0;
@@ -181,7 +185,13 @@ function Sentence({ boxes, carries, bucket, peak }: { boxes: globalThis.Map<numb
   const many = (n: number, one: string) => `${n.toLocaleString("en")} ${n === 1 ? one : `${one}s`}`;
   return (
     <p className="say">
-      {ran > 0 ? <>{many(ran, "run")} ended{failed > 0 ? <>, <span className="bad">{failed.toLocaleString("en")} failed</span></> : ", none failed"}. </> : "Nothing ended here. "}
+      {ran > 0 ? (
+        <>
+          {many(ran, "run")} ended{failed > 0 ? <>, <span className="bad">{failed.toLocaleString("en")} failed</span></> : ", none failed"}.{" "}
+        </>
+      ) : (
+        ended && "Nothing ended here. "
+      )}
       {coming > 0 && (
         <>
           {many(coming, "fire")} to come

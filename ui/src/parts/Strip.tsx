@@ -2,7 +2,7 @@
 // colour, a shape and a word; the height of one that ran is its duration against the job's own p95.
 
 import { useNavigate } from "@tanstack/react-router";
-import { type MouseEvent, type PointerEvent, memo } from "react";
+import { type MouseEvent, type PointerEvent, memo, useEffect, useState } from "react";
 
 import type { Cell, Strip as Data } from "../api/client";
 import { type Kind, WORDS, kindOf, tell, words } from "../model/outcome";
@@ -71,11 +71,38 @@ function tooltip(event: PointerEvent<SVGSVGElement>) {
   cell.prepend(title);
 }
 
+/** So many strips are drawn a frame: a screen full of them at once would hold the browser up. */
+const A_FRAME = 4;
+const waiting = new Set<() => void>();
+
+function drawSome() {
+  for (const draw of [...waiting].slice(0, A_FRAME)) {
+    waiting.delete(draw);
+    draw();
+  }
+  if (waiting.size > 0) requestAnimationFrame(drawSome);
+}
+
+/** Whether it is this strip's turn to be drawn; once it was, it stays so. */
+function useTurn(there: boolean): boolean {
+  const [mine, setMine] = useState(false);
+  useEffect(() => {
+    if (!there || mine) return;
+    const draw = () => setMine(true);
+    if (waiting.size === 0) requestAnimationFrame(drawSome);
+    waiting.add(draw);
+    return () => void waiting.delete(draw);
+  }, [there, mine]);
+  return mine;
+}
+
 type Props = { strip: Data | undefined; label?: boolean };
 
 export const Strip = memo(function Strip({ strip, label }: Props) {
   const go = useNavigate();
+  const mine = useTurn(strip !== undefined);
   if (!strip) return <div className="strip skeleton" aria-hidden />;
+  if (!mine) return <div className="strip" aria-hidden />;
   let x = 0;
   const cells = strip.cells.map((cell) => {
     const wide = cell.until ? RANGE * (WIDE + GAP) - GAP : WIDE;
