@@ -131,6 +131,17 @@ fn sinks_in_the_manual_are_accepted() {
 }
 
 #[test]
+fn triggers_in_the_manual_are_accepted() {
+    let all = blocks("triggers.md", "json");
+    for (line, text) in &all {
+        let map: Map<String, Value> =
+            serde_json::from_str(text).unwrap_or_else(|e| panic!("line {line}: {e}"));
+        Kind::Trigger.read(map).unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
+    }
+    assert_eq!(all.len(), 1);
+}
+
+#[test]
 fn monitors_in_the_manual_are_accepted_and_every_field_is_explained() {
     for (line, text) in blocks("monitors.md", "json") {
         let monitor: Map<String, Value> =

@@ -23,8 +23,11 @@
 //! `deliver.rs`, a section in docs/notifications.md, its rules in tests/runners/channels.rs.
 
 mod call;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod connect;
 mod deliver;
 mod held;
+mod hold;
 mod hook;
 mod kept;
 mod mail;
@@ -32,17 +35,23 @@ mod ntfy;
 mod opened;
 mod outward;
 mod pagerduty;
+mod parts;
 mod post;
+#[cfg(feature = "redis")]
+mod redis;
 mod request;
 mod sinks;
 mod slack;
 mod teams;
 mod tell;
+mod triggers;
 
 pub use call::Fault;
 pub use deliver::{Courier, Delivered};
 pub use kept::{Kept, Unreadable, kept_after, position_of};
 pub use opened::Opened;
 pub use outward::{OutwardParts, tell_outside};
+pub use parts::DutyParts;
 pub use post::{PostParts, post};
-pub use sinks::{SinkParts, keep_sinks};
+pub use sinks::keep_sinks;
+pub use triggers::keep_triggers;

@@ -129,6 +129,7 @@ fn of(method: &str, path: &str) -> Vec<Example> {
         ("post", "/backfills/{id}/pause") => one(json!({ "reason": "month end" })),
         ("post", "/backfills/{id}/cancel") => one(json!({ "reason": "the data was restored" })),
         ("post", "/sinks/{name}/rewind") => one(json!({})),
+        ("post", "/triggers/{name}/rewind") => one(json!({ "position": "1767225600000-0" })),
         ("post", "/jobs/{name}/pause") => one(json!({ "reason": "the database is being moved" })),
         ("post", "/jobs/{name}/resume") => one(json!({ "reason": "the database has moved" })),
         _ => of_access(method, path),

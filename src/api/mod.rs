@@ -63,6 +63,7 @@ mod proxies;
 mod query;
 mod reference;
 mod rights;
+mod run_job;
 mod run_logs;
 mod runs;
 mod schedules;
@@ -159,7 +160,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(explain::routes())
         .merge(overview::routes())
         .merge(over_time::routes())
-        .merge(triggers::routes())
+        .merge(run_job::routes())
         .merge(backfills::routes())
         .merge(schedules::routes())
         .merge(apply::routes())
@@ -174,6 +175,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(definitions::routes())
         .merge(channels::routes())
         .merge(sinks::routes())
+        .merge(triggers::routes())
         .merge(monitors::routes())
         .merge(incidents::routes())
         .merge(system::routes())

@@ -68,6 +68,14 @@ pub struct SinkPath {
     pub name: Name,
 }
 
+/// `/triggers/{name}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TriggerPath {
+    /// Name of the trigger.
+    pub name: Name,
+}
+
 /// `/jobs/{name}/versions/{version}`
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -8,18 +8,19 @@ mod monitor;
 mod note;
 mod put;
 mod restored;
+mod trigger;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::state::{Kept, Offers, WatchKey};
+use super::state::{Offers, WatchKey};
 use crate::model::access::{Actor, ApiToken, Role, Scope, Session, User};
 use crate::model::placement::Labels;
 use crate::model::{
     BackfillId, BootId, DataKey, Delivery, DutyKey, Fence, JobNo, Kind, LedgerRow, LogStream, Name,
-    NodeId, Notice, Outcome, Parameters, Position, RunId, RunStatus, Sealed, SkipReason, Span,
-    Timestamp, Usage,
+    NodeId, Notice, Outcome, Position, RunId, RunStatus, Sealed, SkipReason, Span, Timestamp,
+    Usage,
 };
 
 pub use self::backfill::{BackfillEdit, StartBackfill};
@@ -27,6 +28,7 @@ pub use self::monitor::{MonitorEdit, Ping, PutMonitor, SendPing};
 pub use self::note::AuditNote;
 pub use self::put::{PutDefinition, PutJob};
 pub use self::restored::{Restored, Settled};
+pub use self::trigger::{Entry, TakeEntries, Taken, TriggerEdit, TriggerRun};
 
 /// One replicated step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -208,6 +210,10 @@ pub enum Op {
     PauseSink { name: Name, paused: bool },
     /// Events after that place go to a sink again.
     RewindSink { name: Name, to: Position },
+    /// Entries of a stream are taken: each starts its run, or is passed over.
+    TakeEntries(Box<TakeEntries>),
+    /// Someone pauses a trigger, lets it go on, or has it go on from another entry.
+    EditTrigger { name: Name, edit: TriggerEdit },
     /// What had not happened by a time has to be looked at.
     Watch { at: Timestamp, key: WatchKey },
     /// A window, by that version of it, is open or is not, and when that changes.
@@ -375,6 +381,7 @@ impl Op {
             | Op::RetryNotice { .. }
             | Op::PauseSink { .. }
             | Op::RewindSink { .. }
+            | Op::EditTrigger { .. }
             | Op::Restored(_) => true,
             Op::Fire { .. }
             | Op::Skip { .. }
@@ -393,6 +400,7 @@ impl Op {
             | Op::NodeRemoved { .. }
             | Op::GiveDuty { .. }
             | Op::DutyMoved { .. }
+            | Op::TakeEntries(_)
             | Op::Watch { .. }
             | Op::Window { .. }
             | Op::Delivered { .. }
@@ -476,24 +484,4 @@ impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SigningKey({})", self.id)
     }
-}
-
-/// See [`Op::Trigger`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TriggerRun {
-    /// The job.
-    pub no: JobNo,
-    /// The version its parameters were checked against.
-    pub version: u64,
-    /// All parameters of the run.
-    pub parameters: Parameters,
-    /// Pass over dependencies and overlap.
-    pub force: bool,
-    /// The run this one repeats.
-    pub cause: Option<RunId>,
-    /// Where it may start at once.
-    pub place: Option<Place>,
-    /// What it takes over from the run that it repeats. Format 6.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Box<Kept>>,
 }

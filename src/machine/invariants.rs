@@ -185,7 +185,8 @@ fn duties(s: &State, broken: &mut Vec<String>) {
     }
     // Before there were sinks, nothing made a duty of that kind.
     let sinks = s.definitions.of(Kind::Sink).map(|(name, _)| DutyKey::sink(name.clone()));
-    for key in sinks.filter(|key| !s.duties.all.contains_key(key)) {
+    let triggers = s.definitions.of(Kind::Trigger).map(|(name, _)| DutyKey::trigger(name.clone()));
+    for key in sinks.chain(triggers).filter(|key| !s.duties.all.contains_key(key)) {
         broken.push(format!("nobody can do {key}"));
     }
     if s.duties.all.values().any(|duty| duty.begin.is_some_and(|begin| begin > duty.position)) {

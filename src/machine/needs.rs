@@ -36,6 +36,7 @@ pub fn check_intent(state: &State, intent: &Intent) -> Result<(), Rejection> {
         Intent::SetEnabled { name: _, enabled: _, expected: _ }
         | Intent::DeleteJob { name: _, expected: _ }
         | Intent::Trigger { name: _, parameters: _, force: _, cause: _ } => None,
+        Intent::TakeEntries { trigger: _, fence: _, entries: _ } => Some(of_kind(Kind::Trigger)),
     };
     refused(state, need)
 }
@@ -139,6 +140,7 @@ pub fn need(op: &Op) -> Option<Need> {
         }
         Op::PauseSink { name: _, paused: _ } => ("a sink", 6),
         Op::RewindSink { name: _, to: _ } => ("a sink", 6),
+        Op::TakeEntries(_) | Op::EditTrigger { name: _, edit: _ } => ("a trigger", 7),
         Op::GiveDuty { key: _, former: _, place: _ } => ("a duty", 5),
         Op::DutyMoved { key: _, fence: _, position: _, fault: _ } => ("a duty", 5),
         Op::Window { name: _, version: _, active: _, until: _ } => ("a window", 6),

@@ -1,4 +1,5 @@
-//! Messages to channels, events to sinks, and heartbeats of the cluster to a monitor elsewhere.
+//! Messages to channels, events to sinks, entries for triggers, and heartbeats of the cluster to a
+//! monitor elsewhere.
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
@@ -32,10 +33,11 @@ impl Beat {
     }
 }
 
-/// What is counted of messages to channels.
+/// What is counted of what goes out, and comes in.
 pub struct Sends {
     sent: IntCounterVec,
     sunk: IntCounterVec,
+    taken: IntCounterVec,
     beats: IntCounterVec,
 }
 
@@ -62,6 +64,14 @@ impl Sends {
             &["sink"],
         )?;
         kept(registry, &sunk)?;
+        let taken = IntCounterVec::new(
+            Opts::new(
+                "cronapi_trigger_entries_total",
+                "Entries of streams that this node took for a trigger.",
+            ),
+            &["trigger", "outcome"],
+        )?;
+        kept(registry, &taken)?;
         let beats = IntCounterVec::new(
             Opts::new(
                 "cronapi_outward_heartbeats_total",
@@ -73,7 +83,7 @@ impl Sends {
             beats.with_label_values(&[beat.as_str()]);
         }
         kept(registry, &beats)?;
-        Ok(Self { sent, sunk, beats })
+        Ok(Self { sent, sunk, taken, beats })
     }
 
     /// A heartbeat was due.
@@ -84,6 +94,12 @@ impl Sends {
     /// Events, or rows, were written to a sink.
     pub fn sunk(&self, sink: &str, written: u64) {
         self.sunk.with_label_values(&[sink]).inc_by(written);
+    }
+
+    /// Entries were taken for a trigger: so many started a run, so many were refused.
+    pub fn taken(&self, trigger: &str, started: u64, refused: u64) {
+        self.taken.with_label_values(&[trigger, "started"]).inc_by(started);
+        self.taken.with_label_values(&[trigger, "refused"]).inc_by(refused);
     }
 
     /// A message was tried: `delivered`, `failed` where a later try may go better, `refused`.

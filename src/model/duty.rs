@@ -14,6 +14,8 @@ pub enum DutyKind {
     Sink,
     /// Notices are sent to a channel.
     Channel,
+    /// A trigger is read; from format 7 on.
+    Trigger,
 }
 
 impl DutyKind {
@@ -22,6 +24,7 @@ impl DutyKind {
         match self {
             DutyKind::Sink => "sink",
             DutyKind::Channel => "channel",
+            DutyKind::Trigger => "trigger",
         }
     }
 }
@@ -44,6 +47,11 @@ impl DutyKey {
     /// That of the channel of this name.
     pub fn channel(name: Name) -> Self {
         DutyKey { kind: DutyKind::Channel, name }
+    }
+
+    /// That of the trigger of this name.
+    pub fn trigger(name: Name) -> Self {
+        DutyKey { kind: DutyKind::Trigger, name }
     }
 }
 
@@ -75,5 +83,40 @@ impl Position {
     /// Its place.
     pub fn place(self) -> (u64, u32) {
         (self.index, self.sub)
+    }
+}
+
+/// The id of an entry of a stream: the millisecond and the number in it. The position of a
+/// trigger is that of the last entry that was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EntryId(pub u64, pub u64);
+
+impl EntryId {
+    /// Reads one, such as `1767225600000-0`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (millis, number) = text.split_once('-')?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(millis) || !digits(number) {
+            return None;
+        }
+        Some(EntryId(millis.parse().ok()?, number.parse().ok()?))
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+impl From<EntryId> for Position {
+    fn from(id: EntryId) -> Self {
+        Position { index: id.0, sub: 0, number: id.1 }
+    }
+}
+
+impl From<Position> for EntryId {
+    fn from(position: Position) -> Self {
+        EntryId(position.index, position.number)
     }
 }

@@ -50,6 +50,7 @@ pub const EVENT_TYPES: &[&str] = &[
     "run.timed_out",
     "run.waiting",
     "run.withdrawn",
+    "trigger.refused",
     "window.began",
     "window.ended",
 ];

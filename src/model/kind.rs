@@ -10,6 +10,7 @@ pub mod queue;
 pub mod rule;
 pub mod settings;
 pub mod sink;
+pub mod trigger;
 pub mod window;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use self::queue::QueueSpec;
 use self::rule::RuleSpec;
 use self::settings::SettingsSpec;
 use self::sink::SinkSpec;
+use self::trigger::TriggerSpec;
 use self::window::WindowSpec;
 use super::fields::{self, Fields, newest};
 use super::job::{JobSpec, Need};
@@ -328,6 +330,8 @@ kinds! {
     Monitor(MonitorSpec), "monitor", "monitors", since 6;
     /// How the cluster places attempts: the shares of slots by lane.
     Settings(SettingsSpec), "settings", "settings", since 6;
+    /// What starts runs of a job from outside: each entry of a stream of Redis starts one.
+    Trigger(TriggerSpec), "trigger", "triggers", since 7;
 }
 
 impl Kind {

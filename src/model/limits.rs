@@ -208,10 +208,10 @@ pub const SUMMARY_MAX: usize = 1_000;
 pub const SINKS_MAX: usize = 20;
 /// Types, and jobs, that a sink selects.
 pub const SINK_SELECT_MAX: usize = 100;
-/// The address of a sink, in bytes.
-pub const SINK_URL_BYTES_MAX: usize = 2_048;
+/// The address of a server of a sink or a trigger, in bytes.
+pub const SERVER_URL_BYTES_MAX: usize = 2_048;
 /// The key of a stream, in bytes.
-pub const SINK_KEY_BYTES_MAX: usize = 512;
+pub const STREAM_KEY_BYTES_MAX: usize = 512;
 /// Entries that a stream keeps, at most.
 pub const SINK_STREAM_LEN_MAX: u64 = 100_000_000;
 /// The same, unless the sink says otherwise.
@@ -222,6 +222,14 @@ pub const SINK_BATCH_MAX: usize = 500;
 pub const SINK_CALL_TIMEOUT: Span = Span::from_secs(5);
 /// A sink that lacks more events is behind, which is told; it has caught up when a tenth is left.
 pub const SINK_BEHIND: u64 = 10_000;
+/// Triggers in a cluster.
+pub const TRIGGERS_MAX: usize = 100;
+/// Entries of a stream that are taken at a time.
+pub const TRIGGER_BATCH_MAX: usize = 100;
+/// What they have in them, in bytes.
+pub const TRIGGER_BATCH_BYTES_MAX: usize = 262_144;
+/// What one of them may have in it, in bytes.
+pub const TRIGGER_ENTRY_BYTES_MAX: usize = 65_536;
 /// Backfills that have not ended.
 pub const BACKFILLS_OPEN_MAX: usize = 100;
 /// The same of one job.

@@ -17,6 +17,7 @@
 //! definition: `docs/checklists/kind.md`.
 
 pub mod access;
+pub mod address;
 pub mod alert;
 pub mod audit;
 pub mod backfill;
@@ -56,7 +57,7 @@ pub use audit::{AUDIT_ACTIONS, AuditRecord, audit_actions};
 pub use backfill::{
     BackfillCounts, BackfillId, BackfillOrder, BackfillStatus, BackfillWhich, Backfilled, Became,
 };
-pub use duty::{DutyKey, DutyKind, Position};
+pub use duty::{DutyKey, DutyKind, EntryId, Position};
 pub use event::{EVENT_TYPES, Event};
 pub use fact::Fact;
 pub use ids::{BootId, Fence, JobNo, JobUid, NodeId, RunId};

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::adapters::{
-    Courier, OutwardParts, PostParts, SinkParts, keep_sinks, post, tell_outside,
+    Courier, DutyParts, OutwardParts, PostParts, keep_sinks, keep_triggers, post, tell_outside,
 };
 use crate::api::{self, ServerOptions};
 use crate::clock::{Clock, System};
@@ -83,6 +83,7 @@ pub(super) struct Node {
     stop_api: watch::Sender<bool>,
     post: JoinHandle<()>,
     sinks: JoinHandle<()>,
+    triggers: JoinHandle<()>,
     scheduler: JoinHandle<()>,
     executor: JoinHandle<()>,
     busy: Busy,
@@ -163,7 +164,7 @@ impl Node {
             // It ends by itself, and leaves nothing undone.
             tokio::spawn(tell_outside(outward, stopped.clone()));
         }
-        let writing = SinkParts {
+        let duties = DutyParts {
             consensus: consensus.clone(),
             clock: clock.clone(),
             env: runners.clone(),
@@ -174,7 +175,8 @@ impl Node {
             redis_url: config.redis_url.as_ref().map(|url| url.0.clone()),
             public_url: config.public_url.clone(),
         };
-        let sinks = tokio::spawn(keep_sinks(writing, stopped));
+        let sinks = tokio::spawn(keep_sinks(duties.clone(), stopped.clone()));
+        let triggers = tokio::spawn(keep_triggers(duties, stopped));
         let lease = consensus.lease();
         let parts = Parts {
             consensus: consensus.clone(),
@@ -205,6 +207,7 @@ impl Node {
             stop_api,
             post,
             sinks,
+            triggers,
             scheduler,
             executor,
             busy,
@@ -227,14 +230,15 @@ impl Node {
     pub async fn stop(self) -> Result<(), Failure> {
         // While its word still counts: a message under way is sent and recorded.
         self.stop_post.send_replace(true);
-        let (mut post, mut sinks) = (self.post, self.sinks);
-        let both = async { tokio::join!(&mut post, &mut sinks) };
-        if tokio::time::timeout(POST_MAX, both).await.is_err() {
+        let (mut post, mut sinks, mut triggers) = (self.post, self.sinks, self.triggers);
+        let all = async { tokio::join!(&mut post, &mut sinks, &mut triggers) };
+        if tokio::time::timeout(POST_MAX, all).await.is_err() {
             tracing::warn!(
                 "a notice or a batch of events was under way: another node sends it, perhaps again"
             );
             post.abort();
             sinks.abort();
+            triggers.abort();
         }
         self.stop_presence.send_replace(true);
         // An announcement under way would take the leave back. It is bounded by itself.

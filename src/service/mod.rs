@@ -65,6 +65,8 @@ mod strips;
 mod submit;
 
 mod system;
+mod trigger_status;
+mod triggers;
 mod versions;
 mod views;
 mod waiting;
@@ -88,6 +90,7 @@ use crate::model::placement::Labels;
 use crate::vault::Vault;
 
 pub use crate::consensus::{Ground, TooOld};
+pub use crate::machine::command::TriggerEdit;
 pub use crate::machine::command::{BackfillEdit, Ping, RequestKey};
 pub use crate::machine::prepare::PutMode;
 pub use crate::machine::state::LastRun;
@@ -124,6 +127,7 @@ pub use sinks::{SinkEdit, SinkStatus};
 pub use statistics::{Figures, JobStatistics};
 pub use strips::{Cell, Strip};
 pub use system::{LeaderView, NodeRole, StorageView, SystemStatus, TotalsView};
+pub use trigger_status::TriggerStatus;
 pub use versions::VersionView;
 pub use views::{JobLive, JobView, SECRET};
 pub use workflows::{FromFailed, RetryFrom, TaskView};

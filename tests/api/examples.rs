@@ -33,7 +33,7 @@ fn examples(document: &Value) -> (Vec<Example>, Vec<String>) {
     }
     // What they name exists by then; what ends sessions comes last.
     all.sort_by_key(|(_, path, ..)| match path.as_str() {
-        "/jobs" | "/users" | "/sinks" => 0,
+        "/jobs" | "/users" | "/sinks" | "/triggers" => 0,
         "/jobs/{name}/backfills" => 1,
         "/auth/password" => 5,
         "/auth/keys/rotate" => 4,

@@ -30,4 +30,5 @@ mod server;
 mod sinks;
 mod streams;
 mod tls;
+mod triggers;
 mod workflows;

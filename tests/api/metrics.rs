@@ -122,8 +122,8 @@ async fn every_metric_is_documented_and_nothing_else() {
     node.post("/jobs/a/run", json!({})).await.expect(202);
     node.post("/jobs", json!({"name": "b", "expr": "0 0 1 1 *"})).await.expect(201);
     let mut found = families(&page(&node).await);
-    // Of a cluster of more than one, of a disk, of HTTPS, of channels, of sinks, and of
-    // queues that hold something back.
+    // Of a cluster of more than one, of a disk, of HTTPS, of channels, of sinks, of
+    // triggers, and of queues that hold something back.
     for (name, kind) in [
         ("cronapi_tls_certificate_expiry_timestamp_seconds", "gauge"),
         ("cronapi_raft_replication_lag_entries", "gauge"),
@@ -134,6 +134,7 @@ async fn every_metric_is_documented_and_nothing_else() {
         ("cronapi_sink_behind", "gauge"),
         ("cronapi_queue_blocked_seconds_total", "counter"),
         ("cronapi_sink_sent_total", "counter"),
+        ("cronapi_trigger_entries_total", "counter"),
     ] {
         found.insert(name.to_owned(), kind.to_owned());
     }

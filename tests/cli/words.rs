@@ -248,3 +248,27 @@ fn sinks_are_listed_paused_and_written_again() {
     place.run(&["sink", "status", "none"]).bad(3, "none");
     place.run(&["delete", "sink/audit", "--yes"]).good();
 }
+
+#[test]
+fn triggers_are_listed_paused_and_read_from_elsewhere() {
+    let place = Place::logged_in();
+    let orders = "kind: trigger\nname: orders\ntype: redis_stream\njob: pack\n\
+                  config: {stream: orders}\n";
+    place.with_input(&["apply", "-f", "-"], orders).good();
+    let listed = place.run(&["triggers", "list"]).good().out;
+    assert!(listed.contains("orders") && listed.contains("pack"), "{listed}");
+    let status = |place: &Place| {
+        let told = place.run(&["triggers", "status", "orders", "-o", "json"]).good().out;
+        serde_json::from_str::<serde_json::Value>(&told).unwrap()
+    };
+    assert_eq!((&status(&place)["paused"], &status(&place)["node"]), (&false.into(), &().into()));
+    place.run(&["triggers", "pause", "orders"]).good();
+    assert_eq!(status(&place)["paused"], true);
+    place.run(&["triggers", "resume", "orders"]).good();
+    place.run(&["triggers", "rewind", "orders", "--to", "1767225600000-0"]).good();
+    assert_eq!(status(&place)["position"], "1767225600000-0");
+    place.run(&["triggers", "rewind", "orders"]).good();
+    place.run(&["triggers", "rewind", "orders", "--to", "soon"]).bad(1, "position");
+    place.run(&["triggers", "status", "none"]).bad(3, "none");
+    place.run(&["delete", "trigger/orders", "--yes"]).good();
+}

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use cronapi::machine::command::{Op, Ping, TriggerRun};
-use cronapi::machine::prepare::{Intent, PutMode};
+use cronapi::machine::prepare::{Given, Intent, PutMode};
 use cronapi::machine::reply::{Answer, Rejection, Reply};
-use cronapi::model::{BackfillStatus, Invalid, Kind, PingKind, RunId, RunStatus, SkipReason};
+use cronapi::model::{
+    BackfillStatus, EntryId, Invalid, Kind, PingKind, RunId, RunStatus, SkipReason,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -76,7 +78,14 @@ fn next_intent(after: Option<&Intent>) -> Option<Intent> {
                 kept: None,
             }))))
         }
-        Some(Intent::Plain(_)) => return None,
+        Some(Intent::Plain(_)) => {
+            let entries = vec![
+                (EntryId(1, 0), Given::Parameters(parameters(json!({"k": 1})))),
+                (EntryId(1, 1), Given::Unreadable("no UTF-8".into())),
+            ];
+            Intent::TakeEntries { trigger: name("a"), fence: 9, entries }
+        }
+        Some(Intent::TakeEntries { .. }) => return None,
     })
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cronapi::machine::command::{
-    AuditNote, BackfillEdit, Command, End, MonitorEdit, Next, Op, OutputChunk, Ping, Place,
+    AuditNote, BackfillEdit, Command, End, Entry, MonitorEdit, Next, Op, OutputChunk, Ping, Place,
     PutDefinition, PutJob, PutMonitor, Range, RequestKey, Restored, SendPing, Settled, SigningKey,
-    StartBackfill, TriggerRun, TrimKey,
+    StartBackfill, TakeEntries, Taken, TriggerEdit, TriggerRun, TrimKey,
 };
 use cronapi::machine::history::{IncidentRow, NoticeRow, PingBody, PingRow};
 use cronapi::machine::prepare::Intent;
@@ -21,10 +21,10 @@ use cronapi::model::LogStream;
 use cronapi::model::flow::StartRate;
 use cronapi::model::placement::Labels;
 use cronapi::model::{
-    ApiToken, BackfillOrder, BackfillWhich, Backfilled, DataKey, Delivery, DutyKey, Expected,
-    External, Facts, JobSpec, Kind, LedgerRow, MonitorStatus, Notice, NoticeEnd, NoticeKind,
-    OnLeaseLost, Outcome, Part, PingKind, Position, Role, RunId, RunStatus, Scope, Sealed, Session,
-    SkipReason, Span, Spec, TaskEnd, Timestamp, TraceParent, Trouble, Usage, User,
+    ApiToken, BackfillOrder, BackfillWhich, Backfilled, DataKey, Delivery, DutyKey, EntryId,
+    Expected, External, Facts, JobSpec, Kind, LedgerRow, MonitorStatus, Notice, NoticeEnd,
+    NoticeKind, OnLeaseLost, Outcome, Part, PingKind, Position, Role, RunId, RunStatus, Scope,
+    Sealed, Session, SkipReason, Span, Spec, TaskEnd, Timestamp, TraceParent, Trouble, Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -520,6 +520,15 @@ fn monitor_ops() -> Vec<(&'static str, Op)> {
     vec![
         ("put_monitor", Op::PutMonitor(Box::new(put))),
         ("ping", Op::Ping(Box::new(ping))),
+        ("take_entries", Op::TakeEntries(Box::new(taken()))),
+        ("edit_trigger", Op::EditTrigger { name: name("orders"), edit: TriggerEdit::Pause(true) }),
+        (
+            "edit_trigger_2",
+            Op::EditTrigger {
+                name: name("orders"),
+                edit: TriggerEdit::Rewind(EntryId(1_767_225_600_000, 7)),
+            },
+        ),
         ("edit_monitor", Op::EditMonitor { no: 7, edit: MonitorEdit::Pause }),
         ("edit_monitor_2", Op::EditMonitor { no: 7, edit: MonitorEdit::Resume }),
         ("edit_monitor_3", Op::EditMonitor { no: 7, edit: MonitorEdit::Key([7; 32]) }),
@@ -687,6 +696,27 @@ fn restored() -> Op {
 }
 
 /// The name of the file of each kind of step; a new kind does not compile until it has one.
+/// Two entries of a stream: one starts a run, the other does not.
+fn taken() -> TakeEntries {
+    let run = TriggerRun {
+        no: 7,
+        version: 3,
+        parameters: parameters(json!({"order": 17})),
+        force: false,
+        cause: None,
+        place: None,
+        kept: None,
+    };
+    let entries = vec![
+        Entry { id: EntryId(1_767_225_600_000, 0), taken: Taken::Run(Box::new(run)) },
+        Entry {
+            id: EntryId(1_767_225_600_000, 1),
+            taken: Taken::Refused("the field parameters is no JSON object".into()),
+        },
+    ];
+    TakeEntries { trigger: name("orders"), fence: 9, entries }
+}
+
 fn file_of(op: &Op) -> &'static str {
     match op {
         Op::Bootstrap { .. } => "bootstrap",
@@ -746,6 +776,8 @@ fn file_of(op: &Op) -> &'static str {
         Op::PutMonitor(_) => "put_monitor",
         Op::Ping(_) => "ping",
         Op::EditMonitor { .. } => "edit_monitor",
+        Op::TakeEntries(_) => "take_entries",
+        Op::EditTrigger { .. } => "edit_trigger",
         Op::StartBackfill(_) => "start_backfill",
         Op::EditBackfill { .. } => "edit_backfill",
         Op::BackfillStep { .. } => "backfill_step",
@@ -768,7 +800,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 61, "one file for every kind of step");
+    assert_eq!(kinds.len(), 63, "one file for every kind of step");
 }
 
 /// A state with something in every table.

@@ -2,6 +2,7 @@
 //! history; the rest is one file a theme. `property.rs` and `oracle.rs` search at random;
 //! both print the seed of a failure, and `CRONAPI_SEED=<n>` repeats it.
 
+mod triggers;
 mod world;
 
 mod access;

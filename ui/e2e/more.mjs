@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Nodes, until } from "./nodes.mjs";
 import { Provider } from "./provider.mjs";
 
-export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/incidents", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
+export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/incidents", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/triggers", "/triggers?edit=", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
 
 /** Those with the most colours. */
 const READ = ["/", "/jobs/tick", "/timeline", "/calendar", "/cluster"];

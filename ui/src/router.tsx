@@ -111,6 +111,13 @@ const sinks = createRoute({
   // Empty: a new one is written.
   validateSearch: (raw: Raw): { edit?: string } => given({ edit: raw.edit === undefined ? undefined : String(raw.edit) }),
 });
+const triggers = createRoute({
+  ...parent,
+  path: "/triggers",
+  component: lazyRouteComponent(() => import("./pages/Triggers"), "Triggers"),
+  // Empty: a new one is written.
+  validateSearch: (raw: Raw): { edit?: string } => given({ edit: raw.edit === undefined ? undefined : String(raw.edit) }),
+});
 const monitors = createRoute({
   ...parent,
   path: "/monitors",
@@ -144,7 +151,7 @@ const help = createRoute({ ...parent, path: "/help", component: lazyRouteCompone
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, calendar, graph, incidents, cluster, queues, channels, sinks, monitors, rules, windows, secrets, audit, users, tokens, settings, help]),
+    shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, calendar, graph, incidents, cluster, queues, channels, sinks, triggers, monitors, rules, windows, secrets, audit, users, tokens, settings, help]),
   ]),
   basepath: "/ui",
   defaultPreload: "intent",

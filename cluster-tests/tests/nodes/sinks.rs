@@ -7,24 +7,22 @@ mod postgres;
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cluster_tests::harness::client::Error;
 use cluster_tests::harness::cluster::Shape;
 use cluster_tests::harness::{Cluster, Sandbox, skipped};
 use reqwest::Method;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// How long anything may take, with a fail-over in between.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::duties::{self, PATIENCE};
+use super::redis::Redis;
 
 /// Kills of whoever writes: as many as fit, or as `CRONAPI_TEST_SINK_KILLS` says.
 fn kills(few: usize) -> usize {
@@ -49,41 +47,17 @@ async fn started(sandbox: &Sandbox) -> Cluster {
 
 /// A sink, and the place where it begins.
 async fn sink(cluster: &Cluster, name: &str, body: Value) -> Place {
-    let path = format!("/sinks/{name}");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let made = cluster.client().write(Method::PUT, &path, Some(&body), "").await;
-        match made {
-            // The format of a cluster rises when its nodes have told the leader what they know.
-            Err(Error::Refused { body, .. }) if body.contains("upgrade-needed") => {
-                assert!(Instant::now() < deadline, "the format does not rise: {body}");
-                sleep(Duration::from_millis(50)).await;
-            }
-            made => {
-                let made = made.expect("written");
-                return place(made.body["position"].as_str().expect("it says where it is"));
-            }
-        }
-    }
+    let made = duties::defined(cluster, &format!("/sinks/{name}"), &body).await;
+    place(made["position"].as_str().expect("it says where it is"))
 }
 
 async fn told(cluster: &Cluster, name: &str) -> Value {
-    cluster.client().get(&format!("/sinks/{name}")).await.expect("it is there")
+    duties::told(cluster, &format!("/sinks/{name}")).await
 }
 
 /// The node that writes a sink.
 async fn holder(cluster: &Cluster, name: &str) -> usize {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let node = told(cluster, name).await["node"].as_u64();
-        let members = cluster.members().await;
-        let found = members.iter().find(|(id, _)| Some(id) == node.map(|n| n.to_string()).as_ref());
-        if let Some((_, index)) = found {
-            return *index;
-        }
-        assert!(Instant::now() < deadline, "nobody writes {name}: {node:?} of {members:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    duties::holder(cluster, &format!("/sinks/{name}")).await
 }
 
 /// Changes without end, until it is told to stop.
@@ -214,79 +188,9 @@ async fn every_event_is_in_a_file_whoever_is_killed() {
     );
 }
 
-/// A real Redis, on a port of this machine.
-struct Redis {
-    port: u16,
-    folder: PathBuf,
-    process: Child,
-}
-
-impl Redis {
-    fn start(sandbox: &Sandbox) -> Option<Redis> {
-        let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-        let port = free.local_addr().expect("it has an address").port();
-        drop(free);
-        let folder = sandbox.path().join("redis");
-        std::fs::create_dir_all(&folder).expect("the sandbox is writable");
-        let process = Redis::spawn(port, &folder)?;
-        Some(Redis { port, folder, process })
-    }
-
-    fn spawn(port: u16, folder: &Path) -> Option<Child> {
-        let mut server = Command::new("redis-server");
-        server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        server.args(["--appendonly", "yes", "--appendfsync", "always"]);
-        server.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
-        server.spawn().ok()
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.process);
-        kill_process(pid, signal).expect("it runs");
-    }
-
-    fn kill(&mut self) {
-        self.signal(Signal::KILL);
-        self.process.wait().expect("it ends");
-    }
-
-    fn again(&mut self) {
-        self.process = Redis::spawn(self.port, &self.folder).expect("it was there");
-    }
-
-    fn ask(&self, words: &[&str]) -> Value {
-        let mut client = Command::new("redis-cli");
-        client.args(["-p", &self.port.to_string(), "--json"]).args(words);
-        let told = client.output().expect("redis-cli comes with redis-server").stdout;
-        serde_json::from_slice(&told).unwrap_or_default()
-    }
-
-    /// The ids in a stream, in its order.
-    fn ids(&self, key: &str) -> Vec<String> {
-        let all = self.ask(&["XRANGE", key, "-", "+"]);
-        let entries = all.as_array().expect("the stream is there").iter();
-        entries.map(|entry| entry[0].as_str().unwrap_or_default().to_owned()).collect()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// Waits until a sink has a fault with this in it.
 async fn fault(cluster: &Cluster, name: &str, wanted: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let fault = told(cluster, name).await["fault"].clone();
-        if fault.as_str().is_some_and(|fault| fault.contains(wanted)) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "its fault is {fault}");
-        sleep(Duration::from_millis(20)).await;
-    }
+    duties::fault(cluster, &format!("/sinks/{name}"), wanted).await;
 }
 
 #[tokio::test]

@@ -16,17 +16,13 @@
 //! Why it is so: docs/adr/0033-sinks.md, docs/adr/0037-rows-of-runs.md. To add a type: a variant
 //! of `SinkType` with its fields, a file here, its arms in `out.rs`, a section in docs/sinks.md.
 
-#[cfg(any(feature = "redis", feature = "postgres"))]
-mod connect;
 mod file;
 mod line;
 mod out;
-mod parts;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod writer;
 
-pub use parts::SinkParts;
 pub use writer::keep_sinks;

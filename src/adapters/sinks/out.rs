@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::file::Lines;
 use super::line::{Line, json_lines};
-use super::parts::SinkParts;
 #[cfg(feature = "postgres")]
 use super::postgres::{Tables, Wanted};
 #[cfg(feature = "redis")]
 use super::redis::{Added, Address, Stream};
 #[cfg(feature = "redis")]
 use crate::adapters::kept::position_of;
+use crate::adapters::parts::DutyParts;
 use crate::machine::State;
 use crate::machine::state::Duty;
 use crate::model::kind::sink::{SinkSpec, SinkType};
@@ -39,7 +39,7 @@ pub(super) struct Begun {
 
 /// Opens what a sink names, and finds out how far it is.
 pub(super) async fn open(
-    parts: &SinkParts,
+    parts: &DutyParts,
     state: Arc<State>,
     name: &Name,
     spec: &SinkSpec,
@@ -71,13 +71,13 @@ pub(super) async fn open(
 
 #[cfg(feature = "postgres")]
 async fn postgres(
-    parts: &SinkParts,
+    parts: &DutyParts,
     state: Arc<State>,
     name: &Name,
     spec: &SinkSpec,
     duty: &Duty,
 ) -> Result<Begun, String> {
-    let url = address(parts, &state, spec)?.ok_or("the sink has no address")?;
+    let url = parts.url(&state, spec.config.url.as_ref())?.ok_or("the sink has no address")?;
     let events = state.events;
     drop(state);
     let wanted = Wanted {
@@ -91,26 +91,11 @@ async fn postgres(
     Ok(Begun { out: Out::Tables(Box::new(tables)), at, lost })
 }
 
-/// The address that a sink names, if it does.
-#[cfg(any(feature = "redis", feature = "postgres"))]
-fn address(parts: &SinkParts, state: &State, spec: &SinkSpec) -> Result<Option<String>, String> {
-    use crate::executor::secret_value;
-    use crate::model::Setting;
-
-    match &spec.config.url {
-        Some(Setting::Text(url)) => Ok(Some(url.clone())),
-        Some(Setting::Secret(place)) => {
-            secret_value(place, state, parts.vault.as_deref()).map(Some)
-        }
-        None => Ok(None),
-    }
-}
-
 /// A stream knows how far it is. Where it is not as far as it was, it lost something: that is
 /// added again.
 #[cfg(feature = "redis")]
 async fn redis(
-    parts: &SinkParts,
+    parts: &DutyParts,
     state: Arc<State>,
     name: &Name,
     spec: &SinkSpec,
@@ -118,7 +103,7 @@ async fn redis(
 ) -> Result<Begun, String> {
     use crate::model::limits;
 
-    let url = address(parts, &state, spec)?.or_else(|| parts.redis_url.clone());
+    let url = parts.url(&state, spec.config.url.as_ref())?.or_else(|| parts.redis_url.clone());
     let events = state.events;
     drop(state);
     let Some(url) = url else { return Err("this node was started without REDIS_URL".into()) };

@@ -5,17 +5,9 @@
 //! its end the last id is moved to the place up to which events were looked at. So the stream
 //! itself says how far it is, also when none of the events was wanted.
 
-use redis::IntoConnectionInfo;
-use redis::aio::MultiplexedConnection;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
-
-use super::connect::{bounded, tcp, tls};
 use super::line::Line;
+use crate::adapters::redis::Redis;
 use crate::executor::runner::RunnerEnv;
-
-/// As faults call it.
-const WHO: &str = "Redis";
 
 /// The last id of the stream; nothing: there is no stream.
 const LAST: &str = r"
@@ -80,53 +72,26 @@ pub(super) enum Added {
     Elsewhere,
 }
 
-/// A connection; it is dropped after any fault.
+/// A stream; it is dropped after any fault.
 pub(super) struct Stream {
-    connection: MultiplexedConnection,
-    driver: JoinHandle<()>,
+    redis: Redis,
     key: String,
     max_len: u64,
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 impl Stream {
     /// Connects, within the time of one call.
     pub async fn open(address: Address, env: &RunnerEnv) -> Result<Self, String> {
-        bounded(WHO, Self::connect(address, env)).await
-    }
-
-    async fn connect(address: Address, env: &RunnerEnv) -> Result<Self, String> {
         let Address { url, key, max_len, trusted } = address;
-        let (plain, wrapped) = match url.strip_prefix("rediss://") {
-            Some(rest) => (format!("redis://{rest}"), true),
-            None => (url, false),
-        };
-        // No fault has the address in it: a password may be.
-        let bad = "the address is none, such as redis://host:6379/0";
-        let info = plain.as_str().into_connection_info().map_err(|_| bad.to_owned())?;
-        let redis::ConnectionAddr::Tcp(host, port) = info.addr() else {
-            return Err(bad.to_owned());
-        };
-        let tcp = tcp((!trusted).then_some(env), host, *port).await?;
-        let settings = info.redis_settings().clone();
-        let (connection, driver) = if wrapped {
-            greeted(&settings, tls(host, tcp).await?).await?
-        } else {
-            greeted(&settings, tcp).await?
-        };
-        Ok(Stream { connection, driver, key, max_len })
+        let redis = Redis::open(&url, (!trusted).then_some(env)).await?;
+        Ok(Stream { redis, key, max_len })
     }
 
     /// The last id of the stream; none: there is no stream.
     pub async fn last(&mut self) -> Result<Option<Place>, String> {
         let mut call = redis::cmd("EVAL");
         call.arg(LAST).arg(1).arg(&self.key);
-        let last: String = self.call(&call).await?;
+        let last: String = self.redis.call(&call).await?;
         if last.is_empty() {
             return Ok(None);
         }
@@ -138,7 +103,7 @@ impl Stream {
     pub async fn create(&mut self, at: Place) -> Result<(), String> {
         let mut call = redis::cmd("EVAL");
         call.arg(CREATE).arg(1).arg(&self.key).arg(id(at));
-        self.call::<i64>(&call).await.map(drop)
+        self.redis.call::<i64>(&call).await.map(drop)
     }
 
     /// Adds lines behind `last`; from then on the stream is at `up_to`.
@@ -157,13 +122,8 @@ impl Stream {
                 call.arg(name).arg(value);
             }
         }
-        let now: String = self.call(&call).await?;
+        let now: String = self.redis.call(&call).await?;
         Ok(if place(&now) == Some(up_to) { Added::All } else { Added::Elsewhere })
-    }
-
-    async fn call<T: redis::FromRedisValue>(&mut self, call: &redis::Cmd) -> Result<T, String> {
-        let called = async { call.query_async(&mut self.connection).await.map_err(told) };
-        bounded(WHO, called).await
     }
 }
 
@@ -174,22 +134,4 @@ fn id((index, sub): Place) -> String {
 fn place(id: &str) -> Option<Place> {
     let (index, sub) = id.split_once('-')?;
     Some((index.parse().ok()?, sub.parse().ok()?))
-}
-
-fn told(error: redis::RedisError) -> String {
-    format!("{WHO}: {error}")
-}
-
-/// Logs in, and keeps the connection going beside.
-async fn greeted<S>(
-    settings: &redis::RedisConnectionInfo,
-    stream: S,
-) -> Result<(MultiplexedConnection, JoinHandle<()>), String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
-    let made = MultiplexedConnection::new_with_config(settings, stream, config).await;
-    let (connection, driver) = made.map_err(told)?;
-    Ok((connection, tokio::spawn(driver)))
 }

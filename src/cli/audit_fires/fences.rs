@@ -2,19 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Fence, RunId};
+use crate::model::Fence;
 
+use super::gathered::Held;
 use super::report::{Findings, rule};
 
 const BITS: u64 = 65_536;
 const WORDS: usize = 1_024;
-
-/// A token, and the attempt that has it.
-pub(super) struct Held {
-    pub(super) fence: Fence,
-    pub(super) run: RunId,
-    pub(super) attempt: u32,
-}
 
 /// Tokens of the whole cluster.
 #[derive(Default)]

@@ -25,6 +25,7 @@ mod answers;
 mod chain;
 mod client;
 mod fences;
+mod gathered;
 mod job;
 mod options;
 mod pages;
@@ -123,7 +124,7 @@ async fn audit(options: Options, session: &Session) -> Result<Report, Failure> {
     } else {
         each(&audit, audit.wanted.jobs.clone(), &mut report, &mut seen, &mut progress).await?;
     }
-    seen.queues.check(&audit, &mut report).await?;
+    seen.queues.check(&audit.client, &mut report).await?;
     chain::check(&audit, &mut report).await?;
     progress.end();
     Ok(report)

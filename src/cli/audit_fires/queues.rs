@@ -10,22 +10,14 @@ use serde::Deserialize;
 
 use super::super::client::escaped;
 use super::super::exit::{Code, Failure};
-use super::Audit;
+use super::client::Client;
+use super::gathered::Start;
 use super::report::{Findings, Report, rule};
 use crate::model::flow::StartRate;
 use crate::model::{Run, RunId, Span, Timestamp};
 
 /// Attempts that are kept for this; what is beyond is told as not checked.
 const ATTEMPTS_MAX: usize = 2_000_000;
-
-/// A start, and the end of it.
-pub(super) struct Start {
-    pub(super) queue: String,
-    at: Timestamp,
-    /// When its place was surely still taken.
-    until: Timestamp,
-    run: RunId,
-}
 
 /// The starts of a run whose queue is `queue`. Ends are told by the clocks of nodes: each counts
 /// from `skew` before.
@@ -76,13 +68,13 @@ impl Queues {
     }
 
     /// Judges all of them.
-    pub(super) async fn check(self, audit: &Audit, report: &mut Report) -> Result<(), Failure> {
+    pub(super) async fn check(self, client: &Client, report: &mut Report) -> Result<(), Failure> {
         if self.cut {
             report.unchecked(format!("queues beyond {ATTEMPTS_MAX} attempts"));
         }
         for (name, mut starts) in self.starts {
             let path = format!("/queues/{}", escaped(&name));
-            let queue: Queue = match audit.client.get(0, &path).await {
+            let queue: Queue = match client.get(0, &path).await {
                 // Nobody defined it.
                 Err(failure) if failure.code == Code::NotFound => continue,
                 other => other?,

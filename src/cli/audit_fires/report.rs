@@ -9,9 +9,8 @@ use tokio::time::Instant;
 
 use crate::model::Timestamp;
 
-use super::fences::Held;
+use super::gathered::{Held, Start};
 use super::options::Wanted;
-use super::queues::Start;
 
 /// The names of the rules, as the output tells them and docs/cli.md explains them.
 pub(super) mod rule {

@@ -4,7 +4,7 @@ use crate::model::limits::EARLY_HORIZON;
 use crate::model::{Attempt, LedgerRow, Outcome, Run, RunStatus, Span, Timestamp, Trigger};
 
 use super::answers::Job;
-use super::fences::Held;
+use super::gathered::Held;
 use super::report::{Findings, rule};
 
 /// A run that belongs to a row of the ledger.

@@ -136,6 +136,7 @@ pub(super) fn columns_of(kind: Kind) -> &'static Columns {
         Kind::Queue => &columns::QUEUES,
         Kind::Channel => &columns::CHANNELS,
         Kind::Sink => &columns::SINKS,
+        Kind::Trigger => &columns::TRIGGERS,
         Kind::Monitor => &columns::MONITORS,
         Kind::Window => &columns::WINDOWS,
         #[allow(unreachable_patterns, reason = "a kind without columns of its own")]

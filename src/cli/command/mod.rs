@@ -35,6 +35,7 @@ mod secret;
 mod sink;
 mod times;
 mod top;
+mod trigger;
 mod version;
 mod watch;
 mod workflow;
@@ -187,6 +188,9 @@ pub enum Command {
     /// List sinks, which events go to; pause them, let them go on, write them again
     #[command(subcommand)]
     Sink(sink::Sink),
+    /// List triggers, which start runs from outside; pause, resume and rewind them
+    #[command(subcommand, name = "triggers")]
+    Trigger(trigger::Trigger),
     /// List monitors, which listen for work that others run; pause, resume and re-key them
     #[command(subcommand)]
     Monitor(monitor::Monitor),
@@ -280,6 +284,7 @@ impl Command {
             Command::Workflow(workflow) => workflow.run(session).await,
             Command::Channel(channel) => channel.run(session).await,
             Command::Sink(sink) => sink.run(session).await,
+            Command::Trigger(trigger) => trigger.run(session).await,
             Command::Monitor(monitor) => monitor.run(session).await,
             Command::Exec(exec) => exec.run(session).await,
             Command::Incident(incident) => incident.run(session).await,

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod monitors;
+mod outside;
 
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use crate::model::{Span, Timestamp};
 
 pub(in crate::cli) use self::alerts::{INCIDENTS, NOTICES};
 pub(in crate::cli) use self::monitors::{MONITORS, PINGS, WINDOWS};
+pub(in crate::cli) use self::outside::{SINKS, TRIGGERS};
 
 /// A column of a table; the ones behind are left out first on a narrow terminal.
 pub(in crate::cli) struct Column {
@@ -320,20 +322,6 @@ pub(in crate::cli) const CHANNELS: Columns = Columns {
         col("VERSION", |v, _| cell(v, "/version")),
         col("UPDATED", |v, o| time(v, "/updated_at", o)),
         col("BY", |v, _| cell(v, "/updated_by")),
-    ],
-    name: |v| field(v, "/name"),
-};
-
-pub(in crate::cli) const SINKS: Columns = Columns {
-    columns: &[
-        col("NAME", |v, _| cell(v, "/name")),
-        col("TYPE", |v, _| cell(v, "/type")),
-        col("POSITION", |v, _| cell(v, "/position")),
-        col("BEHIND", |v, _| cell(v, "/behind")),
-        col("NODE", |v, _| cell(v, "/node")),
-        col("PAUSED", |v, _| cell(v, "/paused")),
-        col("FAULT", |v, _| cell(v, "/fault")),
-        col("SINCE", |v, o| time(v, "/since", o)),
     ],
     name: |v| field(v, "/name"),
 };

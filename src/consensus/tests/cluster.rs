@@ -184,6 +184,8 @@ async fn leadership_goes_where_it_is_sent_without_an_election_timeout() {
     // Asked on a follower, which passes it on.
     assert_eq!(nodes[1].transfer(Some(to)).await.unwrap(), to);
     has_role(&nodes[2], Role::Leader).await;
+    let mut known = nodes[0].leadership();
+    timeout(PATIENCE, known.wait_for(|known| known.leader == Some(to))).await.unwrap().unwrap();
     nodes[0].submit(numbered(1)).await.unwrap().answer.unwrap();
     let unknown = nodes[0].transfer(Some(7)).await;
     assert!(matches!(unknown, Err(MemberError::Refused(_))), "{unknown:?}");

@@ -23,6 +23,8 @@ pub(super) struct NewRun {
     pub unchecked: bool,
     pub place: Option<Place>,
     pub backfill: Option<BackfillId>,
+    /// Who asked for it, where it is not who the command is of.
+    pub by: Option<String>,
     /// The trace of what it follows from.
     pub trace: Option<TraceParent>,
 }
@@ -39,6 +41,7 @@ impl NewRun {
             unchecked: false,
             place: None,
             backfill: None,
+            by: None,
             trace: None,
         }
     }
@@ -125,7 +128,7 @@ impl Cx<'_> {
             version: job.version,
             cause: new.cause,
             traceparent: new.trace,
-            requested_by: manual.then(|| self.who()),
+            requested_by: new.by.or_else(|| manual.then(|| self.who())),
             nominal_time: new.nominal,
             parameters: new.parameters,
             depth: new.depth,

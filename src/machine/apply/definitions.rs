@@ -136,6 +136,7 @@ impl Cx<'_> {
             (Kind::Rule, None) => self.rule_removed(name),
             (Kind::Window, spec) => self.window_put(name, spec.is_some()),
             (Kind::Sink, spec) => self.sink_put(name, spec.is_some()),
+            (Kind::Trigger, spec) => self.trigger_put(name, spec.is_some()),
             (Kind::Monitor, Some(Spec::Monitor(spec))) => self.monitor_put(name, Some(spec)),
             (Kind::Monitor, _) => self.monitor_put(name, None),
             _ => {}

@@ -48,19 +48,35 @@ impl Cx<'_> {
         if position < duty.position {
             return Err(Rejection::Stale);
         }
+        let behind = self.s.events.last.saturating_sub(position.number);
+        let paused = duty.paused;
+        let new = self.move_duty(key, position, fault);
+        if key.kind == DutyKind::Sink && !paused {
+            let told = self.s.duties.all.get(key).and_then(|duty| duty.fault.clone());
+            self.judge_sink(&key.name, told.as_deref(), new, behind);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// How far a duty is, and what is in its way from here on; whether that is new.
+    pub(super) fn move_duty(
+        &mut self,
+        key: &DutyKey,
+        position: Position,
+        fault: Option<&str>,
+    ) -> bool {
         let fault = fault.map(|text| text.chars().take(limits::TEXT_LEN_MAX).collect::<String>());
-        let (before, since) = (duty.fault.clone(), self.at);
-        let (new, paused) = (before != fault, duty.paused);
-        let (what, behind) = (fault.clone(), self.s.events.last.saturating_sub(position.number));
+        let before = self.s.duties.all.get(key).and_then(|duty| duty.fault.clone());
+        let (new, since) = (before != fault, self.at);
         self.edit_duty(key, |duty| {
             duty.position = position;
-            if duty.fault != fault {
+            if new {
                 (duty.fault, duty.since) = (fault.clone(), since);
             }
         });
         // Whoever reads events must not be told of each step that it makes itself.
         match (before, fault) {
-            (before, Some(fault)) if before.as_ref() != Some(&fault) => {
+            (_, Some(fault)) if new => {
                 let told = format!("{key}: {fault}");
                 self.event_because("duty.fault", None, None, Some(&told));
             }
@@ -70,10 +86,7 @@ impl Cx<'_> {
             }
             _ => {}
         }
-        if key.kind == DutyKind::Sink && !paused {
-            self.judge_sink(&key.name, what.as_deref(), new, behind);
-        }
-        Ok(Reply::Done)
+        new
     }
 
     /// What a node did for the cluster, another one may do from here on.
@@ -89,6 +102,22 @@ impl Cx<'_> {
             self.free_duty(&key);
             self.event_because("duty.freed", None, None, Some(&format!("{key}: node {node}")));
         }
+    }
+
+    /// What it serves is there, or says something else: whoever does it begins anew.
+    pub(super) fn begin_duty(&mut self, key: &DutyKey, duty: impl FnOnce(&Self) -> Duty) {
+        if self.s.duties.all.contains_key(key) {
+            return self.free_duty(key);
+        }
+        let duty = duty(self);
+        self.s.duties.all.insert(key.clone(), Arc::new(duty));
+        self.s.duties.free.insert(key.clone());
+    }
+
+    /// What it serves is gone.
+    pub(super) fn end_duty(&mut self, key: &DutyKey) {
+        self.s.duties.all.remove(key);
+        self.s.duties.free.remove(key);
     }
 
     pub(super) fn free_duty(&mut self, key: &DutyKey) {

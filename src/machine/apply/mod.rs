@@ -43,6 +43,7 @@ mod restore;
 mod secrets;
 mod sinks;
 mod trigger;
+mod triggers;
 mod windows;
 
 use std::sync::Arc;
@@ -203,6 +204,8 @@ impl Cx<'_> {
             }
             Op::PauseSink { name, paused } => self.pause_sink(name, *paused),
             Op::RewindSink { name, to } => self.rewind_sink(name, *to),
+            Op::TakeEntries(taken) => self.take_entries(taken),
+            Op::EditTrigger { name, edit } => self.edit_trigger(name, *edit),
             Op::NodeOffers { node, boot, offers } => self.node_offers(*node, *boot, *offers),
             Op::NodeDraining { node, boot } => self.node_draining(*node, *boot),
             Op::NodeLost { node, boot } => self.node_lost(*node, *boot),

@@ -37,6 +37,7 @@ impl Cx<'_> {
         let duties: Vec<_> = self.s.duties.all.keys().cloned().collect();
         duties.iter().for_each(|key| self.free_duty(key));
         self.begin_sinks_anew();
+        self.hold_triggers();
         self.look_at_windows();
         self.hold_notices();
         self.nodes_leave_incidents("the cluster was restored from a backup");

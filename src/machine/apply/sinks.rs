@@ -1,8 +1,6 @@
 //! Sinks: each has a duty, which begins with the sink and goes on from where it is when the sink
 //! changes.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use crate::machine::reply::{Answer, Rejection, Reply};
@@ -23,17 +21,14 @@ impl Cx<'_> {
     /// A sink is there, or says something else: whoever writes begins anew with what it says now.
     pub(super) fn sink_put(&mut self, name: &Name, there: bool) {
         let key = DutyKey::sink(name.clone());
-        if !there {
-            self.s.duties.all.remove(&key);
-            self.s.duties.free.remove(&key);
-            self.sink_leaves_incidents(name, "its sink was deleted");
-        } else if self.s.duties.all.contains_key(&key) {
-            self.free_duty(&key);
+        if there {
+            self.begin_duty(&key, |cx| {
+                let begin = cx.before_this_entry();
+                Duty { begin: Some(begin), ..Duty::new(begin, cx.at) }
+            });
         } else {
-            let begin = self.before_this_entry();
-            let duty = Duty { begin: Some(begin), ..Duty::new(begin, self.at) };
-            self.s.duties.all.insert(key.clone(), Arc::new(duty));
-            self.s.duties.free.insert(key);
+            self.end_duty(&key);
+            self.sink_leaves_incidents(name, "its sink was deleted");
         }
     }
 

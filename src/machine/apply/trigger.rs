@@ -4,13 +4,22 @@ use serde_json::json;
 
 use crate::machine::command::TriggerRun;
 use crate::machine::reply::{Answer, Rejection, Reply};
-use crate::model::{RunId, RunStatus, SkipReason, Trigger, limits};
+use crate::model::{EntryId, RunId, RunStatus, SkipReason, Trigger, limits};
 
 use super::Cx;
 use super::admit::NewRun;
 
 impl Cx<'_> {
     pub(super) fn trigger(&mut self, trigger: &TriggerRun) -> Answer {
+        self.trigger_by(trigger, None).map(|id| Reply::Run { id })
+    }
+
+    /// Starts a run, for an entry of a stream or for whoever the command is of.
+    pub(super) fn trigger_by(
+        &mut self,
+        trigger: &TriggerRun,
+        entry: Option<EntryId>,
+    ) -> Result<RunId, Rejection> {
         let job = self.job(trigger.no).ok_or(Rejection::Stale)?;
         if job.version != trigger.version {
             return Err(Rejection::Stale);
@@ -23,6 +32,7 @@ impl Cx<'_> {
             force: trigger.force,
             cause: trigger.cause,
             place: trigger.place,
+            by: entry.map(|entry| format!("{}/{entry}", self.who())),
             trace: self.command.actor.as_ref().and_then(|actor| actor.trace.clone()),
             ..NewRun::of(Trigger::Manual, trigger.parameters.clone())
         };
@@ -41,9 +51,12 @@ impl Cx<'_> {
         if let Some(kept) = &trigger.kept {
             self.edit_run(id, |open| open.kept = Some(std::sync::Arc::new((**kept).clone())));
         }
-        let change = json!({"run_id": id, "force": trigger.force, "repeats": trigger.cause});
+        let mut change = json!({"run_id": id, "force": trigger.force, "repeats": trigger.cause});
+        if let Some(entry) = entry {
+            change["entry"] = entry.to_string().into();
+        }
         self.audit("job.run", job.spec.name.as_str(), change);
-        Ok(Reply::Run { id })
+        Ok(id)
     }
 
     pub(super) fn cancel(&mut self, id: RunId) -> Answer {

@@ -20,12 +20,15 @@ pub mod timing;
 mod trigger;
 pub mod windows;
 
+pub use self::trigger::Given;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Actor, Invalid, JobSpec, KeyHash, Kind, Name, Parameters, RunId, Spec, Timestamp,
+    Actor, EntryId, Fence, Invalid, JobSpec, KeyHash, Kind, Name, Parameters, RunId, Spec,
+    Timestamp,
 };
 
 use super::command::{Command, Op, Ping, RequestKey};
@@ -65,6 +68,8 @@ pub enum Intent {
     Remove { kind: Kind, name: Name, expected: Option<u64> },
     /// Start a run.
     Trigger { name: Name, parameters: Parameters, force: bool, cause: Option<RunId> },
+    /// Take entries of a stream, in its order.
+    TakeEntries { trigger: Name, fence: Fence, entries: Vec<(EntryId, Given)> },
     /// A step that needs no preparation.
     Plain(Box<Op>),
 }
@@ -80,7 +85,7 @@ impl Intent {
             | Intent::PutMonitor { .. }
             | Intent::Remove { .. }
             | Intent::Trigger { .. } => true,
-            Intent::Ping { .. } => false,
+            Intent::Ping { .. } | Intent::TakeEntries { .. } => false,
             Intent::Plain(op) => op.needs_actor(),
         }
     }
@@ -91,6 +96,11 @@ impl Intent {
         match self {
             Intent::PutJob { spec, .. } => has(spec),
             Intent::Trigger { name, .. } => state.job(name.as_str()).is_some_and(|j| has(&j.spec)),
+            Intent::TakeEntries { trigger, .. } => {
+                let job = state.trigger(trigger.as_str()).and_then(|spec| spec.job.as_ref());
+                let job = job.and_then(|name| state.job(name.as_str()));
+                job.is_some_and(|job| has(&job.spec))
+            }
             Intent::SetEnabled { .. }
             | Intent::DeleteJob { .. }
             | Intent::Put { .. }
@@ -122,7 +132,11 @@ pub fn prepare(
         }
         Intent::DeleteJob { name, expected } => jobs::delete(state, &name, expected, now)?,
         Intent::Trigger { name, parameters, force, cause } => {
-            trigger::trigger(state, &name, &parameters, force, cause, now)?
+            let run = trigger::run_of(state, &name, &parameters, force, cause, now)?;
+            Op::Trigger(Box::new(run))
+        }
+        Intent::TakeEntries { trigger, fence, entries } => {
+            trigger::take(state, trigger, fence, entries, now)?
         }
         Intent::Put { spec: spec @ Spec::Monitor(_), mode, expected } => {
             monitors::put(state, spec, mode, expected, None, now)?

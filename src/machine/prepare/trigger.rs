@@ -1,25 +1,70 @@
-//! A run by hand: its parameters are the job's own with the given ones laid over, and fit
-//! the job's schema.
+//! A run by hand, or by an entry of a stream: its parameters are the job's own with the given ones
+//! laid over, and fit the job's schema.
 
 use std::collections::BTreeSet;
 
-use crate::machine::command::{Op, TriggerRun};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::command::{Entry, Op, TakeEntries, Taken, TriggerRun};
 use crate::machine::plan::Slots;
 use crate::machine::reply::Rejection;
 use crate::machine::state::State;
-use crate::model::{Invalid, Name, Parameters, RunId, Timestamp};
+use crate::model::{EntryId, Fence, Invalid, Kind, Name, Parameters, RunId, Timestamp, limits};
 
 use super::jobs::none_ahead;
 use super::parameters;
 
-pub(super) fn trigger(
+/// What was read of an entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Given {
+    /// Parameters of its run.
+    Parameters(Parameters),
+    /// It has none: why.
+    Unreadable(String),
+}
+
+/// The commands for entries in their order, up to the first that can't be taken now.
+pub(super) fn take(
+    state: &State,
+    trigger: Name,
+    fence: Fence,
+    given: Vec<(EntryId, Given)>,
+    now: Timestamp,
+) -> Result<Op, Rejection> {
+    let spec = state.trigger(trigger.as_str());
+    let spec = spec.ok_or_else(|| Rejection::no_definition(Kind::Trigger, &trigger))?;
+    let job = spec.job.as_ref().ok_or_else(|| Rejection::no_job(""))?;
+    let mut entries = Vec::new();
+    for (id, given) in given {
+        let taken = match given {
+            Given::Unreadable(why) => Taken::Refused(why),
+            Given::Parameters(given) => match run_of(state, job, &given, false, None, now) {
+                // Where it starts is left to the plan, which sees all of them.
+                Ok(run) => Taken::Run(Box::new(TriggerRun { place: None, ..run })),
+                Err(Rejection::Invalid(faults)) => Taken::Refused(told(&faults)),
+                Err(other) if entries.is_empty() => return Err(other),
+                Err(_) => break,
+            },
+        };
+        entries.push(Entry { id, taken });
+    }
+    Ok(Op::TakeEntries(Box::new(TakeEntries { trigger, fence, entries })))
+}
+
+fn told(faults: &[Invalid]) -> String {
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    faults.join("; ").chars().take(limits::TEXT_LEN_MAX).collect()
+}
+
+/// The run of job `name` with the parameters that are `given`.
+pub(super) fn run_of(
     state: &State,
     name: &Name,
     given: &Parameters,
     force: bool,
     cause: Option<RunId>,
     now: Timestamp,
-) -> Result<Op, Rejection> {
+) -> Result<TriggerRun, Rejection> {
     let job = state.job(name.as_str()).ok_or_else(|| Rejection::no_job(name))?;
     if !force && job.spec.max_concurrent().is_some() {
         none_ahead(state, job)?;
@@ -40,13 +85,6 @@ pub(super) fn trigger(
     let alone = state.nodes.values().filter(|node| node.accepting).count() == 1;
     let place =
         if free && alone { Slots::of(state, &BTreeSet::new(), now).take(job) } else { None };
-    Ok(Op::Trigger(Box::new(TriggerRun {
-        no: job.no,
-        version: job.version,
-        parameters,
-        force,
-        cause,
-        place,
-        kept: None,
-    })))
+    let (no, version) = (job.no, job.version);
+    Ok(TriggerRun { no, version, parameters, force, cause, place, kept: None })
 }

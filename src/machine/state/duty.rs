@@ -6,7 +6,10 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::kind::sink::{SinkSpec, SinkType};
-use crate::model::{BootId, DutyKey, DutyKind, Fence, Kind, NodeId, Position, Spec, Timestamp};
+use crate::model::kind::trigger::TriggerSpec;
+use crate::model::{
+    BootId, DutyKey, DutyKind, EntryId, Fence, Kind, NodeId, Position, Spec, Timestamp,
+};
 
 use super::{Node, State};
 
@@ -39,6 +42,20 @@ pub struct Duty {
     pub fault: Option<String>,
     /// Since when it is held, free, or has this fault.
     pub since: Timestamp,
+    /// What of a trigger's entries started no run; from format 7 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+}
+
+/// Entries that started no run, for what was in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// How many.
+    pub count: u64,
+    /// The last of them.
+    pub last: EntryId,
+    /// Why it did not.
+    pub why: String,
 }
 
 impl Duty {
@@ -54,6 +71,7 @@ impl Duty {
             paused: false,
             fault: None,
             since,
+            refused: None,
         }
     }
 
@@ -96,6 +114,10 @@ impl State {
                 _ => node.offers.sink_files,
             },
             DutyKind::Channel => true,
+            DutyKind::Trigger => {
+                let trigger = self.trigger(key.name.as_str());
+                node.offers.redis || trigger.is_some_and(|trigger| !trigger.needs_redis_url())
+            }
         }
     }
 
@@ -103,6 +125,14 @@ impl State {
     pub fn sink(&self, name: &str) -> Option<&Arc<SinkSpec>> {
         match &self.definitions.get(Kind::Sink, name)?.spec {
             Spec::Sink(sink) => Some(sink),
+            _ => None,
+        }
+    }
+
+    /// The trigger of this name.
+    pub fn trigger(&self, name: &str) -> Option<&Arc<TriggerSpec>> {
+        match &self.definitions.get(Kind::Trigger, name)?.spec {
+            Spec::Trigger(trigger) => Some(trigger),
             _ => None,
         }
     }

@@ -36,7 +36,7 @@ pub use access::{Access, Idempotency, Remembered};
 pub use alerts::{Alerts, FORMAT_OF_ALERTS, Incident, IncidentKey, Outbox, WatchKey, Watched};
 pub use backfill::{Backfill, Backfills};
 pub use definitions::{Defined, Definitions};
-pub use duty::{Duties, Duty, FORMAT_OF_DUTIES};
+pub use duty::{Duties, Duty, FORMAT_OF_DUTIES, Refused};
 pub use events::{EventRows, FORMAT_OF_EVENT_ROWS};
 pub use failures::{Failures, failures_of_address, failures_of_user};
 pub use flow::{
@@ -203,7 +203,7 @@ pub struct State {
 /// | 3 | accounts of login providers, signing keys with an age, failed logins that are counted |
 /// | 4 | what new credentials and resealed secrets were made from; output before its run |
 /// | 5, 6 | what `machine/needs.rs`, `model/job/needs.rs` and each `since N` say they have |
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 /// What accounts of login providers, ages of signing keys and counted logins need.
 pub const FORMAT_OF_ACCESS: u32 = 3;
 /// What commands need that are refused when what they were made from has changed, and output

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Area, Define};
+use crate::model::address::Server;
 use crate::model::event::{EVENT_TYPES, Event};
 use crate::model::fields::spec;
 use crate::model::{Invalid, SecretRef, Setting, limits};
@@ -147,32 +148,11 @@ impl SinkSpec {
 
     fn address(&self, faults: &mut Vec<Invalid>) {
         let Some(Setting::Text(url)) = &self.config.url else { return };
-        let mut fault = |detail: &str| faults.push(Invalid::new("config/url", detail));
-        let schemes = match self.r#type {
-            Some(SinkType::Postgres) => ["postgres://", "postgresql://"],
-            _ => ["redis://", "rediss://"],
+        let server = match self.r#type {
+            Some(SinkType::Postgres) => Server::Postgres,
+            _ => Server::Redis,
         };
-        let Some(rest) = schemes.iter().find_map(|scheme| url.strip_prefix(scheme)) else {
-            return fault(&format!("must begin with {} or {}", schemes[0], schemes[1]));
-        };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.is_empty() {
-            fault("has no host");
-        }
-        let who = authority.rsplit_once('@').map(|(who, _)| who);
-        let named = self.r#type == Some(SinkType::Postgres);
-        let password = who.is_some_and(|who| !named || who.contains(':'));
-        if password || (named && url.contains("password=")) {
-            fault(
-                "must not have a password in it: give the whole address as {\"secret\": \"name\"}",
-            );
-        }
-        if url.len() > limits::SINK_URL_BYTES_MAX {
-            fault(&format!("has over {} bytes", limits::SINK_URL_BYTES_MAX));
-        }
-        if url.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            fault("has a space or a control character in it");
-        }
+        server.check(url, "config/url", faults);
     }
 }
 
@@ -191,9 +171,9 @@ impl Define for SinkSpec {
         self.right_fields(faults);
         self.address(faults);
         if let Some(key) = &self.config.key
-            && (key.is_empty() || key.len() > limits::SINK_KEY_BYTES_MAX)
+            && (key.is_empty() || key.len() > limits::STREAM_KEY_BYTES_MAX)
         {
-            let detail = format!("must have from 1 to {} bytes", limits::SINK_KEY_BYTES_MAX);
+            let detail = format!("must have from 1 to {} bytes", limits::STREAM_KEY_BYTES_MAX);
             faults.push(Invalid::new("config/key", detail));
         }
         if let Some(most) = self.config.max_len

@@ -9,6 +9,7 @@ use crate::model::fields::Fields;
 use crate::model::kind::queue::{QueueShare, QueueSpec};
 use crate::model::{DutyKey, Kind, MonitorStatus, Name, Spec};
 use crate::service::monitors::explained;
+use crate::service::trigger_status::TriggerStatus;
 use crate::service::waiting::held_back;
 
 /// Runs that are looked at for one answer.
@@ -25,6 +26,9 @@ pub(super) fn fields(kind: Kind, state: &State, name: &Name) -> Map<String, Valu
     }
     if kind == Kind::Sink {
         sink(state, name, &mut live);
+    }
+    if kind == Kind::Trigger {
+        trigger(state, name, &mut live);
     }
     if kind == Kind::Window {
         let window = state.windows.get(name).copied().unwrap_or_default();
@@ -52,6 +56,17 @@ fn sink(state: &State, name: &Name, live: &mut Map<String, Value>) {
     live.insert("since".into(), of(|duty| json!(duty.since)));
     live.insert("node".into(), of(|duty| json!(duty.holder.map(|(node, _)| node))));
     live.insert("paused".into(), duty.is_some_and(|duty| duty.paused).into());
+}
+
+/// How far a trigger is, and who reads it. One that was deleted since: a repeated request is
+/// answered with it.
+fn trigger(state: &State, name: &Name, live: &mut Map<String, Value>) {
+    let status = TriggerStatus::of(state, name).map(|status| json!(status));
+    let none = json!({ "position": "0-0", "refused": 0, "last_refused": null, "fault": null,
+        "since": null, "node": null, "paused": false });
+    if let Value::Object(fields) = status.unwrap_or(none) {
+        live.extend(fields.into_iter().filter(|(field, _)| field != "name"));
+    }
 }
 
 /// Where a monitor is.

@@ -1,10 +1,9 @@
 // Sinks: where events go, and how far each is.
 
-import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 
 import { api, take } from "../api/client";
+import { Pause } from "../parts/Pause";
 import { type Defined, type Kind, Kinds } from "./Kinds";
 
 const FRESH = `name: audit
@@ -44,24 +43,8 @@ export function Sinks() {
   return <Kinds kind={SINKS} edit={edit} go={(edit) => void go({ to: "/sinks", search: { edit } })} />;
 }
 
-/** Pauses a sink, or lets it go on. */
 function Acts({ sink }: { sink: Defined }) {
-  const [fault, setFault] = useState<string | null>(null);
-  const client = useQueryClient();
   const path = { params: { path: { name: sink.name } } };
-  const act = async () => {
-    setFault(null);
-    try {
-      await take(sink.paused ? api.POST("/sinks/{name}/resume", path) : api.POST("/sinks/{name}/pause", path));
-      await client.invalidateQueries({ queryKey: ["sinks"] });
-    } catch (fault) {
-      setFault(fault instanceof Error ? fault.message : String(fault));
-    }
-  };
-  return (
-    <>
-      {fault && <span role="status" className="bad">{fault}</span>}{" "}
-      <button type="button" onClick={() => void act()}>{sink.paused ? "Resume" : "Pause"}</button>
-    </>
-  );
+  const act = () => take(sink.paused ? api.POST("/sinks/{name}/resume", path) : api.POST("/sinks/{name}/pause", path));
+  return <Pause paused={!!sink.paused} act={act} list="sinks" />;
 }

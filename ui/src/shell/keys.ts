@@ -15,6 +15,7 @@ export const PLACES = [
   ["q", "/queues", "Queues"],
   ["h", "/channels", "Channels"],
   ["k", "/sinks", "Sinks"],
+  ["x", "/triggers", "Triggers"],
   ["w", "/monitors", "Monitors"],
   ["l", "/rules", "Rules"],
   ["d", "/windows", "Windows"],

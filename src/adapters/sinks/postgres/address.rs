@@ -9,7 +9,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::told;
-use crate::adapters::sinks::connect::{tcp, tls};
+use crate::adapters::connect::{tcp, tls};
 use crate::executor::runner::RunnerEnv;
 
 const PORT: u16 = 5432;

@@ -24,8 +24,8 @@ use tokio_postgres::{Client, Transaction};
 
 use self::begin::{Plan, There};
 use self::rows::Rows;
-use super::connect::bounded;
 use super::line::Line;
+use crate::adapters::connect::bounded;
 use crate::adapters::kept::position_of;
 use crate::causes;
 use crate::consensus::Handle;

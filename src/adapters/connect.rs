@@ -1,4 +1,4 @@
-//! Connections to the servers of sinks.
+//! Connections to the servers of sinks and triggers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,86 @@
+//! A real Redis, on a port of this machine.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use cluster_tests::harness::Sandbox;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// How long it may take to have read what it kept.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Redis, and where it keeps what it has.
+pub struct Redis {
+    pub port: u16,
+    folder: PathBuf,
+    process: Child,
+}
+
+impl Redis {
+    pub fn start(sandbox: &Sandbox) -> Option<Redis> {
+        let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let port = free.local_addr().expect("it has an address").port();
+        drop(free);
+        let folder = sandbox.path().join("redis");
+        std::fs::create_dir_all(&folder).expect("the sandbox is writable");
+        let process = Redis::spawn(port, &folder)?;
+        Some(Redis { port, folder, process })
+    }
+
+    fn spawn(port: u16, folder: &Path) -> Option<Child> {
+        let mut server = Command::new("redis-server");
+        server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        server.args(["--appendonly", "yes", "--appendfsync", "always"]);
+        server.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        server.spawn().ok()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.process.wait().expect("it ends");
+    }
+
+    pub fn again(&mut self) {
+        self.process = Redis::spawn(self.port, &self.folder).expect("it was there");
+        let deadline = Instant::now() + PATIENCE;
+        while self.ask(&["PING"]) != "PONG" {
+            assert!(Instant::now() < deadline, "Redis does not answer");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn ask(&self, words: &[&str]) -> Value {
+        Redis::asked(self.port, words)
+    }
+
+    /// What the one at this port answers.
+    pub fn asked(port: u16, words: &[&str]) -> Value {
+        let mut client = Command::new("redis-cli");
+        client.args(["-p", &port.to_string(), "--json"]).args(words);
+        let told = client.output().expect("redis-cli comes with redis-server").stdout;
+        serde_json::from_slice(&told).unwrap_or_default()
+    }
+
+    /// The ids in a stream, in its order.
+    pub fn ids(&self, key: &str) -> Vec<String> {
+        let all = self.ask(&["XRANGE", key, "-", "+"]);
+        let entries = all.as_array().expect("the stream is there").iter();
+        entries.map(|entry| entry[0].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
