@@ -20,6 +20,7 @@ mod policy;
 mod queues;
 mod reads;
 mod replicas;
+mod triggers;
 
 use crate::history::History;
 use crate::plan::Plan;
@@ -28,7 +29,7 @@ use crate::record::Record;
 type Check = fn(&History<'_>) -> Vec<String>;
 
 /// All of them.
-const CHECKS: [(&str, Check); 15] = [
+const CHECKS: [(&str, Check); 16] = [
     ("one start an attempt", attempts::check),
     ("one run a nominal time", fires::check),
     ("every nominal time has one outcome", outcomes::check),
@@ -40,6 +41,7 @@ const CHECKS: [(&str, Check); 15] = [
     ("overlap", overlap::check),
     ("rates of queues", queues::check),
     ("backfills run each time once", backfills::check),
+    ("an entry starts one run", triggers::check),
     ("tasks follow their edges", flows::check),
     ("the past goes behind, shares are fair", lanes::check),
     ("reads and refusals are not old", reads::check),

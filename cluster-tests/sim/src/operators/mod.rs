@@ -11,6 +11,7 @@ mod members;
 mod operator;
 pub mod queues;
 mod register;
+pub mod triggers;
 
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub fn begin(seat: &Arc<Seat>, consensus: &Handle, boot: u32) {
     tokio::spawn(backfills::run(Arc::clone(seat), consensus.clone(), chance));
     let chance = Chance::of(seat.plan.seed, &format!("flows {}.{boot}", seat.name));
     tokio::spawn(flows::run(Arc::clone(seat), consensus.clone(), chance));
+    let chance = Chance::of(seat.plan.seed, &format!("triggers {}.{boot}", seat.name));
+    tokio::spawn(triggers::run(Arc::clone(seat), consensus.clone(), chance));
     let chance = Chance::of(seat.plan.seed, &format!("members {}.{boot}", seat.name));
     tokio::spawn(Members::new(Arc::clone(seat), consensus.clone(), chance).run());
 }
