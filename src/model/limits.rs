@@ -222,6 +222,14 @@ pub const SINK_BATCH_MAX: usize = 500;
 pub const SINK_CALL_TIMEOUT: Span = Span::from_secs(5);
 /// A sink that lacks more events is behind, which is told; it has caught up when a tenth is left.
 pub const SINK_BEHIND: u64 = 10_000;
+/// Runs that `long_after: auto` is worked out from, at most.
+pub const AUTO_RUNS_MAX: usize = 20;
+/// With fewer that succeeded, nothing is told.
+pub const AUTO_RUNS_MIN: usize = 5;
+/// What `late_after: auto` and `long_after: auto` are at least.
+pub const AUTO_MIN: Span = Span::from_secs(60);
+/// What `late_after: auto` is at most.
+pub const AUTO_LATE_MAX: Span = Span::from_secs(1_800);
 /// Triggers in a cluster.
 pub const TRIGGERS_MAX: usize = 100;
 /// Entries of a stream that are taken at a time.

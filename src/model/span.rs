@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 /// The grammar of [`Span::parse`] as a regular expression, for the OpenAPI document.
-const PATTERN: &str = concat!(
+pub(super) const PATTERN: &str = concat!(
     "^([0-9]{1,8}|[Pp](?=[0-9Tt])([0-9]{1,4}[Ww])?([0-9]{1,4}[Dd])?",
     "([Tt](?=[0-9])([0-9]{1,4}[Hh])?([0-9]{1,6}[Mm])?([0-9]{1,8}[Ss])?)?",
     "|(?=[0-9])([0-9]{1,4} ?[Ww] ?)?([0-9]{1,4} ?[Dd] ?)?([0-9]{1,4} ?[Hh] ?)?",

@@ -259,6 +259,49 @@ fn a_run_that_does_not_begin_is_late_and_one_that_does_not_end_is_long() {
 }
 
 #[test]
+fn late_and_long_are_worked_out_from_the_schedule_and_the_past() {
+    let mut world = World::newest();
+    put(&mut world, channel("ops"));
+    let notify = json!({"on": ["late", "long_running"], "channels": ["ops"]});
+    world.work(json!({"name": "j", "expr": "0 * * * *", "overlap": "queue_all", "notify": notify,
+        "late_after": "auto", "long_after": "auto"}));
+    // Three times 200 s, once five have succeeded; before that the longest is not told.
+    let mut runs = vec![(Succeeded, 3_000)];
+    runs.extend([(Succeeded, 200); 19]);
+    runs.extend([(Succeeded, 200), (Succeeded, 4_200)]);
+    world.script("j", &runs);
+    world.run_until("2027-01-04T21:30:00Z");
+    assert_eq!(told(&world), [], "nothing of the first runs is told");
+    assert_eq!(world.job("j").live.took.long_after(), Some(Span::from_secs(600)));
+    world.run_until("2027-01-04T22:09:55Z");
+    assert_eq!(told(&world), []);
+    world.run_until("2027-01-04T22:10:10Z");
+    assert_eq!(told(&world), [(Opened, Trouble::LongRunning, 1)]);
+    // The next one waits behind it: a tenth of the hour.
+    world.run_until("2027-01-04T23:05:55Z");
+    let troubles =
+        |world: &World| world.state.alerts.incidents.values().next().unwrap().facts.troubles;
+    assert_eq!(troubles(&world), 1);
+    world.run_until("2027-01-04T23:06:10Z");
+    assert_eq!(troubles(&world), 2);
+    world.run_until("2027-01-04T23:50:00Z");
+    assert!(world.state.watch.is_empty(), "{:?}", world.state.watch);
+}
+
+#[test]
+fn auto_is_of_a_newer_format_than_a_span() {
+    let mut world = World::newest();
+    world.state.format = 6;
+    for field in ["late_after", "long_after"] {
+        let auto = World::put_intent(json!({"name": "j", "expr": "@hourly", field: "auto"}));
+        assert!(matches!(world.submit(auto), Err(Rejection::UpgradeNeeded { needs: 7, .. })));
+        let span = World::put_intent(json!({"name": "j", "expr": "@hourly", field: "5m"}));
+        world.submit(span).unwrap();
+        world.delete("j");
+    }
+}
+
+#[test]
 fn a_time_that_has_not_come_is_not_looked_at() {
     let mut world = World::newest();
     world.work(json!({"name": "j", "long_after": "10m"}));

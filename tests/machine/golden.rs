@@ -14,7 +14,7 @@ use cronapi::machine::history::{IncidentRow, NoticeRow, PingBody, PingRow};
 use cronapi::machine::prepare::Intent;
 use cronapi::machine::state::{
     Alerts, Begun, Incident, IncidentKey, Kept, Monitor, Monitors, NamedTask, Offers, OpenRun,
-    Outbox, Proof, TaskState, WatchKey, Watched,
+    Outbox, Proof, TaskState, Took, WatchKey, Watched,
 };
 use cronapi::machine::{State, invariants};
 use cronapi::model::LogStream;
@@ -24,7 +24,8 @@ use cronapi::model::{
     ApiToken, BackfillOrder, BackfillWhich, Backfilled, DataKey, Delivery, DutyKey, EntryId,
     Expected, External, Facts, JobSpec, Kind, LedgerRow, MonitorStatus, Notice, NoticeEnd,
     NoticeKind, OnLeaseLost, Outcome, Part, PingKind, Position, Role, RunId, RunStatus, Scope,
-    Sealed, Session, SkipReason, Span, Spec, TaskEnd, Timestamp, TraceParent, Trouble, Usage, User,
+    Sealed, Session, SkipReason, Span, SpanOrAuto, Spec, TaskEnd, Timestamp, TraceParent, Trouble,
+    Usage, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -622,8 +623,14 @@ fn alerts_are_read_and_written_as_before() {
         sent: [(name("ops"), imbl::Vector::from_iter([t(1), t(2)]))].into_iter().collect(),
     };
     keeps("parts/outbox.msgpack", &outbox);
-    let watched = Watched { late: Some(t(1)), long: Some(t(2)), long_told: true };
+    let (late, long) = (Some(t(1)), Some(t(2)));
+    let watched = Watched { late, long, long_told: true, begin_by: None };
     keeps("parts/watched.msgpack", &watched);
+    keeps("parts/watched_2.msgpack", &Watched { begin_by: Some(t(3)), ..watched });
+    let mut took = Took::default();
+    [7, 300, 12_000].into_iter().for_each(|millis| took.add(millis));
+    keeps("parts/took.msgpack", &took);
+    keeps("parts/auto.msgpack", &SpanOrAuto::Auto);
 }
 
 /// The example of each kind: every field of it stands there.

@@ -75,6 +75,11 @@ fn names_say_what_a_thing_is() {
 }
 
 #[test]
+fn a_schema_is_of_one_type() {
+    hold("two types have one schema: rename one", names::schemas(&tree()));
+}
+
+#[test]
 fn nothing_is_left_for_later() {
     hold("finish it, or write an issue", words::unfinished(&tree()));
 }

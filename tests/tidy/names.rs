@@ -1,8 +1,11 @@
-//! Names that say nothing about a thing, in files, modules, types and functions.
+//! Names that say nothing about a thing, in files, modules, types and functions; and names of
+//! schemas that two types have.
+
+use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::source::{Tree, code, line_of};
+use super::source::{Tree, code, line_of, shipped};
 
 const BANNED: [&str; 7] = ["manager", "helper", "helpers", "util", "utils", "common", "misc"];
 
@@ -45,6 +48,32 @@ fn words(name: &str) -> Vec<String> {
         }
     }
     words
+}
+
+/// Types whose schemas have one name: the document of the interface would have one of them alone.
+pub fn schemas(tree: &Tree) -> Vec<String> {
+    let derived = r"(?s)ToSchema[^\n]*\)\].{0,300}?\n(?:pub(?:\([^)]*\))? )?(?:enum|struct) (\w+)";
+    let written = r"impl utoipa::ToSchema for (\w+)";
+    let both = [Regex::new(derived).unwrap(), Regex::new(written).unwrap()];
+    let mut seen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for file in tree.files.iter().filter(|file| file.path.starts_with("src/")) {
+        let text = shipped(&file.text);
+        for found in both.iter().flat_map(|kind| kind.captures_iter(&text)) {
+            seen.entry(found[1].to_owned()).or_default().push(&file.path);
+        }
+    }
+    let twice = seen.into_iter().filter(|(_, files)| files.len() > 1);
+    twice.map(|(name, files)| format!("{name}: {}", files.join(", "))).collect()
+}
+
+#[test]
+fn two_types_with_one_schema_are_found() {
+    let derive = "#[derive(Clone, utoipa::ToSchema)]\n#[serde(untagged)]\npub enum After {}\n";
+    let written = "impl utoipa::ToSchema for After {}\n";
+    let other = "#[derive(utoipa::ToSchema)]\nstruct Before {}\n";
+    let breaches = |files: &[(&str, &str)]| schemas(&Tree::of(files)).len();
+    assert_eq!(breaches(&[("src/a.rs", derive), ("src/b.rs", written)]), 1);
+    assert_eq!(breaches(&[("src/a.rs", derive), ("src/b.rs", other)]), 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::machine::history::run_key;
 use crate::machine::state::{LastRun, OpenRun, Wait};
-use crate::model::{Fact, JobNo, Name, RunId, RunStatus, SkipReason, Trigger};
+use crate::model::{Fact, JobNo, Name, RunId, RunStatus, SkipReason, SpanOrAuto, Trigger};
 
 use super::Cx;
 use super::admit::NewRun;
@@ -45,6 +45,12 @@ impl Cx<'_> {
         self.out.facts.push(Fact::Closed { status, trigger: run.trigger, took });
         if let (Some(reason), Some(_), None) = (run.skip, run.nominal_time, run.backfill) {
             self.out.facts.push(Fact::Skipped { reason, times: 1 });
+        }
+        let learns = status == RunStatus::Succeeded && run.backfill.is_none();
+        if let Some(took) =
+            took.filter(|_| learns && open.spec.long_after == Some(SpanOrAuto::Auto))
+        {
+            self.edit_live(no, |live| live.took.add(took / 1_000));
         }
         let last_run = LastRun { id, status, finished_at: self.at };
         self.edit_live(no, |live| {

@@ -2,7 +2,7 @@
 //! troubles are (`alerts.rs`).
 
 use crate::machine::state::{FORMAT_OF_ALERTS, OpenRun, WatchKey};
-use crate::model::{RunId, RunStatus, Span, Timestamp, Trouble};
+use crate::model::{RunId, RunStatus, Span, SpanOrAuto, Timestamp, Trouble, limits};
 
 use super::Cx;
 use super::alerts::Came;
@@ -10,6 +10,12 @@ use super::alerts::Came;
 impl Cx<'_> {
     /// A run whose nominal time is known is to begin by then.
     pub(super) fn watch_begin(&mut self, id: RunId) {
+        let Some(open) = self.s.runs.get(&id) else { return };
+        if open.spec.late_after == Some(SpanOrAuto::Auto) && open.run.backfill.is_none() {
+            let next = self.job(id.job_no()).and_then(|job| job.live.next);
+            let by = open.run.nominal_time.map(|at| auto_late(at, next.map(|next| next.nominal)));
+            self.edit_run(id, |open| open.watched.begin_by = by);
+        }
         let Some(open) = self.s.runs.get(&id) else { return };
         if let Some(late) = late_at(open).filter(|_| self.s.format() >= FORMAT_OF_ALERTS) {
             self.set_late(id, Some(late));
@@ -47,7 +53,12 @@ impl Cx<'_> {
             }
         }
         let watched = self.s.format() >= FORMAT_OF_ALERTS && open.run.backfill.is_none();
-        let long = open.spec.long_after.filter(|_| watched);
+        let long = match open.spec.long_after.filter(|_| watched) {
+            Some(SpanOrAuto::Auto) => {
+                self.job(id.job_no()).and_then(|job| job.live.took.long_after())
+            }
+            after => after.and_then(SpanOrAuto::span),
+        };
         if let Some(long) = long.filter(|_| open.watched.long.is_none() && !open.watched.long_told)
         {
             self.set_long(id, Some(self.at.plus(long)));
@@ -98,5 +109,15 @@ fn late_at(open: &OpenRun) -> Option<Timestamp> {
     if open.run.backfill.is_some() {
         return None;
     }
-    Some(open.run.nominal_time?.plus(open.spec.late_after?))
+    match open.spec.late_after? {
+        SpanOrAuto::Span(span) => Some(open.run.nominal_time?.plus(span)),
+        SpanOrAuto::Auto => open.watched.begin_by,
+    }
+}
+
+/// A tenth of the time to the next nominal time, within bounds.
+fn auto_late(at: Timestamp, next: Option<Timestamp>) -> Timestamp {
+    let to_next = next.map_or(0, |next| next.micros_since(at) / 1_000);
+    let tenth = Span::from_millis(to_next / 10);
+    at.plus(tenth.clamp(limits::AUTO_MIN, limits::AUTO_LATE_MAX))
 }

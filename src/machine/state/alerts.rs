@@ -205,6 +205,9 @@ pub struct Watched {
     /// Whether it has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<Timestamp>,
+    /// By when it was to begin, where that was worked out; from format 7 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin_by: Option<Timestamp>,
     /// Whether it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<Timestamp>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::command::Next;
-use crate::model::{JobNo, JobSpec, JobUid, RunId, RunStatus, Timestamp, limits};
+use crate::model::{JobNo, JobSpec, JobUid, RunId, RunStatus, Span, Timestamp, limits};
 
 /// A definition with what is live about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,44 @@ pub struct Live {
     /// ahead, so that whoever withdrew it gets a turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_back: Option<Timestamp>,
+    /// What its last runs that succeeded took, in milliseconds, the newest last; only where
+    /// `long_after` is worked out from it. From format 7 on.
+    #[serde(default, skip_serializing_if = "Took::is_empty")]
+    pub took: Took,
+}
+
+/// Spans in milliseconds; clones share them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Took(Arc<Vec<u64>>);
+
+impl Took {
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds one; the oldest goes past `limits::AUTO_RUNS_MAX`.
+    pub fn add(&mut self, millis: u64) {
+        let all = Arc::make_mut(&mut self.0);
+        all.push(millis);
+        let surplus = all.len().saturating_sub(limits::AUTO_RUNS_MAX);
+        all.drain(..surplus);
+    }
+
+    /// After how long a run is told that is under way: three times what 95 % of these took, at
+    /// least a minute; none: there are too few of them.
+    pub fn long_after(&self) -> Option<Span> {
+        if self.0.len() < limits::AUTO_RUNS_MIN {
+            return None;
+        }
+        let mut sorted = (*self.0).clone();
+        sorted.sort_unstable();
+        // The nearest rank: the smallest that as many are not above.
+        let rank = (sorted.len() * 95).div_ceil(100);
+        let most = sorted.get(rank.saturating_sub(1))?;
+        Some(Span::from_millis(most.saturating_mul(3)).max(limits::AUTO_MIN))
+    }
 }
 
 fn none(count: &u32) -> bool {

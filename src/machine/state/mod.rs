@@ -43,7 +43,7 @@ pub use flow::{
     FORMAT_OF_WORKFLOWS, Flow, Items, Kept, NamedTask, Stop, TaskNumbers, TaskState, counts,
 };
 pub use grave::{Grave, Graves};
-pub use job::{Job, LastRun, Live};
+pub use job::{Job, LastRun, Live, Took};
 pub use line::{LANE_MAX, Line, START, Spot};
 pub use monitors::{Begun, Monitor, Monitors};
 pub use node::{Node, Offers};

@@ -7,6 +7,7 @@ use crate::model::parameters::{Parameters, SecretParameters};
 use crate::model::policy;
 use crate::model::runner::not_in_code;
 use crate::model::span::Span;
+use crate::model::span_or_auto::SpanOrAuto;
 
 use super::{JobSpec, Target};
 
@@ -161,6 +162,7 @@ impl JobSpec {
 
     fn check_alerts(&self, faults: &mut Vec<Invalid>) {
         for (field, span) in [("late_after", self.late_after), ("long_after", self.long_after)] {
+            let span = span.and_then(SpanOrAuto::span);
             if span.is_some_and(|span| span == Span::ZERO || span > limits::SPAN_MAX) {
                 faults.push(Invalid::new(field, "must be over 0, at most ten years"));
             }

@@ -13,6 +13,7 @@ use crate::model::parameters::SecretParameters;
 use crate::model::placement::Placement;
 use crate::model::policy::{Misfire, Retention, Retry};
 use crate::model::runner::Runner;
+use crate::model::span_or_auto::SpanOrAuto;
 use crate::model::workflow::Task;
 
 /// A part of something that is to be written, and the first format that reads it.
@@ -59,6 +60,11 @@ impl JobSpec {
         }
         if let Some(notify) = self.notify.as_deref() {
             let Notify { on: _, channels: _, min_failures: _ } = notify;
+        }
+        for (field, after) in [("late_after", self.late_after), ("long_after", self.long_after)] {
+            if after == Some(SpanOrAuto::Auto) {
+                found.push((field.to_owned(), 7));
+            }
         }
         for calendar in &self.calendars {
             let CalendarSpec { exclude: _, include: _ } = calendar;
