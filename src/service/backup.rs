@@ -48,7 +48,7 @@ impl Service {
     /// # Errors
     /// `Forbidden`, `Conflict` when this node gives one already, `Unavailable`.
     pub async fn backup(&self, c: &Caller, local: bool) -> Result<BackupStream, Error> {
-        c.permit(Action::BackUp, Target::Cluster)?;
+        let right = c.permit(Action::BackUp, Target::Cluster)?.right(c);
         let least = if local {
             self.remark(c, ACTION, "cluster", json!({ "consistency": "local" }));
             0
@@ -58,7 +58,7 @@ impl Service {
             let (at, actor) = (self.now(), c.actor.clone());
             let change = json!({ "node": self.consensus().node_id() });
             let entries = vec![AuditNote { at, actor, action, target, change }];
-            self.plain(&c.actor, Op::Note { entries }).await?
+            self.plain(right, Op::Note { entries }).await?
         };
         let backup = self.consensus().backup(least).await.map_err(Error::from)?;
         let index = backup.header().index;

@@ -158,6 +158,30 @@ impl Permit {
     pub(super) fn grants(self, intent: Intent) -> Granted {
         Granted { intent }
     }
+
+    /// For steps that need no preparation, of which one thing may take several.
+    pub(super) fn right<'a>(&self, c: &'a Caller) -> Right<'a> {
+        Right { actor: &c.actor }
+    }
+}
+
+/// On whose word a step of users, tokens, keys and secrets is carried out. It is made of a permit,
+/// of the caller's own account, or of a proof that has just been given; no step goes without one.
+#[derive(Clone, Copy)]
+pub(super) struct Right<'a> {
+    actor: &'a Actor,
+}
+
+impl<'a> Right<'a> {
+    /// Of somebody who has just proved who they are: by a login provider, by a refresh token.
+    pub(super) fn proved(actor: &'a Actor) -> Self {
+        Right { actor }
+    }
+
+    /// As the audit names them.
+    pub(super) fn actor(&self) -> &'a Actor {
+        self.actor
+    }
 }
 
 /// What a caller wants, and may have carried out.
@@ -244,6 +268,12 @@ impl Caller {
             }
             _ => Ok(Permit { action }),
         }
+    }
+
+    /// What everybody may do with the account that is their own: end its sessions, change its
+    /// password, make and remove its tokens. What else that takes is checked where it is done.
+    pub(super) fn own(&self) -> Right<'_> {
+        Right { actor: &self.actor }
     }
 
     /// Whether the caller sees a job of this name with these tags.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::check_scope;
+use super::caller::Right;
 use super::{Action, Caller, Error, Meta, PutMode, Service, Target, WriteOptions};
 use crate::machine::{Op, State};
 use crate::model::limits::{SECRET_BYTES_MAX, SECRET_BYTES_MIN};
@@ -86,7 +87,7 @@ impl Service {
         mode: PutMode,
         o: WriteOptions,
     ) -> Result<(SecretView, Meta), Error> {
-        c.permit(Action::ManageSecrets, Target::Cluster)?;
+        let right = c.permit(Action::ManageSecrets, Target::Cluster)?.right(c);
         if let Some(done) = self.replay(c, &self.consensus().state(), o.request)? {
             return Ok((self.secret(c, name).await?, done.meta));
         }
@@ -98,13 +99,13 @@ impl Service {
             can_have(&state)?;
             let key = match state.secrets.keys.last() {
                 Some(key) => key.clone(),
-                None => self.new_data_key(c, vault, &state).await?,
+                None => self.new_data_key(right, vault, &state).await?,
             };
             let sealed = vault.seal(&key, name, &new.value).map_err(unsealed)?;
             let (name, jobs) = (name.clone(), new.scope.clone());
             let expected = expected(&state, &name, mode, o.expected)?;
             let op = Op::PutSecret { name: name.clone(), jobs, sealed, expected };
-            match self.carry_out(&c.actor, op, o.request).await {
+            match self.carry_out(right, op, o.request).await {
                 Ok((meta, _)) => return Ok((self.secret(c, &name).await?, meta)),
                 Err(error) if stale(&error) => {}
                 Err(error) => return Err(error),
@@ -123,7 +124,7 @@ impl Service {
         name: &Name,
         o: WriteOptions,
     ) -> Result<Meta, Error> {
-        c.permit(Action::ManageSecrets, Target::Cluster)?;
+        let right = c.permit(Action::ManageSecrets, Target::Cluster)?.right(c);
         if let Some(done) = self.replay(c, &self.consensus().state(), o.request)? {
             return Ok(done.meta);
         }
@@ -131,7 +132,7 @@ impl Service {
             return Err(no_secret(name));
         }
         let op = Op::DeleteSecret { name: name.clone(), expected: o.expected };
-        self.carry_out(&c.actor, op, o.request).await.map(|(meta, _)| meta)
+        self.carry_out(right, op, o.request).await.map(|(meta, _)| meta)
     }
 
     /// Seals every secret with a new data key, which is itself sealed with the first key that
@@ -141,7 +142,7 @@ impl Service {
     /// # Errors
     /// `Forbidden`, `Conflict`, or as any write.
     pub async fn rotate_secrets(&self, c: &Caller) -> Result<Rotated, Error> {
-        c.permit(Action::ManageSecrets, Target::Cluster)?;
+        let right = c.permit(Action::ManageSecrets, Target::Cluster)?.right(c);
         let vault = self.vault()?;
         let state = self.consensus().state();
         can_have(&state)?;
@@ -149,9 +150,9 @@ impl Service {
         for secret in state.secrets.items.values() {
             open(vault, &state, secret).map_err(unsealed)?;
         }
-        self.reseal_signing_keys(c).await?;
-        self.drop_unused_keys(c, &state).await?;
-        let new = self.new_data_key(c, vault, &state).await?;
+        self.reseal_signing_keys(right).await?;
+        self.drop_unused_keys(right, &state).await?;
+        let new = self.new_data_key(right, vault, &state).await?;
         let mut resealed = 0;
         for _ in 0..ATTEMPTS_MAX {
             let state = self.consensus().state();
@@ -164,7 +165,7 @@ impl Service {
                 let value = open(vault, &state, secret).map_err(unsealed)?;
                 let sealed = vault.seal(&new, &name, &value).map_err(unsealed)?;
                 let op = Op::ResealSecret { name, version, sealed, replaced };
-                match self.plain(&c.actor, op).await {
+                match self.plain(right, op).await {
                     Ok(_) => resealed += 1,
                     // Given anew or taken away meanwhile.
                     Err(error) if stale(&error) => {}
@@ -172,7 +173,7 @@ impl Service {
                 }
             }
             if left == 0 {
-                self.drop_unused_keys(c, &state).await?;
+                self.drop_unused_keys(right, &state).await?;
                 return Ok(Rotated { resealed });
             }
         }
@@ -188,12 +189,12 @@ impl Service {
     }
 
     /// Lets the keys go that nothing is sealed with, but for the newest.
-    async fn drop_unused_keys(&self, c: &Caller, state: &State) -> Result<(), Error> {
+    async fn drop_unused_keys(&self, right: Right<'_>, state: &State) -> Result<(), Error> {
         let secrets = &state.secrets;
         let used = |id| secrets.items.values().any(|secret| secret.sealed.key == id);
         let older = secrets.keys.iter().rev().skip(1);
         for key in older.filter(|key| !used(key.id)) {
-            match self.plain(&c.actor, Op::DropSecretKey { id: key.id }).await {
+            match self.plain(right, Op::DropSecretKey { id: key.id }).await {
                 // It is in use again, or gone.
                 Err(error) if stale(&error) => {}
                 done => done.map(drop)?,
@@ -204,7 +205,7 @@ impl Service {
 
     async fn new_data_key(
         &self,
-        c: &Caller,
+        right: Right<'_>,
         vault: &Vault,
         state: &State,
     ) -> Result<DataKey, Error> {
@@ -212,7 +213,7 @@ impl Service {
         let plain = SecretKey::generate().map_err(unsealed)?;
         let key = vault.wrap(&plain, id, self.now()).map_err(unsealed)?;
         let after = state.secrets.keys.last().map(|key| key.id);
-        match self.plain(&c.actor, Op::PutSecretKey { key: key.clone(), after }).await {
+        match self.plain(right, Op::PutSecretKey { key: key.clone(), after }).await {
             Ok(_) => Ok(key),
             Err(error) if stale(&error) => {
                 let newest = self.consensus().state().secrets.keys.last().cloned();

@@ -7,7 +7,8 @@
 //! of them, `control.rs` what is done to them. They stand on a `ground.rs`: addresses on the
 //! loopback interface, or the network of `lab.rs`, whose links can be cut. `shim.rs` tampers
 //! with the clock and the syncs of a node, `disk.rs` gives it a disk that can be full.
-//! `sandbox.rs` is the folder all of it lives in and the sweep that leaves nothing behind.
+//! `redis.rs` is a real Redis beside them. `sandbox.rs` is the folder all of it lives in and
+//! the sweep that leaves nothing behind.
 //!
 //! To add something that is done to a node: a function in `control.rs`, its end in `heal`.
 
@@ -22,6 +23,7 @@ pub mod lab;
 mod node;
 pub mod process;
 pub mod receiver;
+pub mod redis;
 pub mod sandbox;
 pub mod shim;
 pub mod sink;
@@ -32,5 +34,6 @@ pub use cluster::{Cluster, Shape};
 pub use ground::Place;
 pub use process::{Daemon, Exit, Launch};
 pub use receiver::Receiver;
+pub use redis::Redis;
 pub use sandbox::Sandbox;
 pub use skip::skipped;

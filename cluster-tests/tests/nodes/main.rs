@@ -13,7 +13,6 @@ mod one_node;
 mod outward;
 mod planned;
 mod pool;
-mod redis;
 mod secrets;
 mod sinks;
 mod start_stop;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cluster_tests::harness::cluster::Shape;
-use cluster_tests::harness::{Cluster, Sandbox, skipped};
+use cluster_tests::harness::{Cluster, Redis, Sandbox, skipped};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -22,7 +22,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::duties::{self, PATIENCE};
-use super::redis::Redis;
 
 /// Kills of whoever writes: as many as fit, or as `CRONAPI_TEST_SINK_KILLS` says.
 fn kills(few: usize) -> usize {

@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cluster_tests::harness::cluster::Shape;
-use cluster_tests::harness::{Cluster, Sandbox, skipped};
+use cluster_tests::harness::{Cluster, Redis, Sandbox, skipped};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::duties::{PATIENCE, defined, fault, holder, told};
-use super::redis::Redis;
 
 const TRIGGER: &str = "/triggers/orders";
 const STREAM: &str = "orders";

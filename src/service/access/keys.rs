@@ -8,7 +8,7 @@ use crate::machine::command::SigningKey;
 use crate::machine::{Op, State};
 use crate::model::Timestamp;
 use crate::model::limits::{SESSION_TTL, SIGNING_KEYS_MAX};
-use crate::service::caller::{Action, Target};
+use crate::service::caller::{Action, Right, Target};
 use crate::service::{Caller, Error, Service};
 use crate::vault::{self, Vault};
 
@@ -134,7 +134,10 @@ impl Service {
     ///
     /// # Errors
     /// As any write.
-    pub(in crate::service) async fn reseal_signing_keys(&self, c: &Caller) -> Result<(), Error> {
+    pub(in crate::service) async fn reseal_signing_keys(
+        &self,
+        right: Right<'_>,
+    ) -> Result<(), Error> {
         let Some(vault) = self.0.deps.vault.as_deref() else { return Ok(()) };
         let (state, now) = (self.consensus().state(), self.now());
         for key in &state.access.keys {
@@ -145,7 +148,7 @@ impl Service {
             let Ok(opened) = self.opened(key) else { continue };
             let sealed = vault.seal_signing(&opened.secret, key.id, now).map_err(internal)?;
             let op = Op::SealKey { id: key.id, sealed: Box::new(sealed) };
-            let done = self.plain(&c.actor, op).await;
+            let done = self.plain(right, op).await;
             let there = self.consensus().state().access.keys.iter().any(|it| it.id == key.id);
             if there {
                 done?;
@@ -170,12 +173,12 @@ impl Service {
     /// # Errors
     /// `Forbidden`, `Limit` when it was done too often lately, or as any write.
     pub async fn rotate_keys(&self, c: &Caller, how: Rotation) -> Result<Vec<KeyView>, Error> {
-        c.permit(Action::ManageUsers, Target::Cluster)?;
+        let right = c.permit(Action::ManageUsers, Target::Cluster)?.right(c);
         self.format_of_access("the age of signing keys")?;
         let vault = self.0.deps.vault.as_deref();
         let signing_key = made_signing_key(vault, &self.consensus().state(), self.now())?;
         let op = Op::RotateKey { signing_key, revoke: how.revoke };
-        self.plain(&c.actor, op).await?;
+        self.plain(right, op).await?;
         self.signing_keys(c).await
     }
 }

@@ -14,6 +14,7 @@ use crate::machine::state::{FORMAT_OF_SESSIONS, failures_of_user};
 use crate::machine::{Command, Op, Reply};
 use crate::model::limits::{LOGINS_PER_ADDRESS, LOGINS_PER_USER, PASSWORD_LEN_MAX};
 use crate::model::{Actor, Role, Session, Span, Timestamp, User};
+use crate::service::caller::Right;
 use crate::service::{Caller, Error, Service};
 
 /// How long the answer to a wrong login waits until it is counted on all nodes.
@@ -170,7 +171,7 @@ impl Service {
         let session = Session { user: user.name.clone(), uid: claims.uid, epoch: claims.epoch };
         let (id, generation, until) = (ticket.id, ticket.generation, ticket.until);
         let op = Op::RefreshSession { id, session, generation, until, tabs };
-        if self.plain_reply(&actor, op).await? == Reply::SessionEnded {
+        if self.plain_reply(Right::proved(&actor), op).await? == Reply::SessionEnded {
             let detail =
                 "the refresh token was used before, so its session has ended; log in again";
             return Err(Error::Unauthenticated(detail.into()));
@@ -191,6 +192,6 @@ impl Service {
                 "an API token has no session to end; delete the token instead".into(),
             ));
         }
-        self.plain(&c.actor, Op::RevokeUser { name: c.user.clone() }).await.map(|_| ())
+        self.plain(c.own(), Op::RevokeUser { name: c.user.clone() }).await.map(|_| ())
     }
 }

@@ -42,6 +42,7 @@ use serde_json::{Value, json};
 
 use self::journal::Journal;
 use self::password::Hashing;
+use super::caller::Right;
 use super::{Caller, Error, Meta, RequestKey, Service};
 use crate::clock::Clock;
 use crate::consensus;
@@ -156,13 +157,13 @@ impl Service {
     }
 
     /// Submits a step that needs no preparation; gives the index it is applied at.
-    pub(in crate::service) async fn plain(&self, actor: &Actor, op: Op) -> Result<u64, Error> {
-        self.carry_out(actor, op, None).await.map(|(meta, _)| meta.index)
+    pub(in crate::service) async fn plain(&self, right: Right<'_>, op: Op) -> Result<u64, Error> {
+        self.carry_out(right, op, None).await.map(|(meta, _)| meta.index)
     }
 
     /// The same; gives the answer.
-    async fn plain_reply(&self, actor: &Actor, op: Op) -> Result<Reply, Error> {
-        self.carry_out(actor, op, None).await.map(|(_, reply)| reply)
+    async fn plain_reply(&self, right: Right<'_>, op: Op) -> Result<Reply, Error> {
+        self.carry_out(right, op, None).await.map(|(_, reply)| reply)
     }
 
     /// A removal, once for each `Idempotency-Key`: what was removed is not there when it comes
@@ -170,13 +171,14 @@ impl Service {
     async fn remove_once(
         &self,
         c: &Caller,
+        right: Right<'_>,
         op: Op,
         request: Option<RequestKey>,
     ) -> Result<Meta, Error> {
         if let Some(meta) = self.removed_before(c, request)? {
             return Ok(meta);
         }
-        self.carry_out(&c.actor, op, request).await.map(|(meta, _)| meta)
+        self.carry_out(right, op, request).await.map(|(meta, _)| meta)
     }
 
     fn removed_before(
@@ -192,13 +194,13 @@ impl Service {
     /// where it stands.
     pub(in crate::service) async fn carry_out(
         &self,
-        actor: &Actor,
+        right: Right<'_>,
         op: Op,
         request: Option<RequestKey>,
     ) -> Result<(Meta, Reply), Error> {
         let state = self.consensus().state();
         let intent = Intent::Plain(Box::new(op));
-        let command = prepare(&state, intent, self.now(), Some(actor.clone()), request)?;
+        let command = prepare(&state, intent, self.now(), Some(right.actor().clone()), request)?;
         let committed = self.consensus().submit(command).await?;
         let (reply, replayed) = committed.answer?.unwrap_replay();
         Ok((Meta { index: committed.index, replayed }, reply))

@@ -154,7 +154,7 @@ impl Service {
             expires_at: token.expires_at,
         };
         let session = c.session.clone();
-        self.plain(&c.actor, Op::CreateToken { token: Box::new(token), session }).await?;
+        self.plain(c.own(), Op::CreateToken { token: Box::new(token), session }).await?;
         Ok(created)
     }
 
@@ -172,7 +172,8 @@ impl Service {
         if let Some(meta) = self.removed_before(c, request)? {
             return Ok(meta);
         }
-        let all = c.permit(Action::ManageUsers, Target::Cluster).is_ok();
+        let permit = c.permit(Action::ManageUsers, Target::Cluster).ok();
+        let all = permit.is_some();
         let state = self.consensus().state();
         let found = state.access.tokens.get(&id);
         if found.is_none_or(|token| !all && token.owner != c.user) {
@@ -182,6 +183,7 @@ impl Service {
             let detail = "an API token can delete no other one; log in for that";
             return Err(Error::Forbidden(detail.into()));
         }
-        self.remove_once(c, Op::DeleteToken { id }, request).await
+        let right = permit.map_or_else(|| c.own(), |permit| permit.right(c));
+        self.remove_once(c, right, Op::DeleteToken { id }, request).await
     }
 }

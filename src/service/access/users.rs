@@ -150,7 +150,7 @@ impl Service {
         new: NewUser,
         request: Option<RequestKey>,
     ) -> Result<(UserView, Meta), Error> {
-        c.permit(Action::ManageUsers, Target::Cluster)?;
+        let permit = c.permit(Action::ManageUsers, Target::Cluster)?;
         if let Some(done) = self.replay(c, &self.consensus().state(), request)? {
             return Ok((self.user(c, new.name.as_str()).await?, done.meta));
         }
@@ -175,7 +175,7 @@ impl Service {
         let view = UserView::from(&user);
         let session = c.session.clone();
         let op = Op::CreateUser { user: Box::new(user), session };
-        let (meta, _) = self.carry_out(&c.actor, op, request).await?;
+        let (meta, _) = self.carry_out(permit.right(c), op, request).await?;
         // The log may have dated it otherwise; somebody may have removed it already.
         Ok((self.user(c, new.name.as_str()).await.unwrap_or(view), meta))
     }
@@ -191,11 +191,11 @@ impl Service {
         role: Role,
         scope: Scope,
     ) -> Result<UserView, Error> {
-        c.permit(Action::ManageUsers, Target::Cluster)?;
+        let permit = c.permit(Action::ManageUsers, Target::Cluster)?;
         not_its_owner(c, name)?;
         check_scope("scope", &scope)?;
         let op = Op::SetRole { name: parse_name(name)?, role, scope };
-        self.plain(&c.actor, op).await?;
+        self.plain(permit.right(c), op).await?;
         let state = self.consensus().state();
         let found = state.access.users.get(name).map(|user| UserView::from(&**user));
         found.ok_or_else(|| Error::NotFound { what: "user".into(), name: name.into() })
@@ -213,12 +213,14 @@ impl Service {
         old: Option<&str>,
         new: &str,
     ) -> Result<(), Error> {
-        if let Some(old) = old.filter(|_| c.user.as_str() == name) {
+        let right = if let Some(old) = old.filter(|_| c.user.as_str() == name) {
             self.check_old(c, old).await?;
+            c.own()
         } else {
-            c.permit(Action::ManageUsers, Target::Cluster)?;
+            let permit = c.permit(Action::ManageUsers, Target::Cluster)?;
             not_its_owner(c, name)?;
-        }
+            permit.right(c)
+        };
         check_new("password", new)?;
         let name = parse_name(name)?;
         match self.account(name.as_str()) {
@@ -231,7 +233,7 @@ impl Service {
         }
         let password = self.0.access.hashing.hash(new).await?;
         let session = c.session.clone();
-        self.plain(&c.actor, Op::SetPassword { name, password, session }).await.map(|_| ())
+        self.plain(right, Op::SetPassword { name, password, session }).await.map(|_| ())
     }
 
     async fn check_old(&self, c: &Caller, old: &str) -> Result<(), Error> {
@@ -263,15 +265,15 @@ impl Service {
     /// # Errors
     /// `Forbidden`, `NotFound`, or as any write.
     pub async fn revoke(&self, c: &Caller, name: &str, api_tokens: bool) -> Result<(), Error> {
-        c.permit(Action::ManageUsers, Target::Cluster)?;
+        let right = c.permit(Action::ManageUsers, Target::Cluster)?.right(c);
         not_its_owner(c, name)?;
         let name = parse_name(name)?;
-        self.plain(&c.actor, Op::RevokeUser { name: name.clone() }).await?;
+        self.plain(right, Op::RevokeUser { name: name.clone() }).await?;
         if api_tokens {
             let state = self.consensus().state();
             let owned = state.access.tokens.values().filter(|token| token.owner == name);
             for id in owned.map(|token| token.id).collect::<Vec<_>>() {
-                match self.plain(&c.actor, Op::DeleteToken { id }).await {
+                match self.plain(right, Op::DeleteToken { id }).await {
                     Ok(_) | Err(Error::NotFound { .. }) => {}
                     Err(other) => return Err(other),
                 }
@@ -290,8 +292,8 @@ impl Service {
         name: &str,
         request: Option<RequestKey>,
     ) -> Result<Meta, Error> {
-        c.permit(Action::ManageUsers, Target::Cluster)?;
+        let right = c.permit(Action::ManageUsers, Target::Cluster)?.right(c);
         not_its_owner(c, name)?;
-        self.remove_once(c, Op::DeleteUser { name: parse_name(name)? }, request).await
+        self.remove_once(c, right, Op::DeleteUser { name: parse_name(name)? }, request).await
     }
 }

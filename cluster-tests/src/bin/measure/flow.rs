@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Failure, conditions};
+use super::{Failure, PATIENCE, conditions, late};
 
 /// What is measured.
 #[derive(clap::Args)]
@@ -30,8 +30,6 @@ pub struct Flags {
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
-/// The longest that anything takes.
-const PATIENCE: Duration = Duration::from_secs(240);
 /// How long live fires are looked at alone.
 const ALONE: Duration = Duration::from_secs(20);
 /// Tasks one after the other, at most.
@@ -272,11 +270,4 @@ impl Bed {
             sleep(LOOK).await;
         }
     }
-}
-
-fn late(deadline: Instant, what: &str) -> Result<(), Failure> {
-    if Instant::now() < deadline {
-        return Ok(());
-    }
-    Err(Failure::Failed(format!("{what} did not come within {PATIENCE:?}")))
 }

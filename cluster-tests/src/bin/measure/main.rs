@@ -6,6 +6,7 @@
 //! ```text
 //! measure failover --kills 10     the leader is killed over slow links and on slow disks
 //! measure memory --seconds 60     what nodes hold while jobs fire
+//! measure triggers                runs that entries of a stream start, beside those asked for
 //! measure flow --items 10000      workflows beside plain jobs, items and backfills beside fires
 //! ```
 //!
@@ -17,11 +18,14 @@
 mod failover;
 mod flow;
 mod memory;
+mod triggers;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use cluster_tests::harness::skipped;
+use tokio::time::Instant;
 
 /// Why there are no figures.
 enum Failure {
@@ -52,6 +56,8 @@ enum Part {
     Flow(flow::Flags),
     /// Resident memory and log of each node while jobs fire.
     Memory(memory::Flags),
+    /// Runs that entries of a stream start, beside those that are asked for.
+    Triggers(triggers::Flags),
 }
 
 /// What else the machine was doing: a figure without it means nothing.
@@ -62,12 +68,23 @@ fn conditions() -> String {
     format!("{cores} cores, load average {}", load.join(" "))
 }
 
+/// The longest that anything takes.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn late(deadline: Instant, what: &str) -> Result<(), Failure> {
+    if Instant::now() < deadline {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("{what} did not come within {PATIENCE:?}")))
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Flags::parse().part {
         Part::Failover(flags) => failover::run(&flags).await,
         Part::Flow(flags) => flow::run(&flags).await,
         Part::Memory(flags) => memory::run(&flags).await,
+        Part::Triggers(flags) => triggers::run(&flags).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

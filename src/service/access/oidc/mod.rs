@@ -34,6 +34,7 @@ use super::jwt;
 use super::{Issued, Origin, cut};
 use crate::machine::Op;
 use crate::model::{Actor, Role, Scope, Span, User};
+use crate::service::caller::Right;
 use crate::service::{Error, Service};
 
 /// How long somebody may take to log in at the provider.
@@ -283,7 +284,8 @@ impl Service {
         if !same {
             self.format_of_access("accounts of login providers")?;
             let actor: Actor = from.actor(name.to_string());
-            self.plain(&actor, Op::ExternalLogin { user: Box::new(account) }).await?;
+            self.plain(Right::proved(&actor), Op::ExternalLogin { user: Box::new(account) })
+                .await?;
         }
         let kept = self.account(name.as_str()).map(|user| User::clone(&user));
         kept.ok_or_else(|| Error::NotFound { what: "user".into(), name: name.to_string() })

@@ -6,21 +6,27 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use cluster_tests::harness::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use super::sandbox::Sandbox;
 
 /// How long it may take to have read what it kept.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Redis, and where it keeps what it has.
 pub struct Redis {
+    /// Where it listens.
     pub port: u16,
     folder: PathBuf,
     process: Child,
 }
 
 impl Redis {
+    /// Starts one in a folder of its own; none: it is not installed.
+    ///
+    /// # Panics
+    /// There is no free port, or no room.
     pub fn start(sandbox: &Sandbox) -> Option<Redis> {
         let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
         let port = free.local_addr().expect("it has an address").port();
@@ -39,16 +45,28 @@ impl Redis {
         server.spawn().ok()
     }
 
+    /// Sends a signal to its process.
+    ///
+    /// # Panics
+    /// It does not run.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.process);
         kill_process(pid, signal).expect("it runs");
     }
 
+    /// Ends it at once.
+    ///
+    /// # Panics
+    /// It does not run.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.process.wait().expect("it ends");
     }
 
+    /// Starts it again, and waits until it has what it had.
+    ///
+    /// # Panics
+    /// It does not answer in time.
     pub fn again(&mut self) {
         self.process = Redis::spawn(self.port, &self.folder).expect("it was there");
         let deadline = Instant::now() + PATIENCE;
@@ -58,11 +76,18 @@ impl Redis {
         }
     }
 
+    /// What it answers.
+    ///
+    /// # Panics
+    /// There is no `redis-cli`.
     pub fn ask(&self, words: &[&str]) -> Value {
         Redis::asked(self.port, words)
     }
 
     /// What the one at this port answers.
+    ///
+    /// # Panics
+    /// There is no `redis-cli`.
     pub fn asked(port: u16, words: &[&str]) -> Value {
         let mut client = Command::new("redis-cli");
         client.args(["-p", &port.to_string(), "--json"]).args(words);
@@ -71,6 +96,9 @@ impl Redis {
     }
 
     /// The ids in a stream, in its order.
+    ///
+    /// # Panics
+    /// There is no such stream.
     pub fn ids(&self, key: &str) -> Vec<String> {
         let all = self.ask(&["XRANGE", key, "-", "+"]);
         let entries = all.as_array().expect("the stream is there").iter();
