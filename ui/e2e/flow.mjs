@@ -1,12 +1,13 @@
 // Troubles, past times, workflows, and what stands beside the cluster, by clicks; and how many clicks
 // somebody needs who knows nothing yet: tests of page.mjs.
 
+import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { until } from "./nodes.mjs";
+import { Skipped, freePort, until } from "./nodes.mjs";
 
 /** Takes what a channel sends, and keeps it. */
 async function receiver() {
@@ -18,6 +19,16 @@ async function receiver() {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { taken, url: `http://127.0.0.1:${server.address().port}/in`, end: () => server.close() };
+}
+
+/** A real Redis, with nothing in it. */
+async function redis(folder) {
+  if (spawnSync("redis-server", ["--version"]).error) throw new Skipped("there is no redis-server");
+  const port = String(await freePort());
+  const server = spawn("redis-server", ["--port", port, "--bind", "127.0.0.1", "--save", ""], { cwd: folder, stdio: "ignore" });
+  const ask = (...words) => spawnSync("redis-cli", ["-p", port, ...words], { encoding: "utf8" }).stdout.trim();
+  await until("Redis answers", () => ask("PING") === "PONG");
+  return { url: `redis://127.0.0.1:${port}`, ask, end: () => server.kill("SIGKILL") };
 }
 
 /** Counts what the reader does: clicks, and words typed into one field. */
@@ -178,6 +189,32 @@ tasks:
     await page.locator("dialog[open]").getByRole("textbox").fill("book");
     await page.locator("dialog[open]").getByRole("button", { name: "Delete" }).click();
     await page.getByText("There is no sink").waitFor();
+  },
+
+  async "a trigger is written, and an entry of a stream starts a run"() {
+    const there = await redis(nodes.folder);
+    try {
+      await nodes.call("/jobs", { method: "POST", body: { name: "pack", runner: shell("true") } });
+      const page = await enter();
+      await page.goto(`${nodes.nodes[0].url}/ui/triggers?edit=`);
+      const body = (job) => `name: orders\ntype: redis_stream\nconfig: {url: "${there.url}", stream: orders}\n${job}`;
+      await write(page, body(""));
+      await page.getByRole("alert").getByText("the job that an entry starts").waitFor();
+      await write(page, body("job: pack\n"));
+      await page.getByRole("button", { name: "Save" }).click();
+      const row = page.getByRole("row", { name: /orders/ });
+      await row.getByText(/node \d+ reads/).waitFor();
+      const id = there.ask("XADD", "orders", "*", "parameters", '{"order": 17}');
+      await row.getByText(id).waitFor();
+      there.ask("XADD", "orders", "*", "parameters", "none");
+      await row.getByText("1", { exact: true }).first().waitFor();
+      await row.getByRole("link", { name: "pack" }).click();
+      await page.locator("table.runs a[data-row]").first().click();
+      await page.getByText(`trigger:orders/${id}`).waitFor();
+      await nodes.call("/triggers/orders", { method: "DELETE" });
+    } finally {
+      there.end();
+    }
   },
 
   async "a monitor is written, hears a ping, and a failure stands on the page at once"() {

@@ -8,7 +8,10 @@ import { join } from "node:path";
 
 export const PASSWORD = "correct-horse-battery-staple";
 
-function freePort() {
+/** What a test throws that can't be done on this machine. */
+export class Skipped extends Error {}
+
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer().on("error", reject);
     server.listen(0, "127.0.0.1", () => {
