@@ -32,7 +32,8 @@ export type Kind = {
   role: "operator" | "admin";
   /** Set by the cluster beside what every kind has: not part of the definition. */
   live?: string[];
-  columns: [string, (defined: Defined) => ReactNode][];
+  /** Title and cell of each; on a phone those that are `wide` stay away. */
+  columns: [title: string, cell: (defined: Defined) => ReactNode, wide?: "wide"][];
   acts?: (defined: Defined) => ReactNode;
 };
 
@@ -71,7 +72,7 @@ function List({ kind, go }: { kind: Kind; go: (edit: string | undefined) => void
         <thead>
           <tr>
             <th className="fill">{kind.one}</th>
-            {kind.columns.map(([title]) => <th key={title}>{title}</th>)}
+            {kind.columns.map(([title, , wide]) => <th key={title} className={wide && "hide"}>{title}</th>)}
             <th className="right hide">version</th>
             <th className="hide">changed</th>
             <th className="hide">by</th>
@@ -82,7 +83,7 @@ function List({ kind, go }: { kind: Kind; go: (edit: string | undefined) => void
           {data.items.map((defined) => (
             <tr key={defined.name}>
               <td className="fill name">{defined.name}</td>
-              {kind.columns.map(([title, cell]) => <td key={title}>{cell(defined)}</td>)}
+              {kind.columns.map(([title, cell, wide]) => <td key={title} className={wide && "hide"}>{cell(defined)}</td>)}
               <td className="right hide">{defined.version ?? ""}</td>
               <td className="hide"><When at={defined.updated_at} past /></td>
               <td className="hide">{defined.updated_by ?? ""}</td>

@@ -23,8 +23,8 @@ const SINKS: Kind = {
   role: "admin",
   live: ["position", "behind", "fault", "since", "node", "paused"],
   columns: [
-    ["type", (sink) => String(sink.type)],
-    ["position", (sink) => String(sink.position ?? "")],
+    ["type", (sink) => String(sink.type), "wide"],
+    ["position", (sink) => String(sink.position ?? ""), "wide"],
     ["behind", (sink) => String(sink.behind ?? "")],
     ["state", state],
   ],

@@ -25,9 +25,9 @@ const TRIGGERS: Kind = {
   live: ["position", "refused", "last_refused", "fault", "since", "node", "paused"],
   columns: [
     ["job", (trigger) => <Link to="/jobs/$name" params={{ name: String(trigger.job) }}>{String(trigger.job)}</Link>],
-    ["last entry", (trigger) => (trigger.position === "0-0" ? <span className="dim">none yet</span> : String(trigger.position ?? ""))],
-    ["refused", (trigger) => <span title={String(trigger.last_refused ?? "")} className={trigger.refused ? "bad" : "dim"}>{String(trigger.refused ?? 0)}</span>],
     ["state", state],
+    ["last entry", (trigger) => (trigger.position === "0-0" ? <span className="dim">none yet</span> : String(trigger.position ?? "")), "wide"],
+    ["refused", (trigger) => <span title={String(trigger.last_refused ?? "")} className={trigger.refused ? "bad" : "dim"}>{String(trigger.refused ?? 0)}</span>, "wide"],
   ],
   acts: (trigger) => <Acts trigger={trigger} />,
 };
