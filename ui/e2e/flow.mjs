@@ -241,19 +241,51 @@ tasks:
     await page.goto(`${nodes.nodes[0].url}/ui/new`);
     await write(page, "name: helped\nrunner:\n  type: shell\n  comm");
     await page.keyboard.press("Control+Space");
-    await page.getByRole("option", { name: /^command/ }).click();
+    await page.locator(".cm-tooltip-autocomplete").getByRole("option", { name: /^command/ }).click();
     await page.keyboard.insertText("'true'\nover");
     await page.keyboard.press("Control+Space");
     // What is within the runner is offered there, what is of the job further left.
-    equal(await page.getByRole("option", { name: /^overlap/ }).count(), 0, "fields of the job within its runner");
+    equal(await page.locator(".cm-tooltip-autocomplete").getByRole("option", { name: /^overlap/ }).count(), 0, "fields of the job within its runner");
     await write(page, "name: helped\nrunner: {type: shell, command: 'true'}\noverlap: ");
     await page.keyboard.press("Control+Space");
-    await page.getByRole("option", { name: "queue_one" }).click();
+    await page.locator(".cm-tooltip-autocomplete").getByRole("option", { name: "queue_one" }).click();
     await write(page, "name: helped\noverlap: queue_one\ntimeout: soon\nexpr: '61 * * * *'\n");
     const marks = page.locator(".cm-lintRange-error");
     await marks.first().waitFor();
     const words = await marks.allTextContents();
     if (!words.some((word) => word.includes("soon") || word.includes("61"))) throw new Error(`marked: ${words}`);
+  },
+
+  async "a job is written by the form alone, and what the text has beside it stays"() {
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/new`);
+    const form = page.getByRole("form", { name: "The definition, as a form" });
+    const text = page.locator(".cm-content");
+    await form.getByLabel("Name").fill("formed");
+    await form.getByLabel("Schedule").fill("*/5 * * *");
+    await form.getByText("has 4 fields").waitFor();
+    await form.getByLabel("Schedule").fill("");
+    await form.getByLabel("Schedule").fill("*/5 * * * *");
+    await form.getByText("has 4 fields").waitFor({ state: "detached" });
+    await form.getByLabel("Runs").selectOption("python");
+    await form.getByLabel("Code").fill("def run(params):\n    print('by the form')\n");
+    await form.getByLabel("Attempts").fill("3");
+    await form.getByLabel("Time zone").fill("");
+    await form.getByLabel("Queue", { exact: true }).fill("slow");
+    await text.getByText("# if a run is still going").waitFor();
+    await text.getByText("queue: slow").waitFor();
+    // What is typed beside it comes into the form.
+    await text.getByText("queue: slow").click();
+    await page.keyboard.press("End");
+    await page.keyboard.type("er");
+    await until("the form has it", async () => (await form.getByLabel("Queue", { exact: true }).inputValue()) === "slower");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "formed" }).waitFor();
+    const job = await nodes.call("/jobs/formed");
+    equal(JSON.stringify([job.expr, job.timezone, job.queue, job.retry.max_attempts, job.runner.type]), JSON.stringify(["*/5 * * * *", null, "slower", 3, "python"]), "what was saved");
+    await nodes.call("/jobs/formed/run", { method: "POST", body: {} });
+    await until("it runs", async () => (await nodes.call("/runs?job=formed&status=succeeded")).items.length > 0);
+    await nodes.call("/jobs/formed", { method: "DELETE" });
   },
 
   async "shares of lanes are set, and put back"() {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Nodes, until } from "./nodes.mjs";
 import { Provider } from "./provider.mjs";
 
-export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/incidents", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/triggers", "/triggers?edit=", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
+export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/incidents", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/triggers", "/triggers?edit=", "/strips?job=tick", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
 
 /** Those with the most colours. */
 const READ = ["/", "/jobs/tick", "/timeline", "/calendar", "/cluster"];
@@ -195,6 +195,25 @@ export const more = ({ nodes, program, enter, context, equal, axe }) => ({
         await page.keyboard.press("Escape");
       }
     }
+  },
+
+  async "strips stand alone for a wall, and in what the palette finds"() {
+    await ticks(nodes);
+    const page = await enter();
+    await page.goto(`${nodes.nodes[0].url}/ui/strips?job=tick&job=none`);
+    const cells = page.locator("svg.strip a.cell");
+    await cells.first().waitFor();
+    equal(await page.getByRole("navigation").count(), 0, "places to go");
+    await page.getByText("none: there is no such job").waitFor();
+    const newest = () => cells.last().getAttribute("data-at");
+    const before = await newest();
+    await until("it goes on by itself", async () => (await newest()) !== before);
+    await cells.last().click();
+    await page.locator(".panel .sentence").waitFor();
+    await page.keyboard.press("Control+K");
+    await page.keyboard.insertText("tick");
+    await page.getByRole("option", { name: /tick/ }).first().locator("svg.strip").waitFor();
+    equal(await page.locator(".palette a").count(), 0, "links within what is chosen");
   },
 
   async "a theme that is chosen holds against the system's, and can be read"() {

@@ -376,7 +376,7 @@ const tests = {
   },
 
   async "nothing is wider than a phone, and nothing is told by colour alone"() {
-    const places = ["/", "/jobs", "/jobs/tick", "/jobs/loud?tab=search&q=disk", "/jobs/asked?tab=versions", "/runs", "/timeline", "/timeline?list=false", "/calendar", "/calendar?view=day", "/graph", "/graph?list=false", "/new", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/triggers", "/triggers?edit=", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
+    const places = ["/", "/jobs", "/jobs/tick", "/jobs/loud?tab=search&q=disk", "/jobs/asked?tab=versions", "/runs", "/timeline", "/timeline?list=false", "/calendar", "/calendar?view=day", "/graph", "/graph?list=false", "/new", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/triggers", "/triggers?edit=", "/strips?job=tick", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
     for (const colorScheme of ["light", "dark"]) {
       const page = await enter({ colorScheme, viewport: { width: 360, height: 740 } });
       for (const place of places) {

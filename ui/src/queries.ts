@@ -32,10 +32,10 @@ const byJob = ({ items }: { items: Strip[] }) => new Map(items.map((strip) => [s
 
 // The map is made of the answer, not kept: a strip that did not change stays the same object, and is
 // not drawn anew.
-export const strips = (jobs: string[]) =>
+export const strips = (jobs: string[], size: { past?: number; coming?: number } = {}) =>
   queryOptions({
-    queryKey: ["strips", jobs],
-    queryFn: () => take(api.GET("/strips", { params: { query: { jobs } } })),
+    queryKey: ["strips", jobs, size],
+    queryFn: () => take(api.GET("/strips", { params: { query: { jobs, ...size } } })),
     select: byJob,
     enabled: jobs.length > 0,
     placeholderData: (old) => old,

@@ -146,12 +146,21 @@ const audit = createRoute({
 });
 const users = createRoute({ ...parent, path: "/users", component: lazyRouteComponent(() => import("./pages/Admin"), "Users") });
 const tokens = createRoute({ ...parent, path: "/tokens", component: lazyRouteComponent(() => import("./pages/Admin"), "Tokens") });
+/** Outside of the shell. As many jobs as one request gives. */
+const STRIPS_MOST = 100;
+const wall = createRoute({
+  getParentRoute: () => root,
+  path: "/strips",
+  component: lazyRouteComponent(() => import("./pages/Strips"), "Strips"),
+  validateSearch: (raw: Raw): { job: string[] } => ({ job: [raw.job ?? []].flat().map(String).slice(0, STRIPS_MOST) }),
+});
 const settings = createRoute({ ...parent, path: "/settings", component: lazyRouteComponent(() => import("./pages/Settings"), "Settings") });
 const help = createRoute({ ...parent, path: "/help", component: lazyRouteComponent(() => import("./pages/Help"), "Help") });
 
 export const router = createRouter({
   routeTree: root.addChildren([
     shell.addChildren([overview, jobs, job, edit, fresh, runs, run, timeline, calendar, graph, incidents, cluster, queues, channels, sinks, triggers, monitors, rules, windows, secrets, audit, users, tokens, settings, help]),
+    wall,
   ]),
   basepath: "/ui",
   defaultPreload: "intent",

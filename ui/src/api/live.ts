@@ -3,10 +3,11 @@
 // The stream resumes by the id of the last event, on whichever node answers. When it breaks, what is
 // shown stays, marked as reconnecting.
 
-import type { QueryClient } from "@tanstack/react-query";
-import { useSyncExternalStore } from "react";
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useSyncExternalStore } from "react";
 
 import { session } from "../session";
+import { useWho } from "../who";
 
 export type Link = "connecting" | "live" | "reconnecting";
 
@@ -102,7 +103,7 @@ export async function* messages(body: ReadableStream<Uint8Array>): AsyncGenerato
 }
 
 /** Follows the events until `signal`, and makes stale what they concern. */
-export async function follow(client: QueryClient, signal: AbortSignal): Promise<void> {
+async function follow(client: QueryClient, signal: AbortSignal): Promise<void> {
   let last = "";
   let wait = AGAIN_FIRST;
   let due: ReturnType<typeof setTimeout> | undefined;
@@ -154,4 +155,15 @@ export async function follow(client: QueryClient, signal: AbortSignal): Promise<
     wait = Math.min(wait * 2, AGAIN_MOST);
   }
   clearTimeout(due);
+}
+
+/** Follows the events for as long as this is shown and the reader is the same. */
+export function useEvents(): void {
+  const who = useWho();
+  const client = useQueryClient();
+  useEffect(() => {
+    const stop = new AbortController();
+    void follow(client, stop.signal);
+    return () => stop.abort();
+  }, [client, who?.user]);
 }

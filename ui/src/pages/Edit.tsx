@@ -14,6 +14,7 @@ import { Fault, Head, Skeleton, faultsOf } from "../parts/small";
 import { useJudged } from "../parts/judged";
 import { Changes, type Definition, differing } from "../parts/Changes";
 import { Conflict } from "../parts/Conflict";
+import { JobForm } from "../parts/JobForm";
 import { definition } from "../model/definition";
 import "../parts/parts.css";
 
@@ -97,7 +98,17 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
           }}
         />
       )}
-      <div className="columns">
+      <div className="columns writing">
+        <JobForm
+          text={text}
+          named={name !== null}
+          faults={faultsOf(judged.error)}
+          change={(changed) => {
+            // The editor owns its text: another one begins with what the form has made of it.
+            setText(changed);
+            setBegun((begun) => ({ ...begun, round: begun.round + 1 }));
+          }}
+        />
         <section>
           <Suspense fallback={<Skeleton rows={12} />}>
             <Text key={begun.round} value={text} language="yaml" label="The definition, as YAML" change={setText} help={known.data && { schemas: known.data, root: "JobFields" }} faults={faultsOf(judged.error)} />

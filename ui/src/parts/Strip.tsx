@@ -96,9 +96,10 @@ function useTurn(there: boolean): boolean {
   return mine;
 }
 
-type Props = { strip: Data | undefined; label?: boolean };
+/** `label`: its cells are reached by keys; `still`: they lead nowhere, since what they are in does. */
+type Props = { strip: Data | undefined; label?: boolean; still?: boolean };
 
-export const Strip = memo(function Strip({ strip, label }: Props) {
+export const Strip = memo(function Strip({ strip, label, still }: Props) {
   const go = useNavigate();
   const mine = useTurn(strip !== undefined);
   if (!strip) return <div className="strip skeleton" aria-hidden />;
@@ -125,33 +126,37 @@ export const Strip = memo(function Strip({ strip, label }: Props) {
       className="strip"
       viewBox={`0 0 ${total} ${HIGH}`}
       style={{ width: total, height: HIGH }}
-      role="group"
-      onClick={follow}
-      onPointerOver={tooltip}
+      role={still ? "img" : "group"}
+      onClick={still ? undefined : follow}
+      onPointerOver={still ? undefined : tooltip}
       aria-label={`The last ${strip.cells.length} nominal times of ${strip.job}, and the next ${coming.length}`}
     >
-      {cells.map(({ cell, x: left, wide }) => (
-        <a
-          key={cell.at}
-          href={`/ui/jobs/${encodeURIComponent(strip.job)}?at=${encodeURIComponent(cell.at)}`}
-          data-at={cell.at}
-          aria-label={cell.until ? `${written(cell)}: ${line(cell)}` : line(cell)}
-          className="cell"
-          tabIndex={label ? 0 : -1}
-        >
-          <rect className="hit" x={left - 1} y={0} width={wide + GAP} height={HIGH} />
-          {cell.until ? (
-            <>
-              <rect className="plan" x={left} y={HIGH - 6} width={wide} height={6} />
-              <text x={left + wide / 2} y={HIGH - 9}>
-                {written(cell)}
-              </text>
-            </>
-          ) : (
-            <Shape kind={kindOf(cell)} x={left} wide={wide} high={height(cell, strip.p95_ms)} />
-          )}
-        </a>
-      ))}
+      {cells.map(({ cell, x: left, wide }) => {
+        const drawn = cell.until ? (
+          <>
+            <rect className="plan" x={left} y={HIGH - 6} width={wide} height={6} />
+            <text x={left + wide / 2} y={HIGH - 9}>
+              {written(cell)}
+            </text>
+          </>
+        ) : (
+          <Shape kind={kindOf(cell)} x={left} wide={wide} high={height(cell, strip.p95_ms)} />
+        );
+        if (still) return <g key={cell.at}>{drawn}</g>;
+        return (
+          <a
+            key={cell.at}
+            href={`/ui/jobs/${encodeURIComponent(strip.job)}?at=${encodeURIComponent(cell.at)}`}
+            data-at={cell.at}
+            aria-label={cell.until ? `${written(cell)}: ${line(cell)}` : line(cell)}
+            className="cell"
+            tabIndex={label ? 0 : -1}
+          >
+            <rect className="hit" x={left - 1} y={0} width={wide + GAP} height={HIGH} />
+            {drawn}
+          </a>
+        );
+      })}
       <line className="now" x1={now} x2={now} y1={1} y2={HIGH} />
       {coming.map(({ at, x: left }) => (
         <g key={at}>

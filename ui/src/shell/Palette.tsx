@@ -5,9 +5,12 @@ import { useNavigate } from "@tanstack/react-router";
 import { type RefObject, useId, useState } from "react";
 
 import { api, take } from "../api/client";
+import { Strip } from "../parts/Strip";
+import { strips } from "../queries";
 import { PLACES } from "./keys";
 
-type Found = { key: string; name: string; about: string; go: () => void };
+/** `job`: it is one, and its strip is shown. */
+type Found = { key: string; name: string; about: string; job?: string; go: () => void };
 
 export function Palette({ dialog }: { dialog: RefObject<HTMLDialogElement | null> }) {
   const [text, setText] = useState("");
@@ -22,6 +25,7 @@ export function Palette({ dialog }: { dialog: RefObject<HTMLDialogElement | null
     placeholderData: (old) => old,
     meta: { live: false },
   });
+  const cells = useQuery({ ...strips((jobs.data?.items ?? []).map((job) => job.name), { past: 24, coming: 3 }), meta: { live: false } });
   const done = () => {
     dialog.current?.close();
     setText("");
@@ -39,6 +43,7 @@ export function Palette({ dialog }: { dialog: RefObject<HTMLDialogElement | null
           key: job.uid,
           name: job.name,
           about: job.schedule_text ?? "no schedule",
+          job: job.name,
           go: () => void go({ to: "/jobs/$name", params: { name: job.name } }),
         }))
       : []),
@@ -84,7 +89,9 @@ export function Palette({ dialog }: { dialog: RefObject<HTMLDialogElement | null
             }}
             onMouseMove={() => setAt(index)}
           >
-            <b>{one.name}</b> <span className="dim">{one.about}</span>
+            <b>{one.name}</b>
+            {one.job && cells.data?.has(one.job) && <Strip strip={cells.data.get(one.job)} still />}
+            <span className="dim">{one.about}</span>
           </li>
         ))}
       </ul>

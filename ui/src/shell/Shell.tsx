@@ -1,10 +1,10 @@
 // What is around every page: where to go, which node answers, whether what is seen is live.
 
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { follow, useLink } from "../api/live";
+import { useEvents, useLink } from "../api/live";
 import { status } from "../queries";
 import { may, session } from "../session";
 import { useWho } from "../who";
@@ -17,16 +17,11 @@ const OPERATOR = ["/secrets"];
 
 export function Shell() {
   const who = useWho();
-  const client = useQueryClient();
   const palette = useRef<HTMLDialogElement>(null);
   const [menu, setMenu] = useState(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
   useKeys(useCallback(() => palette.current?.showModal(), []));
-  useEffect(() => {
-    const stop = new AbortController();
-    void follow(client, stop.signal);
-    return () => stop.abort();
-  }, [client, who?.user]);
+  useEvents();
   useEffect(() => setMenu(false), [path]);
   const places = PLACES.filter(([, to]) => (ADMIN.includes(to) ? may(who, "admin") : OPERATOR.includes(to) ? may(who, "operator") : true));
   return (
