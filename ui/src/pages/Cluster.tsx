@@ -1,5 +1,6 @@
 // The cluster: every node's place in the log, who leads, what each does; and what an admin can do.
 
+import { Link } from "@tanstack/react-router";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 
 import { api, take } from "../api/client";
@@ -86,7 +87,9 @@ export function Cluster() {
                 </td>
                 <td className="right">{node.applied_index == null ? "?" : (most - at).toLocaleString("en")}</td>
                 <td className="right hide">
-                  {node.busy} / {node.slots}
+                  <Link to="/timeline" search={{ by: "node", q: `node ${node.id}` }} title="What it runs, on the timeline">
+                    {node.busy} / {node.slots}
+                  </Link>
                 </td>
                 <td className="dim hide">{Object.entries(node.labels).map(([key, value]) => `${key}=${value}`).join(" ")}</td>
                 <td className="dim hide">{node.up_since ? <When at={node.up_since} past /> : ""}</td>

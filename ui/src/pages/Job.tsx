@@ -62,6 +62,9 @@ export function Job() {
             in the graph
           </Link>
         )}
+        <Link to="/timeline" search={{ q: name }}>
+          on the timeline
+        </Link>
         {job.unresolved.length > 0 && <span className="warn">names jobs that do not exist: {job.unresolved.join(", ")}</span>}
       </p>
       <div className="wide">
