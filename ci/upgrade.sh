@@ -26,6 +26,10 @@ if [ -z "${OLD:-}" ]; then
             cp -al target/debug "$state/target/debug"
             # A lock that is a link would be one lock for both.
             find "$state/target" -name .cargo-lock -delete
+            # Files of ours are told by where they were built: cargo would take the crates of
+            # today for those of the old sources.
+            rm -rf "$state"/target/debug/.fingerprint/cronapi* \
+                "$state"/target/debug/.fingerprint/cluster-tests*
         fi
         (cd "$state/source" &&
             CARGO_TARGET_DIR=$state/target cargo build --locked --quiet --workspace \

@@ -104,14 +104,14 @@ function Editor({ start, etag, name }: { start: string; etag: string | null; nam
           named={name !== null}
           faults={faultsOf(judged.error)}
           change={(changed) => {
-            // The editor owns its text: another one begins with what the form has made of it.
+            // The editor owns its text: it is told that another one is put in its place.
             setText(changed);
             setBegun((begun) => ({ ...begun, round: begun.round + 1 }));
           }}
         />
         <section>
           <Suspense fallback={<Skeleton rows={12} />}>
-            <Text key={begun.round} value={text} language="yaml" label="The definition, as YAML" change={setText} help={known.data && { schemas: known.data, root: "JobFields" }} faults={faultsOf(judged.error)} />
+            <Text round={begun.round} value={text} language="yaml" label="The definition, as YAML" change={setText} help={known.data && { schemas: known.data, root: "JobFields" }} faults={faultsOf(judged.error)} />
           </Suspense>
         </section>
         <aside>

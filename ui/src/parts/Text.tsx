@@ -28,6 +28,8 @@ type Props = {
   help?: { schemas: Schemas; root: string } | null;
   /** What is wrong with it, and where. */
   faults?: Pick<Schema["Fault"], "pointer" | "detail">[];
+  /** How often `value` was put in place of what the editor has; else it goes its own way from the first. */
+  round?: number;
 };
 
 // In a shadow root the editor brings its styles as adopted sheets, which a strict policy for styles
@@ -70,7 +72,17 @@ function complete(help: Props["help"], context: CompletionContext): CompletionRe
   return { from: found.from, options, validFor: /^[\w.-]*$/ };
 }
 
-export default function Text({ value, language, label, readOnly = false, change, help, faults }: Props) {
+/** What is other in a text: only that is replaced, so that the caret and what is folded stay. */
+function other(before: string, after: string) {
+  let from = 0;
+  while (from < before.length && before[from] === after[from]) from++;
+  let end = 0;
+  const most = Math.min(before.length, after.length) - from;
+  while (end < most && before[before.length - 1 - end] === after[after.length - 1 - end]) end++;
+  return { from, to: before.length - end, insert: after.slice(from, after.length - end) };
+}
+
+export default function Text({ value, language, label, readOnly = false, change, help, faults, round = 0 }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const told = useRef(change);
@@ -110,6 +122,13 @@ export default function Text({ value, language, label, readOnly = false, change,
       now.dispatch({ changes: { from: 0, to: now.state.doc.length, insert: value } });
     }
   }, [value, readOnly]);
+  const shown = useRef(round);
+  useEffect(() => {
+    const now = view.current;
+    if (!now || shown.current === round) return;
+    shown.current = round;
+    now.dispatch({ changes: other(now.state.doc.toString(), value) });
+  }, [round, value]);
   const wrong = JSON.stringify(faults ?? []);
   useEffect(() => {
     const now = view.current;
