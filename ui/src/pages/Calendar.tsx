@@ -154,11 +154,12 @@ function useBoxes(from: number, until: number, bucket: number) {
   let [ran, busy] = [0, 0];
   for (const one of boxes.values()) [ran, busy] = [ran + one.succeeded + one.failed, busy + one.busy];
   const mean = ran > 0 ? busy / ran : 0;
+  // What is not known yet carries nothing: it is not said.
   const slots = load.data?.slots ?? 0;
   return {
     boxes,
     peak,
-    carries: mean > 0 ? { starts: (slots * bucket) / mean, mean } : null,
+    carries: mean > 0 && slots > 0 ? { starts: (slots * bucket) / mean, mean } : null,
     slots,
     estimated: load.data?.estimated ?? 0,
     error: over.error ?? recent.error ?? load.error,
