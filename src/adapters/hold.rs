@@ -114,15 +114,14 @@ impl Hold {
     }
 
     /// Something is in the way: it is told, and tried again later.
-    pub async fn fail(
-        &mut self,
-        duty: &Duty,
-        at: Option<Position>,
-        fault: &str,
-        retry: &mut Duration,
-    ) {
+    pub async fn fail(&mut self, duty: &Duty, fault: &str, retry: &mut Duration) {
         tracing::warn!(duty = %self.key, fault, "it is tried again");
-        self.record(duty, at, Some(fault)).await;
+        self.record(duty, None, Some(fault)).await;
+        self.wait(retry).await;
+    }
+
+    /// Waits for the next try, longer each time.
+    pub async fn wait(&mut self, retry: &mut Duration) {
         let until = Instant::now() + *retry;
         *retry = (*retry * 2).min(RETRY[1]);
         while self.mine().is_some_and(|(_, duty)| !duty.paused) && Instant::now() < until {

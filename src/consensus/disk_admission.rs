@@ -35,7 +35,8 @@ impl Handle {
             (
                 Pressure::Writes,
                 Proposal::Intent(Intended {
-                    intent: Intent::PutJob { .. } | Intent::Trigger { .. },
+                    intent:
+                        Intent::PutJob { .. } | Intent::Trigger { .. } | Intent::TakeEntries { .. },
                     ..
                 }),
             ) => Some(Err(SubmitError::NoRoom)),

@@ -5,7 +5,7 @@
 //! and every field added later says here which format reads it: the patterns name all fields, so
 //! that a new one does not build before it is said.
 
-use super::command::{Op, PutDefinition, PutJob, PutMonitor, TrimKey};
+use super::command::{Op, PutDefinition, PutJob, PutMonitor, TakeEntries, TrimKey};
 use super::prepare::Intent;
 use super::reply::Rejection;
 use super::state::{FORMAT, Offers, State};
@@ -140,7 +140,11 @@ pub fn need(op: &Op) -> Option<Need> {
         }
         Op::PauseSink { name: _, paused: _ } => ("a sink", 6),
         Op::RewindSink { name: _, to: _ } => ("a sink", 6),
-        Op::TakeEntries(_) | Op::EditTrigger { name: _, edit: _ } => ("a trigger", 7),
+        Op::TakeEntries(taken) => {
+            let TakeEntries { trigger: _, fence: _, entries: _ } = &**taken;
+            ("a trigger", 7)
+        }
+        Op::EditTrigger { name: _, edit: _ } => ("a trigger", 7),
         Op::GiveDuty { key: _, former: _, place: _ } => ("a duty", 5),
         Op::DutyMoved { key: _, fence: _, position: _, fault: _ } => ("a duty", 5),
         Op::Window { name: _, version: _, active: _, until: _ } => ("a window", 6),

@@ -234,8 +234,9 @@ pub const AUTO_LATE_MAX: Span = Span::from_secs(1_800);
 pub const TRIGGERS_MAX: usize = 100;
 /// Entries of a stream that are taken at a time.
 pub const TRIGGER_BATCH_MAX: usize = 100;
-/// What they have in them, in bytes.
-pub const TRIGGER_BATCH_BYTES_MAX: usize = 262_144;
+/// What they have in them, in bytes, and what the parameters of their runs have: packed, they fit
+/// in one command.
+pub const TRIGGER_BATCH_BYTES_MAX: usize = 65_536;
 /// What one of them may have in it, in bytes.
 pub const TRIGGER_ENTRY_BYTES_MAX: usize = 65_536;
 /// Backfills that have not ended.

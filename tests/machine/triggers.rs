@@ -186,3 +186,45 @@ fn a_cluster_of_an_older_format_has_none_of_it() {
     let put = Intent::Put { spec, mode: PutMode::Upsert, expected: None };
     assert!(matches!(world.submit(put), Err(Rejection::UpgradeNeeded { needs: 7, .. })));
 }
+
+#[test]
+fn a_command_holds_as_many_as_fit_though_the_job_brings_much_along() {
+    let own = json!({ "own": "x".repeat(30_000) });
+    let mut world = world(json!({ "name": "pack", "parameters": own }));
+    let fence = duty(&world).fence;
+    let all: Vec<u64> = (1..=100).collect();
+    let entries = plain(&all).into_iter().map(|(id, given)| (EntryId(id, 0), given)).collect();
+    let intent = Intent::TakeEntries { trigger: name("orders"), fence, entries };
+    let packed = rmp_serde::to_vec_named(&world.prepare(intent).op).unwrap();
+    assert!(packed.len() < 200 * 1024, "{} bytes", packed.len());
+    let mut commands = 0;
+    while at(&world) < EntryId(100, 0) {
+        let taken = usize::try_from(at(&world).0).unwrap();
+        take(&mut world, fence, &plain(&all[taken..])).unwrap();
+        commands += 1;
+        assert!(usize::try_from(at(&world).0).unwrap() > taken, "each takes some");
+    }
+    assert_eq!((world.runs("pack").len(), commands), (100, 50));
+}
+
+#[test]
+fn why_an_entry_is_refused_is_cut() {
+    let mut world = world(json!({ "name": "pack" }));
+    let fence = duty(&world).fence;
+    let long = Given::Unreadable("x".repeat(60_000));
+    take(&mut world, fence, &[(1, long)]).unwrap();
+    assert!(duty(&world).refused.unwrap().why.len() <= 8_192);
+}
+
+#[test]
+fn another_stream_is_read_from_its_oldest_entry() {
+    let mut world = world(json!({ "name": "pack" }));
+    let fence = duty(&world).fence;
+    take(&mut world, fence, &plain(&[7])).unwrap();
+    put(
+        &mut world,
+        json!({ "name": "orders", "type": "redis_stream", "job": "pack",
+        "config": { "stream": "returns" } }),
+    );
+    assert_eq!(at(&world), EntryId(0, 0), "none of its entries was taken");
+}

@@ -67,6 +67,13 @@ async fn runs(cluster: &Cluster) -> BTreeMap<u64, usize> {
     counts
 }
 
+/// Pauses the trigger, lets it go on, or has it begin anew.
+async fn ask(cluster: &Cluster, what: &str) {
+    let path = format!("{TRIGGER}/{what}");
+    let done = cluster.client().write(Method::POST, &path, Some(&json!({})), "").await;
+    done.expect("it does");
+}
+
 /// Adds an entry; its id.
 fn add(redis: &Redis, n: usize) -> String {
     let parameters = json!({ "n": n }).to_string();
@@ -145,6 +152,18 @@ async fn a_reader_that_was_taken_for_dead_starts_nothing_again() {
     let trigger = told(&cluster, TRIGGER).await;
     let why = trigger["last_refused"].as_str().unwrap_or_default();
     assert!(trigger["refused"] == 1 && why.contains("is no JSON"), "{trigger}");
+    // More waits than fits in one entry of the log.
+    ask(&cluster, "pause").await;
+    let large = json!({ "n": 70, "pad": "x".repeat(25_000) }).to_string();
+    for n in 70..82 {
+        let parameters = large.replacen("70", &n.to_string(), 1);
+        redis.ask(&["XADD", STREAM, "*", "parameters", &parameters]);
+    }
+    let last = redis.ids(STREAM).pop().expect("they are there");
+    ask(&cluster, "resume").await;
+    taken(&cluster, &last).await;
+    let found = runs(&cluster).await;
+    assert!((70..82).all(|n| found.get(&n) == Some(&1)), "{found:?}");
     // Redis stands still for longer than a call may take.
     redis.signal(Signal::STOP);
     fault(&cluster, TRIGGER, "within 5s").await;
@@ -155,9 +174,7 @@ async fn a_reader_that_was_taken_for_dead_starts_nothing_again() {
     redis.ask(&["XADD", STREAM, "5-0", "parameters", "{\"n\": 62}"]);
     fault(&cluster, TRIGGER, "made anew").await;
     assert!(!runs(&cluster).await.contains_key(&62));
-    let path = format!("{TRIGGER}/rewind");
-    let back = cluster.client().write(Method::POST, &path, Some(&json!({})), "").await;
-    back.expect("it begins anew");
+    ask(&cluster, "rewind").await;
     taken(&cluster, "5-0").await;
     assert_eq!(runs(&cluster).await.get(&62), Some(&1));
 }

@@ -57,7 +57,7 @@ impl Writer {
                 None => match self.begin(state, &duty).await {
                     Ok(begun) => begun,
                     Err(fault) => {
-                        self.hold.fail(&duty, None, &fault, &mut retry).await;
+                        self.hold.fail(&duty, &fault, &mut retry).await;
                         continue;
                     }
                 },
@@ -70,7 +70,7 @@ impl Writer {
                         if checked.elapsed() >= CHECK_EVERY {
                             checked = Instant::now();
                             if let Err(fault) = out.check(at).await {
-                                self.hold.fail(&duty, None, &fault, &mut retry).await;
+                                self.hold.fail(&duty, &fault, &mut retry).await;
                                 continue;
                             }
                         }
@@ -83,7 +83,7 @@ impl Writer {
                     }
                     open = Some((out, at));
                 }
-                Err(fault) => self.hold.fail(&duty, None, &fault, &mut retry).await,
+                Err(fault) => self.hold.fail(&duty, &fault, &mut retry).await,
             }
         }
         self.hold.leave(open.map(|(_, at)| at)).await;

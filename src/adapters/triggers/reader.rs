@@ -68,15 +68,26 @@ impl Reader {
                 Ok(step) => {
                     retry = RETRY[0];
                     if matches!(step, Step::Done) {
-                        self.hold.record(&duty, Some(duty.position), None).await;
+                        self.tell(None).await;
                         self.hold.rest(POLL).await;
                     }
                 }
                 Err(fault) => {
                     self.close();
-                    self.hold.fail(&duty, Some(duty.position), &fault, &mut retry).await;
+                    tracing::warn!(trigger = %self.hold.name(), fault, "entries wait");
+                    self.tell(Some(&fault)).await;
+                    self.hold.wait(&mut retry).await;
                 }
             }
+        }
+    }
+
+    /// Tells what is in the way, if that is new. The position stands in the state by itself.
+    async fn tell(&mut self, fault: Option<&str>) {
+        let Some((state, duty)) = self.hold.mine() else { return };
+        drop(state);
+        if duty.fault.as_deref() != fault {
+            self.hold.record_now(duty.position, fault).await;
         }
     }
 
@@ -102,12 +113,17 @@ impl Reader {
         let name = self.hold.name().clone();
         let spec = state.trigger(name.as_str()).cloned().ok_or("the trigger is gone")?;
         let at = EntryId::from(duty.position);
-        if self.open.is_none() {
-            let named = self.parts.url(&state, spec.config.url.as_ref())?;
+        // No state is kept while Redis is waited for.
+        let named = if self.open.is_none() {
+            Some(self.parts.url(&state, spec.config.url.as_ref())?)
+        } else {
+            None
+        };
+        drop(state);
+        if let Some(named) = named {
             let guard = named.is_some().then_some(&*self.parts.env);
             let url = named.or_else(|| self.parts.redis_url.clone());
             let url = url.ok_or("this node was started without REDIS_URL")?;
-            drop(state);
             self.open = Some(Stream::open(&url, &spec.config.stream, guard).await?);
         }
         let Some(stream) = &mut self.open else { return Ok(Step::Done) };

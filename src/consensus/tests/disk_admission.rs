@@ -22,6 +22,10 @@ fn trigger() -> Intent {
     Intent::Trigger { name: name(), parameters: Default::default(), force: false, cause: None }
 }
 
+fn entries() -> Intent {
+    Intent::TakeEntries { trigger: name(), fence: 1, entries: Vec::new() }
+}
+
 #[tokio::test]
 async fn a_disk_short_of_room_is_freed_of_log_sooner() {
     let disk = disk();
@@ -53,7 +57,7 @@ async fn output_is_refused_first_and_then_what_is_asked_for() {
     assert_eq!(*node.space().borrow(), Pressure::Writes);
     let before = node.status().last_log;
     assert!(refused(&node.submit(output()).await.unwrap().answer));
-    for intent in [put(), trigger()] {
+    for intent in [put(), trigger(), entries()] {
         let error = node.submit(Intended::new(intent, None, None)).await.unwrap_err();
         assert_eq!(error, SubmitError::NoRoom);
         assert!(error.retryable() && !error.ambiguous());

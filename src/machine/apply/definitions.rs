@@ -112,7 +112,13 @@ impl Cx<'_> {
         if version > DEFINITION_VERSIONS_MAX {
             self.out.remove(definition_key(no, version - DEFINITION_VERSIONS_MAX));
         }
+        let was_spec = before.map(|before| before.spec.clone());
         self.take_effect(kind, &name, Some(spec));
+        if let (Some(Spec::Trigger(was)), Spec::Trigger(now)) = (&was_spec, spec)
+            && was.config.stream != now.config.stream
+        {
+            self.trigger_reads_another(&name);
+        }
         let was = before.map(|before| before.spec.to_map());
         let change = difference_of(kind.masked(), was.as_ref(), Some(&spec.to_map()));
         self.audit(&format!("{}.{verb}", kind.as_str()), name.as_str(), change);

@@ -22,6 +22,12 @@ impl Cx<'_> {
         }
     }
 
+    /// It reads another stream: of that one no entry was taken.
+    pub(super) fn trigger_reads_another(&mut self, name: &Name) {
+        let key = DutyKey::trigger(name.clone());
+        self.edit_duty(&key, |duty| duty.position = Position::default());
+    }
+
     /// Takes entries in their order, up to the first that can't be taken now. Those that were taken
     /// before are passed over.
     pub(super) fn take_entries(&mut self, taken: &TakeEntries) -> Answer {

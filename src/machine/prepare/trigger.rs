@@ -34,10 +34,10 @@ pub(super) fn take(
     let spec = state.trigger(trigger.as_str());
     let spec = spec.ok_or_else(|| Rejection::no_definition(Kind::Trigger, &trigger))?;
     let job = spec.job.as_ref().ok_or_else(|| Rejection::no_job(""))?;
-    let mut entries = Vec::new();
+    let (mut entries, mut bytes) = (Vec::new(), 0);
     for (id, given) in given {
         let taken = match given {
-            Given::Unreadable(why) => Taken::Refused(why),
+            Given::Unreadable(why) => Taken::Refused(cut(&why)),
             Given::Parameters(given) => match run_of(state, job, &given, false, None, now) {
                 // Where it starts is left to the plan, which sees all of them.
                 Ok(run) => Taken::Run(Box::new(TriggerRun { place: None, ..run })),
@@ -46,6 +46,13 @@ pub(super) fn take(
                 Err(_) => break,
             },
         };
+        // The parameters of the job stand in each run: what an entry has in it bounds them not.
+        if let Taken::Run(run) = &taken {
+            bytes += run.parameters.to_json().len();
+        }
+        if bytes > limits::TRIGGER_BATCH_BYTES_MAX && !entries.is_empty() {
+            break;
+        }
         entries.push(Entry { id, taken });
     }
     Ok(Op::TakeEntries(Box::new(TakeEntries { trigger, fence, entries })))
@@ -53,7 +60,12 @@ pub(super) fn take(
 
 fn told(faults: &[Invalid]) -> String {
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    faults.join("; ").chars().take(limits::TEXT_LEN_MAX).collect()
+    cut(&faults.join("; "))
+}
+
+/// What whoever fills the stream may have put into it.
+fn cut(why: &str) -> String {
+    why.chars().take(limits::TEXT_LEN_MAX).collect()
 }
 
 /// The run of job `name` with the parameters that are `given`.
