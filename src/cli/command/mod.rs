@@ -32,10 +32,9 @@ mod rollback;
 mod run;
 mod runs;
 mod secret;
-mod sink;
+mod served;
 mod times;
 mod top;
-mod trigger;
 mod version;
 mod watch;
 mod workflow;
@@ -45,6 +44,7 @@ use clap::Subcommand;
 use super::exit::Outcome;
 use super::session::Session;
 use super::{audit_fires, data};
+use crate::model::Kind;
 
 /// A command that talks to a cluster.
 #[derive(Debug, Subcommand)]
@@ -187,10 +187,10 @@ pub enum Command {
     Channel(channel::Channel),
     /// List sinks, which events go to; pause them, let them go on, write them again
     #[command(subcommand)]
-    Sink(sink::Sink),
+    Sink(served::Served),
     /// List triggers, which start runs from outside; pause, resume and rewind them
-    #[command(subcommand, name = "triggers")]
-    Trigger(trigger::Trigger),
+    #[command(subcommand)]
+    Triggers(served::Served),
     /// List monitors, which listen for work that others run; pause, resume and re-key them
     #[command(subcommand)]
     Monitor(monitor::Monitor),
@@ -283,8 +283,8 @@ impl Command {
             Command::Queue(queue) => queue.run(session).await,
             Command::Workflow(workflow) => workflow.run(session).await,
             Command::Channel(channel) => channel.run(session).await,
-            Command::Sink(sink) => sink.run(session).await,
-            Command::Trigger(trigger) => trigger.run(session).await,
+            Command::Sink(sink) => sink.run(session, Kind::Sink).await,
+            Command::Triggers(trigger) => trigger.run(session, Kind::Trigger).await,
             Command::Monitor(monitor) => monitor.run(session).await,
             Command::Exec(exec) => exec.run(session).await,
             Command::Incident(incident) => incident.run(session).await,
