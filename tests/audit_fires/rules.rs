@@ -216,6 +216,35 @@ async fn a_task_starts_once_and_after_what_it_comes_after() {
     only(&fence, "has fence 403, which another attempt had");
 }
 
+/// What a backfill started for an old time, in milliseconds after a minute.
+fn past(no: u64, at: u64, ms: u64) -> Value {
+    let mut past = run(at);
+    past["id"] = json!(format!("{}{}", &past["id"].as_str().unwrap()[..35], no + 4));
+    (past["trigger"], past["backfill"]) = (json!("backfill"), json!(7));
+    past["nominal_time"] = json!(minute(no));
+    let mut attempt = attempt(1, at, 1);
+    attempt["assigned_at"] = json!(format!("2026-11-23T10:{at:02}:00.{ms:03}Z"));
+    attempt["fence"] = json!(no);
+    past["attempts"] = json!([attempt]);
+    past
+}
+
+#[tokio::test]
+async fn no_backfill_goes_before_what_is_live() {
+    let passed = |times: &'static [u64]| {
+        found(move |w| {
+            let place = w.runs.iter().position(|it| it["nominal_time"] == minute(20)).unwrap();
+            for (no, ms) in times.iter().enumerate() {
+                w.runs.insert(place, past(no as u64 + 1, 20, *ms));
+            }
+        })
+    };
+    only(&passed(&[100, 200, 300]).await, "and 3 starts of backfills went before it (run");
+    each(&passed(&[100, 200]).await, &[]);
+    // One step of the leader, and what came when the live run had its place.
+    each(&passed(&[100, 100, 100, 100]).await, &[]);
+}
+
 #[tokio::test]
 async fn a_fired_row_has_its_run() {
     let none = found(|w| w.ledger[0]["run_id"] = Value::Null).await;

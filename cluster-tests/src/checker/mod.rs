@@ -76,7 +76,7 @@ enum Clocks {
 use Clocks::{Any, Right};
 
 /// All of them.
-const RULES: [(&str, Clocks, Rule); 25] = [
+const RULES: [(&str, Clocks, Rule); 26] = [
     ("every nominal time once", Any, completeness::every_time_once),
     ("fired by its version", Right, completeness::fired_by_its_version),
     ("fired has its run", Any, completeness::fired_has_its_run),
@@ -100,6 +100,7 @@ const RULES: [(&str, Clocks, Rule); 25] = [
     ("joins", Right, followers::joins),
     ("gates", Right, gates::held),
     ("queue rates", Any, queues::rates),
+    ("fair shares", Any, queues::fair),
     ("backfills", Any, backfills::once),
     ("tasks", Any, tasks::by_edges),
     ("tasks seen", Any, tasks::witnessed),

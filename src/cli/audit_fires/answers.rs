@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::model::{DstFold, DstGap, JobUid, Span, Timestamp, limits};
+use crate::model::{DstFold, DstGap, JobUid, Overlap, Span, Timestamp, limits};
 
 /// `/system/status`.
 #[derive(Deserialize)]
@@ -60,6 +60,10 @@ pub(super) struct Definition {
     pub(super) enabled: Option<bool>,
     pub(super) expr: Option<String>,
     pub(super) queue: Option<String>,
+    pub(super) overlap: Option<Overlap>,
+    pub(super) max_concurrent: Option<u32>,
+    pub(super) dependencies: Vec<String>,
+    pub(super) placement: Option<serde::de::IgnoredAny>,
     pub(super) tasks: Vec<TaskOfDefinition>,
     pub(super) timezone: Option<String>,
     pub(super) start_at: Option<Timestamp>,

@@ -9,6 +9,13 @@ pub(super) struct Held {
     pub(super) attempt: u32,
 }
 
+/// A live run that waited for its first attempt.
+pub(super) struct Wait {
+    pub(super) from: Timestamp,
+    pub(super) until: Timestamp,
+    pub(super) run: RunId,
+}
+
 /// A start from a queue, and the end of it.
 pub(super) struct Start {
     pub(super) queue: String,

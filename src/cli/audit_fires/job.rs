@@ -8,6 +8,7 @@ use crate::model::{BackfillId, LedgerRow, Run, RunId, Span, Timestamp, Trigger};
 use super::super::exit::{Code, Failure};
 use super::Audit;
 use super::answers::{Job, TaskOfDefinition, Version};
+use super::lanes;
 use super::pages::Pages;
 use super::queues;
 use super::replicas::Copy;
@@ -55,6 +56,8 @@ struct Case<'a> {
     backfilled: BTreeMap<(BackfillId, Timestamp), RunId>,
     /// The queue of each version, and of each of its tasks.
     queues: BTreeMap<(u64, Option<String>), String>,
+    /// Versions whose runs may start as soon as they are there and a slot is free.
+    alone: BTreeSet<u64>,
     /// Closed runs of a workflow, the newest first.
     flows: Vec<RunId>,
     gone: Gone,
@@ -66,6 +69,8 @@ impl<'a> Case<'a> {
     async fn read(audit: &'a Audit, name: &str, others: &[usize]) -> Result<Findings, Failure> {
         let (job, versions) = definition(audit, name).await?;
         let queues = versions.iter().flat_map(queues_of).collect();
+        let alone = versions.iter().filter(|it| lanes::stands_alone(&it.definition));
+        let alone = alone.map(|it| it.version).collect();
         let timeline = Timeline::of(&job, versions);
         let now = audit.now();
         let until = Timestamp::from_micros(audit.wanted.until.micros() + 1);
@@ -98,6 +103,7 @@ impl<'a> Case<'a> {
             open,
             backfilled,
             queues,
+            alone,
             flows: Vec::new(),
             gone,
             found,
@@ -209,6 +215,13 @@ impl<'a> Case<'a> {
         let queue = self.queues.get(&(run.version, task));
         if let Some(queue) = queue.or_else(|| self.queues.get(&(run.version, None))) {
             self.found.queued.extend(queues::starts(run, queue, self.audit.wanted.skew));
+        }
+        if self.alone.contains(&run.version) {
+            self.found.waits.extend(lanes::wait(run));
+        }
+        if run.backfill.is_some() {
+            let starts = run.attempts.iter().map(|attempt| (attempt.assigned_at, run.id));
+            self.found.past.extend(starts);
         }
         runs::judge(run, self.audit.wanted.skew, &mut self.found);
     }

@@ -27,6 +27,7 @@ mod client;
 mod fences;
 mod gathered;
 mod job;
+mod lanes;
 mod options;
 mod pages;
 mod queues;
@@ -47,6 +48,7 @@ use crate::model::{Span, Timestamp};
 use answers::Status;
 use client::Client;
 use fences::Fences;
+use lanes::Lanes;
 pub use options::Options;
 use options::{Output, Wanted};
 use pages::Pages;
@@ -62,6 +64,7 @@ const PAGE: usize = 100;
 #[derive(Default)]
 struct Seen {
     fences: Fences,
+    lanes: Lanes,
     queues: Queues,
 }
 
@@ -124,6 +127,7 @@ async fn audit(options: Options, session: &Session) -> Result<Report, Failure> {
     } else {
         each(&audit, audit.wanted.jobs.clone(), &mut report, &mut seen, &mut progress).await?;
     }
+    seen.lanes.check(&mut report);
     seen.queues.check(&audit.client, &mut report).await?;
     chain::check(&audit, &mut report).await?;
     progress.end();
@@ -160,6 +164,7 @@ async fn each(
         match read {
             Ok(mut findings) => {
                 seen.fences.check(&mut findings);
+                seen.lanes.take(&mut findings);
                 seen.queues.take(&mut findings);
                 report.add(findings);
             }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::model::Timestamp;
+use crate::model::{RunId, Timestamp};
 
-use super::gathered::{Held, Start};
+use super::gathered::{Held, Start, Wait};
 use super::options::Wanted;
 
 /// The names of the rules, as the output tells them and docs/cli.md explains them.
@@ -26,6 +26,7 @@ pub(super) mod rule {
     pub(in super::super) const NEVER_EARLY: &str = "never-early";
     pub(in super::super) const CLOSED: &str = "closed";
     pub(in super::super) const QUEUES: &str = "queues";
+    pub(in super::super) const LANES: &str = "lanes";
     pub(in super::super) const TASKS: &str = "tasks";
     pub(in super::super) const BACKFILLED_ONCE: &str = "backfilled-once";
     pub(in super::super) const AUDIT_CHAIN: &str = "audit-chain";
@@ -52,6 +53,9 @@ pub(super) struct Findings {
     pub(super) attempts: u64,
     pub(super) fences: Vec<Held>,
     pub(super) queued: Vec<Start>,
+    pub(super) waits: Vec<Wait>,
+    /// Attempts of backfills, and when each was given to a node.
+    pub(super) past: Vec<(Timestamp, RunId)>,
 }
 
 impl Findings {

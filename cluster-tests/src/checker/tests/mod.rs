@@ -118,6 +118,19 @@ const FAULTS: &[(&str, &str, Plant)] = &[
     ("queue rates", "a start more than a window has room for", |h| {
         run_at(h, "beat", 4).attempts[0].assigned_at = at(5_500);
     }),
+    ("fair shares", "a job that waits while another starts again and again", |h| {
+        let queue = Some("narrow".to_string());
+        for version in &mut life(h, "resting").versions {
+            version.definition =
+                Definition { queue: queue.clone(), ..(*version.definition).clone() }.into();
+        }
+        let mut run = first_of(h, "beat");
+        let resting = life(h, "resting");
+        (run.id, run.job, run.job_uid) = ("waits".into(), "resting".into(), resting.uid.clone());
+        (run.fired_at, run.nominal_time) = (at(0), None);
+        run.attempts[0].assigned_at = at(60_000);
+        h.runs.insert(run.id.clone(), run);
+    }),
     ("every nominal time once", "a time without a row", |h| {
         life(h, "beat").ledger.retain(|row| row.nominal_time != at(4_000));
     }),
