@@ -8,6 +8,7 @@
 //! measure memory --seconds 60     what nodes hold while jobs fire
 //! measure triggers                runs that entries of a stream start, beside those asked for
 //! measure flow --items 10000      workflows beside plain jobs, items and backfills beside fires
+//! measure queues --kills 10       rates while leaders are killed, quiet tenants beside a busy one
 //! ```
 //!
 //! It measures the `cronapi` of its own build, or the one that `CRONAPI_BIN` names. Each part
@@ -18,6 +19,7 @@
 mod failover;
 mod flow;
 mod memory;
+mod queues;
 mod triggers;
 
 use std::process::ExitCode;
@@ -56,6 +58,8 @@ enum Part {
     Flow(flow::Flags),
     /// Resident memory and log of each node while jobs fire.
     Memory(memory::Flags),
+    /// Rates of a queue while leaders are killed; shares of tenants.
+    Queues(queues::Flags),
     /// Runs that entries of a stream start, beside those that are asked for.
     Triggers(triggers::Flags),
 }
@@ -84,6 +88,7 @@ async fn main() -> ExitCode {
         Part::Failover(flags) => failover::run(&flags).await,
         Part::Flow(flags) => flow::run(&flags).await,
         Part::Memory(flags) => memory::run(&flags).await,
+        Part::Queues(flags) => queues::run(&flags).await,
         Part::Triggers(flags) => triggers::run(&flags).await,
     };
     match done {
