@@ -1,6 +1,6 @@
 # What a person runs; .ci/run runs the same. `check` never writes to the tree, `fix` does.
 
-.PHONY: run install test check check-format check-lints check-docs fix bench bench-cluster schemathesis soak measure \
+.PHONY: run install test check check-format check-lints check-docs fix bench bench-cluster bench-peers schemathesis soak measure \
 	sim sim-one sim-build fuzz release supply
 
 # Features beside the default ones: FEATURES=otel.
@@ -36,6 +36,9 @@ bench: ## What a node does in a second; PART="writes fires" for some of it
 bench-cluster: ## What three nodes do, beside etcd; PART="writes failover" for some, FULL=1 for figures
 	cargo build --release
 	cargo bench -p cluster-tests --bench cluster -- $(if $(FULL),--full) $(PART)
+
+bench-peers: ## What others do with the same work: BullMQ, Procrastinate, Prefect, Airflow; PART=queues, items
+	benches/peers/run.sh $(PART)
 
 fuzz: ## Bent bytes for every parser of foreign ones; SECONDS=600 TARGET=backup SEED=7
 	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),20261128) \

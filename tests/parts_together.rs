@@ -51,6 +51,8 @@ async fn node_with(options: Options, boot: u128) -> Node {
     let (grant, lease) = watch::channel(far());
     let parts = Parts {
         vault: None,
+        locks: None,
+        redis_url: None,
         consensus: consensus.clone(),
         clock,
         work: Work::Runners(Arc::new(RunnerEnv::detect())),

@@ -40,6 +40,8 @@ impl Node {
         let (drain, drained) = watch::channel(false);
         let parts = Parts {
             vault: None,
+            locks: None,
+            redis_url: None,
             consensus: consensus.clone(),
             clock: clock.clone(),
             work: Work::Runners(Arc::new(RunnerEnv::detect())),

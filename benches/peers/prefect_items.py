@@ -1,4 +1,4 @@
-"""So many items of one task, 50 at a time, each a shell that does nothing: prefect_items.py COUNT."""
+"""So many items of a task, 50 at a time, each a shell that does nothing: prefect_items.py COUNT."""
 import subprocess
 import sys
 import time

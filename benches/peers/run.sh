@@ -22,7 +22,9 @@ ended() {
   for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
   # All that it has started: its session is ours alone.
   [ -z "${airflow_pid:-}" ] || pkill -KILL -s "$airflow_pid" || true
-  [ ! -d "$run/pg" ] || as_postgres "$pg/pg_ctl" -D "$run/pg/data" -m immediate stop >/dev/null || true
+  if [ -d "$run/pg" ]; then
+    as_postgres "$pg/pg_ctl" -D "$run/pg/data" -m immediate stop >/dev/null || true
+  fi
   rm -rf "$run"
   [ -n "${PEERS_DIR:-}" ] || rm -rf "$dir"
 }
@@ -30,7 +32,12 @@ trap ended EXIT
 
 need() { command -v "$1" >/dev/null || { echo "SKIPPED: $1 is not here" >&2; exit 77; }; }
 
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+port() {
+  python3 -c 'import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
 
 venv() { # NAME PACKAGES...
   local name=$1
@@ -41,7 +48,11 @@ venv() { # NAME PACKAGES...
 
 # PostgreSQL does not run as root.
 as_postgres() {
-  if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; else "$@"; fi
+  if [ "$(id -u)" = 0 ]; then
+    setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"
+  else
+    "$@"
+  fi
 }
 
 postgres() {
@@ -51,7 +62,8 @@ postgres() {
   pg_port=$(port)
   as_postgres "$pg/initdb" -D "$run/pg/data" -A trust -U postgres --no-sync >/dev/null
   as_postgres "$pg/pg_ctl" -D "$run/pg/data" -w -l "$run/pg/log" \
-    -o "-p $pg_port -c listen_addresses=127.0.0.1 -k $run/pg -c max_connections=300" start >/dev/null
+    -o "-p $pg_port -c listen_addresses=127.0.0.1 -k $run/pg -c max_connections=300" \
+    start >/dev/null
 }
 
 redis() { # every write is on disk before its answer, or once a second
@@ -99,7 +111,8 @@ queues() {
     for work in none process; do
       for sync in everysec always; do
         redis "$sync"
-        timed "BullMQ, Redis syncs $sync" "$work" node "$dir/bullmq/bullmq.mjs" work "$redis_port" "$jobs" "$work" \
+        timed "BullMQ, Redis syncs $sync" "$work" \
+          node "$dir/bullmq/bullmq.mjs" work "$redis_port" "$jobs" "$work" \
           -- node "$dir/bullmq/bullmq.mjs" add "$redis_port" "$jobs"
         redis-cli -p "$redis_port" shutdown nosave >/dev/null 2>&1 || true
         rm -rf "$run/redis-$sync"
@@ -113,14 +126,16 @@ queues() {
 
 prefect() {
   venv prefect prefect==3.9.1
-  export PREFECT_HOME=$run/prefect PREFECT_LOGGING_LEVEL=ERROR PREFECT_SERVER_ANALYTICS_ENABLED=false
+  export PREFECT_HOME=$run/prefect PREFECT_LOGGING_LEVEL=ERROR
+  export PREFECT_SERVER_ANALYTICS_ENABLED=false
   local of=$(port)
   "$dir/prefect/bin/prefect" server start --host 127.0.0.1 --port "$of" >"$run/prefect.log" 2>&1 &
   pids+=($!)
   export PREFECT_API_URL=http://127.0.0.1:$of/api
   until curl -fs "$PREFECT_API_URL/health" >/dev/null; do sleep 0.2; done
   for _ in $(seq "$rounds"); do
-    took=$("$dir/prefect/bin/python" prefect_items.py "$items" 2>"$run/prefect.err" | sed -n 's/took //p')
+    took=$("$dir/prefect/bin/python" prefect_items.py "$items" 2>"$run/prefect.err" \
+      | sed -n 's/took //p')
     echo "| Prefect, its server on SQLite | $items | $took s |"
   done
 }
@@ -133,7 +148,8 @@ airflow() {
   cp airflow_items.py "$AIRFLOW_HOME/dags/"
   as_postgres "$pg/createdb" -h 127.0.0.1 -p "$pg_port" -U postgres airflow
   local at=$(port)
-  export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=postgresql+psycopg2://postgres@127.0.0.1:$pg_port/airflow
+  local store=postgres@127.0.0.1:$pg_port/airflow
+  export AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=postgresql+psycopg2://$store
   export AIRFLOW__CORE__EXECUTOR=LocalExecutor AIRFLOW__CORE__LOAD_EXAMPLES=false
   export AIRFLOW__CORE__PARALLELISM=50 AIRFLOW__API__PORT=$at AIRFLOW__API__HOST=127.0.0.1
   export AIRFLOW__CORE__EXECUTION_API_SERVER_URL=http://127.0.0.1:$at/execution/
@@ -154,7 +170,8 @@ airflow() {
     done
     # From what it writes itself: when the first was queued, to the end of the last.
     took=$(as_postgres "$pg/psql" -h 127.0.0.1 -p "$pg_port" -U postgres airflow -Atc \
-      "select round(extract(epoch from end_date - queued_at)::numeric, 1) from dag_run where run_id = '$id'")
+      "select round(extract(epoch from end_date - queued_at)::numeric, 1)
+       from dag_run where run_id = '$id'")
     echo "| Airflow, LocalExecutor of 50, PostgreSQL | $items | $took s |"
   done
 }

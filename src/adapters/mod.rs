@@ -30,6 +30,8 @@ mod held;
 mod hold;
 mod hook;
 mod kept;
+#[cfg(feature = "redis")]
+mod locks;
 mod mail;
 mod ntfy;
 mod opened;
@@ -49,6 +51,8 @@ mod triggers;
 pub use call::Fault;
 pub use deliver::{Courier, Delivered};
 pub use kept::{Kept, Unreadable, kept_after, position_of};
+#[cfg(feature = "redis")]
+pub use locks::RedisLocks;
 pub use opened::Opened;
 pub use outward::{OutwardParts, tell_outside};
 pub use parts::DutyParts;

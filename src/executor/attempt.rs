@@ -19,6 +19,7 @@ use super::busy::One;
 use super::fill::fill;
 use super::last_check::{LastCheck, Started, come};
 use super::left_out::LeftOut;
+use super::lock::{self, Locked, NoLock};
 use super::order::{Here, order};
 use super::parts::Parts;
 use super::report::report;
@@ -70,12 +71,27 @@ async fn attempt_in(
     let trace = trace::place(&Span::current(), open.run.traceparent.clone());
     let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag, trace };
     let started = Arc::new(Started::default());
+    let mut lost_lock = false;
     let (outcome, output) = if !come(&open, &*parts.clock, &mut stop).await {
         started.refuse();
         (None, Vec::new())
     } else {
         match ordered(&parts, &open, &here) {
-            Ok(Some(spec)) => run(&parts, spec, held, &started, stop.clone()).await,
+            Ok(Some(mut spec)) => match lock::take(&parts, &open, &mut spec).await {
+                Ok(lock) => {
+                    let done = run(&parts, spec, held, &started, stop.clone(), &lock).await;
+                    lost_lock = lock.as_ref().is_some_and(Locked::is_lost);
+                    if let Some(lock) = lock {
+                        lock.free().await;
+                    }
+                    done
+                }
+                Err(NoLock::Never(why)) => (Some(Outcome::failed(why)), Vec::new()),
+                Err(NoLock::Busy { held: by_other, why }) => {
+                    drop(one);
+                    return lock_busy(&parts, held, by_other, why).await;
+                }
+            },
             Ok(None) => (None, Vec::new()),
             Err(why) => (Some(Outcome::failed(why)), Vec::new()),
         }
@@ -87,7 +103,7 @@ async fn attempt_in(
         return unbegun(&parts, held, why).await;
     }
     let finished_at = parts.clock.now();
-    let end = End { output, ..end_of(outcome, started.at(), finished_at, why) };
+    let end = End { output, ..end_of(outcome, started.at(), finished_at, (why, lost_lock)) };
     if end.status != RunStatus::Succeeded {
         Span::current().record("otel.status_code", "ERROR");
     }
@@ -122,12 +138,22 @@ async fn unbegun(parts: &Parts, held: Held, why: StopFor) -> Left {
     Left::Over
 }
 
+/// The attempt was not begun, for its lock is another's or can't be asked for.
+async fn lock_busy(parts: &Parts, held: Held, by_other: bool, why: String) -> Left {
+    let Held { run, attempt, fence } = held;
+    tracing::debug!(why, "not begun: its lock is busy");
+    let op = Op::LockBusy { run, attempt, fence, held: by_other, why };
+    report(&parts.consensus, &*parts.clock, op).await;
+    Left::Over
+}
+
 async fn run(
     parts: &Parts,
     spec: runner::Spec,
     held: Held,
     started: &Arc<Started>,
     stop: watch::Receiver<StopFor>,
+    lock: &Option<Locked<'_>>,
 ) -> (Option<Outcome>, Vec<OutputChunk>) {
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);
@@ -142,8 +168,13 @@ async fn run(
         started: started.clone(),
     };
     let attempt = parts.work.carry_out(spec, cancelled, send, last_check);
+    let keep = async {
+        if let Some(lock) = lock {
+            lock.watch(&cancel).await;
+        }
+    };
     let beside = async {
-        tokio::join!(report_start(parts, held, started), pass_on(stop, cancel));
+        tokio::join!(report_start(parts, held, started), pass_on(stop, &cancel), keep);
         std::future::pending().await
     };
     let attempt = async {
@@ -158,7 +189,7 @@ async fn run(
 }
 
 /// Turns what the node wants of an attempt into the runner's token.
-async fn pass_on(mut stop: watch::Receiver<StopFor>, cancel: watch::Sender<bool>) {
+async fn pass_on(mut stop: watch::Receiver<StopFor>, cancel: &watch::Sender<bool>) {
     if stop.wait_for(|stop| stop.ends()).await.is_ok() {
         cancel.send_replace(true);
     }
@@ -241,7 +272,7 @@ fn end_of(
     outcome: Option<Outcome>,
     started_at: Option<Timestamp>,
     finished_at: Timestamp,
-    stop: StopFor,
+    (stop, lost_lock): (StopFor, bool),
 ) -> End {
     let Some(outcome) = outcome else {
         return End {
@@ -265,6 +296,7 @@ fn end_of(
         Ended::Cancelled => match stop {
             StopFor::Shutdown => lost("its node was stopped while it ran"),
             StopFor::LeaseLost => lost("its node lost its lease"),
+            StopFor::Nothing if lost_lock => lost("its lock was lost: another may hold it"),
             StopFor::Nothing | StopFor::NotBegin | StopFor::Cancel => {
                 (RunStatus::Cancelled, outcome.error)
             }

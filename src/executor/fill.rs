@@ -27,8 +27,7 @@ pub(super) fn fill(
     };
     for (place, setting) in settings {
         let Setting::Secret(wanted) = setting else { continue };
-        let may = |scope: &Scope| scope.covers(open.run.job.as_str(), &open.spec.tags);
-        let value = value(wanted, may, state, vault)?;
+        let value = secret_for(wanted, open, state, vault)?;
         let whole = format!("{}{value}", wanted.prefix);
         spec.filled.masked.push(value);
         let into = if headers { &mut spec.filled.headers } else { &mut spec.filled.env };
@@ -50,16 +49,29 @@ fn fill_parameters(
     if secrets.is_empty() {
         return Ok(());
     }
-    let may = |scope: &Scope| scope.covers(open.run.job.as_str(), &open.spec.tags);
     let mut masked = Vec::new();
     let filled = secrets.filled(&spec.params, |wanted| {
-        let value = value(wanted, may, state, vault)?;
+        let value = secret_for(wanted, open, state, vault)?;
         masked.push(value.clone());
         Ok(value)
     })?;
     spec.filled.params = filled;
     spec.filled.masked.extend(masked);
     Ok(())
+}
+
+/// The present value of a secret that the definition of a run names, without what comes before it.
+///
+/// # Errors
+/// A sentence for the run.
+pub(super) fn secret_for(
+    wanted: &SecretRef,
+    open: &OpenRun,
+    state: &State,
+    vault: Option<&Vault>,
+) -> Result<String, String> {
+    let may = |scope: &Scope| scope.covers(open.run.job.as_str(), &open.spec.tags);
+    value(wanted, may, state, vault)
 }
 
 /// The present value of a secret that a definition names which an admin wrote: such a one may name

@@ -39,6 +39,7 @@ pub(super) fn order(open: &OpenRun, here: &Here<'_>) -> Result<Option<Spec>, Str
         trigger: open.run.trigger.as_str().to_string(),
         boot_tag: here.boot_tag.to_string(),
         task: task.map(|task| (task.name.to_string(), task.flow.to_string())),
+        lock_fence: None,
         item: task.and_then(|task| task.item.clone().or(task.index.map(|_| Value::Null))),
     };
     let params = open.run.parameters.to_value();

@@ -10,6 +10,7 @@ use crate::consensus::Handle;
 use crate::model::{BootId, NodeId};
 use crate::vault::Vault;
 
+use super::locks::Locks;
 use super::work::Work;
 
 /// What attempts are carried out with.
@@ -22,6 +23,10 @@ pub struct Parts {
     pub work: Work,
     /// What secrets are opened with; none: this node has no key.
     pub vault: Option<Arc<Vault>>,
+    /// Who is asked for the locks of jobs; none: this program was built without.
+    pub locks: Option<Arc<dyn Locks>>,
+    /// Where locks are that name no place.
+    pub redis_url: Option<String>,
     /// This node.
     pub node: NodeId,
     /// This boot of it.

@@ -168,6 +168,8 @@ pub enum Op {
     Ended { run: RunId, attempt: u32, fence: Fence, end: Box<End> },
     /// A node did not begin an attempt and never will.
     Unbegun { run: RunId, attempt: u32, fence: Fence },
+    /// The same, for the lock of its job is held by another; or, unless `held`, can't be asked for.
+    LockBusy { run: RunId, attempt: u32, fence: Fence, held: bool, why: String },
     /// A start that is planned ahead is not wanted any more: its node is asked to leave it.
     Withdraw { run: RunId },
     /// Captured output of an attempt.
@@ -391,6 +393,7 @@ impl Op {
             | Op::Started { .. }
             | Op::Ended { .. }
             | Op::Unbegun { .. }
+            | Op::LockBusy { .. }
             | Op::Withdraw { .. }
             | Op::Output { .. }
             | Op::NodeUp { .. }

@@ -82,6 +82,7 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::Started { run: _, attempt: _, fence: _, started_at: _ } => return None,
         Op::Ended { run: _, attempt: _, fence: _, end: _ } => return None,
         Op::Unbegun { run: _, attempt: _, fence: _ } | Op::Withdraw { run: _ } => return None,
+        Op::LockBusy { run: _, attempt: _, fence: _, held: _, why: _ } => ("a lock", 7),
         Op::Output { run: _, attempt: _, fence: _, chunks: _ } => return None,
         Op::NodeUp { node: _, boot: _, address: _, api: _, slots: _, labels: _ } => return None,
         Op::NodeDraining { node: _, boot: _ } | Op::NodeLost { node: _, boot: _ } => return None,

@@ -18,6 +18,7 @@ use super::alert::Notify;
 use super::bounds::Bounds;
 use super::fields::{self, Fields, spec};
 use super::invalid::Invalid;
+use super::lock::Lock;
 use super::name::Name;
 use super::parameters::{Parameters, SecretParameters};
 use super::placement::Placement;
@@ -217,6 +218,10 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = -100, maximum = 100)]
     priority: Option<i32>, since 1;
+    /// A key of Redis that one attempt at a time holds, in this cluster and in others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    lock: Option<Box<Lock>>, since 7;
     /// Where its runs may start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -373,8 +378,10 @@ impl JobSpec {
             let places = runner.secrets().into_iter();
             places.map(move |(at, place)| (format!("{pointer}{at}"), place.clone()))
         });
+        let lock = self.lock.as_deref().and_then(Lock::secret);
+        let lock = lock.map(|place| ("lock/redis".to_owned(), place.clone()));
         let own = self.parameters.clone().unwrap_or_default();
-        runner.chain(self.secrets_in(&own)).collect()
+        runner.chain(lock).chain(self.secrets_in(&own)).collect()
     }
 
     /// Its runner, and those of its tasks, each with what its pointers begin with.

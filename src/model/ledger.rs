@@ -47,6 +47,8 @@ pub enum SkipReason {
     Upstream,
     /// Of a task: its condition was false.
     Condition,
+    /// The lock of its job was held by another.
+    LockBusy,
 }
 
 impl SkipReason {
@@ -65,6 +67,7 @@ impl SkipReason {
             SkipReason::Restored => "restored",
             SkipReason::Upstream => "upstream",
             SkipReason::Condition => "condition",
+            SkipReason::LockBusy => "lock_busy",
         }
     }
 }

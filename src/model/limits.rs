@@ -210,6 +210,20 @@ pub const SINKS_MAX: usize = 20;
 pub const SINK_SELECT_MAX: usize = 100;
 /// The address of a server of a sink or a trigger, in bytes.
 pub const SERVER_URL_BYTES_MAX: usize = 2_048;
+/// Bytes of the key of a job's lock.
+pub const LOCK_KEY_BYTES_MAX: usize = 200;
+/// The shortest time after which Redis frees a lock that is not renewed.
+pub const LOCK_TTL_MIN: Span = Span::from_secs(3);
+/// The longest.
+pub const LOCK_TTL_MAX: Span = Span::from_secs(3_600);
+/// The same, where the definition names none.
+pub const LOCK_TTL_DEFAULT: Span = Span::from_secs(30);
+/// A run whose lock is busy tries again after a quarter of the time it waits: at least this,
+pub const LOCK_RETRY_MIN: Span = Span::from_secs(1);
+/// and at most this.
+pub const LOCK_RETRY_MAX: Span = Span::from_secs(15);
+/// Characters of what is told about why a lock is busy.
+pub const LOCK_WHY_CHARS_MAX: usize = 500;
 /// The key of a stream, in bytes.
 pub const STREAM_KEY_BYTES_MAX: usize = 512;
 /// Entries that a stream keeps, at most.

@@ -34,6 +34,7 @@ pub mod job;
 pub mod kind;
 pub mod ledger;
 pub mod limits;
+pub mod lock;
 pub mod monitor;
 pub mod name;
 pub mod notice;

@@ -15,7 +15,7 @@ use crate::api::{self, ServerOptions};
 use crate::clock::{Clock, System};
 use crate::consensus::Handle;
 use crate::executor::runner::{RunnerEnv, reap_leftovers};
-use crate::executor::{Busy, Executor, Parts, Work};
+use crate::executor::{Busy, Executor, Locks, Parts, Work};
 use crate::machine::state::Offers;
 use crate::metrics::Metrics;
 use crate::model::BootId;
@@ -181,8 +181,10 @@ impl Node {
         let parts = Parts {
             consensus: consensus.clone(),
             clock,
+            locks: locks(&runners),
             work: Work::Runners(runners),
             vault: config.vault.clone(),
+            redis_url: config.redis_url.as_ref().map(|url| url.0.clone()),
             node,
             boot,
             node_name: node.to_string(),
@@ -298,6 +300,14 @@ fn local(config: &Config, clock: &Arc<dyn Clock>) -> NodeLocal {
         labels: config.labels.clone(),
         slots: config.slots,
     }
+}
+
+/// Who is asked for the locks of jobs.
+fn locks(env: &Arc<RunnerEnv>) -> Option<Arc<dyn Locks>> {
+    #[cfg(feature = "redis")]
+    return Some(Arc::new(crate::adapters::RedisLocks { env: Arc::clone(env) }));
+    #[cfg(not(feature = "redis"))]
+    return None;
 }
 
 /// What runners find on this machine.

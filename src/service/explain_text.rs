@@ -219,6 +219,9 @@ fn skipped(job: &Job, reason: SkipReason) -> String {
             "the cluster was restored from a backup, and the one before may have run it".to_owned()
         }
         SkipReason::Upstream => "what the task comes after can't hold any more".to_owned(),
+        SkipReason::LockBusy => {
+            "another held the lock of the job, and its on_busy is skip (the run says who)".into()
+        }
         SkipReason::Condition => "the condition of the task was false".to_owned(),
         SkipReason::ParametersRefused => {
             "the parameters do not fit the parameters_schema of the job".into()

@@ -243,6 +243,7 @@ fn run_ops() -> Vec<(&'static str, Op)> {
         ("refuse", Op::Refuse { run, error: "/parameters/n: no".into() }),
         ("due", Op::Due { run }),
         ("unbegun", Op::Unbegun { run, attempt, fence }),
+        ("lock_busy", Op::LockBusy { run, attempt, fence, held: true, why: "by x".into() }),
         ("withdraw", Op::Withdraw { run }),
         ("started", Op::Started { run, attempt, fence, started_at: t(61) }),
         ("ended", Op::Ended { run, attempt, fence, end: Box::new(end) }),
@@ -736,6 +737,7 @@ fn file_of(op: &Op) -> &'static str {
         Op::Refuse { .. } => "refuse",
         Op::Due { .. } => "due",
         Op::Unbegun { .. } => "unbegun",
+        Op::LockBusy { .. } => "lock_busy",
         Op::Withdraw { .. } => "withdraw",
         Op::Started { .. } => "started",
         Op::Ended { .. } => "ended",
@@ -807,7 +809,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 63, "one file for every kind of step");
+    assert_eq!(kinds.len(), 64, "one file for every kind of step");
 }
 
 /// A state with something in every table.

@@ -25,6 +25,7 @@ mod golden;
 mod instants;
 mod lanes;
 mod leaders;
+mod locks;
 mod manual;
 mod monitors;
 mod needs;

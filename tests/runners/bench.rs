@@ -40,6 +40,7 @@ pub fn spec(what: What, params: Value) -> Spec {
             attempt: 2,
             nominal_time: Some("2026-01-02T03:04:05Z".to_owned()),
             fence: 42,
+            lock_fence: None,
             traceparent: None,
             node: "n1".to_owned(),
             trigger: "schedule".to_owned(),

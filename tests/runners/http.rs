@@ -136,6 +136,7 @@ async fn a_request_tells_what_the_attempt_is() {
     let url = format!("http://{}/echo", server().await);
     let mut asked = get_from(url.clone()).spec();
     asked.context.traceparent = Some(TRACE.into());
+    asked.context.lock_fence = Some(7);
     let ran = attempt(asked).await;
     assert_eq!(ran.outcome.ended, Ended::Succeeded, "{ran:?}");
     assert_eq!((ran.outcome.http_status, ran.outcome.exit_code, ran.pid), (Some(200), None, None));
@@ -146,6 +147,7 @@ async fn a_request_tells_what_the_attempt_is() {
         ("x-cronapi-run-id", "run-1"),
         ("x-cronapi-attempt", "2"),
         ("x-cronapi-fence", "42"),
+        ("x-cronapi-lock-fence", "7"),
         ("traceparent", TRACE),
         ("x-cronapi-nominal-time", "2026-01-02T03:04:05Z"),
         ("idempotency-key", "run-1:2"),

@@ -124,6 +124,8 @@ impl Node {
         };
         let parts = Parts {
             vault: None,
+            locks: None,
+            redis_url: None,
             consensus: consensus.clone(),
             clock,
             work: Work::Script(Arc::new(script)),

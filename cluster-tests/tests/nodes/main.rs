@@ -7,6 +7,7 @@ mod backup;
 mod duties;
 mod forming;
 mod lab;
+mod locks;
 mod logins;
 mod monitors;
 mod one_node;

@@ -68,6 +68,9 @@ impl Environment {
             vars.insert("CRONAPI_TASK".into(), task.into());
             vars.insert("CRONAPI_FLOW".into(), flow.into());
         }
+        if let Some(fence) = context.lock_fence {
+            vars.insert("CRONAPI_LOCK_FENCE".into(), fence.to_string().into());
+        }
         let note = (params.len() > PARAMS_ENV_BYTES_MAX).then(|| {
             format!(
                 "CRONAPI_PARAMS is not set: the parameters have {} bytes, more than {}; \

@@ -183,4 +183,6 @@ pub struct Context {
     pub task: Option<(String, String)>,
     /// The item that it runs for, if its task has any.
     pub item: Option<serde_json::Value>,
+    /// Of an attempt that holds the lock of its job: grows with each holder, in whatever cluster.
+    pub lock_fence: Option<u64>,
 }

@@ -7,6 +7,8 @@
 //! So a nominal time is decided once, or was given back by the only one who could have
 //! started it.
 
+use std::sync::Arc;
+
 use crate::machine::command::{Next, Place};
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{Ahead, Job, OpenRun};
@@ -61,23 +63,8 @@ impl Cx<'_> {
 
     /// A node did not begin an attempt and never will: it is as if it had not been given it.
     pub(super) fn unbegun(&mut self, id: RunId, attempt: u32, fence: Fence) -> Answer {
-        let open = self.held(id, attempt, fence)?;
-        if open.run.status != RunStatus::Assigned {
-            return Err(Rejection::Fenced);
-        }
-        self.free_place(&open);
-        self.edit_run(id, |open| {
-            let run = &mut open.run;
-            run.attempts.pop();
-            run.attempt -= 1;
-            run.node = run.attempts.last().map(|attempt| attempt.node);
-        });
-        self.no_longer_ahead(&open);
+        let open = self.not_begun(id, attempt, fence)?;
         let ahead = open.ahead.filter(|ahead| self.at < ahead.start_at);
-        if let (None, Some(planned)) = (ahead, open.ahead) {
-            let late = self.at.micros_since(planned.start_at);
-            self.out.facts.push(Fact::Fired { late });
-        }
         let edited = self.job(id.job_no()).is_none_or(|job| job.version != open.run.version);
         if open.cancel {
             self.close(id, RunStatus::Cancelled, None);
@@ -92,6 +79,32 @@ impl Cx<'_> {
             self.make_ready(id);
         }
         Ok(Reply::Run { id })
+    }
+
+    /// Takes back what a run was given, and gives it as it was before.
+    pub(super) fn not_begun(
+        &mut self,
+        id: RunId,
+        attempt: u32,
+        fence: Fence,
+    ) -> Result<Arc<OpenRun>, Rejection> {
+        let open = self.held(id, attempt, fence)?;
+        if open.run.status != RunStatus::Assigned {
+            return Err(Rejection::Fenced);
+        }
+        self.free_place(&open);
+        self.edit_run(id, |open| {
+            let run = &mut open.run;
+            run.attempts.pop();
+            run.attempt -= 1;
+            run.node = run.attempts.last().map(|attempt| attempt.node);
+        });
+        self.no_longer_ahead(&open);
+        if let Some(planned) = open.ahead.filter(|ahead| ahead.start_at <= self.at) {
+            let late = self.at.micros_since(planned.start_at);
+            self.out.facts.push(Fact::Fired { late });
+        }
+        Ok(open)
     }
 
     /// The run has begun or ended: nothing of it lies ahead.

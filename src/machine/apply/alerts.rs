@@ -126,6 +126,7 @@ impl Cx<'_> {
             SkipReason::Overlap
             | SkipReason::DependenciesUnmet
             | SkipReason::QueueFull
+            | SkipReason::LockBusy
             | SkipReason::ParametersRefused => Trouble::Skipped,
             // Meant so, or not known.
             SkipReason::Paused | SkipReason::Calendar | SkipReason::Restored => return,

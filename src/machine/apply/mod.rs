@@ -34,6 +34,7 @@ mod flow_values;
 mod graph;
 mod jobs;
 mod late;
+mod locks;
 mod monitors;
 mod nodes;
 mod outbox;
@@ -193,6 +194,9 @@ impl Cx<'_> {
             }
             Op::Ended { run, attempt, fence, end } => self.ended(*run, *attempt, *fence, end),
             Op::Unbegun { run, attempt, fence } => self.unbegun(*run, *attempt, *fence),
+            Op::LockBusy { run, attempt, fence, held, why } => {
+                self.lock_busy((*run, *attempt, *fence), *held, why)
+            }
             Op::Withdraw { run } => self.withdraw(*run),
             Op::Output { run, attempt, fence, chunks } => {
                 self.output(*run, *attempt, *fence, chunks)

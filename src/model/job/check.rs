@@ -50,6 +50,7 @@ impl JobSpec {
         if let Some(bounds) = &self.limits {
             bounds.check(faults);
         }
+        self.check_lock(faults);
         self.check_alerts(faults);
         if let Some(parameters) = &self.parameters
             && let Err(detail) = Parameters::new(parameters.map().clone())
@@ -157,6 +158,18 @@ impl JobSpec {
                 let most = limits::CALENDAR_ITEMS_MAX;
                 faults.push(Invalid::new(format!("calendars/{at}"), format!("over {most} items")));
             }
+        }
+    }
+
+    fn check_lock(&self, faults: &mut Vec<Invalid>) {
+        let Some(lock) = &self.lock else { return };
+        lock.check(faults);
+        if self.is_workflow() {
+            let detail = "is not of a workflow, which has no attempt that could hold it; have a \
+                          task start a job that has one";
+            faults.push(Invalid::new("lock", detail));
+        } else if self.is_no_op() {
+            faults.push(Invalid::new("lock", "has no meaning without runner or code"));
         }
     }
 

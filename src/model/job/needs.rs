@@ -9,6 +9,7 @@ use super::{CalendarSpec, JobSpec, Target};
 use crate::model::alert::Notify;
 use crate::model::bounds::Bounds;
 use crate::model::fields::newest;
+use crate::model::lock::Lock;
 use crate::model::parameters::SecretParameters;
 use crate::model::placement::Placement;
 use crate::model::policy::{Misfire, Retention, Retry};
@@ -57,6 +58,9 @@ impl JobSpec {
         }
         if let Some(limits) = self.limits.as_deref() {
             let Bounds { memory: _, processes: _, open_files: _, file_size: _, cpu: _ } = limits;
+        }
+        if let Some(lock) = self.lock.as_deref() {
+            let Lock { key: _, redis: _, ttl: _, on_busy: _ } = lock;
         }
         if let Some(notify) = self.notify.as_deref() {
             let Notify { on: _, channels: _, min_failures: _ } = notify;

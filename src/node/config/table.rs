@@ -274,8 +274,10 @@ pub(super) const TABLE: &[Row] = &[
         .flag("DIR", "Directory that sinks of the type file write to on this node")
         .words("none: this node writes no such sink")
         .about("directory that this node writes files of sinks to: [sinks.md](sinks.md#files)"),
-    Row::secret("redis_url", "REDIS_URL")
-        .about("the Redis of sinks that name no address: [sinks.md](sinks.md#redis)"),
+    Row::secret("redis_url", "REDIS_URL").about(
+        "the Redis of sinks, triggers and locks that name no address: \
+             [sinks.md](sinks.md#redis)",
+    ),
     Row::secret("heartbeat_url", "CRONAPI_HEARTBEAT_URL").about(
         "a monitor elsewhere that the leader calls while a majority follows it: \
          [monitors.md](monitors.md#who-watches-cronapi)",

@@ -123,6 +123,9 @@ fn told(context: &Context) -> Result<HeaderMap, String> {
     tell("x-cronapi-run-id", &context.run_id)?;
     tell("x-cronapi-attempt", &context.attempt.to_string())?;
     tell("x-cronapi-fence", &context.fence.to_string())?;
+    if let Some(fence) = context.lock_fence {
+        tell("x-cronapi-lock-fence", &fence.to_string())?;
+    }
     if let Some(nominal_time) = &context.nominal_time {
         tell("x-cronapi-nominal-time", nominal_time)?;
     }
