@@ -2,12 +2,16 @@
 //! back, whose value is the fence of a holder.
 //!
 //! Each call opens a connection of its own and drops it: it is asked three times a `ttl`, and a
-//! connection that went bad is then no question.
+//! connection that went bad is then no question. A Redis that did not answer is not asked for locks
+//! again for a moment: who asks has a slot of the node meanwhile.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::redis::Redis;
 use crate::executor::runner::RunnerEnv;
@@ -25,20 +29,51 @@ const RENEW: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end 
 const FREE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
                     return redis.call('DEL', KEYS[1])";
 
+/// Who gave no answer is not asked for so long.
+const REST: Duration = Duration::from_secs(5);
+/// Such addresses that are remembered.
+const DOWN_MAX: usize = 1_000;
+
 /// Redis, asked for locks.
 pub struct RedisLocks {
     /// Which addresses may be reached.
-    pub env: Arc<RunnerEnv>,
+    env: Arc<RunnerEnv>,
+    /// By address: until when it is not asked, and why.
+    down: Mutex<BTreeMap<String, (Instant, String)>>,
 }
 
 impl RedisLocks {
+    /// `env` says which addresses may be reached.
+    pub fn new(env: Arc<RunnerEnv>) -> Self {
+        RedisLocks { env, down: Mutex::default() }
+    }
+
+    /// Why nobody asks there at this moment.
+    fn rests(&self, url: &str) -> Option<String> {
+        let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, why) = down.get(url)?;
+        (Instant::now() < *until).then(|| why.clone())
+    }
+
+    fn rest(&self, url: &str, why: &str) {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if down.len() >= DOWN_MAX {
+            down.retain(|_, (until, _)| now < *until);
+        }
+        if down.len() < DOWN_MAX {
+            down.insert(url.to_owned(), (now + REST, why.to_owned()));
+        }
+    }
+
     async fn ask<T: redis::FromRedisValue>(
         &self,
         script: &str,
         lock: &LockOrder,
     ) -> Result<T, String> {
         let guard = lock.guarded.then_some(&*self.env);
-        let mut redis = Redis::open(&lock.url, guard).await?;
+        let opened = Redis::open(&lock.url, guard).await;
+        let mut redis = opened.inspect_err(|why| self.rest(&lock.url, why))?;
         let key = format!("{PREFIX}{}", lock.key);
         let ttl = u64::try_from(lock.ttl.as_millis()).unwrap_or(u64::MAX);
         let mut call = redis::cmd("EVAL");
@@ -53,6 +88,9 @@ impl Locks for RedisLocks {
         lock: &'a LockOrder,
     ) -> BoxFuture<'a, Result<Result<u64, String>, String>> {
         async move {
+            if let Some(why) = self.rests(&lock.url) {
+                return Err(why);
+            }
             let (fence, holder): (u64, Vec<u8>) = self.ask(TAKE, lock).await?;
             let holder = || String::from_utf8_lossy(&holder).into_owned();
             Ok(if fence > 0 { Ok(fence) } else { Err(holder()) })

@@ -153,7 +153,7 @@ async fn run(
     held: Held,
     started: &Arc<Started>,
     stop: watch::Receiver<StopFor>,
-    lock: &Option<Locked<'_>>,
+    lock: &Option<Locked>,
 ) -> (Option<Outcome>, Vec<OutputChunk>) {
     let (send, receive) = mpsc::channel(OUTPUT_BATCHES);
     let (cancel, cancelled) = watch::channel(false);

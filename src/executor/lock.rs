@@ -3,11 +3,12 @@
 //! Owns: when that happens, and what a lock that is lost means for the attempt. Does not own: how
 //! Redis is asked ([`Locks`]), nor what becomes of a run whose lock is busy (`machine::apply`).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::fill::secret_for;
 use super::locks::{LockOrder, Locks};
@@ -16,6 +17,9 @@ use super::runner::Spec;
 use crate::machine::State;
 use crate::machine::state::OpenRun;
 use crate::model::{OnLeaseLost, Setting, limits};
+
+/// The end of an attempt is not told later than this for a lock that is not freed.
+const FREE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why an attempt does not have its lock.
 pub(super) enum NoLock {
@@ -26,24 +30,24 @@ pub(super) enum NoLock {
 }
 
 /// A lock that an attempt has.
-pub(super) struct Locked<'a> {
-    locks: &'a dyn Locks,
+pub(super) struct Locked {
+    locks: Arc<dyn Locks>,
     order: LockOrder,
     /// When it was surely ours: the begin of the last call that said so.
     known: Instant,
     /// The attempt is stopped when it is lost.
-    pub kill: bool,
+    kill: bool,
     lost: AtomicBool,
 }
 
 /// The lock of a run's job; none: it has none.
-pub(super) async fn take<'a>(
-    parts: &'a Parts,
+pub(super) async fn take(
+    parts: &Parts,
     open: &OpenRun,
     spec: &mut Spec,
-) -> Result<Option<Locked<'a>>, NoLock> {
+) -> Result<Option<Locked>, NoLock> {
     let Some(lock) = open.spec.lock.as_deref() else { return Ok(None) };
-    let locks = parts.locks.as_deref();
+    let locks = parts.locks.clone();
     let locks = locks.ok_or_else(|| {
         NoLock::Never("its lock can't be taken: this node was built without Redis".to_owned())
     })?;
@@ -64,9 +68,9 @@ pub(super) async fn take<'a>(
             Err(NoLock::Busy { held: true, why: short(&why) })
         }
         Err(why) => {
-            // It may have been taken without an answer.
-            let _ = locks.free(&order).await;
             let why = format!("{} can't be asked for: {why}", lock.key);
+            // It may have been taken without an answer.
+            tokio::spawn(async move { locks.free(&order).await });
             Err(NoLock::Busy { held: false, why: short(&why) })
         }
     }
@@ -93,31 +97,29 @@ fn short(why: &str) -> String {
     why.chars().filter(|c| !c.is_control()).take(limits::LOCK_WHY_CHARS_MAX).collect()
 }
 
-impl Locked<'_> {
+impl Locked {
     /// Holds it on, and returns when it is lost.
-    pub(super) async fn hold(&self) {
+    async fn hold(&self) {
         let (mut known, third) = (self.known, self.order.ttl / 3);
         let mut pause = third;
         loop {
             sleep(pause).await;
             let asked = Instant::now();
-            match self.locks.renew(&self.order).await {
-                Ok(true) => (known, pause) = (asked, third),
-                Ok(false) => break,
-                Err(why) => {
+            match timeout_at(known + self.order.ttl, self.locks.renew(&self.order)).await {
+                Ok(Ok(true)) => (known, pause) = (asked, third),
+                // Redis has freed it by now, or says that it did.
+                Ok(Ok(false)) | Err(_) => break,
+                Ok(Err(why)) => {
                     tracing::debug!(why, key = self.order.key, "a lock is not renewed yet");
-                    pause = (third / 4).max(Duration::from_millis(250));
+                    pause = (third / 4).min(known + self.order.ttl - Instant::now());
                 }
-            }
-            if known.elapsed() >= self.order.ttl {
-                break;
             }
         }
         self.lost.store(true, Ordering::Release);
         tracing::warn!(key = self.order.key, kill = self.kill, "the lock of an attempt is lost");
     }
 
-    /// Stops an attempt whose lock is lost, if its job wants that.
+    /// Holds it on; stops an attempt whose lock is lost, if its job wants that.
     pub(super) async fn watch(&self, cancel: &watch::Sender<bool>) {
         self.hold().await;
         if self.kill {
@@ -130,10 +132,17 @@ impl Locked<'_> {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Frees it: the attempt is over, or did not begin.
+    /// Frees it: the attempt is over, or did not begin. What follows does not wait for long.
     pub(super) async fn free(self) {
-        if let Err(why) = self.locks.free(&self.order).await {
-            tracing::warn!(why, key = self.order.key, "a lock is freed when its time is over");
-        }
+        let Locked { locks, order, .. } = self;
+        let freed = tokio::spawn(async move {
+            if let Err(why) = locks.free(&order).await {
+                tracing::warn!(why, key = order.key, "a lock is freed when its time is over");
+            }
+        });
+        let _ = timeout(FREE_WITHIN, freed).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

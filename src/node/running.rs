@@ -305,7 +305,7 @@ fn local(config: &Config, clock: &Arc<dyn Clock>) -> NodeLocal {
 /// Who is asked for the locks of jobs.
 fn locks(env: &Arc<RunnerEnv>) -> Option<Arc<dyn Locks>> {
     #[cfg(feature = "redis")]
-    return Some(Arc::new(crate::adapters::RedisLocks { env: Arc::clone(env) }));
+    return Some(Arc::new(crate::adapters::RedisLocks::new(Arc::clone(env))));
     #[cfg(not(feature = "redis"))]
     return None;
 }

@@ -41,13 +41,13 @@ pub enum SinkEdit {
 
 impl SinkStatus {
     fn of(state: &State, name: &Name) -> Result<Self, Error> {
-        let duty = state.duties.all.get(&DutyKey::sink(name.clone()));
-        let duty = duty.ok_or_else(|| no_sink(name))?;
+        let key = DutyKey::sink(name.clone());
+        let duty = state.duties.all.get(&key).ok_or_else(|| no_sink(name))?;
         Ok(SinkStatus {
             name: name.clone(),
             position: duty.position.to_string(),
             behind: state.events.last.saturating_sub(duty.position.number),
-            fault: duty.fault.clone(),
+            fault: state.in_the_way(&key),
             since: duty.since,
             node: duty.holder.map(|(node, _)| node),
             paused: duty.paused,

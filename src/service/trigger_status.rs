@@ -32,14 +32,15 @@ pub struct TriggerStatus {
 impl TriggerStatus {
     /// Of the trigger of this name, if there is one.
     pub(super) fn of(state: &State, name: &Name) -> Option<Self> {
-        let duty = state.duties.all.get(&DutyKey::trigger(name.clone()))?;
+        let key = DutyKey::trigger(name.clone());
+        let duty = state.duties.all.get(&key)?;
         let refused = duty.refused.as_ref();
         Some(TriggerStatus {
             name: name.clone(),
             position: EntryId::from(duty.position).to_string(),
             refused: refused.map_or(0, |refused| refused.count),
             last_refused: refused.map(|refused| format!("{}: {}", refused.last, refused.why)),
-            fault: duty.fault.clone(),
+            fault: state.in_the_way(&key),
             since: duty.since,
             node: duty.holder.map(|(node, _)| node),
             paused: duty.paused,

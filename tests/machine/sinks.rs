@@ -122,3 +122,38 @@ fn a_stream_goes_to_a_node_that_knows_where_it_is() {
         Some(Spec::Sink(_))
     ));
 }
+
+#[test]
+fn tables_are_written_by_any_node_and_what_nobody_can_do_is_told() {
+    let mut world = World::bare("2027-01-04T00:00:00Z");
+    world.node(1, 4);
+    world.state.format = 6;
+    let tables = json!({ "name": "rows", "type": "postgres",
+        "config": { "url": "postgres://cron@db.example.org/reports?sslmode=disable" } });
+    put(&mut world, tables);
+    put(&mut world, json!({ "name": "lines", "type": "file" }));
+    put(&mut world, json!({ "name": "events", "type": "redis" }));
+    world.settle();
+    let told = |world: &World, sink: &str| {
+        world.state.in_the_way(&DutyKey::sink(name(sink))).unwrap_or_default()
+    };
+    for (sink, why) in [
+        ("rows", "a folder for files, until the cluster has format 7"),
+        ("lines", "a folder for files: --sink-dir or CRONAPI_SINK_DIR"),
+        ("events", "REDIS_URL, and the definition names no config.url"),
+    ] {
+        assert!(duty(&world, sink).holder.is_none(), "{sink}");
+        assert_eq!(told(&world, sink), format!("no node can: none was started with {why}"));
+    }
+    world.op(Op::RaiseFormat { to: 7 }).unwrap();
+    world.settle();
+    assert!(duty(&world, "rows").holder.is_some(), "builds of format 7 decide so");
+    assert_eq!(told(&world, "rows"), "");
+    let boot = world.state.nodes[&1].boot;
+    let offers = Offers { sink_files: true, redis: true, ..Offers::default() };
+    world.op(Op::NodeOffers { node: 1, boot, offers }).unwrap();
+    world.settle();
+    for sink in ["lines", "events"] {
+        assert!(duty(&world, sink).holder.is_some() && told(&world, sink).is_empty(), "{sink}");
+    }
+}

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::moment::Moment;
+
 /// How long an answer is held back, at most.
 const HELD_MAX: Duration = Duration::from_secs(8);
 
@@ -24,6 +26,8 @@ pub struct Told {
     pub key: String,
     /// What it said.
     pub body: Value,
+    /// When it came.
+    pub at: Moment,
     /// The status that it was answered with, or would have been.
     pub status: u16,
 }
@@ -123,7 +127,7 @@ async fn take(State(sink): State<Arc<Inner>>, headers: HeaderMap, body: String) 
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
     let key = key.unwrap_or_default().to_owned();
     let body = serde_json::from_str(&body).unwrap_or_default();
-    let told = Told { key, body, status: status.as_u16() };
+    let told = Told { key, body, at: Moment::now(), status: status.as_u16() };
     sink.told.lock().unwrap_or_else(PoisonError::into_inner).push(told);
     sink.count.send_modify(|count| *count += 1);
     if manner == Manner::Held {

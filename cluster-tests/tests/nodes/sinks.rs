@@ -3,8 +3,6 @@
 
 #[path = "sinks/postgres.rs"]
 mod postgres;
-#[path = "sinks/server.rs"]
-mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -36,8 +34,12 @@ fn place(position: &str) -> Place {
     (index.parse().expect("a number"), sub.parse().expect("a number"))
 }
 
+/// Three nodes that have a folder for files.
 async fn started(sandbox: &Sandbox) -> Cluster {
-    let shape = Shape { sinks: true, ..Shape::loopback(3) };
+    of(sandbox, Shape { sinks: true, ..Shape::loopback(3) }).await
+}
+
+async fn of(sandbox: &Sandbox, shape: Shape) -> Cluster {
     let cluster = Cluster::make(sandbox, shape).expect("loopback is everywhere");
     cluster.start().await;
     cluster.wait_whole().await;

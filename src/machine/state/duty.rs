@@ -107,18 +107,39 @@ impl State {
     /// Whether `node` can do the duty, as far as it says.
     pub fn can_do(&self, key: &DutyKey, node: &Node) -> bool {
         match key.kind {
-            DutyKind::Sink => match self.sink(key.name.as_str()) {
-                Some(sink) if sink.r#type == Some(SinkType::Redis) => {
-                    node.offers.redis || !sink.needs_redis_url()
+            DutyKind::Sink => {
+                let sink = self.sink(key.name.as_str());
+                match sink.and_then(|sink| sink.r#type) {
+                    None | Some(SinkType::File) => node.offers.sink_files,
+                    Some(SinkType::Redis) => {
+                        node.offers.redis || sink.is_some_and(|sink| !sink.needs_redis_url())
+                    }
+                    // Before format 7 it was one with a folder of files, and all must decide alike.
+                    Some(SinkType::Postgres) => node.offers.sink_files || self.format() >= 7,
                 }
-                _ => node.offers.sink_files,
-            },
+            }
             DutyKind::Channel => true,
             DutyKind::Trigger => {
                 let trigger = self.trigger(key.name.as_str());
                 node.offers.redis || trigger.is_some_and(|trigger| !trigger.needs_redis_url())
             }
         }
+    }
+
+    /// What is in the way of a duty: what its node says, or that no node can do it.
+    pub fn in_the_way(&self, key: &DutyKey) -> Option<String> {
+        let duty = self.duties.all.get(key)?;
+        let able = self.nodes.values().any(|node| self.can_do(key, node));
+        if duty.holder.is_some() || able || self.nodes.is_empty() {
+            return duty.fault.clone();
+        }
+        let sink = self.sink(key.name.as_str()).filter(|_| key.kind == DutyKind::Sink);
+        let what = match sink.and_then(|sink| sink.r#type) {
+            Some(SinkType::File) => "a folder for files: --sink-dir or CRONAPI_SINK_DIR",
+            Some(SinkType::Postgres) => "a folder for files, until the cluster has format 7",
+            _ => "REDIS_URL, and the definition names no config.url",
+        };
+        Some(format!("no node can: none was started with {what}"))
     }
 
     /// The sink of this name.

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::lateness::Lateness;
 use super::{Failure, PATIENCE, conditions, late};
 
 /// What is measured.
@@ -219,30 +220,13 @@ impl Bed {
         Ok(())
     }
 
-    /// The buckets of lateness so far: upper bound in seconds, and how many.
-    async fn lateness(&self) -> Result<Vec<(f64, f64)>, Failure> {
-        let page = self.client.send(Method::GET, "/metrics", None, None).await?.text;
-        let of = |line: &str| {
-            let rest = line.strip_prefix("cronapi_fire_lateness_seconds_bucket{le=\"")?;
-            let (bound, count) = rest.split_once("\"} ")?;
-            Some((bound.parse().unwrap_or(f64::INFINITY), count.trim().parse().ok()?))
-        };
-        Ok(page.lines().filter_map(of).collect())
+    async fn lateness(&self) -> Result<Lateness, Failure> {
+        Lateness::read(&self.client).await
     }
 
-    async fn told(&self, what: &str, took: Duration, before: &[(f64, f64)]) -> Result<(), Failure> {
-        let after = self.lateness().await?;
-        let counts: Vec<(f64, f64)> = after
-            .iter()
-            .zip(before)
-            .map(|((bound, now), (_, then))| (*bound, now - then))
-            .collect();
-        let all = counts.last().map_or(0.0, |last| last.1);
-        let bound = |share: f64| {
-            let found = counts.iter().find(|(_, count)| *count >= all * share);
-            found.map_or(f64::INFINITY, |(bound, _)| bound * 1_000.0)
-        };
-        println!("| {what} | {took:.1?} | ≤ {} ms | ≤ {} ms |", bound(0.5), bound(0.99));
+    async fn told(&self, what: &str, took: Duration, before: &Lateness) -> Result<(), Failure> {
+        let [half, most] = self.lateness().await?.since(before);
+        println!("| {what} | {took:.1?} | ≤ {half} ms | ≤ {most} ms |");
         Ok(())
     }
 

@@ -4,10 +4,12 @@
 //! (`cluster_tests::harness`), nor what the figures mean (docs/performance.md, docs/sizing.md).
 //!
 //! ```text
+//! measure alerts --kills 40       failures that are told while senders and leaders are killed
 //! measure failover --kills 10     the leader is killed over slow links and on slow disks
 //! measure memory --seconds 60     what nodes hold while jobs fire
 //! measure triggers                runs that entries of a stream start, beside those asked for
 //! measure flow --items 10000      workflows beside plain jobs, items and backfills beside fires
+//! measure sinks                   fires beside sinks that are up and frozen; what they take
 //! measure queues --kills 10       rates while leaders are killed, quiet tenants beside a busy one
 //! ```
 //!
@@ -16,10 +18,13 @@
 //!
 //! To add a part: a file with its flags and a function, a line in `Part`.
 
+mod alerts;
 mod failover;
 mod flow;
+mod lateness;
 mod memory;
 mod queues;
+mod sinks;
 mod triggers;
 
 use std::process::ExitCode;
@@ -52,6 +57,8 @@ struct Flags {
 
 #[derive(Subcommand)]
 enum Part {
+    /// Failures that are told while whoever sends and whoever leads is killed.
+    Alerts(alerts::Flags),
     /// From kill -9 of the leader to the next fire, over slow links and on slow disks.
     Failover(failover::Flags),
     /// Workflows beside plain jobs; items and a backfill beside live fires.
@@ -60,6 +67,8 @@ enum Part {
     Memory(memory::Flags),
     /// Rates of a queue while leaders are killed; shares of tenants.
     Queues(queues::Flags),
+    /// Live fires beside sinks that are up and frozen, and what sinks take in a second.
+    Sinks(sinks::Flags),
     /// Runs that entries of a stream start, beside those that are asked for.
     Triggers(triggers::Flags),
 }
@@ -85,10 +94,12 @@ fn late(deadline: Instant, what: &str) -> Result<(), Failure> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Flags::parse().part {
+        Part::Alerts(flags) => alerts::run(&flags).await,
         Part::Failover(flags) => failover::run(&flags).await,
         Part::Flow(flags) => flow::run(&flags).await,
         Part::Memory(flags) => memory::run(&flags).await,
         Part::Queues(flags) => queues::run(&flags).await,
+        Part::Sinks(flags) => sinks::run(&flags).await,
         Part::Triggers(flags) => triggers::run(&flags).await,
     };
     match done {

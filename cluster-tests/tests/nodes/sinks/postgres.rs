@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::DateTime;
-use cluster_tests::harness::{Cluster, Sandbox, skipped};
+use cluster_tests::harness::{Cluster, Postgres, Sandbox, skipped};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::server::Postgres;
-use super::{PATIENCE, caught_up, caught_up_to_now, fault, holder, kills, sink, started, told};
+use super::{PATIENCE, Shape, caught_up, caught_up_to_now, fault, holder, kills, of, sink, told};
 
 /// Jobs that the load runs: their runs end in different ways.
 const JOBS: [(&str, &str); 4] = [
@@ -165,7 +164,7 @@ async fn rows_are_the_runs_that_there_were_whoever_is_killed() {
         return skipped("sinks of the type postgres", "there is no PostgreSQL");
     };
     let (sandbox, kills) = (Sandbox::new(), kills(6));
-    let cluster = started(&sandbox).await;
+    let cluster = of(&sandbox, Shape::loopback(3)).await;
     jobs(&cluster).await;
     let stop = Arc::new(AtomicBool::new(false));
     let load = by_hand(&cluster, &stop);
@@ -199,7 +198,7 @@ async fn an_old_holder_is_refused_and_tables_that_are_gone_are_filled_again() {
         return skipped("sinks of the type postgres", "there is no PostgreSQL");
     };
     let sandbox = Sandbox::new();
-    let cluster = started(&sandbox).await;
+    let cluster = of(&sandbox, Shape::loopback(3)).await;
     jobs(&cluster).await;
     let config = json!({ "url": postgres.url() });
     sink(&cluster, "rows", json!({ "type": "postgres", "config": config })).await;
@@ -270,7 +269,7 @@ async fn rows_that_waited_are_written_at_once() {
     let wanted = std::env::var("CRONAPI_TEST_SINK_ROWS").ok();
     let wanted: usize = wanted.and_then(|wanted| wanted.parse().ok()).unwrap_or(100);
     let sandbox = Sandbox::new();
-    let cluster = started(&sandbox).await;
+    let cluster = of(&sandbox, Shape::loopback(3)).await;
     let config = json!({ "url": postgres.url() });
     sink(&cluster, "rows", json!({ "type": "postgres", "config": config })).await;
     cluster.client().write(Method::POST, "/sinks/rows/pause", None, "").await.expect("paused");

@@ -14,8 +14,10 @@ use tempfile::TempDir;
 /// How long it may take to begin or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A server, until it is dropped.
 pub struct Postgres {
     programs: PathBuf,
+    /// Where it listens.
     pub port: u16,
     folder: TempDir,
     process: Child,
@@ -45,7 +47,10 @@ fn command(program: &Path) -> Command {
 }
 
 impl Postgres {
-    /// None: it is not installed.
+    /// Starts one. None: it is not installed.
+    ///
+    /// # Panics
+    /// It is installed and does not start.
     pub fn start() -> Option<Postgres> {
         let programs = programs()?;
         let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
@@ -95,16 +100,27 @@ impl Postgres {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Stops it, or lets it go on.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).expect("it runs");
     }
 
     /// Ends as after a crash: what is not in its log is gone.
+    ///
+    /// # Panics
+    /// It does not run.
     pub fn crash(&mut self) {
         self.signal(Signal::QUIT);
         self.process.wait().expect("it ends");
     }
 
+    /// Starts it again, on its data.
+    ///
+    /// # Panics
+    /// It does not start.
     pub fn again(&mut self) {
         self.process = Postgres::spawn(&self.programs, self.port, &self.folder.path().join("data"));
         self.ready();
@@ -116,6 +132,12 @@ impl Postgres {
     }
 
     /// What SQL answers: a line a row, its columns between `|`.
+    ///
+    /// # Errors
+    /// What the server says against it.
+    ///
+    /// # Panics
+    /// There is no `psql`.
     pub fn ask(&self, sql: &str) -> Result<Vec<String>, String> {
         let mut client = Command::new(self.programs.join("psql"));
         client.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql, &self.url()]);
@@ -127,6 +149,9 @@ impl Postgres {
     }
 
     /// The same, where it is due to succeed.
+    ///
+    /// # Panics
+    /// It does not.
     pub fn told(&self, sql: &str) -> Vec<String> {
         self.ask(sql).unwrap_or_else(|fault| panic!("{sql}: {fault}"))
     }
