@@ -1,10 +1,13 @@
 //! A node's life, from its configuration to its end.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use crate::api::{Certificates, ServerOptions};
 use crate::clock;
@@ -146,9 +149,24 @@ async fn tell_log(consensus: Handle) {
     }
 }
 
+/// A node that was killed as it started a process leaves a copy of itself, which has its sockets
+/// until it is that process.
+const IN_USE_FOR: Duration = Duration::from_secs(2);
+
 async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| Failure::Listen { flag, address, source })
+    let until = Instant::now() + IN_USE_FOR;
+    let mut told = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < until => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!(%address, "the address is in use: it is tried for a moment");
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+            bound => return bound.map_err(|source| Failure::Listen { flag, address, source }),
+        }
+    }
 }
 
 /// Finds the data directory, when it is one of a pool.

@@ -21,6 +21,19 @@ fn a_normal_start_says_that_it_is_ready_when_it_is_and_warns_of_nothing() {
 }
 
 #[test]
+fn an_address_that_is_in_use_for_a_moment_is_waited_for() {
+    let taken = std::net::TcpListener::bind(free()).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = Node::start(&folder.path().join("data"), "", |command| {
+        command.args(["--metrics-listen", &address]);
+    });
+    assert_eq!(node.line("the address is in use")["address"], address);
+    drop(taken);
+    node.line("ready");
+}
+
+#[test]
 fn a_node_that_can_not_serve_yet_does_not_say_that_it_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let mut node = Node::start(&folder.path().join("data"), "", |command| {
