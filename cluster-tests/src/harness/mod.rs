@@ -7,8 +7,8 @@
 //! of them, `control.rs` what is done to them. They stand on a `ground.rs`: addresses on the
 //! loopback interface, or the network of `lab.rs`, whose links can be cut. `shim.rs` tampers
 //! with the clock and the syncs of a node, `disk.rs` gives it a disk that can be full.
-//! `redis.rs` is a real Redis beside them, `postgres.rs` a real PostgreSQL. `sandbox.rs` is the folder all of it lives in and
-//! the sweep that leaves nothing behind.
+//! `redis.rs` is a real Redis beside them, `postgres.rs` a real PostgreSQL. `sandbox.rs` is the
+//! folder all of it lives in and the sweep that leaves nothing behind.
 //!
 //! To add something that is done to a node: a function in `control.rs`, its end in `heal`.
 

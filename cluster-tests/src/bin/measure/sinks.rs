@@ -1,4 +1,4 @@
-//! Live fires beside sinks that are up, frozen and down, and what a sink takes in a second: one node.
+//! Live fires beside sinks that are up and frozen, and what a sink takes in a second: one node.
 
 use std::sync::Arc;
 use std::time::Duration;
