@@ -81,6 +81,8 @@ const tests = {
     await page.getByRole("heading", { name: "Write a job" }).waitFor();
     await write(page, "name: tick\nexpr: '61 * * * * *'\n");
     await page.getByRole("alert").getByText("61 is outside 0-59").waitFor();
+    await write(page, "name: tick\nexpr: '@hourly'\nlock:\n  key: one\n  on_busy: skip\n");
+    await page.getByText("it holds the lock one, here and in other clusters; while another has it, its run is recorded as skipped").waitFor();
     await write(page, "name: tick\nexpr: '* * * * * *'\nrunner:\n  type: shell\n  command: for i in 1 2 3; do echo \"line $i <b>\"; sleep 0.2; done\noverlap: skip\n");
     await page.getByText("Every second, UTC").waitFor();
     await page.getByText("the time is recorded as skipped").waitFor();

@@ -52,6 +52,18 @@ impl Postgres {
     /// # Panics
     /// It is installed and does not start.
     pub fn start() -> Option<Postgres> {
+        Postgres::begin(None)
+    }
+
+    /// The same, which also speaks TLS: with this certificate of `localhost`, and its key.
+    ///
+    /// # Panics
+    /// It is installed and does not start.
+    pub fn start_tls(certificate: &str, key: &str) -> Option<Postgres> {
+        Postgres::begin(Some([("server.crt", certificate), ("server.key", key)]))
+    }
+
+    fn begin(tls: Option<[(&str, &str); 2]>) -> Option<Postgres> {
         let programs = programs()?;
         let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
         let port = free.local_addr().expect("it has an address").port();
@@ -79,6 +91,17 @@ impl Postgres {
             "-D",
         ]);
         assert!(made.arg(&owned).status().expect("it is there").success(), "initdb failed");
+        if let Some(files) = tls {
+            for (name, text) in files {
+                let file = owned.join(name);
+                std::fs::write(&file, text).expect("there is room");
+                let private = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(&file, private).expect("it is ours");
+                if let (true, Some(uid), Some(gid)) = (getuid().is_root(), id("-u"), id("-g")) {
+                    std::os::unix::fs::chown(&file, Some(uid), Some(gid)).expect("root may");
+                }
+            }
+        }
         let process = Postgres::spawn(&programs, port, &owned);
         let postgres = Postgres { programs, port, folder, process };
         postgres.ready();
@@ -88,6 +111,9 @@ impl Postgres {
     fn spawn(programs: &Path, port: u16, data: &Path) -> Child {
         let mut server = command(&programs.join("postgres"));
         server.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+        if data.join("server.key").exists() {
+            server.args(["-c", "ssl=on"]);
+        }
         server.args(["-c", "unix_socket_directories=", "-D"]).arg(data);
         server.spawn().expect("it is there")
     }

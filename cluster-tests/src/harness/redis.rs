@@ -14,10 +14,21 @@ use super::sandbox::Sandbox;
 /// How long it may take to have read what it kept.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// In its folder.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    free.local_addr().expect("it has an address").port()
+}
+
 /// Redis, and where it keeps what it has.
 pub struct Redis {
     /// Where it listens.
     pub port: u16,
+    /// Where it listens for TLS; 0: it does not.
+    pub tls_port: u16,
     folder: PathBuf,
     process: Child,
 }
@@ -28,19 +39,39 @@ impl Redis {
     /// # Panics
     /// There is no free port, or no room.
     pub fn start(sandbox: &Sandbox) -> Option<Redis> {
-        let free = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-        let port = free.local_addr().expect("it has an address").port();
-        drop(free);
-        let folder = sandbox.path().join("redis");
-        std::fs::create_dir_all(&folder).expect("the sandbox is writable");
-        let process = Redis::spawn(port, &folder)?;
-        Some(Redis { port, folder, process })
+        Redis::begin(0, sandbox.path().join("redis"))
     }
 
-    fn spawn(port: u16, folder: &Path) -> Option<Child> {
+    /// The same, which also listens for TLS: with this certificate of `localhost`, and its key.
+    ///
+    /// # Panics
+    /// There is no free port, or no room.
+    pub fn start_tls(sandbox: &Sandbox, certificate: &str, key: &str) -> Option<Redis> {
+        let folder = sandbox.path().join("redis");
+        std::fs::create_dir_all(&folder).expect("the sandbox is writable");
+        std::fs::write(folder.join(CERTIFICATE), certificate).expect("there is room");
+        std::fs::write(folder.join(KEY), key).expect("there is room");
+        let mut redis = Redis::begin(free_port(), folder)?;
+        redis.ready();
+        Some(redis)
+    }
+
+    fn begin(tls_port: u16, folder: PathBuf) -> Option<Redis> {
+        std::fs::create_dir_all(&folder).expect("the sandbox is writable");
+        let port = free_port();
+        let process = Redis::spawn(port, tls_port, &folder)?;
+        Some(Redis { port, tls_port, folder, process })
+    }
+
+    fn spawn(port: u16, tls_port: u16, folder: &Path) -> Option<Child> {
         let mut server = Command::new("redis-server");
         server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         server.args(["--appendonly", "yes", "--appendfsync", "always"]);
+        if tls_port > 0 {
+            server.args(["--tls-port", &tls_port.to_string(), "--tls-auth-clients", "no"]);
+            server.args(["--tls-cert-file", CERTIFICATE, "--tls-key-file", KEY]);
+            server.args(["--tls-ca-cert-file", CERTIFICATE]);
+        }
         server.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
         server.spawn().ok()
     }
@@ -68,7 +99,11 @@ impl Redis {
     /// # Panics
     /// It does not answer in time.
     pub fn again(&mut self) {
-        self.process = Redis::spawn(self.port, &self.folder).expect("it was there");
+        self.process = Redis::spawn(self.port, self.tls_port, &self.folder).expect("it was there");
+        self.ready();
+    }
+
+    fn ready(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while self.ask(&["PING"]) != "PONG" {
             assert!(Instant::now() < deadline, "Redis does not answer");

@@ -20,5 +20,6 @@ mod sinks;
 mod start_stop;
 mod stateful_set;
 mod templates;
+mod tls;
 mod triggers;
 mod workflows;

@@ -161,6 +161,7 @@ function Meaning({ body }: { body: Record<string, unknown> }) {
       <h2>What it means</h2>
       <p className="sentence">{data.text || "No schedule: it runs by hand, by a chain or by its dependencies."}</p>
       <p>{consequence(body)}</p>
+      {held(body) && <p>{held(body)}</p>}
       <p>{told(body)}</p>
       {data.next[0] && <Beside at={data.next[0].at} name={String(body.name ?? "")} />}
       <h2>Next times</h2>
@@ -238,6 +239,14 @@ function consequence(body: Record<string, unknown>): string {
     default:
       return "If a run is still going, the time is recorded as skipped.";
   }
+}
+
+/** What its lock means, as one sentence; empty: it has none. */
+function held(body: Record<string, unknown>): string {
+  const lock = body.lock as { key?: string; on_busy?: string } | null | undefined;
+  if (!lock?.key) return "";
+  const busy = lock.on_busy === "skip" ? "its run is recorded as skipped" : "its run waits";
+  return `While it runs it holds the lock ${lock.key}, here and in other clusters; while another has it, ${busy}.`;
 }
 
 const MOVED = 20;

@@ -1,0 +1,99 @@
+//! Redis and PostgreSQL over TLS: sinks and locks reach a server whose certificate the authorities
+//! of the node vouch for, and no other.
+
+use std::path::Path;
+
+use base64::Engine;
+use cluster_tests::harness::cluster::Shape;
+use cluster_tests::harness::{Cluster, Postgres, Redis, Sandbox, skipped};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
+use tokio::time::{Duration, Instant, sleep};
+
+use super::duties::{PATIENCE, defined, fault, told};
+
+/// The authority's certificate, and that of `localhost` with its key: text that a file has.
+fn certificates() -> [String; 3] {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = CertifiedIssuer::self_signed(params, key).expect("signed");
+    let key = KeyPair::generate().expect("a key");
+    let names = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let server = names.signed_by(&key, &authority).expect("signed");
+    let pem = |what: &str, der: &[u8]| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN {what}-----\n{text}\n-----END {what}-----\n")
+    };
+    [
+        pem("CERTIFICATE", authority.der()),
+        pem("CERTIFICATE", server.der()),
+        pem("PRIVATE KEY", &key.serialize_der()),
+    ]
+}
+
+async fn trusting(sandbox: &Sandbox, authority: &Path) -> Cluster {
+    let cluster = Cluster::make(sandbox, Shape::loopback(1)).expect("loopback is everywhere");
+    cluster.env("SSL_CERT_FILE", authority.to_str().expect("UTF-8")).await;
+    cluster.env("SSL_CERT_DIR", "/no/such").await;
+    cluster.start().await;
+    cluster.wait_whole().await;
+    cluster
+}
+
+async fn served(cluster: &Cluster, path: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let sink = told(cluster, path).await;
+        if sink["behind"] == 0 && sink["fault"].is_null() && !sink["node"].is_null() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{sink}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sinks_and_locks_go_over_tls_to_whom_the_authorities_vouch_for() {
+    let sandbox = Sandbox::new();
+    let [authority, certificate, key] = certificates();
+    let file = sandbox.path().join("authority.pem");
+    std::fs::write(&file, authority).expect("the sandbox is writable");
+    let Some(redis) = Redis::start_tls(&sandbox, &certificate, &key) else {
+        return skipped("Redis over TLS", "there is no redis-server");
+    };
+    let Some(postgres) = Postgres::start_tls(&certificate, &key) else {
+        return skipped("PostgreSQL over TLS", "there is no PostgreSQL");
+    };
+    let cluster = trusting(&sandbox, &file).await;
+    let stream = |host: &str| format!("rediss://{host}:{}", redis.tls_port);
+    // Without sslmode it is TLS.
+    let tables = |host: &str| format!("postgres://postgres@{host}:{}/postgres", postgres.port);
+    for (name, kind, url) in [
+        ("events", "redis", stream("localhost")),
+        ("rows", "postgres", tables("localhost")),
+        // The certificate names no address.
+        ("no-events", "redis", stream("127.0.0.1")),
+        ("no-rows", "postgres", tables("127.0.0.1")),
+    ] {
+        let body = json!({"type": kind, "config": {"url": url}});
+        defined(&cluster, &format!("/sinks/{name}"), &body).await;
+    }
+    let job = json!({"runner": {"type": "shell", "command": "true"},
+        "lock": {"key": "k", "redis": stream("localhost")}});
+    defined(&cluster, "/jobs/locked", &job).await;
+    let run = cluster.client().run_to_end("locked", "once").await.expect("it is run");
+    assert_eq!(run["status"], "succeeded", "{run}");
+    for name in ["events", "rows"] {
+        served(&cluster, &format!("/sinks/{name}")).await;
+    }
+    for name in ["no-events", "no-rows"] {
+        fault(&cluster, &format!("/sinks/{name}"), "TLS with 127.0.0.1 failed").await;
+    }
+    let key = told(&cluster, "/system/status").await["cluster_id"].as_str().map(str::to_owned);
+    let key = format!("cronapi:{}:events", key.unwrap_or_default());
+    assert!(redis.ids(&key).len() > 1, "events came over TLS");
+    let rows = postgres.told("SELECT status FROM cronapi.runs");
+    assert_eq!(rows, ["succeeded"], "and so did the run");
+    cluster.terminate_all().await;
+}
