@@ -37,7 +37,7 @@ bench-cluster: ## What three nodes do, beside etcd; PART="writes failover" for s
 	cargo build --release
 	cargo bench -p cluster-tests --bench cluster -- $(if $(FULL),--full) $(PART)
 
-bench-peers: ## What others do with the same work: BullMQ, Procrastinate, Prefect, Airflow; PART=queues, items
+bench-peers: ## What others do with the same work: BullMQ, Prefect, Alertmanager and more; PART=queues, items, alerts
 	benches/peers/run.sh $(PART)
 
 fuzz: ## Bent bytes for every parser of foreign ones; SECONDS=600 TARGET=backup SEED=7

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What others do with the same work, as rows of tables, in turns: queues (BullMQ on Redis,
-# Procrastinate on PostgreSQL) and items of a task (Prefect, Airflow). `run.sh [queues|items]`
+# Procrastinate on PostgreSQL), items of a task (Prefect, Airflow) and alerts (a pair of
+# Alertmanagers). `run.sh [queues|items|alerts]`
 #
 # It installs them into a folder of its own (PEERS_DIR keeps it for the next time), starts their
 # stores on loopback with what they write on disk before they answer, and ends all of it.
@@ -184,9 +185,18 @@ items() {
   airflow
 }
 
+alerts() { # once undisturbed, and while one of the two is killed in turns
+  need prometheus-alertmanager
+  echo "| what | failures | kills | told | lost | twice | p50 | p99 |"
+  echo "|---|---|---|---|---|---|---|---|"
+  python3 alertmanager.py 500 0
+  python3 alertmanager.py 600 6
+  python3 alertmanager.py 1200 2
+}
+
 case $what in
-queues | items) $what ;;
+queues | items | alerts) $what ;;
 prefect | airflow) $what ;;
-all) queues; items ;;
-*) echo "usage: run.sh [queues|items]" >&2; exit 2 ;;
+all) queues; items; alerts ;;
+*) echo "usage: run.sh [queues|items|alerts]" >&2; exit 2 ;;
 esac
