@@ -81,7 +81,7 @@ const tests = {
     await page.getByRole("heading", { name: "Write a job" }).waitFor();
     await write(page, "name: tick\nexpr: '61 * * * * *'\n");
     await page.getByRole("alert").getByText("61 is outside 0-59").waitFor();
-    await write(page, "name: tick\nexpr: '@hourly'\nlock:\n  key: one\n  on_busy: skip\n");
+    await write(page, "name: tick\nexpr: '@hourly'\ncode: 'pass'\nlock:\n  key: one\n  on_busy: skip\n");
     await page.getByText("it holds the lock one, here and in other clusters; while another has it, its run is recorded as skipped").waitFor();
     await write(page, "name: tick\nexpr: '* * * * * *'\nrunner:\n  type: shell\n  command: for i in 1 2 3; do echo \"line $i <b>\"; sleep 0.2; done\noverlap: skip\n");
     await page.getByText("Every second, UTC").waitFor();
@@ -169,9 +169,11 @@ const tests = {
     await page.getByRole("radio", { name: "timeout: take yours" }).check();
     await page.getByRole("button", { name: "Go on with these" }).click();
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByRole("heading", { name: "asked" }).waitFor();
-    const saved = await nodes.call("/jobs/asked");
-    equal(saved.timeout, "3m", "the time-out that was chosen");
+    // The editor has the job's name for its heading, too.
+    const saved = await until("the time-out that was chosen", async () => {
+      const job = await nodes.call("/jobs/asked");
+      return job.timeout === "3m" && job;
+    });
     equal(saved.description, "written by another", "what the other one wrote");
   },
 
