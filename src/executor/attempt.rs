@@ -71,7 +71,7 @@ async fn attempt_in(
     let trace = trace::place(&Span::current(), open.run.traceparent.clone());
     let here = Here { node: &parts.node_name, boot_tag: &parts.boot_tag, trace };
     let started = Arc::new(Started::default());
-    let mut lost_lock = false;
+    let mut locked = None;
     let (outcome, output) = if !come(&open, &*parts.clock, &mut stop).await {
         started.refuse();
         (None, Vec::new())
@@ -80,10 +80,7 @@ async fn attempt_in(
             Ok(Some(mut spec)) => match lock::take(&parts, &open, &mut spec).await {
                 Ok(lock) => {
                     let done = run(&parts, spec, held, &started, stop.clone(), &lock).await;
-                    lost_lock = lock.as_ref().is_some_and(Locked::is_lost);
-                    if let Some(lock) = lock {
-                        lock.free().await;
-                    }
+                    locked = lock;
                     done
                 }
                 Err(NoLock::Never(why)) => (Some(Outcome::failed(why)), Vec::new()),
@@ -96,13 +93,17 @@ async fn attempt_in(
             Err(why) => (Some(Outcome::failed(why)), Vec::new()),
         }
     };
+    let finished_at = parts.clock.now();
+    let lost_lock = locked.as_ref().is_some_and(Locked::is_lost);
+    if let Some(lock) = locked {
+        lock.free().await;
+    }
     // What follows is only told.
     drop(one);
     let why = *stop.borrow();
     if started.refused() {
         return unbegun(&parts, held, why).await;
     }
-    let finished_at = parts.clock.now();
     let end = End { output, ..end_of(outcome, started.at(), finished_at, (why, lost_lock)) };
     if end.status != RunStatus::Succeeded {
         Span::current().record("otel.status_code", "ERROR");

@@ -243,6 +243,17 @@ async fn no_backfill_goes_before_what_is_live() {
     each(&passed(&[100, 200]).await, &[]);
     // One step of the leader, and what came when the live run had its place.
     each(&passed(&[100, 100, 100, 100]).await, &[]);
+    // One that may have waited for something of its own.
+    for (field, value) in [("lock", json!({"key": "k"})), ("queue", json!("q"))] {
+        let held_back = found(|w| {
+            w.versions[0]["definition"][field] = value;
+            let place = w.runs.iter().position(|it| it["nominal_time"] == minute(20)).unwrap();
+            for (no, ms) in [100, 200, 300].into_iter().enumerate() {
+                w.runs.insert(place, past(no as u64 + 1, 20, ms));
+            }
+        });
+        each(&held_back.await, &[]);
+    }
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ pub(super) struct Definition {
     pub(super) max_concurrent: Option<u32>,
     pub(super) dependencies: Vec<String>,
     pub(super) placement: Option<serde::de::IgnoredAny>,
+    pub(super) lock: Option<serde::de::IgnoredAny>,
     pub(super) tasks: Vec<TaskOfDefinition>,
     pub(super) timezone: Option<String>,
     pub(super) start_at: Option<Timestamp>,

@@ -2,8 +2,8 @@
 //! could have had its place.
 //!
 //! Judged are runs that nothing of their own definition holds back: no queue, no placement, no
-//! dependencies, no bound and no queue of their overlap policy. One that waits less than a second
-//! is not told: a step of the leader may have been under way.
+//! lock, no dependencies, no bound and no queue of their overlap policy. One that waits less than
+//! a second is not told: a step of the leader may have been under way.
 
 use super::answers::Definition;
 use super::gathered::Wait;
@@ -23,6 +23,7 @@ pub(super) fn stands_alone(definition: &Definition) -> bool {
     let overlap = definition.overlap.unwrap_or_default();
     definition.queue.is_none()
         && definition.placement.is_none()
+        && definition.lock.is_none()
         && definition.max_concurrent.is_none()
         && definition.dependencies.is_empty()
         && definition.tasks.is_empty()
