@@ -6,7 +6,7 @@ use super::directory_error::DirectoryError;
 use crate::chance;
 
 /// The newest format of a cluster whose directory can be read. One of a newer one is refused.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 /// What a directory begins with; it is raised with the format of its cluster.
 const FORMAT_FIRST: u32 = 1;
 /// Node ids stay exact in JSON numbers, which many clients read as 64-bit floats.

@@ -202,8 +202,8 @@ pub struct State {
 /// | 2 | restored clusters (skipped: restored), secrets |
 /// | 3 | accounts of login providers, signing keys with an age, failed logins that are counted |
 /// | 4 | what new credentials and resealed secrets were made from; output before its run |
-/// | 5, 6 | what `machine/needs.rs`, `model/job/needs.rs` and each `since N` say they have |
-pub const FORMAT: u32 = 7;
+/// | 5 and later | what `machine/needs.rs`, `model/job/needs.rs` and each `since N` say they have |
+pub const FORMAT: u32 = 8;
 /// What accounts of login providers, ages of signing keys and counted logins need.
 pub const FORMAT_OF_ACCESS: u32 = 3;
 /// What commands need that are refused when what they were made from has changed, and output
