@@ -18,6 +18,8 @@
 //!
 //! Why it is so: docs/adr/0028-messages-to-channels.md.
 //!
+//! Browsers are told in `push`: what an open page would say, for those whose page is closed.
+//!
 //! To add a type of channel: a variant of `ChannelType`, its fields in
 //! `model/kind/channel/check.rs`, a file here with its document, an arm in
 //! `deliver.rs`, a section in docs/notifications.md, its rules in tests/runners/channels.rs.
@@ -39,6 +41,7 @@ mod outward;
 mod pagerduty;
 mod parts;
 mod post;
+mod push;
 #[cfg(feature = "redis")]
 mod redis;
 mod request;
@@ -57,5 +60,6 @@ pub use opened::Opened;
 pub use outward::{OutwardParts, tell_outside};
 pub use parts::DutyParts;
 pub use post::{PostParts, post};
+pub use push::{Places as PushPlaces, keep_pushes, new_key, opened_key, resealed_key, send_test};
 pub use sinks::keep_sinks;
 pub use triggers::keep_triggers;

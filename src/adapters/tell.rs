@@ -10,13 +10,19 @@ use crate::model::{
 
 /// The message of one notice. Sent again, it is the same one, under the same key.
 pub(super) fn message(notice: &Notice, cluster: &str, base: &str) -> Message {
-    let facts = &notice.facts;
+    let incident = format!("{cluster}-incident-{}", notice.facts.incident);
+    let key = format!("{cluster}-{}", notice.seq);
+    Message { key, incident: Some(incident), ..message_of(&notice.facts, notice.at, cluster, base) }
+}
+
+/// What is said of such facts, without a key.
+pub(super) fn message_of(facts: &Facts, at: Timestamp, cluster: &str, base: &str) -> Message {
     let resolved = facts.kind == NoticeKind::Resolved;
     Message {
-        key: format!("{cluster}-{}", notice.seq),
+        key: String::new(),
         kind: kind(facts),
         cluster: cluster.to_owned(),
-        incident: Some(format!("{cluster}-incident-{}", facts.incident)),
+        incident: None,
         rule: facts.rule.clone(),
         group: None,
         job: facts.of_job().cloned(),
@@ -25,7 +31,7 @@ pub(super) fn message(notice: &Notice, cluster: &str, base: &str) -> Message {
         sink: facts.of_sink().cloned(),
         run_id: facts.run,
         nominal_time: None,
-        at: notice.at,
+        at,
         reason: sentence(facts),
         error: facts.detail.clone(),
         count: if resolved { 1 } else { facts.troubles },

@@ -209,6 +209,17 @@ fn of_access(method: &str, path: &str) -> Vec<Example> {
         ("post", "/tokens") => one(json!({
             "name": "deployment", "role": "operator", "expires_in": "720h"
         })),
+        ("post", "/push/subscriptions") => one(json!({
+            "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAAAA",
+            "keys": {
+                "p256dh": "BLn9b-VR0ca83knDNZ32dCHGyjJp-1riX9ZTN40MqV8K\
+                    _LpQmLqxC_DoHvqvFXO_nGdAB4W9dogZb_sM-uV4JbY",
+                "auth": "_ordMnz7uTCmrpBTeUV4Bw"
+            },
+            "on": ["failed", "recovered"],
+            "match": { "jobs": ["nightly-*"] },
+            "label": "phone"
+        })),
         ("put", "/secrets/{name}") => one(json!({
             "value": "correct horse battery staple", "scope": { "jobs": ["nightly-*"] }
         })),

@@ -60,6 +60,7 @@ mod path;
 mod patient;
 pub mod problem;
 mod proxies;
+mod push;
 mod query;
 mod reference;
 mod rights;
@@ -178,6 +179,7 @@ fn guarded() -> OpenApiRouter<Api> {
         .merge(triggers::routes())
         .merge(monitors::routes())
         .merge(incidents::routes())
+        .merge(push::routes())
         .merge(system::routes())
         .merge(metrics::routes())
         .merge(backup::routes())

@@ -168,6 +168,14 @@ pub struct TokenPath {
     pub id: uuid::Uuid,
 }
 
+/// `/push/subscriptions/{id}`
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct PushPath {
+    /// Id of the subscription.
+    pub id: uuid::Uuid,
+}
+
 /// `/cluster/nodes/{id}`
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

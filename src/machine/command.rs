@@ -6,6 +6,7 @@
 mod backfill;
 mod monitor;
 mod note;
+mod push;
 mod put;
 mod restored;
 mod trigger;
@@ -26,6 +27,7 @@ use crate::model::{
 pub use self::backfill::{BackfillEdit, StartBackfill};
 pub use self::monitor::{MonitorEdit, Ping, PutMonitor, SendPing};
 pub use self::note::AuditNote;
+pub use self::push::PushStep;
 pub use self::put::{PutDefinition, PutJob};
 pub use self::restored::{Restored, Settled};
 pub use self::trigger::{Entry, TakeEntries, Taken, TriggerEdit, TriggerRun};
@@ -342,6 +344,8 @@ pub enum Op {
         next: Timestamp,
         passed: u32,
     },
+    /// Something is done to pushes.
+    Push(PushStep),
     /// Every member reads this format: from here on it is written.
     RaiseFormat { to: u32 },
     /// A new cluster begins from a backup. It stands in no log: a restore applies it by itself.
@@ -385,6 +389,7 @@ impl Op {
             | Op::RewindSink { .. }
             | Op::EditTrigger { .. }
             | Op::Restored(_) => true,
+            Op::Push(step) => step.needs_actor(),
             Op::Fire { .. }
             | Op::Skip { .. }
             | Op::Assign { .. }

@@ -2,6 +2,7 @@
 //! to, since `apply` keeps it.
 
 mod flows;
+mod pushes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ pub fn check(s: &State) -> Vec<String> {
     watch(s, &mut broken);
     monitors(s, &mut broken);
     flows::check(s, &mut broken);
+    pushes::check(s, &mut broken);
     broken
 }
 

@@ -153,6 +153,7 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::Delivered { channel: _, seqs: _, fence: _, outcome: _ } => ("a notice", 6),
         Op::Acknowledge { incident: _ } => ("an incident", 6),
         Op::RetryNotice { seq: _, dead: _ } => ("a notice", 6),
+        Op::Push(_) => ("a push", 8),
         Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),
         Op::RefreshSession { id: _, session: _, generation: _, until: _, tabs: _ } => {
             ("a refresh token that is good once", 5)

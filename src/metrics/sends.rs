@@ -1,10 +1,11 @@
-//! Messages to channels, events to sinks, entries for triggers, and heartbeats of the cluster to a
-//! monitor elsewhere.
+//! Messages to channels, pushes to browsers, events to sinks, entries for triggers, and heartbeats
+//! of the cluster to a monitor elsewhere.
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
 use super::Error;
 use super::facts::kept;
+use crate::model::PushOutcome;
 use crate::model::kind::channel::ChannelType;
 
 /// What became of a heartbeat of the cluster.
@@ -39,6 +40,7 @@ pub struct Sends {
     sunk: IntCounterVec,
     taken: IntCounterVec,
     beats: IntCounterVec,
+    pushes: IntCounterVec,
 }
 
 impl Sends {
@@ -83,12 +85,32 @@ impl Sends {
             beats.with_label_values(&[beat.as_str()]);
         }
         kept(registry, &beats)?;
-        Ok(Self { sent, sunk, taken, beats })
+        let pushes = IntCounterVec::new(
+            Opts::new("cronapi_pushes_total", "Pushes of this node to browsers."),
+            &["outcome"],
+        )?;
+        for outcome in ["sent", "failed", "refused", "gone", "withheld"] {
+            pushes.with_label_values(&[outcome]);
+        }
+        kept(registry, &pushes)?;
+        Ok(Self { sent, sunk, taken, beats, pushes })
     }
 
     /// A heartbeat was due.
     pub fn beat(&self, beat: Beat) {
         self.beats.with_label_values(&[beat.as_str()]).inc();
+    }
+
+    /// A push was tried, or was not to be sent any more.
+    pub fn pushed(&self, outcome: &PushOutcome) {
+        let outcome = match outcome {
+            PushOutcome::Sent => "sent",
+            PushOutcome::Retry { .. } => "failed",
+            PushOutcome::Refused { .. } => "refused",
+            PushOutcome::Gone => "gone",
+            PushOutcome::Withheld => "withheld",
+        };
+        self.pushes.with_label_values(&[outcome]).inc();
     }
 
     /// Events, or rows, were written to a sink.

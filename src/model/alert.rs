@@ -134,13 +134,7 @@ pub(in crate::model) fn check_terms(
     faults: &mut Vec<Invalid>,
 ) {
     let field = |name: &str| format!("{at}{name}");
-    if let Some(again) = repeated(on) {
-        faults.push(Invalid::new(field("on"), format!("has {} twice", again.as_str())));
-    }
-    if !on.is_empty() && on.iter().all(|what| what.is_end()) {
-        let detail = "needs a trouble beside the end of one, or nothing is ever told";
-        faults.push(Invalid::new(field("on"), detail));
-    }
+    check_on(at, on, faults);
     let most = limits::RULE_CHANNELS_MAX;
     if channels.is_empty() || channels.len() > most {
         let detail = format!("must name from 1 to {most} channels");
@@ -152,6 +146,17 @@ pub(in crate::model) fn check_terms(
     if min_failures.is_some_and(|least| least == 0 || least > limits::MIN_FAILURES_MAX) {
         let detail = format!("must be from 1 to {}", limits::MIN_FAILURES_MAX);
         faults.push(Invalid::new(field("min_failures"), detail));
+    }
+}
+
+/// What all keep to that tell of troubles; `at` is where the field `on` stands.
+pub(in crate::model) fn check_on(at: &str, on: &[Trouble], faults: &mut Vec<Invalid>) {
+    if let Some(again) = repeated(on) {
+        faults.push(Invalid::new(format!("{at}on"), format!("has {} twice", again.as_str())));
+    }
+    if !on.is_empty() && on.iter().all(|what| what.is_end()) {
+        let detail = "needs a trouble beside the end of one, or nothing is ever told";
+        faults.push(Invalid::new(format!("{at}on"), detail));
     }
 }
 

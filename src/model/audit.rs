@@ -40,6 +40,8 @@ pub const AUDIT_ACTIONS: &[&str] = &[
     "monitor.rotate-key",
     "node.remove",
     "notice.retry",
+    "push.subscribe",
+    "push.unsubscribe",
     "queue.update",
     "run.cancel",
     "run.pause",

@@ -16,6 +16,8 @@ pub enum DutyKind {
     Channel,
     /// A trigger is read; from format 7 on.
     Trigger,
+    /// Browsers are told of troubles; from format 8 on.
+    Push,
 }
 
 impl DutyKind {
@@ -25,6 +27,7 @@ impl DutyKind {
             DutyKind::Sink => "sink",
             DutyKind::Channel => "channel",
             DutyKind::Trigger => "trigger",
+            DutyKind::Push => "push",
         }
     }
 }
@@ -52,6 +55,12 @@ impl DutyKey {
     /// That of the trigger of this name.
     pub fn trigger(name: Name) -> Self {
         DutyKey { kind: DutyKind::Trigger, name }
+    }
+
+    /// The one of all pushes; none never comes.
+    pub fn push() -> Option<Self> {
+        let name = Name::parse("push").ok()?;
+        Some(DutyKey { kind: DutyKind::Push, name })
     }
 }
 

@@ -196,6 +196,25 @@ pub const DELIVERY_TIMEOUT: Span = Span::from_secs(10);
 pub const DELIVERY_ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// Tests of one channel: so many in a row at a node, then one more each time.
 pub const CHANNEL_TESTS: Rate = Rate { burst: 5, every: Span::from_secs(10) };
+/// Subscriptions to pushes in a cluster.
+pub const PUSH_SUBSCRIPTIONS_MAX: usize = 1_000;
+/// Those of one user.
+pub const PUSH_SUBSCRIPTIONS_PER_USER: usize = 20;
+/// The address that a browser gives for its pushes, in bytes.
+pub const PUSH_ENDPOINT_BYTES_MAX: usize = 1_024;
+/// Troubles that one subscription was told of and that are not over; more are counted only.
+pub const PUSH_OPEN_MAX: u32 = 200;
+/// Notices that wait for one subscription; more are counted only.
+pub const PUSH_WAITING_MAX: u32 = 100;
+/// From one push to a browser to the next, at least.
+pub const PUSH_PAUSE: Span = Span::from_secs(2);
+/// Notices that are pushed one by one; where more wait they go in one message.
+pub const PUSH_SINGLE_MAX: usize = 3;
+/// Pushes under way at a time.
+pub const PUSHES_AT_ONCE: usize = 16;
+/// What a push says, before it is encrypted, in bytes. Push services take 4,096 with what the
+/// encryption adds (RFC 8030 §7.2, RFC 8291 §4).
+pub const PUSH_PAYLOAD_BYTES_MAX: usize = 3_993;
 /// Windows in a cluster.
 pub const WINDOWS_MAX: usize = 100;
 /// The shortest window that comes again and again: the leader looks at each twice.

@@ -41,6 +41,7 @@ pub mod notice;
 pub mod parameters;
 pub mod placement;
 pub mod policy;
+pub mod push;
 pub mod rate;
 pub mod run;
 pub mod runner;
@@ -75,6 +76,7 @@ pub use placement::Placement;
 pub use policy::{
     DstFold, DstGap, Misfire, MisfirePolicy, OnLeaseLost, Overlap, Retention, Retry, RetryOn,
 };
+pub use push::{PushKey, PushNotice, PushOutcome, PushSubscription, Pushed};
 pub use run::{Attempt, Run, RunStatus, Trigger, Usage};
 pub use runner::Runner;
 pub use secret::{DataKey, Sealed, Secret, SecretRef, Setting};

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::adapters::{
-    Courier, DutyParts, OutwardParts, PostParts, keep_sinks, keep_triggers, post, tell_outside,
+    Courier, DutyParts, OutwardParts, PostParts, PushPlaces, keep_pushes, keep_sinks,
+    keep_triggers, post, tell_outside,
 };
 use crate::api::{self, ServerOptions};
 use crate::clock::{Clock, System};
@@ -84,6 +85,7 @@ pub(super) struct Node {
     post: JoinHandle<()>,
     sinks: JoinHandle<()>,
     triggers: JoinHandle<()>,
+    pushes: JoinHandle<()>,
     scheduler: JoinHandle<()>,
     executor: JoinHandle<()>,
     busy: Busy,
@@ -176,6 +178,8 @@ impl Node {
             public_url: config.public_url.clone(),
         };
         let sinks = tokio::spawn(keep_sinks(duties.clone(), stopped.clone()));
+        let pushes = keep_pushes(duties.clone(), push_places(config), stopped.clone());
+        let pushes = tokio::spawn(pushes);
         let triggers = tokio::spawn(keep_triggers(duties, stopped));
         let lease = consensus.lease();
         let parts = Parts {
@@ -210,6 +214,7 @@ impl Node {
             post,
             sinks,
             triggers,
+            pushes,
             scheduler,
             executor,
             busy,
@@ -233,7 +238,8 @@ impl Node {
         // While its word still counts: a message under way is sent and recorded.
         self.stop_post.send_replace(true);
         let (mut post, mut sinks, mut triggers) = (self.post, self.sinks, self.triggers);
-        let all = async { tokio::join!(&mut post, &mut sinks, &mut triggers) };
+        let mut pushes = self.pushes;
+        let all = async { tokio::join!(&mut post, &mut sinks, &mut triggers, &mut pushes) };
         if tokio::time::timeout(POST_MAX, all).await.is_err() {
             tracing::warn!(
                 "a notice or a batch of events was under way: another node sends it, perhaps again"
@@ -241,6 +247,7 @@ impl Node {
             post.abort();
             sinks.abort();
             triggers.abort();
+            pushes.abort();
         }
         self.stop_presence.send_replace(true);
         // An announcement under way would take the leave back. It is bounded by itself.
@@ -299,7 +306,14 @@ fn local(config: &Config, clock: &Arc<dyn Clock>) -> NodeLocal {
         started_at: clock.now(),
         labels: config.labels.clone(),
         slots: config.slots,
+        push_places: push_places(config),
     }
+}
+
+/// Which push services are asked, and whom these may turn to.
+fn push_places(config: &Config) -> PushPlaces {
+    let contact = Some(&config.public_url).filter(|url| url.starts_with("https://")).cloned();
+    PushPlaces { allow: config.calls.push.clone(), contact }
 }
 
 /// Who is asked for the locks of jobs.

@@ -53,6 +53,7 @@ mod paging;
 mod past;
 mod past_runs;
 mod preview;
+mod push;
 mod readonly;
 mod ready;
 mod run_list;
@@ -79,6 +80,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::adapters::PushPlaces;
 use crate::clock::Clock;
 use crate::consensus;
 use crate::executor::runner::RunnerEnv;
@@ -119,6 +121,7 @@ pub use paging::{Page, Paging};
 pub use past::Which;
 pub use past_runs::{Activity, ActivityBucket, Bar, BarPart, Timeline};
 pub use preview::{NextFire, Preview};
+pub use push::{NewPushSubscription, PushKeyView, PushKeys, PushSubscriptionView};
 pub use ready::{Check, CheckName};
 pub use run_list::RunFilter;
 pub use search::{LogHit, LogHits, Wanted};
@@ -159,6 +162,8 @@ pub struct NodeLocal {
     pub labels: Labels,
     /// Attempts at a time.
     pub slots: u32,
+    /// Which push services are asked.
+    pub push_places: PushPlaces,
 }
 
 /// The use cases of a node. Cheap to clone.

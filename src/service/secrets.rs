@@ -151,6 +151,7 @@ impl Service {
             open(vault, &state, secret).map_err(unsealed)?;
         }
         self.reseal_signing_keys(right).await?;
+        self.reseal_push_key(right).await?;
         self.drop_unused_keys(right, &state).await?;
         let new = self.new_data_key(right, vault, &state).await?;
         let mut resealed = 0;

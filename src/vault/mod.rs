@@ -119,9 +119,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Random`].
     pub fn wrap(&self, key: &SecretKey, id: Uuid, now: Timestamp) -> Result<DataKey, Error> {
-        let first = self.0.first().ok_or(Error::NotAKey)?;
-        let sealed = first.seal(id, &data_key(id), &key.0)?;
-        Ok(DataKey { id, under: first.name(), sealed, created_at: now })
+        self.seal_key(&data_key(id), &key.0, id, now)
     }
 
     /// Opens a data key.
@@ -129,9 +127,7 @@ impl Vault {
     /// # Errors
     /// [`Error::OtherKey`], [`Error::Forged`].
     pub fn unwrap_key(&self, key: &DataKey) -> Result<SecretKey, Error> {
-        let of = data_key(key.id);
-        let bytes = self.own(key)?.open(&of, &key.sealed)?;
-        bytes.try_into().map(SecretKey).map_err(|_| Error::Forged(of))
+        self.open_key(data_key(key.id), key).map(SecretKey)
     }
 
     /// Seals the secret of a signing key.
@@ -139,9 +135,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Random`].
     pub fn seal_signing(&self, secret: &[u8], id: Uuid, now: Timestamp) -> Result<DataKey, Error> {
-        let first = self.0.first().ok_or(Error::NotAKey)?;
-        let sealed = first.seal(id, &signing_key(id), secret)?;
-        Ok(DataKey { id, under: first.name(), sealed, created_at: now })
+        self.seal_key(&signing_key(id), secret, id, now)
     }
 
     /// Opens the secret of a signing key.
@@ -149,7 +143,32 @@ impl Vault {
     /// # Errors
     /// [`Error::OtherKey`], [`Error::Forged`].
     pub fn open_signing(&self, key: &DataKey) -> Result<[u8; KEY_BYTES], Error> {
-        let of = signing_key(key.id);
+        self.open_key(signing_key(key.id), key)
+    }
+
+    /// Seals the private key that pushes are signed with.
+    ///
+    /// # Errors
+    /// [`Error::Random`].
+    pub fn seal_push(&self, secret: &[u8], id: Uuid, now: Timestamp) -> Result<DataKey, Error> {
+        self.seal_key(&push_key(id), secret, id, now)
+    }
+
+    /// Opens the private key that pushes are signed with.
+    ///
+    /// # Errors
+    /// [`Error::OtherKey`], [`Error::Forged`].
+    pub fn open_push(&self, key: &DataKey) -> Result<[u8; KEY_BYTES], Error> {
+        self.open_key(push_key(key.id), key)
+    }
+
+    fn seal_key(&self, of: &str, bytes: &[u8], id: Uuid, now: Timestamp) -> Result<DataKey, Error> {
+        let first = self.0.first().ok_or(Error::NotAKey)?;
+        let sealed = first.seal(id, of, bytes)?;
+        Ok(DataKey { id, under: first.name(), sealed, created_at: now })
+    }
+
+    fn open_key(&self, of: String, key: &DataKey) -> Result<[u8; KEY_BYTES], Error> {
         let bytes = self.own(key)?.open(&of, &key.sealed)?;
         bytes.try_into().map_err(|_| Error::Forged(of))
     }
@@ -189,6 +208,10 @@ fn data_key(id: Uuid) -> String {
 
 fn signing_key(id: Uuid) -> String {
     format!("signing key {id}")
+}
+
+fn push_key(id: Uuid) -> String {
+    format!("push key {id}")
 }
 
 fn secret(name: &Name) -> String {
@@ -253,8 +276,12 @@ mod tests {
         assert!(matches!(two.open_signing(&sealed), Err(Error::OtherKey(_))));
         assert!(matches!(one.unwrap_key(&sealed), Err(Error::Forged(_))), "it is no data key");
         assert!(matches!(one.open_signing(&data(&one)), Err(Error::Forged(_))));
+        assert!(matches!(one.open_push(&sealed), Err(Error::Forged(_))), "it signs no pushes");
         let other = DataKey { id: Uuid::from_u128(8), ..sealed };
         assert!(matches!(one.open_signing(&other), Err(Error::Forged(_))), "of another key");
+        let pushes = one.seal_push(&[7; 32], Uuid::from_u128(9), Timestamp::ZERO).unwrap();
+        assert_eq!(one.open_push(&pushes).unwrap(), [7; 32]);
+        assert!(matches!(one.open_signing(&pushes), Err(Error::Forged(_))));
     }
 
     #[test]

@@ -143,6 +143,7 @@ impl Node {
             started_at: clock.now(),
             labels: Default::default(),
             slots: 4,
+            push_places: crate::pushes::places(),
         };
         let service = Service::new(Deps {
             consensus: consensus.clone(),

@@ -24,6 +24,7 @@ mod oidc;
 mod over_time;
 mod page;
 mod provider;
+mod pushes;
 mod secrets;
 mod sent_back;
 mod server;

@@ -135,6 +135,7 @@ async fn every_metric_is_documented_and_nothing_else() {
         ("cronapi_queue_blocked_seconds_total", "counter"),
         ("cronapi_sink_sent_total", "counter"),
         ("cronapi_trigger_entries_total", "counter"),
+        ("cronapi_pushes_total", "counter"),
     ] {
         found.insert(name.to_owned(), kind.to_owned());
     }

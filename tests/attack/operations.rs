@@ -164,6 +164,8 @@ fn reading() -> Vec<Operation> {
         get("/auth/oidc/login", Anybody, Apart),
         get("/auth/oidc/callback", Anybody, Apart),
         get("/tokens", Known, Apart),
+        get("/push/key", Known, Apart),
+        get("/push/subscriptions", Known, Apart),
         get("/users", Admin, Apart),
         // Everybody may see oneself.
         get("/users/{name}", Admin, Apart),
@@ -282,6 +284,17 @@ fn own() -> Vec<Operation> {
         with("post", "/auth/refresh", Anybody, Apart, json!({"refresh_token": "x"})),
         with("post", "/tokens", Known, Apart, json!({"name": "t"})),
         bare("delete", "/tokens/{id}", Known, Apart),
+        with(
+            "post",
+            "/push/subscriptions",
+            Known,
+            Apart,
+            json!({
+                "endpoint": "https://fcm.googleapis.com/a", "keys": {"p256dh": "a", "auth": "b"}
+            }),
+        ),
+        bare("delete", "/push/subscriptions/{id}", Known, Apart),
+        bare("post", "/push/subscriptions/{id}/test", Known, Apart),
         with("put", "/auth/password", Known, Apart, change),
         bare("post", "/auth/logout", Known, Apart),
     ]

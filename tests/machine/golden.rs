@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::pushes::{push_ops, pushes};
 use crate::world::{World, actor, at, name, object, parameters, spec};
 
 fn file(path: &str) -> PathBuf {
@@ -624,6 +625,7 @@ fn alerts_are_read_and_written_as_before() {
         sent: [(name("ops"), imbl::Vector::from_iter([t(1), t(2)]))].into_iter().collect(),
     };
     keeps("parts/outbox.msgpack", &outbox);
+    keeps("parts/pushes.msgpack", &pushes(facts));
     let (late, long) = (Some(t(1)), Some(t(2)));
     let watched = Watched { late, long, long_told: true, begin_by: None };
     keeps("parts/watched.msgpack", &watched);
@@ -738,6 +740,7 @@ fn file_of(op: &Op) -> &'static str {
         Op::Due { .. } => "due",
         Op::Unbegun { .. } => "unbegun",
         Op::LockBusy { .. } => "lock_busy",
+        Op::Push(_) => "push",
         Op::Withdraw { .. } => "withdraw",
         Op::Started { .. } => "started",
         Op::Ended { .. } => "ended",
@@ -797,7 +800,7 @@ fn file_of(op: &Op) -> &'static str {
 #[test]
 fn commands_of_every_kind_are_read_and_written_as_before() {
     let own = [job_ops(), run_ops(), cluster_ops(), secret_ops(), kind_ops()].concat();
-    let all = [own, backfill_ops(), alert_ops(), monitor_ops()].concat();
+    let all = [own, backfill_ops(), alert_ops(), monitor_ops(), push_ops()].concat();
     let mut kinds = std::collections::BTreeSet::new();
     let mut files = std::collections::BTreeSet::new();
     for (file, op) in all {
@@ -809,7 +812,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 64, "one file for every kind of step");
+    assert_eq!(kinds.len(), 65, "one file for every kind of step");
 }
 
 /// A state with something in every table.

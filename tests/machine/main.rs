@@ -34,6 +34,7 @@ mod oracle;
 mod overlap;
 mod places;
 mod property;
+mod pushes;
 mod queues;
 mod repeats;
 mod restore;

@@ -82,7 +82,7 @@ impl Cx<'_> {
     }
 
     /// Refuses what was asked for in a session that is over by now.
-    fn check_session(&self, session: Option<&Session>) -> Result<(), Rejection> {
+    pub(super) fn check_session(&self, session: Option<&Session>) -> Result<(), Rejection> {
         let Some(asked) = session.filter(|_| self.s.format() >= FORMAT_OF_GUARDS) else {
             return Ok(());
         };
@@ -159,6 +159,7 @@ impl Cx<'_> {
             self.s.access.tokens.remove(&id);
         }
         self.s.access.sessions.forget_user(name);
+        self.end_pushes_of(name);
         self.audit("user.delete", name.as_str(), json!({}));
         Ok(Reply::Done)
     }

@@ -156,6 +156,7 @@ impl Cx<'_> {
         for terms in self.terms(subject, came) {
             self.raise(&terms, subject, came);
         }
+        self.push_trouble(subject, came);
     }
 
     /// Whoever tells of it, and how.
@@ -226,22 +227,7 @@ impl Cx<'_> {
         subject: &Subject<'_>,
         came: &Came<'_>,
     ) -> Incident {
-        let facts = Facts {
-            kind: NoticeKind::Opened,
-            incident: 0,
-            rule: terms.key.rule.clone(),
-            trouble: came.what,
-            job: subject.name.clone(),
-            part: subject.part.cloned(),
-            job_no: subject.no,
-            run: None,
-            status: None,
-            detail: None,
-            since: self.at,
-            troubles: 0,
-            jobs: 0,
-            left_out: 0,
-        };
+        let facts = first_facts(terms.key.rule.clone(), subject, came, self.at);
         Incident {
             id: 0,
             since: self.at,
@@ -322,6 +308,7 @@ impl Cx<'_> {
     }
 
     fn leave_incidents(&mut self, no: JobNo, well: Option<&Well<'_>>, removed: Option<&str>) {
+        self.push_over((no, None), well);
         let keys: Vec<IncidentKey> = self.s.alerts.of_job(no).cloned().collect();
         for key in keys {
             self.s.alerts.by_job.remove(&(no, key.clone()));
@@ -472,6 +459,31 @@ impl Cx<'_> {
         let next = repeat.map(|repeat| self.at.plus(repeat));
         self.repeat_at(&mut incident, next);
         self.s.alerts.incidents.insert(key, Arc::new(incident));
+    }
+}
+
+/// What is told of a trouble that begins now.
+pub(super) fn first_facts(
+    rule: Option<Name>,
+    subject: &Subject<'_>,
+    came: &Came<'_>,
+    since: Timestamp,
+) -> Facts {
+    Facts {
+        kind: NoticeKind::Opened,
+        incident: 0,
+        rule,
+        trouble: came.what,
+        job: subject.name.clone(),
+        part: subject.part.cloned(),
+        job_no: subject.no,
+        run: None,
+        status: None,
+        detail: None,
+        since,
+        troubles: 0,
+        jobs: 0,
+        left_out: 0,
     }
 }
 

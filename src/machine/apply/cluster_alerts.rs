@@ -25,12 +25,14 @@ impl Cx<'_> {
     fn part_well(&mut self, part: &Part) {
         let Some(name) = name_of(part) else { return };
         let well = Well { what: Trouble::Recovered, name: &name, no: 0, run: None };
+        self.push_over((0, Some(part.clone())), Some(&well));
         for key in self.incidents_of(part) {
             self.end_incident(&key, Some(&well), None);
         }
     }
 
     fn part_leaves(&mut self, part: &Part, why: &str) {
+        self.push_over((0, Some(part.clone())), None);
         for key in self.incidents_of(part) {
             self.end_incident(&key, None, Some(why));
         }
@@ -98,6 +100,7 @@ impl Cx<'_> {
             self.tell_first(&terms, &mut incident);
             self.keep_incident(&terms.key, incident, None);
         }
+        self.push_once(&subject, &came);
     }
 }
 

@@ -38,6 +38,7 @@ mod locks;
 mod monitors;
 mod nodes;
 mod outbox;
+mod push;
 mod queues;
 mod report;
 mod restore;
@@ -268,6 +269,7 @@ impl Cx<'_> {
             Op::BackfillStep { id, cursor, times, next, passed } => {
                 self.backfill_step(*id, *cursor, times, *next, *passed)
             }
+            Op::Push(step) => self.push_step(step),
             Op::RaiseFormat { to } => self.raise_format(*to),
             Op::Restored(restored) => self.restored(restored),
         }

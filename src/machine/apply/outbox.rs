@@ -30,6 +30,14 @@ pub(super) enum Put {
     Muted,
 }
 
+/// How long after so many tries the next one is made.
+pub(super) fn retry_delay(tries: u32, asked: Option<Span>) -> Span {
+    let delay = limits::NOTICE_RETRY_MIN.millis().saturating_mul(1 << tries.min(20));
+    let delay = Span::from_millis(delay).min(limits::NOTICE_RETRY_MAX);
+    // As long as the other side asks, but never past the end of its patience.
+    delay.max(asked.unwrap_or(Span::ZERO).min(limits::NOTICE_AGE_MAX))
+}
+
 impl Cx<'_> {
     /// Puts a notice where it is sent from. One too many is counted only, and what a window mutes
     /// is kept.
@@ -151,12 +159,7 @@ impl Cx<'_> {
 
     fn try_later(&mut self, notice: Notice, error: Option<String>, asked: Option<Span>) {
         let tries = notice.tries.saturating_add(1);
-        let shift = notice.tries.min(20);
-        let delay = limits::NOTICE_RETRY_MIN.millis().saturating_mul(1 << shift);
-        let delay = Span::from_millis(delay).min(limits::NOTICE_RETRY_MAX);
-        // As long as the other side asks, but never past the end of its patience.
-        let delay = delay.max(asked.unwrap_or(Span::ZERO).min(limits::NOTICE_AGE_MAX));
-        let not_before = self.at.plus(delay);
+        let not_before = self.at.plus(retry_delay(notice.tries, asked));
         if not_before > notice.at.plus(limits::NOTICE_AGE_MAX) {
             return self.give_up(Notice { tries, ..notice }, error);
         }

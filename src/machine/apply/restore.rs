@@ -40,6 +40,7 @@ impl Cx<'_> {
         self.hold_triggers();
         self.look_at_windows();
         self.hold_notices();
+        self.drop_pushes();
         self.nodes_leave_incidents("the cluster was restored from a backup");
         self.s.nodes.clear();
         let mut settled = 0;

@@ -26,6 +26,7 @@ mod line;
 mod monitors;
 mod node;
 mod proof;
+mod push;
 mod queue;
 mod run;
 mod secrets;
@@ -48,6 +49,7 @@ pub use line::{LANE_MAX, Line, START, Spot};
 pub use monitors::{Begun, Monitor, Monitors};
 pub use node::{Node, Offers};
 pub use proof::{Digester, Proof};
+pub use push::{PushSubject, Pushes};
 pub use queue::{Blocked, Governed, Queue, lane, lane_held};
 pub use run::{Ahead, OpenRun, Wait};
 pub use secrets::Secrets;
@@ -186,6 +188,9 @@ pub struct State {
     /// Times within which notices are held back.
     #[serde(default, skip_serializing_if = "Windows::is_empty")]
     pub windows: Windows,
+    /// Browsers that are told of troubles.
+    #[serde(default, skip_serializing_if = "Pushes::is_none")]
+    pub pushes: Pushes,
     /// Past times that are run on purpose.
     #[serde(default, skip_serializing_if = "Backfills::is_none")]
     pub backfills: Backfills,

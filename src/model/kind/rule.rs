@@ -29,7 +29,7 @@ pub struct RuleMatch {
 
 impl RuleMatch {
     /// Whether a job is meant, or a monitor. A rule that names none means all.
-    pub(super) fn takes(&self, monitor: bool, name: &str, tags: &[String]) -> bool {
+    pub(in crate::model) fn takes(&self, monitor: bool, name: &str, tags: &[String]) -> bool {
         let names = if monitor { &self.monitors } else { &self.jobs };
         self.is_all()
             || names.iter().any(|pattern| crate::model::access::glob(pattern, name))
@@ -41,7 +41,7 @@ impl RuleMatch {
         self.jobs.is_empty() && self.tags.is_empty() && self.monitors.is_empty()
     }
 
-    pub(super) fn check(&self, faults: &mut Vec<Invalid>) {
+    pub(in crate::model) fn check(&self, faults: &mut Vec<Invalid>) {
         for (field, list) in
             [("jobs", &self.jobs), ("tags", &self.tags), ("monitors", &self.monitors)]
         {

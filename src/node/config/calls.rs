@@ -1,24 +1,33 @@
-//! The settings that concern where HTTP jobs may go.
+//! The settings that concern where this node may go: for HTTP jobs, and for pushes.
 
 use ipnet::IpNet;
 
 use super::sources::Sources;
+use crate::adapters::PushPlaces;
 
-/// Networks that HTTP jobs do not reach, beside those that none does; and those that they reach
-/// all the same.
+/// Networks that HTTP jobs do not reach, beside those that none does, and those that they reach
+/// all the same; push services beside the known ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// Denied.
     pub deny: Vec<IpNet>,
     /// Allowed, whatever denies them.
     pub allow: Vec<IpNet>,
+    /// Origins of push services.
+    pub push: Vec<String>,
 }
 
 impl Sources<'_> {
     pub(super) fn calls(&mut self) -> Calls {
         let deny = self.read("http_deny", networks);
-        Calls { deny, allow: self.read("http_allow", networks) }
+        let allow = self.read("http_allow", networks);
+        Calls { deny, allow, push: self.read("push_allow", origins) }
     }
+}
+
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(PushPlaces::origin).collect()
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
@@ -34,6 +43,13 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_of_push_services() {
+        let read = origins("https://push.example.org, http://127.0.0.1:9000/").unwrap();
+        assert_eq!(read, ["https://push.example.org", "http://127.0.0.1:9000"]);
+        assert!(origins("push.example.org").unwrap_err().contains("is no origin"));
+    }
 
     #[test]
     fn networks_and_single_addresses() {

@@ -234,6 +234,10 @@ pub(super) const TABLE: &[Row] = &[
     ),
     Row::list("http_allow", "CRONAPI_HTTP_ALLOW")
         .about("networks that they reach although they are denied"),
+    Row::list("push_allow", "CRONAPI_PUSH_ALLOW").about(
+        "push services beside those of the common browsers, such as `https://push.example.org`: \
+         [notifications.md](notifications.md#push)",
+    ),
     Row::text("metrics_listen", "CRONAPI_METRICS_LISTEN")
         .flag(
             "HOST:PORT",

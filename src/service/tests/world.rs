@@ -122,6 +122,7 @@ impl World {
             started_at: noon,
             labels: Default::default(),
             slots: 4,
+            push_places: Default::default(),
         };
         let metrics = Arc::new(Metrics::new(0).unwrap());
         let service = Service::new(Deps {
