@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Api;
@@ -16,7 +15,9 @@ use super::path::{Path, PushPath};
 use super::problem::Problem;
 use super::query::Query;
 use super::write::{KeyHeader, Write};
-use crate::service::{ChannelTest, NewPushSubscription, PushKeyView, PushSubscriptionView};
+use crate::service::{
+    ChannelTest, NewPushSubscription, PushKeyView, PushSubscriptionList, PushSubscriptionView,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -24,13 +25,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(list_push_subscriptions, create_push_subscription))
         .routes(routes!(delete_push_subscription))
         .routes(routes!(test_push_subscription))
-}
-
-/// Browsers that are told.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct PushSubscriptionList {
-    /// By label.
-    items: Vec<PushSubscriptionView>,
 }
 
 /// Get the key of pushes
@@ -55,7 +49,7 @@ async fn list_push_subscriptions(
     Who(caller): Who,
     Query(Bare {}): Query<Bare>,
 ) -> Json<PushSubscriptionList> {
-    Json(PushSubscriptionList { items: api.service.push_subscriptions(&caller).await })
+    Json(api.service.push_subscriptions(&caller).await)
 }
 
 /// Have a browser told

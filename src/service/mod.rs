@@ -121,7 +121,9 @@ pub use paging::{Page, Paging};
 pub use past::Which;
 pub use past_runs::{Activity, ActivityBucket, Bar, BarPart, Timeline};
 pub use preview::{NextFire, Preview};
-pub use push::{NewPushSubscription, PushKeyView, PushKeys, PushSubscriptionView};
+pub use push::{
+    NewPushSubscription, PushKeyView, PushKeys, PushSubscriptionList, PushSubscriptionView,
+};
 pub use ready::{Check, CheckName};
 pub use run_list::RunFilter;
 pub use search::{LogHit, LogHits, Wanted};

@@ -13,7 +13,9 @@ use crate::adapters::{new_key, opened_key, resealed_key, send_test};
 use crate::machine::command::PushStep;
 use crate::machine::{Op, Reply};
 use crate::model::kind::rule::RuleMatch;
-use crate::model::{Invalid, PushKey, PushOutcome, PushSubscription, Span, Timestamp, Trouble};
+use crate::model::{
+    DutyKey, Invalid, NodeId, PushKey, PushOutcome, PushSubscription, Span, Timestamp, Trouble,
+};
 
 /// What a subscription is called that nobody gives a name.
 const LABEL: &str = "browser";
@@ -111,6 +113,19 @@ impl From<&PushSubscription> for PushSubscriptionView {
     }
 }
 
+/// The caller's browsers, and what becomes of pushes at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PushSubscriptionList {
+    /// By label.
+    pub items: Vec<PushSubscriptionView>,
+    /// The node that sends pushes; null: nobody has to.
+    #[schema(required)]
+    pub node: Option<NodeId>,
+    /// What is in the way of all pushes; null: nothing.
+    #[schema(required)]
+    pub fault: Option<String>,
+}
+
 fn decoded(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).unwrap_or_default()
 }
@@ -177,17 +192,16 @@ impl Service {
         self.plain(right, Op::Push(step)).await.map(drop)
     }
 
-    /// The caller's browsers that are told, by label.
-    ///
-    /// # Errors
-    /// None but those of the cluster.
-    pub async fn push_subscriptions(&self, c: &Caller) -> Vec<PushSubscriptionView> {
+    /// The caller's browsers that are told.
+    pub async fn push_subscriptions(&self, c: &Caller) -> PushSubscriptionList {
         let state = self.consensus().state();
         let own = state.pushes.subscriptions.values().filter(|one| one.user == c.user);
         let mut own: Vec<PushSubscriptionView> =
             own.map(|one| PushSubscriptionView::from(&**one)).collect();
         own.sort_by(|a, b| (&a.label, a.created_at, a.id).cmp(&(&b.label, b.created_at, b.id)));
-        own
+        let duty = DutyKey::push().and_then(|key| state.duties.all.get(&key).cloned());
+        let node = duty.as_ref().and_then(|duty| duty.holder).map(|(node, _)| node);
+        PushSubscriptionList { items: own, node, fault: duty.and_then(|duty| duty.fault.clone()) }
     }
 
     /// Has a browser of the caller's told from here on. One that is known by its address says what

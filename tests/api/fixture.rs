@@ -1,12 +1,13 @@
 //! A node to send requests to. Every answer is checked for what all answers promise.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use cronapi::adapters::PushPlaces;
 use cronapi::api;
 use cronapi::clock::{Clock, Manual};
 use cronapi::consensus::{self, Handle};
@@ -37,6 +38,14 @@ pub const NOW: i64 = 1_800_000_000;
 pub fn hash() -> String {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| hash_password(PASSWORD).unwrap()).clone()
+}
+
+/// Push services that nodes started from here on know.
+pub static PUSH_SERVICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn push_places() -> PushPlaces {
+    let allow = PUSH_SERVICES.lock().unwrap().clone();
+    PushPlaces { allow, contact: Some("https://cron.example.org".into()) }
 }
 
 pub struct Node {
@@ -143,7 +152,7 @@ impl Node {
             started_at: clock.now(),
             labels: Default::default(),
             slots: 4,
-            push_places: crate::pushes::places(),
+            push_places: push_places(),
         };
         let service = Service::new(Deps {
             consensus: consensus.clone(),

@@ -8,11 +8,10 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use cronapi::adapters::PushPlaces;
 use cronapi::model::Role;
 use serde_json::{Value, json};
 
-use crate::fixture::Node;
+use crate::fixture::{Node, PUSH_SERVICES};
 
 const P256DH: &str =
     "BLn9b-VR0ca83knDNZ32dCHGyjJp-1riX9ZTN40MqV8K_LpQmLqxC_DoHvqvFXO_nGdAB4W9dogZb_sM-uV4JbY";
@@ -45,10 +44,11 @@ fn service() -> &'static str {
     })
 }
 
-/// The push services of all nodes here; the second is one that no node may reach.
-pub fn places() -> PushPlaces {
-    let allow = vec![service().to_owned(), "http://169.254.169.254".to_owned()];
-    PushPlaces { allow, contact: Some("https://cron.example.org".into()) }
+/// A node that knows two push services; the second is one that no node may reach.
+async fn started() -> Node {
+    let known = vec![service().to_owned(), "http://169.254.169.254".to_owned()];
+    *PUSH_SERVICES.lock().unwrap() = known;
+    Node::start().await
 }
 
 fn browser(path: &str) -> Value {
@@ -70,7 +70,7 @@ async fn tried(node: &Node, of: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_subscribes_with_the_one_key_and_is_tried() {
-    let node = Node::start().await;
+    let node = started().await;
     let key = node.get("/push/key").await.expect(200).json();
     assert_eq!(key, node.get("/push/key").await.expect(200).json(), "it is made once");
     assert_eq!(key["key"].as_str().unwrap().len(), 87, "65 bytes in base64url");
@@ -96,7 +96,7 @@ async fn a_browser_subscribes_with_the_one_key_and_is_tried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_becomes_of_a_test_is_the_answer() {
-    let node = Node::start().await;
+    let node = started().await;
     node.get("/push/key").await.expect(200);
     for (path, told) in [
         ("b/410", "does not want pushes"),
@@ -119,7 +119,7 @@ async fn what_becomes_of_a_test_is_the_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_is_told_at_its_field() {
-    let node = Node::start().await;
+    let node = started().await;
     for (change, pointer, told) in [
         (json!({ "endpoint": "https://169.254.169.254/a" }), "/endpoint", "no push service"),
         (json!({ "endpoint": "https://10.0.0.1/a" }), "/endpoint", "CRONAPI_PUSH_ALLOW"),
@@ -140,7 +140,7 @@ async fn every_fault_is_told_at_its_field() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_is_its_users_alone() {
-    let node = Node::start().await;
+    let node = started().await;
     let made = subscribed(&node, "d/201").await;
     let path = format!("/push/subscriptions/{}", made["id"].as_str().unwrap());
     let again = node.call("POST", "/push/subscriptions", Some(browser("d/201"))).await;

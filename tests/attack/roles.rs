@@ -140,7 +140,14 @@ async fn each_role_may_call_what_it_may_and_nothing_else() {
 
 #[tokio::test]
 async fn an_api_token_may_what_its_role_may_but_not_make_others_or_end_sessions() {
-    let for_people_only = ["/tokens", "/auth/password", "/auth/logout"];
+    let for_people_only = [
+        "/tokens",
+        "/auth/password",
+        "/auth/logout",
+        "/push/subscriptions",
+        "/push/subscriptions/{id}",
+        "/push/subscriptions/{id}/test",
+    ];
     for role in ROLES {
         let world = World::new().await;
         let body = serde_json::json!({"name": "t", "role": role});

@@ -272,3 +272,27 @@ fn triggers_are_listed_paused_and_read_from_elsewhere() {
     place.run(&["triggers", "status", "none"]).bad(3, "none");
     place.run(&["delete", "trigger/orders", "--yes"]).good();
 }
+
+#[test]
+fn browsers_that_are_told_are_known_by_their_labels() {
+    let place = Place::logged_in();
+    assert_eq!(place.run(&["push", "list", "-o", "name"]).good().out, "");
+    let key =
+        "BLn9b-VR0ca83knDNZ32dCHGyjJp-1riX9ZTN40MqV8K_LpQmLqxC_DoHvqvFXO_nGdAB4W9dogZb_sM-uV4JbY";
+    let subscribed = |label: &str, endpoint: &str| {
+        let keys = serde_json::json!({ "p256dh": key, "auth": "_ordMnz7uTCmrpBTeUV4Bw" });
+        let endpoint = format!("https://fcm.googleapis.com/{endpoint}");
+        let body = serde_json::json!({ "endpoint": endpoint, "keys": keys, "label": label });
+        let post = ["api", "POST", "/push/subscriptions", "--input", "-"];
+        place.with_input(&post, &body.to_string()).good();
+    };
+    subscribed("phone", "a");
+    let list = place.run(&["push", "list"]).good().out;
+    assert!(list.contains("phone") && list.contains("fcm.googleapis.com"), "{list}");
+    place.run(&["push", "test", "nope"]).bad(3, "no browser of yours is called nope");
+    subscribed("phone", "b");
+    place.run(&["push", "delete", "phone", "--yes"]).bad(2, "2 browsers are called phone");
+    let ids = place.run(&["push", "list", "-o", "name"]).good().out;
+    place.run(&["push", "delete", ids.lines().next().unwrap(), "--yes"]).good();
+    place.run(&["push", "delete", "phone", "--yes"]).good();
+}

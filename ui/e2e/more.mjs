@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { Nodes, until } from "./nodes.mjs";
 import { Provider } from "./provider.mjs";
+import { PushService } from "./push.mjs";
 
 export const PLACES = ["/", "/jobs", "/jobs/tick", "/jobs/tick?tab=figures", "/jobs/tick?tab=versions", "/runs", "/timeline", "/calendar", "/graph", "/new", "/incidents", "/cluster", "/queues", "/channels", "/channels?edit=", "/sinks", "/sinks?edit=", "/triggers", "/triggers?edit=", "/strips?job=tick", "/monitors", "/monitors?edit=", "/rules", "/rules?edit=", "/windows", "/windows?edit=", "/secrets", "/audit", "/users", "/tokens", "/settings", "/help"];
 
@@ -70,6 +71,80 @@ export const more = ({ nodes, program, enter, context, equal, axe }) => ({
     } finally {
       quiet.end();
       provider.end();
+    }
+  },
+
+  async "a browser subscribes, is told while no page is open, and a click leads to the run"() {
+    const service = new PushService();
+    await service.start();
+    const quiet = new Nodes(program);
+    try {
+      await quiet.start(1, () => ({ CRONAPI_PUSH_ALLOW: service.origin }));
+      const url = quiet.nodes[0].url;
+      const page = await enter({ at: 0, of: quiet, permissions: ["notifications"] });
+      // No push service of a vendor can be asked here: the browser's part of subscribing is put in its place.
+      await page.addInitScript((made) => {
+        const subscription = { ...made, toJSON: () => made, unsubscribe: async () => sessionStorage.removeItem("subscribed") };
+        PushManager.prototype.getSubscription = async () => (sessionStorage.getItem("subscribed") ? subscription : null);
+        PushManager.prototype.subscribe = async (options) => {
+          sessionStorage.setItem("subscribed", options.applicationServerKey);
+          return subscription;
+        };
+      }, service.subscription());
+      await page.goto(`${url}/ui/settings`);
+      await page.getByRole("button", { name: "Tell this browser" }).click();
+      await page.getByLabel("What to call it").fill("my phone");
+      await page.getByRole("dialog").getByRole("button", { name: "Tell this browser" }).click();
+      const row = page.getByRole("row", { name: /my phone/ });
+      await row.getByText("(this one)").waitFor();
+      const { key } = await quiet.call("/push/key");
+      equal(await page.evaluate(() => sessionStorage.getItem("subscribed")), key, "the key that it subscribed with");
+      await row.getByRole("button", { name: "Send a test" }).click();
+      await row.getByText("the push service has it").waitFor();
+      equal(service.came[0]?.said.title, "A test from CronAPI", `what the test said (${service.faults})`);
+      equal(service.came[0].signed.key, key, "the key that signs");
+
+      if (process.env.PICTURE) await page.screenshot({ path: process.env.PICTURE, fullPage: true });
+      const failing = { name: "failing", runner: { type: "shell", command: "exit 3" } };
+      await quiet.call("/jobs", { method: "POST", body: failing });
+      const run = await quiet.call("/jobs/failing/runs", { method: "POST", body: {} });
+      const { said } = await until("the failure is pushed", async () => service.came.find((one) => one.said.tag === "job:failing"));
+      equal(said.title, "failing failed", "the title");
+      equal(said.url, `/ui/runs/${run.id}`, "where it leads");
+
+      // The browser hands it to the page's worker, as it does when no page is open.
+      const devtools = await page.context().newCDPSession(page);
+      const registered = new Promise((found) => devtools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && found(registrations[0])));
+      await devtools.send("ServiceWorker.enable");
+      const { registrationId } = await registered;
+      await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+      await devtools.send("ServiceWorker.deliverPushMessage", { origin: url, registrationId, data: JSON.stringify(said) });
+      const shown = await until("it is shown", () =>
+        page.evaluate(async () => {
+          const [one] = await (await navigator.serviceWorker.ready).getNotifications();
+          return one && { title: one.title, body: one.body, tag: one.tag };
+        }),
+      );
+      equal(JSON.stringify(shown), JSON.stringify({ title: said.title, body: said.body, tag: said.tag }), "what is shown");
+      const [worker] = page.context().serviceWorkers();
+      await worker.evaluate(async () => {
+        const [notification] = await self.registration.getNotifications();
+        self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+      });
+      await page.waitForURL(`**/ui/runs/${run.id}`);
+      await page.getByRole("heading", { name: /failing/ }).waitFor();
+      // A push that leads elsewhere leads to the page, and one that can't be read is shown all the same.
+      await devtools.send("ServiceWorker.deliverPushMessage", { origin: url, registrationId, data: "no JSON" });
+      await until("it is shown", () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).find((one) => one.body.startsWith("Something happened"))?.title));
+
+      await page.goto(`${url}/ui/settings`);
+      await page.getByRole("row", { name: /my phone/ }).getByRole("button", { name: "Tell no more" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Tell no more" }).click();
+      await page.getByRole("row", { name: /my phone/ }).waitFor({ state: "detached" });
+      equal((await quiet.call("/push/subscriptions")).items.length, 0, "browsers that are told");
+    } finally {
+      quiet.end();
+      service.end();
     }
   },
 

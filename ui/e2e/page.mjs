@@ -24,14 +24,14 @@ async function context(options = {}) {
 }
 
 /** A page that is logged in; what it complains of is gathered. */
-async function enter({ user = "admin", password = PASSWORD, at = 0, ...options } = {}) {
+async function enter({ user = "admin", password = PASSWORD, at = 0, of = nodes, ...options } = {}) {
   const made = await context(options);
   const page = await made.newPage();
   page.on("pageerror", (error) => faults.push(`${page.url()}: ${error.message}`));
   page.on("console", (message) => {
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) faults.push(`${page.url()}: ${message.text()}`);
   });
-  await page.goto(`${nodes.nodes[at].url}/ui/`);
+  await page.goto(`${of.nodes[at].url}/ui/`);
   await page.getByLabel("User").fill(user);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Log in" }).click();

@@ -1,6 +1,6 @@
 // Keeps the shell of the page, never data: what is under /ui/assets/ never changes, and the page itself
 // is asked for first and taken from here only when no node answers. With a new build the files of the one
-// before go.
+// before go. Shows what the cluster pushes, and opens the page that explains it.
 
 const SHELL = "shell-2";
 const PAGE = "/ui/";
@@ -62,4 +62,33 @@ async function keep(page, before) {
   }
   await cache.addAll([...rest]);
   await cache.put(PAGE, page);
+}
+
+self.addEventListener("push", (event) => event.waitUntil(show(event.data)));
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(open(event.notification.data?.url));
+});
+
+/** A browser demands that each push is shown, also one that can't be read. */
+async function show(data) {
+  let said = {};
+  try {
+    said = data.json();
+  } catch {
+    // The page says what it was.
+  }
+  const { title = "CronAPI", body = "Something happened. The page says what.", tag = "unknown", at = Date.now(), url = PAGE } = said;
+  await self.registration.showNotification(title, { body, tag, timestamp: at, renotify: true, icon: "/ui/icon.svg", data: { url } });
+}
+
+/** Goes to a page of this cluster, in a window that is there already, if one is. */
+async function open(wanted) {
+  const url = new URL(wanted ?? PAGE, self.location.origin);
+  const target = url.origin === self.location.origin && url.pathname.startsWith(PAGE) ? url.href : self.location.origin + PAGE;
+  const windows = await self.clients.matchAll({ type: "window" });
+  const there = windows.find((one) => new URL(one.url).pathname.startsWith(PAGE));
+  if (!there) return self.clients.openWindow(target);
+  await there.focus().catch(() => undefined);
+  return there.navigate(target);
 }

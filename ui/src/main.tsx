@@ -1,10 +1,11 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
-import { StrictMode } from "react";
+import { StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 
 import { Refusal } from "./api/client";
 import { Login } from "./pages/Login";
+import { keep } from "./model/push";
 import { router } from "./router";
 import { session } from "./session";
 import { setTheme, theme } from "./theme";
@@ -25,6 +26,11 @@ const client = new QueryClient({
 
 function Page() {
   const who = useWho();
+  const user = who?.user;
+  useEffect(() => {
+    // What can't be told now is told the next time.
+    if (user) void keep(user).catch(() => undefined);
+  }, [user]);
   if (who === undefined) {
     return (
       <main className="login">

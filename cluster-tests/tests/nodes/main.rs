@@ -14,6 +14,7 @@ mod one_node;
 mod outward;
 mod planned;
 mod pool;
+mod pushes;
 mod queues;
 mod secrets;
 mod sinks;

@@ -12,6 +12,10 @@
 //! Invariants: of one subscription one push is under way at a time, in order; whether its user may
 //! still see the job is looked up before each; a service outside of `places` is never asked; no
 //! address, which is a key to write there, is in a log or an error.
+//!
+//! Why it is so: docs/adr/0044-pushes.md.
+//!
+//! To add a push service that browsers have: its host in `places.rs`, and in docs/notifications.md.
 
 mod envelope;
 mod key;

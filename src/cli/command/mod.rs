@@ -26,6 +26,7 @@ mod login;
 mod logs;
 mod monitor;
 mod pick;
+mod push;
 mod queue;
 mod records;
 mod rollback;
@@ -185,6 +186,9 @@ pub enum Command {
     /// List channels, which tell people, and send a test to one
     #[command(subcommand)]
     Channel(channel::Channel),
+    /// List your browsers that are told when no page is open, try one, have one told no more
+    #[command(subcommand)]
+    Push(push::Push),
     /// List sinks, which events go to; pause them, let them go on, write them again
     #[command(subcommand)]
     Sink(served::Served),
@@ -283,6 +287,7 @@ impl Command {
             Command::Queue(queue) => queue.run(session).await,
             Command::Workflow(workflow) => workflow.run(session).await,
             Command::Channel(channel) => channel.run(session).await,
+            Command::Push(push) => push.run(session).await,
             Command::Sink(sink) => sink.run(session, Kind::Sink).await,
             Command::Triggers(trigger) => trigger.run(session, Kind::Trigger).await,
             Command::Monitor(monitor) => monitor.run(session).await,

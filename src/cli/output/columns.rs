@@ -10,7 +10,7 @@ use super::when;
 use super::{Cell, Output, Tone};
 use crate::model::{Span, Timestamp};
 
-pub(in crate::cli) use self::alerts::{INCIDENTS, NOTICES};
+pub(in crate::cli) use self::alerts::{INCIDENTS, NOTICES, PUSHES};
 pub(in crate::cli) use self::monitors::{MONITORS, PINGS, WINDOWS};
 pub(in crate::cli) use self::outside::{SINKS, TRIGGERS};
 

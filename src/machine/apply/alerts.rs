@@ -425,21 +425,8 @@ impl Cx<'_> {
         Ok(Reply::Done)
     }
 
-    /// A time has come by which something should have happened.
-    pub(super) fn watch(&mut self, at: Timestamp, key: WatchKey) -> Answer {
-        if at > self.at || !self.s.watch.contains(&(at, key)) {
-            return Err(Rejection::Stale);
-        }
-        match key {
-            WatchKey::Late(id) => self.look_if_begun(id),
-            WatchKey::Long(id) => self.look_if_ended(id),
-            WatchKey::Repeat(id) => self.remind(id),
-            WatchKey::Monitor(no) => self.look_at_monitor(no),
-        }
-        Ok(Reply::Done)
-    }
-
-    fn remind(&mut self, id: u64) {
+    /// Nobody acknowledged an incident by its time.
+    pub(super) fn remind(&mut self, id: u64) {
         let Some((key, incident)) = self.s.alerts.open(id) else { return };
         let (key, mut incident) = (key.clone(), (**incident).clone());
         let repeat = key.rule.as_ref().and_then(|rule| {

@@ -1,6 +1,7 @@
 //! Runs that have not begun, or not ended, by a time: looked at once it has come, and told as other
 //! troubles are (`alerts.rs`).
 
+use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::{FORMAT_OF_ALERTS, OpenRun, WatchKey};
 use crate::model::{RunId, RunStatus, Span, SpanOrAuto, Timestamp, Trouble, limits};
 
@@ -8,6 +9,20 @@ use super::Cx;
 use super::alerts::Came;
 
 impl Cx<'_> {
+    /// A time has come by which something should have happened.
+    pub(super) fn watch(&mut self, at: Timestamp, key: WatchKey) -> Answer {
+        if at > self.at || !self.s.watch.contains(&(at, key)) {
+            return Err(Rejection::Stale);
+        }
+        match key {
+            WatchKey::Late(id) => self.look_if_begun(id),
+            WatchKey::Long(id) => self.look_if_ended(id),
+            WatchKey::Repeat(id) => self.remind(id),
+            WatchKey::Monitor(no) => self.look_at_monitor(no),
+        }
+        Ok(Reply::Done)
+    }
+
     /// A run whose nominal time is known is to begin by then.
     pub(super) fn watch_begin(&mut self, id: RunId) {
         let Some(open) = self.s.runs.get(&id) else { return };

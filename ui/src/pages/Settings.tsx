@@ -1,9 +1,10 @@
-// What this browser shows: its zone, its theme; and the password.
+// What this browser shows: its zone, its theme, what it is told; and the password.
 
 import { useState } from "react";
 
 import { api, take } from "../api/client";
 import { absolute, zone } from "../model/time";
+import { Push } from "../parts/Push";
 import { Ask, Head } from "../parts/small";
 import { type Theme, setTheme, theme } from "../theme";
 import { useWho } from "../who";
@@ -64,6 +65,7 @@ export function Settings() {
           </label>
         </Ask>
       </div>
+      <Push />
     </>
   );
 }

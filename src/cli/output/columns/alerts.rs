@@ -1,4 +1,4 @@
-//! Columns of what is told: incidents and notices.
+//! Columns of what is told: incidents, notices, and the browsers that are.
 
 use super::{Columns, cell, col, field, time, wide};
 use serde_json::Value;
@@ -47,4 +47,18 @@ pub(in crate::cli) const NOTICES: Columns = Columns {
         wide("RUN", |v, _| cell(v, "/run_id")),
     ],
     name: |v| field(v, "/seq"),
+};
+
+pub(in crate::cli) const PUSHES: Columns = Columns {
+    columns: &[
+        col("LABEL", |v, _| cell(v, "/label")),
+        col("SERVICE", |v, _| cell(v, "/service")),
+        col("SENT", |v, o| time(v, "/sent_at", o)),
+        col("WAIT", |v, _| cell(v, "/waiting")),
+        col("FAULT", |v, _| cell(v, "/fault")),
+        col("ID", |v, _| cell(v, "/id")),
+        wide("ON", |v, _| cell(v, "/on")),
+        wide("CREATED", |v, o| time(v, "/created_at", o)),
+    ],
+    name: |v| field(v, "/id"),
 };
