@@ -1,5 +1,6 @@
 //! What speaks to the world outside: the ways in which channels tell people, and the sinks that
-//! events go to; and the cluster's own heartbeat to a monitor elsewhere (`outward`).
+//! events go to; and heartbeats to monitors elsewhere, of the cluster (`outward`) and of jobs
+//! (`beats`).
 //!
 //! Owns: how a message becomes a mail, a request, a card ([`Courier`]), and what a receiver's
 //! answer means; how events become lines of a file and entries of a stream (`sinks`). Does not
@@ -24,6 +25,7 @@
 //! `model/kind/channel/check.rs`, a file here with its document, an arm in
 //! `deliver.rs`, a section in docs/notifications.md, its rules in tests/runners/channels.rs.
 
+mod beats;
 mod call;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod connect;
@@ -37,6 +39,7 @@ mod locks;
 mod mail;
 mod ntfy;
 mod opened;
+mod outgoing;
 mod outward;
 mod pagerduty;
 mod parts;
@@ -51,6 +54,7 @@ mod teams;
 mod tell;
 mod triggers;
 
+pub use beats::keep_heartbeats;
 pub use call::Fault;
 pub use deliver::{Courier, Delivered};
 pub use kept::{Kept, Unreadable, kept_after, position_of};

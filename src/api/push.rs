@@ -21,7 +21,7 @@ use crate::service::{
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
-        .routes(routes!(push_key))
+        .routes(routes!(get_push_key))
         .routes(routes!(list_push_subscriptions, create_push_subscription))
         .routes(routes!(delete_push_subscription))
         .routes(routes!(test_push_subscription))
@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// asked for, and keeps it.
 #[utoipa::path(get, path = "/push/key", tag = "alerts",
     responses((status = 200, description = "The public key.", body = PushKeyView)))]
-async fn push_key(
+async fn get_push_key(
     State(api): State<Api>,
     Who(caller): Who,
     Query(Bare {}): Query<Bare>,

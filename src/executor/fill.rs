@@ -4,7 +4,7 @@ use crate::machine::State;
 use crate::machine::state::OpenRun;
 use crate::model::parameters::SecretParameters;
 use crate::model::secret::{SecretRef, Setting};
-use crate::model::{Runner, Scope};
+use crate::model::{JobSpec, Runner, Scope};
 use crate::vault::Vault;
 
 use super::runner::Spec;
@@ -86,6 +86,24 @@ pub fn secret_value(
 ) -> Result<String, String> {
     let value = value(wanted, |_| true, state, vault)?;
     Ok(format!("{}{value}", wanted.prefix))
+}
+
+/// The present text of a setting of a job.
+///
+/// # Errors
+/// A sentence: that a secret is missing, is not for the job, or can't be read.
+pub fn job_setting(
+    setting: &Setting,
+    job: &JobSpec,
+    state: &State,
+    vault: Option<&Vault>,
+) -> Result<String, String> {
+    let wanted = match setting {
+        Setting::Text(text) => return Ok(text.clone()),
+        Setting::Secret(wanted) => wanted,
+    };
+    let may = |scope: &Scope| scope.covers(job.name.as_str(), &job.tags);
+    Ok(format!("{}{}", wanted.prefix, value(wanted, may, state, vault)?))
 }
 
 fn value(

@@ -36,7 +36,7 @@ mod work;
 mod worker;
 
 pub use busy::Busy;
-pub use fill::secret_value;
+pub use fill::{job_setting, secret_value};
 pub use last_check::LastCheck;
 pub use locks::{LockOrder, Locks};
 pub use parts::Parts;

@@ -4,6 +4,7 @@
 //! a default; a variant or field never changes its meaning, and none is ever reused.
 
 mod backfill;
+mod beats;
 mod monitor;
 mod note;
 mod push;
@@ -25,6 +26,7 @@ use crate::model::{
 };
 
 pub use self::backfill::{BackfillEdit, StartBackfill};
+pub use self::beats::Beaten;
 pub use self::monitor::{MonitorEdit, Ping, PutMonitor, SendPing};
 pub use self::note::AuditNote;
 pub use self::push::PushStep;
@@ -346,6 +348,8 @@ pub enum Op {
     },
     /// Something is done to pushes.
     Push(PushStep),
+    /// What became of heartbeats of jobs.
+    Beaten { fence: Fence, beaten: Vec<Beaten> },
     /// Every member reads this format: from here on it is written.
     RaiseFormat { to: u32 },
     /// A new cluster begins from a backup. It stands in no log: a restore applies it by itself.
@@ -420,6 +424,7 @@ impl Op {
             | Op::DropSecretKey { .. }
             | Op::BackfillStep { .. }
             | Op::Ping(_)
+            | Op::Beaten { .. }
             | Op::RaiseFormat { .. } => false,
         }
     }

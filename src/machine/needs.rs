@@ -154,6 +154,7 @@ pub fn need(op: &Op) -> Option<Need> {
         Op::Acknowledge { incident: _ } => ("an incident", 6),
         Op::RetryNotice { seq: _, dead: _ } => ("a notice", 6),
         Op::Push(_) => ("a push", 8),
+        Op::Beaten { fence: _, beaten: _ } => ("a heartbeat of a job", 8),
         Op::SealKey { id: _, sealed: _ } => ("a sealed signing key", 5),
         Op::RefreshSession { id: _, session: _, generation: _, until: _, tabs: _ } => {
             ("a refresh token that is good once", 5)

@@ -41,6 +41,7 @@ pub struct Sends {
     taken: IntCounterVec,
     beats: IntCounterVec,
     pushes: IntCounterVec,
+    heartbeats: IntCounterVec,
 }
 
 impl Sends {
@@ -93,12 +94,29 @@ impl Sends {
             pushes.with_label_values(&[outcome]);
         }
         kept(registry, &pushes)?;
-        Ok(Self { sent, sunk, taken, beats, pushes })
+        let heartbeats = IntCounterVec::new(
+            Opts::new(
+                "cronapi_job_heartbeats_total",
+                "Heartbeats of jobs that this node had for monitors elsewhere.",
+            ),
+            &["outcome"],
+        )?;
+        for outcome in ["sent", "failed", "refused"] {
+            heartbeats.with_label_values(&[outcome]);
+        }
+        kept(registry, &heartbeats)?;
+        Ok(Self { sent, sunk, taken, beats, pushes, heartbeats })
     }
 
     /// A heartbeat was due.
     pub fn beat(&self, beat: Beat) {
         self.beats.with_label_values(&[beat.as_str()]).inc();
+    }
+
+    /// The heartbeat of a job was tried: `sent`, `failed` where a later try may go better,
+    /// `refused`.
+    pub fn heartbeat(&self, outcome: &str) {
+        self.heartbeats.with_label_values(&[outcome]).inc();
     }
 
     /// A push was tried, or was not to be sent any more.

@@ -9,6 +9,8 @@ pub enum Server {
     Redis,
     /// PostgreSQL: a user may stand in the open.
     Postgres,
+    /// What is called over HTTP: no user stands in its address.
+    Web,
 }
 
 impl Server {
@@ -16,6 +18,7 @@ impl Server {
         match self {
             Server::Redis => ["redis://", "rediss://"],
             Server::Postgres => ["postgres://", "postgresql://"],
+            Server::Web => ["https://", "http://"],
         }
     }
 

@@ -18,6 +18,8 @@ pub enum DutyKind {
     Trigger,
     /// Browsers are told of troubles; from format 8 on.
     Push,
+    /// Monitors elsewhere are told of jobs that succeeded; from format 8 on.
+    Heartbeat,
 }
 
 impl DutyKind {
@@ -28,6 +30,7 @@ impl DutyKind {
             DutyKind::Channel => "channel",
             DutyKind::Trigger => "trigger",
             DutyKind::Push => "push",
+            DutyKind::Heartbeat => "heartbeat",
         }
     }
 }
@@ -61,6 +64,12 @@ impl DutyKey {
     pub fn push() -> Option<Self> {
         let name = Name::parse("push").ok()?;
         Some(DutyKey { kind: DutyKind::Push, name })
+    }
+
+    /// The one of the heartbeats of all jobs; none never comes.
+    pub fn heartbeats() -> Option<Self> {
+        let name = Name::parse("heartbeats").ok()?;
+        Some(DutyKey { kind: DutyKind::Heartbeat, name })
     }
 }
 

@@ -24,7 +24,7 @@ use super::parameters::{Parameters, SecretParameters};
 use super::placement::Placement;
 use super::policy::{DstFold, DstGap, Misfire, OnLeaseLost, Overlap, Retention, Retry};
 use super::runner::Runner;
-use super::secret::SecretRef;
+use super::secret::{SecretRef, Setting};
 use super::span::Span;
 use super::span_or_auto::SpanOrAuto;
 use super::time::Timestamp;
@@ -248,6 +248,11 @@ spec! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     notify: Option<Box<Notify>>, since 6;
+    /// Called with GET after each run that has succeeded, so that a monitor elsewhere hears of it;
+    /// as `{"secret": "name"}`, since who knows it may call it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    heartbeat_url: Option<Box<Setting>>, since 8;
     /// The tasks of a workflow, in any order; a job with tasks has no runner. docs/workflows.md.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 1000)]
@@ -380,8 +385,10 @@ impl JobSpec {
         });
         let lock = self.lock.as_deref().and_then(Lock::secret);
         let lock = lock.map(|place| ("lock/redis".to_owned(), place.clone()));
+        let heartbeat = self.heartbeat_url.as_deref().and_then(Setting::secret);
+        let heartbeat = heartbeat.map(|place| ("heartbeat_url".to_owned(), place.clone()));
         let own = self.parameters.clone().unwrap_or_default();
-        runner.chain(lock).chain(self.secrets_in(&own)).collect()
+        runner.chain(lock).chain(heartbeat).chain(self.secrets_in(&own)).collect()
     }
 
     /// Its runner, and those of its tasks, each with what its pointers begin with.

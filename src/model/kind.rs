@@ -355,7 +355,8 @@ fn schemas<T: utoipa::ToSchema>() -> Vec<(String, RefOr<Schema>)> {
 impl Define for JobSpec {
     const MOST: usize = limits::JOBS_MAX;
     const AREA: Area = Area::Jobs;
-    const MASKED: &'static [&'static str] = &["code", "runner", "parameters", "tasks"];
+    const MASKED: &'static [&'static str] =
+        &["code", "runner", "parameters", "tasks", "heartbeat_url"];
 
     fn check(&self, faults: &mut Vec<Invalid>) {
         JobSpec::check(self, faults);

@@ -196,6 +196,10 @@ pub const DELIVERY_TIMEOUT: Span = Span::from_secs(10);
 pub const DELIVERY_ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// Tests of one channel: so many in a row at a node, then one more each time.
 pub const CHANNEL_TESTS: Rate = Rate { burst: 5, every: Span::from_secs(10) };
+/// A heartbeat of a job that was not taken for so long is given up: the next run has its own.
+pub const HEARTBEAT_AGE_MAX: Span = Span::from_secs(3_600);
+/// Heartbeats of jobs under way at a time.
+pub const HEARTBEATS_AT_ONCE: usize = 16;
 /// Subscriptions to pushes in a cluster.
 pub const PUSH_SUBSCRIPTIONS_MAX: usize = 1_000;
 /// Those of one user.

@@ -57,10 +57,7 @@ impl Lock {
 
     /// The secret that it names.
     pub(in crate::model) fn secret(&self) -> Option<&SecretRef> {
-        match &self.redis {
-            Some(Setting::Secret(place)) => Some(place),
-            _ => None,
-        }
+        self.redis.as_ref().and_then(Setting::secret)
     }
 
     pub(in crate::model) fn check(&self, faults: &mut Vec<Invalid>) {

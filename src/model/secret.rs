@@ -39,6 +39,14 @@ impl Setting {
         }
     }
 
+    /// The secret that it is.
+    pub fn secret(&self) -> Option<&SecretRef> {
+        match self {
+            Setting::Text(_) => None,
+            Setting::Secret(place) => Some(place),
+        }
+    }
+
     /// What of it stands in the definition: the text, or what comes before the secret.
     pub fn fixed(&self) -> &str {
         match self {

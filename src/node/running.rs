@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::adapters::{
-    Courier, DutyParts, OutwardParts, PostParts, PushPlaces, keep_pushes, keep_sinks,
-    keep_triggers, post, tell_outside,
+    Courier, DutyParts, OutwardParts, PostParts, PushPlaces, keep_heartbeats, keep_pushes,
+    keep_sinks, keep_triggers, post, tell_outside,
 };
 use crate::api::{self, ServerOptions};
 use crate::clock::{Clock, System};
@@ -86,6 +86,7 @@ pub(super) struct Node {
     sinks: JoinHandle<()>,
     triggers: JoinHandle<()>,
     pushes: JoinHandle<()>,
+    beats: JoinHandle<()>,
     scheduler: JoinHandle<()>,
     executor: JoinHandle<()>,
     busy: Busy,
@@ -180,6 +181,7 @@ impl Node {
         let sinks = tokio::spawn(keep_sinks(duties.clone(), stopped.clone()));
         let pushes = keep_pushes(duties.clone(), push_places(config), stopped.clone());
         let pushes = tokio::spawn(pushes);
+        let beats = tokio::spawn(keep_heartbeats(duties.clone(), stopped.clone()));
         let triggers = tokio::spawn(keep_triggers(duties, stopped));
         let lease = consensus.lease();
         let parts = Parts {
@@ -215,6 +217,7 @@ impl Node {
             sinks,
             triggers,
             pushes,
+            beats,
             scheduler,
             executor,
             busy,
@@ -238,8 +241,9 @@ impl Node {
         // While its word still counts: a message under way is sent and recorded.
         self.stop_post.send_replace(true);
         let (mut post, mut sinks, mut triggers) = (self.post, self.sinks, self.triggers);
-        let mut pushes = self.pushes;
-        let all = async { tokio::join!(&mut post, &mut sinks, &mut triggers, &mut pushes) };
+        let (mut pushes, mut beats) = (self.pushes, self.beats);
+        let all =
+            async { tokio::join!(&mut post, &mut sinks, &mut triggers, &mut pushes, &mut beats) };
         if tokio::time::timeout(POST_MAX, all).await.is_err() {
             tracing::warn!(
                 "a notice or a batch of events was under way: another node sends it, perhaps again"
@@ -248,6 +252,7 @@ impl Node {
             sinks.abort();
             triggers.abort();
             pushes.abort();
+            beats.abort();
         }
         self.stop_presence.send_replace(true);
         // An announcement under way would take the leave back. It is bounded by itself.

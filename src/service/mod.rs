@@ -134,7 +134,7 @@ pub use strips::{Cell, Strip};
 pub use system::{LeaderView, NodeRole, StorageView, SystemStatus, TotalsView};
 pub use trigger_status::TriggerStatus;
 pub use versions::VersionView;
-pub use views::{JobLive, JobView, SECRET};
+pub use views::{HeartbeatView, JobLive, JobView, SECRET};
 pub use workflows::{FromFailed, RetryFrom, TaskView};
 
 /// What a service is made from.

@@ -55,7 +55,6 @@ pub struct NewPushSubscription {
     pub on: Vec<Trouble>,
     /// Of which jobs and monitors; of all that the user may see by default.
     #[serde(default)]
-    #[schema(nullable = false)]
     pub r#match: Option<RuleMatch>,
     /// What to call it, such as `phone`.
     #[serde(default)]

@@ -117,6 +117,7 @@ impl Service {
             open_runs: state.jobs.get(&no).map_or(0, |job| job.live.open),
             unresolved: unresolved(state, &row.spec),
             schedule_text: super::preview::text_of(&row.spec, created_at),
+            heartbeat: None,
             deleted_at: state.graves.by_no.get(&no).map(|grave| grave.deleted_at),
         };
         Ok(JobView { spec: shown(c, &row.spec), live })

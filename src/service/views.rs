@@ -9,8 +9,8 @@ use utoipa::openapi::{RefOr, schema::Object};
 
 use super::caller::Caller;
 use crate::machine::prepare::timing::Compiled;
-use crate::machine::state::{Job, LastRun, State};
-use crate::model::{JobSpec, JobUid, Name, Role, Runner, Timestamp};
+use crate::machine::state::{Beat, Job, LastRun, State};
+use crate::model::{JobSpec, JobUid, Name, Role, RunId, Runner, Setting, Timestamp};
 
 /// Stands where a secret is not shown. A definition that holds it is refused.
 pub const SECRET: &str = "********";
@@ -49,10 +49,35 @@ pub struct JobLive {
     /// The schedule in a sentence; none: there is none.
     #[schema(required)]
     pub schedule_text: Option<String>,
+    /// What became of its heartbeats; absent: it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub heartbeat: Option<HeartbeatView>,
     /// When it was deleted; absent: it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub deleted_at: Option<Timestamp>,
+}
+
+/// What became of the heartbeats of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HeartbeatView {
+    /// The run whose success waits to be told; null: none does.
+    #[schema(required)]
+    pub waiting: Option<RunId>,
+    /// When one was last taken; null: none was.
+    #[schema(required)]
+    pub sent_at: Option<Timestamp>,
+    /// Why the last try failed; null: it did not.
+    #[schema(required)]
+    pub fault: Option<String>,
+}
+
+impl From<&Beat> for HeartbeatView {
+    fn from(beat: &Beat) -> Self {
+        let (waiting, sent_at) = (beat.run, beat.sent_at);
+        HeartbeatView { waiting, sent_at, fault: beat.fault.clone() }
+    }
 }
 
 impl JobView {
@@ -76,6 +101,7 @@ impl JobLive {
             open_runs: job.live.open,
             unresolved: unresolved(state, &job.spec),
             schedule_text: compiled.of(job).map(|timing| timing.schedule().describe()),
+            heartbeat: state.beats.all.get(&job.no).map(|beat| HeartbeatView::from(&**beat)),
             deleted_at: None,
         }
     }
@@ -95,10 +121,15 @@ pub(super) fn unresolved(state: &State, spec: &JobSpec) -> Vec<Name> {
 /// The definition as `caller` may see it.
 pub(super) fn shown(caller: &Caller, spec: &Arc<JobSpec>) -> Arc<JobSpec> {
     let secret = |runner: &Runner| matches!(runner, Runner::Http { hmac_secret: Some(_), .. });
-    if caller.role >= Role::Operator || !spec.runners().any(|(_, runner)| secret(runner)) {
+    let known = spec.heartbeat_url.as_deref().and_then(Setting::text).is_some();
+    let any = known || spec.runners().any(|(_, runner)| secret(runner));
+    if caller.role >= Role::Operator || !any {
         return Arc::clone(spec);
     }
     let mut spec = JobSpec::clone(spec);
+    if known {
+        spec.heartbeat_url = Some(Box::new(SECRET.into()));
+    }
     let tasks = spec.tasks.iter_mut().filter_map(|task| task.runner.as_deref_mut());
     for runner in spec.runner.as_deref_mut().into_iter().chain(tasks) {
         if let Runner::Http { hmac_secret: Some(secret), .. } = runner {

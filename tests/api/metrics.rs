@@ -136,6 +136,7 @@ async fn every_metric_is_documented_and_nothing_else() {
         ("cronapi_sink_sent_total", "counter"),
         ("cronapi_trigger_entries_total", "counter"),
         ("cronapi_pushes_total", "counter"),
+        ("cronapi_job_heartbeats_total", "counter"),
     ] {
         found.insert(name.to_owned(), kind.to_owned());
     }

@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::beats::{beat_ops, beats};
 use crate::pushes::{push_ops, pushes};
 use crate::world::{World, actor, at, name, object, parameters, spec};
 
@@ -626,6 +627,7 @@ fn alerts_are_read_and_written_as_before() {
     };
     keeps("parts/outbox.msgpack", &outbox);
     keeps("parts/pushes.msgpack", &pushes(facts));
+    keeps("parts/beats.msgpack", &beats());
     let (late, long) = (Some(t(1)), Some(t(2)));
     let watched = Watched { late, long, long_told: true, begin_by: None };
     keeps("parts/watched.msgpack", &watched);
@@ -741,6 +743,7 @@ fn file_of(op: &Op) -> &'static str {
         Op::Unbegun { .. } => "unbegun",
         Op::LockBusy { .. } => "lock_busy",
         Op::Push(_) => "push",
+        Op::Beaten { .. } => "beaten",
         Op::Withdraw { .. } => "withdraw",
         Op::Started { .. } => "started",
         Op::Ended { .. } => "ended",
@@ -800,7 +803,7 @@ fn file_of(op: &Op) -> &'static str {
 #[test]
 fn commands_of_every_kind_are_read_and_written_as_before() {
     let own = [job_ops(), run_ops(), cluster_ops(), secret_ops(), kind_ops()].concat();
-    let all = [own, backfill_ops(), alert_ops(), monitor_ops(), push_ops()].concat();
+    let all = [own, backfill_ops(), alert_ops(), monitor_ops(), push_ops(), beat_ops()].concat();
     let mut kinds = std::collections::BTreeSet::new();
     let mut files = std::collections::BTreeSet::new();
     for (file, op) in all {
@@ -812,7 +815,7 @@ fn commands_of_every_kind_are_read_and_written_as_before() {
         let command = Command { at: t(7), actor: Some(actor("ann")), request: Some(request), op };
         keeps(&format!("commands/{file}.msgpack"), &command);
     }
-    assert_eq!(kinds.len(), 65, "one file for every kind of step");
+    assert_eq!(kinds.len(), 66, "one file for every kind of step");
 }
 
 /// A state with something in every table.

@@ -9,6 +9,7 @@ mod access;
 mod ahead;
 mod alerts;
 mod backfills;
+mod beats;
 mod chains;
 mod chance;
 mod cluster_alerts;

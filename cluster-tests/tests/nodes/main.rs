@@ -6,6 +6,7 @@ mod backfills;
 mod backup;
 mod duties;
 mod forming;
+mod heartbeats;
 mod lab;
 mod locks;
 mod logins;

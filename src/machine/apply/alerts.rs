@@ -99,7 +99,10 @@ impl Cx<'_> {
         let at = Some((run.id, run.status));
         let why = run.error.as_deref().or(run.reason.as_deref());
         match run.status {
-            RunStatus::Succeeded => self.well(run),
+            RunStatus::Succeeded => {
+                self.beat(run);
+                self.well(run);
+            }
             RunStatus::Failed | RunStatus::TimedOut | RunStatus::Lost => {
                 let what = Trouble::Failed;
                 self.trouble(run.id.job_no(), &Came { what, run: at, detail: why, times: 1 });

@@ -70,6 +70,7 @@ impl Cx<'_> {
         self.record_version(no, put);
         self.event("job.created", Some(&put.spec.name), None);
         self.audit("job.create", put.spec.name.as_str(), difference(None, Some(&put.spec)));
+        self.beats_of(no);
         Ok(Reply::Job { no, version: 1, created: true, changed: true })
     }
 
@@ -100,6 +101,7 @@ impl Cx<'_> {
         let change = difference(Some(&job.spec), Some(&put.spec));
         self.audit(&action, put.spec.name.as_str(), change);
         self.own_rule_changed(no);
+        self.beats_of(no);
         self.release(no);
         Ok(Reply::Job { no, version: job.version + 1, created: false, changed: true })
     }
@@ -136,6 +138,7 @@ impl Cx<'_> {
         self.set_next(no, None);
         self.s.names.remove(&job.spec.name);
         let last = self.s.jobs.remove(&no).unwrap_or(job.clone());
+        self.beats_of(no);
         if self.s.format() < FORMAT_OF_PAST {
             self.s.deleted.insert(no);
         } else {

@@ -20,6 +20,7 @@ mod alerts;
 mod assign;
 mod audit;
 mod backfills;
+mod beats;
 mod chains;
 mod close;
 mod cluster_alerts;
@@ -270,6 +271,7 @@ impl Cx<'_> {
                 self.backfill_step(*id, *cursor, times, *next, *passed)
             }
             Op::Push(step) => self.push_step(step),
+            Op::Beaten { fence, beaten } => self.beaten(*fence, beaten),
             Op::RaiseFormat { to } => self.raise_format(*to),
             Op::Restored(restored) => self.restored(restored),
         }

@@ -41,6 +41,7 @@ impl Cx<'_> {
         self.look_at_windows();
         self.hold_notices();
         self.drop_pushes();
+        self.drop_beats();
         self.nodes_leave_incidents("the cluster was restored from a backup");
         self.s.nodes.clear();
         let mut settled = 0;

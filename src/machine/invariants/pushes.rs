@@ -1,12 +1,39 @@
-//! What holds of pushes: each subscription is of a user who is there, counts what waits and what it
-//! was told, and somebody has the duty as long as there is one.
+//! What holds of pushes and of heartbeats of jobs: each subscription is of a user who is there,
+//! counts what waits and what it was told; each job that has a heartbeat has one; and somebody has
+//! the duty as long as there is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::machine::state::State;
+use crate::machine::state::{FORMAT_OF_BEATS, State};
 use crate::model::{DutyKind, limits};
 
 pub(super) fn check(s: &State, broken: &mut Vec<String>) {
+    pushes(s, broken);
+    beats(s, broken);
+}
+
+fn duties(s: &State, kind: DutyKind, needed: bool, broken: &mut Vec<String>) {
+    let count = s.duties.all.keys().filter(|key| key.kind == kind).count();
+    if count != usize::from(needed) {
+        broken.push(format!("{count} duties of {}", kind.as_str()));
+    }
+}
+
+fn beats(s: &State, broken: &mut Vec<String>) {
+    let have = s.jobs.iter().filter(|(_, job)| job.spec.heartbeat_url.is_some());
+    let have = have.map(|(no, _)| *no).filter(|_| s.format() >= FORMAT_OF_BEATS);
+    if !have.eq(s.beats.all.keys().copied()) {
+        broken.push("heartbeats are not those of the jobs that have one".into());
+    }
+    let waiting = s.beats.all.iter().filter(|(_, beat)| beat.run.is_some());
+    let waiting: BTreeSet<_> = waiting.map(|(no, beat)| (beat.not_before, *no)).collect();
+    if !s.beats.waiting.iter().eq(waiting.iter()) {
+        broken.push(format!("the heartbeats that wait are {:?}", s.beats.waiting));
+    }
+    duties(s, DutyKind::Heartbeat, !s.beats.is_none(), broken);
+}
+
+fn pushes(s: &State, broken: &mut Vec<String>) {
     let pushes = &s.pushes;
     let (mut waiting, mut open) = (BTreeMap::new(), BTreeMap::new());
     for ((id, seq), notice) in &pushes.waiting {
@@ -35,8 +62,5 @@ pub(super) fn check(s: &State, broken: &mut Vec<String>) {
     if !waiting.is_empty() || !open.is_empty() {
         broken.push("pushes wait for subscriptions that are gone".into());
     }
-    let duties = s.duties.all.keys().filter(|key| key.kind == DutyKind::Push).count();
-    if duties != usize::from(!pushes.subscriptions.is_empty()) {
-        broken.push("the duty of pushes is there without a need, or not".into());
-    }
+    duties(s, DutyKind::Push, !pushes.subscriptions.is_empty(), broken);
 }

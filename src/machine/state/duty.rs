@@ -118,7 +118,7 @@ impl State {
                     Some(SinkType::Postgres) => node.offers.sink_files || self.format() >= 7,
                 }
             }
-            DutyKind::Channel | DutyKind::Push => true,
+            DutyKind::Channel | DutyKind::Push | DutyKind::Heartbeat => true,
             DutyKind::Trigger => {
                 let trigger = self.trigger(key.name.as_str());
                 node.offers.redis || trigger.is_some_and(|trigger| !trigger.needs_redis_url())

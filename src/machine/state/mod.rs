@@ -15,6 +15,7 @@
 mod access;
 mod alerts;
 mod backfill;
+mod beats;
 mod definitions;
 mod duty;
 mod events;
@@ -36,6 +37,7 @@ mod windows;
 pub use access::{Access, Idempotency, Remembered};
 pub use alerts::{Alerts, FORMAT_OF_ALERTS, Incident, IncidentKey, Outbox, WatchKey, Watched};
 pub use backfill::{Backfill, Backfills};
+pub use beats::{Beat, Beats, FORMAT_OF_BEATS};
 pub use definitions::{Defined, Definitions};
 pub use duty::{Duties, Duty, FORMAT_OF_DUTIES, Refused};
 pub use events::{EventRows, FORMAT_OF_EVENT_ROWS};
@@ -188,6 +190,9 @@ pub struct State {
     /// Times within which notices are held back.
     #[serde(default, skip_serializing_if = "Windows::is_empty")]
     pub windows: Windows,
+    /// Heartbeats of jobs to monitors elsewhere.
+    #[serde(default, skip_serializing_if = "Beats::is_none")]
+    pub beats: Beats,
     /// Browsers that are told of troubles.
     #[serde(default, skip_serializing_if = "Pushes::is_none")]
     pub pushes: Pushes,

@@ -1,11 +1,13 @@
 //! What a definition must keep to on its own, whatever the cluster holds.
 
+use crate::model::address::Server;
 use crate::model::invalid::Invalid;
 use crate::model::limits;
 use crate::model::name::Name;
 use crate::model::parameters::{Parameters, SecretParameters};
 use crate::model::policy;
 use crate::model::runner::not_in_code;
+use crate::model::secret::Setting;
 use crate::model::span::Span;
 use crate::model::span_or_auto::SpanOrAuto;
 
@@ -174,6 +176,9 @@ impl JobSpec {
     }
 
     fn check_alerts(&self, faults: &mut Vec<Invalid>) {
+        if let Some(url) = self.heartbeat_url.as_deref().and_then(Setting::text) {
+            Server::Web.check(url, "heartbeat_url", faults);
+        }
         for (field, span) in [("late_after", self.late_after), ("long_after", self.long_after)] {
             let span = span.and_then(SpanOrAuto::span);
             if span.is_some_and(|span| span == Span::ZERO || span > limits::SPAN_MAX) {
