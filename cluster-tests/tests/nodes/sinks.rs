@@ -3,6 +3,8 @@
 
 #[path = "sinks/postgres.rs"]
 mod postgres;
+#[path = "sinks/rows.rs"]
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

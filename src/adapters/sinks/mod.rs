@@ -1,7 +1,7 @@
 //! Writes events to the sinks whose duty this node has, and records how far each is.
 //!
 //! ```text
-//! history, rows `e` ─> kept ─> Line ─> Out (file, stream, tables) ─> Op::DutyMoved ─> State.duties
+//! history, rows `e` ─> kept ─> Line ─> Out (file, stream, rows) ─> Op::DutyMoved ─> State.duties
 //! ```
 //!
 //! Owns: who writes a sink and from where on, what an event is there, what each type does. Does not
@@ -23,6 +23,8 @@ mod out;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "postgres")]
+mod rows;
 mod writer;
 
 pub use writer::keep_sinks;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::file::Lines;
 use super::line::{Line, json_lines};
 #[cfg(feature = "postgres")]
-use super::postgres::{Tables, Wanted};
+use super::postgres::{self, Tables};
 #[cfg(feature = "redis")]
 use super::redis::{Added, Address, Stream};
+#[cfg(feature = "postgres")]
+use super::rows::Reader;
 #[cfg(feature = "redis")]
 use crate::adapters::kept::position_of;
 use crate::adapters::parts::DutyParts;
@@ -60,7 +62,7 @@ pub(super) async fn open(
         #[cfg(feature = "redis")]
         Some(SinkType::Redis) => redis(parts, state, name, spec, duty).await,
         #[cfg(feature = "postgres")]
-        Some(SinkType::Postgres) => postgres(parts, state, name, spec, duty).await,
+        Some(SinkType::Postgres) => tables(parts, state, name, spec, duty).await,
         #[allow(unreachable_patterns, reason = "with all features there is no other type")]
         Some(other) => {
             Err(format!("this program was built without sinks of the type {}", other.as_str()))
@@ -70,7 +72,7 @@ pub(super) async fn open(
 }
 
 #[cfg(feature = "postgres")]
-async fn postgres(
+async fn tables(
     parts: &DutyParts,
     state: Arc<State>,
     name: &Name,
@@ -80,15 +82,19 @@ async fn postgres(
     let url = parts.url(&state, spec.config.url.as_ref())?.ok_or("the sink has no address")?;
     let events = state.events;
     drop(state);
-    let wanted = Wanted {
-        consensus: parts.consensus.clone(),
-        url,
-        sink: name.clone(),
-        jobs: spec.select.jobs.clone(),
-        pages: parts.public_url.clone(),
-    };
+    let wanted = postgres::Wanted { reader: reader(parts, spec), url, sink: name.clone() };
     let (tables, at, lost) = Tables::open(wanted, &parts.env, duty, events).await?;
     Ok(Begun { out: Out::Tables(Box::new(tables)), at, lost })
+}
+
+/// What reads the rows that a sink wants.
+#[cfg(feature = "postgres")]
+fn reader(parts: &DutyParts, spec: &SinkSpec) -> Reader {
+    Reader {
+        consensus: parts.consensus.clone(),
+        jobs: spec.select.jobs.clone(),
+        pages: parts.public_url.clone(),
+    }
 }
 
 /// A stream knows how far it is. Where it is not as far as it was, it lost something: that is
@@ -165,6 +171,8 @@ impl Out {
             },
             #[cfg(feature = "postgres")]
             Out::Tables(tables) => tables.add(from.place(), lines, up_to.place()).await,
+                collections.add(from.place(), lines, up_to.place()).await
+            }
         }
     }
 

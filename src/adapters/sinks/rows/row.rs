@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::machine::history::ledger_of;
 use crate::model::{JobUid, LedgerRow, Name, Run, RunId, Timestamp};
 
-/// The columns of `cronapi.runs` but the cluster, with their types; the first is its key.
-pub(super) const RUNS: &[(&str, &str)] = &[
+/// The fields of a run that ended, but its cluster, with their types as PostgreSQL calls them; the
+/// first is its key.
+pub(in crate::adapters::sinks) const RUNS: &[(&str, &str)] = &[
     ("id", "uuid"),
     ("job", "text"),
     ("job_uid", "uuid"),
@@ -40,8 +41,8 @@ pub(super) const RUNS: &[(&str, &str)] = &[
     ("page", "text"),
 ];
 
-/// Those of `cronapi.ledger`; the first two are its key.
-pub(super) const LEDGER: &[(&str, &str)] = &[
+/// Those of a nominal time; the first two are its key.
+pub(in crate::adapters::sinks) const LEDGER: &[(&str, &str)] = &[
     ("job_uid", "uuid"),
     ("nominal_time", "timestamptz"),
     ("job", "text"),
@@ -54,30 +55,9 @@ pub(super) const LEDGER: &[(&str, &str)] = &[
     ("version", "bigint"),
 ];
 
-/// Writes rows: `$1` is the cluster, `$2` the rows as JSON. A row that is there is replaced, or
-/// kept.
-pub(super) fn upsert(table: &str, columns: &[(&str, &str)], keys: usize, replace: bool) -> String {
-    let list = |of: &dyn Fn(&(&str, &str)) -> String, from: usize| {
-        columns[from..].iter().map(of).collect::<Vec<_>>().join(", ")
-    };
-    let names = list(&|(name, _)| (*name).to_owned(), 0);
-    let typed = list(&|(name, kind)| format!("{name} {kind}"), 0);
-    let key = columns[..keys].iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let then = if replace {
-        format!("UPDATE SET {}", list(&|(name, _)| format!("{name} = excluded.{name}"), keys))
-    } else {
-        "NOTHING".to_owned()
-    };
-    format!(
-        "INSERT INTO cronapi.{table} (cluster, {names}) \
-         SELECT $1, {names} FROM json_to_recordset($2::json) AS t({typed}) \
-         ON CONFLICT (cluster, {key}) DO {then}"
-    )
-}
-
 /// Rows to be written, each once.
 #[derive(Default)]
-pub(super) struct Rows {
+pub(in crate::adapters::sinks) struct Rows {
     runs: BTreeMap<RunId, Value>,
     ledger: BTreeMap<(JobUid, Timestamp), Value>,
 }
@@ -104,15 +84,15 @@ impl Rows {
         (self.runs.len() + self.ledger.len()) as u64
     }
 
-    /// As JSON: the runs, and what became of nominal times.
-    pub fn as_json(&self) -> (String, String) {
-        (array(self.runs.values()), array(self.ledger.values()))
+    /// Those of runs: objects with the fields of [`RUNS`].
+    pub fn runs(&self) -> impl Iterator<Item = &Value> {
+        self.runs.values()
     }
-}
 
-/// Rows as JSON.
-pub(super) fn array<'a>(rows: impl Iterator<Item = &'a Value>) -> String {
-    Value::Array(rows.cloned().collect()).to_string()
+    /// Those of nominal times: objects with the fields of [`LEDGER`].
+    pub fn ledger_rows(&self) -> impl Iterator<Item = &Value> {
+        self.ledger.values()
+    }
 }
 
 fn row_of(run: &Run, pages: &str) -> Value {
@@ -152,7 +132,7 @@ fn row_of(run: &Run, pages: &str) -> Value {
     }))
 }
 
-/// The same, as PostgreSQL can store it: no text of it has a NUL, which stands as U+FFFD.
+/// The same, as databases can store it: no text of it has a NUL, which stands as U+FFFD.
 fn storable(value: Value) -> Value {
     let clean = |text: String| {
         if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
@@ -172,41 +152,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_columns_are_those_of_the_tables() {
-        let tables = include_str!("schema.sql");
-        for (table, columns) in [("runs", RUNS), ("ledger", LEDGER)] {
-            let begin = format!("cronapi.{table} (\n    cluster text NOT NULL,\n");
-            let body = tables
-                .split(&begin)
-                .last()
-                .and_then(|rest| rest.split("    PRIMARY KEY").next())
-                .unwrap();
-            let made: Vec<String> = body.lines().map(str::trim).map(str::to_owned).collect();
-            let told = columns.iter().zip(&made).map(|((name, kind), line)| {
-                let not_null = if line.contains("NOT NULL") { " NOT NULL" } else { "" };
-                format!("{name} {kind}{not_null},")
-            });
-            assert_eq!(made, told.collect::<Vec<_>>());
-            assert_eq!(made.len(), columns.len());
-        }
-    }
-
-    #[test]
     fn a_text_with_a_nul_can_be_stored() {
         let value = json!({ "a\0": ["b\0c", 1, { "d": "\0" }] });
         let there = json!({ "a\u{fffd}": ["b\u{fffd}c", 1, { "d": "\u{fffd}" }] });
         assert_eq!(storable(value), there);
-    }
-
-    #[test]
-    fn a_row_that_is_there_is_replaced_or_kept() {
-        let columns = &[("a", "uuid"), ("b", "text")];
-        assert_eq!(
-            upsert("t", columns, 1, true),
-            "INSERT INTO cronapi.t (cluster, a, b) SELECT $1, a, b \
-             FROM json_to_recordset($2::json) AS t(a uuid, b text) \
-             ON CONFLICT (cluster, a) DO UPDATE SET b = excluded.b"
-        );
-        assert!(upsert("t", columns, 1, false).ends_with("DO NOTHING"));
     }
 }

@@ -1,23 +1,35 @@
 //! Where a sink goes on: by what the database says, and what the log does.
 
-use tokio_postgres::Row;
-
-use super::{Place, signed, told};
+use crate::adapters::kept::position_of;
+use crate::consensus::Handle;
 use crate::machine::state::{Duty, EventRows};
 use crate::model::Position;
 
-/// The sink's row of `cronapi.positions`.
+/// The place of an event: entry of the log, and which of its events.
+pub(in crate::adapters::sinks) type Place = (u64, u32);
+
+/// What a database says of a sink: its row or document among the positions.
 #[derive(Debug)]
-pub(super) struct There {
-    fence: i64,
-    place: Place,
+pub(in crate::adapters::sinks) struct There {
+    /// The fence of whoever moved it last.
+    pub fence: i64,
+    /// Everything up to here is there.
+    pub place: Place,
     /// See [`Plan::filling`].
-    filling: Option<Vec<u8>>,
+    pub filling: Option<Vec<u8>>,
+}
+
+/// What things are called in a kind of database, for faults.
+pub(in crate::adapters::sinks) struct Words {
+    /// What rows are in, such as `the tables`.
+    pub rows: &'static str,
+    /// What says how far the sink is, such as `the sink's row of cronapi.positions`.
+    pub position: &'static str,
 }
 
 /// Where a sink goes on.
 #[derive(Debug, PartialEq)]
-pub(super) struct Plan {
+pub(in crate::adapters::sinks) struct Plan {
     /// From here on. A number of 0: it has to be found.
     pub at: Position,
     /// What people should know.
@@ -26,33 +38,49 @@ pub(super) struct Plan {
     pub filling: Option<Vec<u8>>,
 }
 
-impl There {
-    pub fn read(row: &Row) -> Result<There, String> {
-        let number = |n: usize| row.try_get::<_, i64>(n).map_err(|e| told(&e));
-        let (entry, sub) = (number(1)?, number(2)?);
-        let place = u64::try_from(entry).ok().zip(u32::try_from(sub).ok());
-        let place =
-            place.ok_or_else(|| format!("cronapi.positions has {entry}-{sub}: not ours"))?;
-        let filling = row.try_get(3).map_err(|e| told(&e))?;
-        Ok(There { fence: number(0)?, place, filling })
+/// Decides where a sink goes on, and finds that place in the history.
+///
+/// # Errors
+/// Somebody else writes the sink, or the history can't be read.
+pub(in crate::adapters::sinks) async fn begin(
+    consensus: &Handle,
+    there: Option<&There>,
+    duty: &Duty,
+    events: EventRows,
+    words: &Words,
+) -> Result<Plan, String> {
+    let applied = *consensus.applied().borrow();
+    let mut plan = plan(there, duty, events, applied, words)?;
+    if events.covers(plan.at.place()) && plan.at.number == 0 {
+        let at = position_of(consensus.history(), plan.at.place(), events.last).await;
+        plan.at = at.map_err(|e| format!("the history can't be read: {e}"))?;
     }
+    Ok(plan)
+}
+
+/// A number of the log as databases have it, which know none without a sign.
+pub(in crate::adapters::sinks) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Decides where a sink goes on. `applied` is the last entry that this node has.
-pub(super) fn plan(
+fn plan(
     there: Option<&There>,
     duty: &Duty,
     events: EventRows,
     applied: u64,
+    words: &Words,
 ) -> Result<Plan, String> {
+    let Words { rows, position } = words;
     let Some(there) = there else {
         let begins = duty.begin.is_none_or(|begin| begin == duty.position);
-        let lost = "the tables have nothing of this sink any more: what the history has is \
-                    written again";
+        let lost = format!(
+            "{rows} have nothing of this sink any more: what the history has is written again"
+        );
         return Ok(Plan {
             // What was before is copied: no event of it is needed.
             at: duty.position.max(events.floor()),
-            lost: (!begins).then(|| lost.to_owned()),
+            lost: (!begins).then_some(lost),
             filling: Some(Vec::new()),
         });
     };
@@ -65,15 +93,15 @@ pub(super) fn plan(
     }
     if entry > applied {
         return Err(format!(
-            "the tables are at {entry}-{sub}, ahead of this cluster's log: another cluster writes \
-             them under this one's name, or did; delete the sink's row of cronapi.positions"
+            "{rows} are at {entry}-{sub}, ahead of this cluster's log: another cluster writes \
+             them under this one's name, or did; delete {position}"
         ));
     }
     let filling = there.filling.clone();
     if there.place < duty.position.place() {
         let at = Position { index: entry, sub, number: 0 };
         let lost = format!(
-            "the tables lost what came after {entry}-{sub}: what the history has is written again"
+            "{rows} lost what came after {entry}-{sub}: what the history has is written again"
         );
         return Ok(Plan { at, lost: Some(lost), filling });
     }
@@ -98,6 +126,16 @@ mod tests {
 
     fn there(index: u64, fence: i64) -> There {
         There { fence, place: (index, 0), filling: None }
+    }
+
+    fn plan(
+        there: Option<&There>,
+        duty: &Duty,
+        events: EventRows,
+        applied: u64,
+    ) -> Result<Plan, String> {
+        let words = Words { rows: "the tables", position: "the sink's row of cronapi.positions" };
+        super::plan(there, duty, events, applied, &words)
     }
 
     const EVENTS: EventRows = EventRows { on: true, from: 4, first: 4, last: 90 };
