@@ -27,7 +27,7 @@
 
 mod beats;
 mod call;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mongodb"))]
 mod connect;
 mod deliver;
 mod held;

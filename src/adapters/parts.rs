@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::consensus::Handle;
 use crate::executor::runner::RunnerEnv;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mongodb"))]
 use crate::executor::secret_value;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mongodb"))]
 use crate::machine::State;
 use crate::metrics::Metrics;
 use crate::model::BootId;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mongodb"))]
 use crate::model::Setting;
 use crate::vault::Vault;
 
@@ -39,7 +39,7 @@ pub struct DutyParts {
     pub public_url: String,
 }
 
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mongodb"))]
 impl DutyParts {
     /// The address that a definition names, if it does.
     pub(super) fn url(

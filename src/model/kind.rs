@@ -323,8 +323,8 @@ kinds! {
     Rule(RuleSpec), "rule", "rules", since 6;
     /// Times within which notices are not sent, or wait for its end.
     Window(WindowSpec), "window", "windows", since 6;
-    /// Where the cluster's events go: a file of JSON lines, a stream of Redis, or tables of
-    /// PostgreSQL.
+    /// Where the cluster's events go: a file of JSON lines, a stream of Redis, tables of
+    /// PostgreSQL, or collections of MongoDB.
     Sink(SinkSpec), "sink", "sinks", since 6;
     /// Work that somebody else runs: it sends pings, and when they do not come, that is told.
     Monitor(MonitorSpec), "monitor", "monitors", since 6;

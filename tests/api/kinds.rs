@@ -404,3 +404,15 @@ async fn in_an_older_cluster_queues_work_as_before_and_other_kinds_wait() {
     let queue = node.get("/queues/q").await.expect(200);
     assert_eq!((queue.header("etag"), &queue.json()["concurrency"]), ("\"1\"", &json!(4)));
 }
+
+/// A type of sink that builds of the last release do not know waits, too.
+#[tokio::test]
+async fn in_an_older_cluster_a_sink_of_a_newer_type_waits() {
+    let node = Node::start_as(7, |_| {}).await;
+    let sink = |kind: &str| json!({"type": kind, "config": {"url": {"secret": "url"}}});
+    node.call("PUT", "/sinks/tables", Some(sink("postgres"))).await.expect(201);
+    let refused = node.call("PUT", "/sinks/documents", Some(sink("mongodb"))).await.expect(409);
+    assert_eq!(refused.code(), "upgrade-needed");
+    let node = Node::start_as(8, |_| {}).await;
+    node.call("PUT", "/sinks/documents", Some(sink("mongodb"))).await.expect(201);
+}

@@ -157,3 +157,18 @@ fn tables_are_written_by_any_node_and_what_nobody_can_do_is_told() {
         assert!(duty(&world, sink).holder.is_some() && told(&world, sink).is_empty(), "{sink}");
     }
 }
+
+#[test]
+fn collections_are_written_by_any_node_once_all_know_the_type() {
+    let mut world = World::newest();
+    world.around.own = Some(1);
+    let documents = json!({ "name": "rows", "type": "mongodb",
+        "config": { "url": "mongodb://cron@db.example.org/reports" } });
+    put(&mut world, documents);
+    let key = DutyKey::sink(name("rows"));
+    assert_eq!(world.state.in_the_way(&key), None);
+    world.node(2, 4);
+    world.settle();
+    assert!(duty(&world, "rows").holder.is_some(), "it offers nothing, and needs nothing");
+    assert_eq!(world.state.in_the_way(&key), None);
+}

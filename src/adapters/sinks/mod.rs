@@ -18,12 +18,14 @@
 
 mod file;
 mod line;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod out;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mongodb"))]
 mod rows;
 mod writer;
 

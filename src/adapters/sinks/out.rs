@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::file::Lines;
 use super::line::{Line, json_lines};
+#[cfg(feature = "mongodb")]
+use super::mongodb::{self, Collections};
 #[cfg(feature = "postgres")]
 use super::postgres::{self, Tables};
 #[cfg(feature = "redis")]
 use super::redis::{Added, Address, Stream};
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mongodb"))]
 use super::rows::Reader;
 #[cfg(feature = "redis")]
 use crate::adapters::kept::position_of;
@@ -28,6 +30,9 @@ pub(super) enum Out {
     /// Tables of a database.
     #[cfg(feature = "postgres")]
     Tables(Box<Tables>),
+    /// Collections of a database.
+    #[cfg(feature = "mongodb")]
+    Collections(Box<Collections>),
 }
 
 /// Where writing goes on.
@@ -63,6 +68,8 @@ pub(super) async fn open(
         Some(SinkType::Redis) => redis(parts, state, name, spec, duty).await,
         #[cfg(feature = "postgres")]
         Some(SinkType::Postgres) => tables(parts, state, name, spec, duty).await,
+        #[cfg(feature = "mongodb")]
+        Some(SinkType::Mongodb) => collections(parts, state, name, spec, duty).await,
         #[allow(unreachable_patterns, reason = "with all features there is no other type")]
         Some(other) => {
             Err(format!("this program was built without sinks of the type {}", other.as_str()))
@@ -87,8 +94,25 @@ async fn tables(
     Ok(Begun { out: Out::Tables(Box::new(tables)), at, lost })
 }
 
+#[cfg(feature = "mongodb")]
+async fn collections(
+    parts: &DutyParts,
+    state: Arc<State>,
+    name: &Name,
+    spec: &SinkSpec,
+    duty: &Duty,
+) -> Result<Begun, String> {
+    let url = parts.url(&state, spec.config.url.as_ref())?.ok_or("the sink has no address")?;
+    let events = state.events;
+    drop(state);
+    let (reader, clock) = (reader(parts, spec), Arc::clone(&parts.clock));
+    let wanted = mongodb::Wanted { reader, url, sink: name.clone(), clock };
+    let (collections, at, lost) = Collections::open(wanted, &parts.env, duty, events).await?;
+    Ok(Begun { out: Out::Collections(Box::new(collections)), at, lost })
+}
+
 /// What reads the rows that a sink wants.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mongodb"))]
 fn reader(parts: &DutyParts, spec: &SinkSpec) -> Reader {
     Reader {
         consensus: parts.consensus.clone(),
@@ -171,6 +195,8 @@ impl Out {
             },
             #[cfg(feature = "postgres")]
             Out::Tables(tables) => tables.add(from.place(), lines, up_to.place()).await,
+            #[cfg(feature = "mongodb")]
+            Out::Collections(collections) => {
                 collections.add(from.place(), lines, up_to.place()).await
             }
         }
@@ -181,6 +207,8 @@ impl Out {
         match self {
             #[cfg(feature = "postgres")]
             Out::Tables(tables) => tables.fill().await,
+            #[cfg(feature = "mongodb")]
+            Out::Collections(collections) => collections.fill().await,
             _ => Ok(None),
         }
     }
@@ -196,6 +224,8 @@ impl Out {
             },
             #[cfg(feature = "postgres")]
             Out::Tables(tables) => tables.check(at.place()).await,
+            #[cfg(feature = "mongodb")]
+            Out::Collections(collections) => collections.check(at.place()).await,
         }
     }
 }

@@ -116,6 +116,7 @@ impl State {
                     }
                     // Before format 7 it was one with a folder of files, and all must decide alike.
                     Some(SinkType::Postgres) => node.offers.sink_files || self.format() >= 7,
+                    Some(SinkType::Mongodb) => true,
                 }
             }
             DutyKind::Channel | DutyKind::Push | DutyKind::Heartbeat => true,
@@ -137,6 +138,8 @@ impl State {
         let what = match sink.and_then(|sink| sink.r#type) {
             Some(SinkType::File) => "a folder for files: --sink-dir or CRONAPI_SINK_DIR",
             Some(SinkType::Postgres) => "a folder for files, until the cluster has format 7",
+            // Any node can.
+            Some(SinkType::Mongodb) => return duty.fault.clone(),
             _ => "REDIS_URL, and the definition names no config.url",
         };
         Some(format!("no node can: none was started with {what}"))

@@ -34,11 +34,14 @@ pub enum SinkType {
     Redis,
     /// Tables of PostgreSQL: a row for each run that ended, and for each nominal time.
     Postgres,
+    /// Collections of MongoDB: a document for each run that ended, and for each nominal time.
+    Mongodb,
 }
 
 impl SinkType {
     /// All of them.
-    pub const ALL: [SinkType; 3] = [SinkType::File, SinkType::Redis, SinkType::Postgres];
+    pub const ALL: [SinkType; 4] =
+        [SinkType::File, SinkType::Redis, SinkType::Postgres, SinkType::Mongodb];
 
     /// Such as `file`.
     pub fn as_str(self) -> &'static str {
@@ -46,6 +49,7 @@ impl SinkType {
             SinkType::File => "file",
             SinkType::Redis => "redis",
             SinkType::Postgres => "postgres",
+            SinkType::Mongodb => "mongodb",
         }
     }
 }
@@ -56,7 +60,8 @@ impl SinkType {
 pub struct SinkConfig {
     /// `redis`: the address, `redis://host:6379/0`, or `rediss://` with TLS; with a password in it
     /// as `{"secret": "name"}`. Without it: `REDIS_URL` of the node that writes. `postgres`:
-    /// `postgres://user@host:5432/database`, in most cases as `{"secret": "name"}`.
+    /// `postgres://user@host:5432/database`, in most cases as `{"secret": "name"}`. `mongodb`:
+    /// `mongodb://user@host:27017/database`, likewise; without a database: `cronapi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub url: Option<Setting>,
@@ -127,22 +132,29 @@ impl SinkSpec {
                 }
             }
             Some(SinkType::Redis) => {}
-            Some(SinkType::Postgres) => {
-                for (field, _) in given[1..].iter().filter(|(_, given)| *given) {
-                    let detail = "is for a sink of the type redis alone";
-                    faults.push(Invalid::new(format!("config/{field}"), detail));
-                }
-                if self.config.url.is_none() {
-                    let detail = "is missing: where the database is, such as \
-                                  {\"secret\": \"postgres-url\"}";
-                    faults.push(Invalid::new("config/url", detail));
-                }
-                if !self.select.types.is_empty() {
-                    let detail = "is not for a sink of the type postgres, which has every run that \
-                                  ended and every nominal time";
-                    faults.push(Invalid::new("select/types", detail));
-                }
-            }
+            Some(SinkType::Postgres | SinkType::Mongodb) => self.rows_alone(&given[1..], faults),
+        }
+    }
+
+    /// What a sink of rows must have, and may not: `given` are fields of other types.
+    fn rows_alone(&self, given: &[(&str, bool)], faults: &mut Vec<Invalid>) {
+        let kind = self.r#type.map_or("", SinkType::as_str);
+        for (field, _) in given.iter().filter(|(_, given)| *given) {
+            let detail = "is for a sink of the type redis alone";
+            faults.push(Invalid::new(format!("config/{field}"), detail));
+        }
+        if self.config.url.is_none() {
+            let detail = format!(
+                "is missing: where the database is, such as {{\"secret\": \"{kind}-url\"}}"
+            );
+            faults.push(Invalid::new("config/url", detail));
+        }
+        if !self.select.types.is_empty() {
+            let detail = format!(
+                "is not for a sink of the type {kind}, which has every run that ended and every \
+                 nominal time"
+            );
+            faults.push(Invalid::new("select/types", detail));
         }
     }
 
@@ -150,6 +162,7 @@ impl SinkSpec {
         let Some(Setting::Text(url)) = &self.config.url else { return };
         let server = match self.r#type {
             Some(SinkType::Postgres) => Server::Postgres,
+            Some(SinkType::Mongodb) => Server::Mongodb,
             _ => Server::Redis,
         };
         server.check(url, "config/url", faults);
@@ -200,6 +213,14 @@ impl Define for SinkSpec {
                 faults.push(Invalid::new(format!("select/jobs/{at}"), why));
             }
         }
+    }
+
+    fn inner(&self) -> Vec<(String, u32)> {
+        let of_type = match self.r#type {
+            Some(SinkType::Mongodb) => 8,
+            _ => 6,
+        };
+        vec![("type".to_owned(), of_type)]
     }
 
     fn secrets(&self) -> Vec<(String, &SecretRef)> {
@@ -277,10 +298,25 @@ mod tests {
             json!({ "type": "postgres", "config": { "url": { "secret": "s" } } }),
             json!({ "type": "postgres", "config": { "url": "postgres://cron@db/reports" },
                 "select": { "jobs": ["nightly-dump"] } }),
+            json!({ "type": "mongodb", "config": { "url": { "secret": "s" } } }),
+            json!({ "type": "mongodb", "config": { "url": "mongodb://cron@one,two:27018/reports" },
+                "select": { "jobs": ["nightly-dump"] } }),
         ];
         for good in good {
             assert_eq!(faults(good.clone()), Vec::<String>::new(), "{good}");
         }
+    }
+
+    #[test]
+    fn a_type_that_came_later_needs_its_format() {
+        let need = |kind: &str| {
+            let sink = json!({ "name": "s", "type": kind, "config": { "url": { "secret": "s" } } });
+            let Value::Object(map) = sink else { unreachable!() };
+            Kind::Sink.read(map).unwrap().need()
+        };
+        assert_eq!(need("postgres").format, 6);
+        let need = need("mongodb");
+        assert_eq!((need.what.as_str(), need.format), ("the field type", 8));
     }
 
     #[test]
@@ -317,6 +353,37 @@ mod tests {
                 json!({ "type": "postgres", "config": { "url": { "secret": "s" } },
                     "select": { "types": ["run"] } }),
                 "/select/types: is not for",
+            ),
+            (
+                json!({ "type": "mongodb" }),
+                "/config/url: is missing: where the database is, such \
+                as {\"secret\": \"mongodb-url\"}",
+            ),
+            (
+                json!({ "type": "mongodb", "config": { "url": "mongodb://a:pw@b,c/d" } }),
+                "/config/url: must not have a password",
+            ),
+            (
+                json!({ "type": "mongodb",
+                    "config": { "url": "mongodb://b/d?tlsCertificateKeyFilePassword=pw" } }),
+                "/config/url: must not have a password",
+            ),
+            (
+                json!({ "type": "mongodb", "config": { "url": "mongodb+srv://db.example.org/d" } }),
+                "/config/url: must list the hosts",
+            ),
+            (
+                json!({ "type": "mongodb", "config": { "url": "postgres://b" } }),
+                "/config/url: must begin with mongodb://",
+            ),
+            (
+                json!({ "type": "mongodb", "config": { "url": { "secret": "s" }, "max_len": 5 } }),
+                "/config/max_len: is for a sink of the type redis",
+            ),
+            (
+                json!({ "type": "mongodb", "config": { "url": { "secret": "s" } },
+                    "select": { "types": ["run"] } }),
+                "/select/types: is not for a sink of the type mongodb",
             ),
             (json!({ "type": "redis", "config": { "key": "" } }), "/config/key: must have"),
             (json!({ "type": "redis", "config": { "max_len": 0 } }), "/config/max_len: must be"),

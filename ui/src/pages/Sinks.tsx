@@ -7,9 +7,10 @@ import { Pause } from "../parts/Pause";
 import { type Defined, type Kind, Kinds } from "./Kinds";
 
 const FRESH = `name: audit
-type: file              # or redis, or postgres
+type: file              # or redis, postgres, mongodb
 # config: {url: {secret: redis-url}, key: "cronapi:events"}    # of redis
 # config: {url: {secret: postgres-url}}                        # of postgres
+# config: {url: {secret: mongodb-url}}                         # of mongodb
 # select: {types: [run], jobs: [nightly-dump]}                 # all by default
 `;
 
@@ -17,7 +18,7 @@ const SINKS: Kind = {
   one: "sink",
   many: "sinks",
   title: "Sinks",
-  about: "Where the cluster's events go, in the order of the log: files of JSON lines, streams of Redis, rows of PostgreSQL.",
+  about: "Where the cluster's events go, in the order of the log: files of JSON lines, streams of Redis, rows of PostgreSQL, documents of MongoDB.",
   none: "There is no sink: events stay in the cluster.",
   fresh: FRESH,
   role: "admin",

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Line ─> Reader (history, rows `r` and `l`) ─> Rows ─┬─> postgres: one transaction a batch
-//! There, Duty ─> begin ─> Plan ───────────────────────┘
+//! There, Duty ─> begin ─> Plan ───────────────────────┴─> mongodb: upserts, then the position
 //! ```
 //!
 //! Owns: what a row of a run and of a nominal time has in it, the copy of the history of before,
