@@ -7,8 +7,9 @@
 //! of them, `control.rs` what is done to them. They stand on a `ground.rs`: addresses on the
 //! loopback interface, or the network of `lab.rs`, whose links can be cut. `shim.rs` tampers
 //! with the clock and the syncs of a node, `disk.rs` gives it a disk that can be full.
-//! `redis.rs` is a real Redis beside them, `postgres.rs` a real PostgreSQL. `sandbox.rs` is the
-//! folder all of it lives in and the sweep that leaves nothing behind.
+//! `redis.rs` is a real Redis beside them, `postgres.rs` a real PostgreSQL, `mongo.rs` something
+//! that speaks as MongoDB does. `sandbox.rs` is the folder all of it lives in and the sweep that
+//! leaves nothing behind.
 //!
 //! To add something that is done to a node: a function in `control.rs`, its end in `heal`.
 
@@ -20,6 +21,7 @@ mod control;
 pub mod disk;
 pub mod ground;
 pub mod lab;
+pub mod mongo;
 mod node;
 pub mod postgres;
 pub mod process;
@@ -33,6 +35,7 @@ pub mod skip;
 pub use client::{Answer, Client};
 pub use cluster::{Cluster, Shape};
 pub use ground::Place;
+pub use mongo::Mongo;
 pub use postgres::Postgres;
 pub use process::{Daemon, Exit, Launch};
 pub use receiver::Receiver;

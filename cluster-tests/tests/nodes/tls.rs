@@ -1,16 +1,19 @@
-//! Redis and PostgreSQL over TLS: sinks and locks reach a server whose certificate the authorities
-//! of the node vouch for, and no other.
+//! Redis, PostgreSQL and MongoDB over TLS: sinks and locks reach a server whose certificate the
+//! authorities of the node vouch for, and no other.
 
 use std::path::Path;
 
 use base64::Engine;
 use cluster_tests::harness::cluster::Shape;
-use cluster_tests::harness::{Cluster, Postgres, Redis, Sandbox, skipped};
+use cluster_tests::harness::{Cluster, Mongo, Postgres, Redis, Sandbox, mongo, skipped};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::duties::{PATIENCE, defined, fault, told};
+
+/// 32 bytes of one.
+const SECRETS_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// The authority's certificate, and that of `localhost` with its key: text that a file has.
 fn certificates() -> [String; 3] {
@@ -36,6 +39,7 @@ async fn trusting(sandbox: &Sandbox, authority: &Path) -> Cluster {
     let cluster = Cluster::make(sandbox, Shape::loopback(1)).expect("loopback is everywhere");
     cluster.env("SSL_CERT_FILE", authority.to_str().expect("UTF-8")).await;
     cluster.env("SSL_CERT_DIR", "/no/such").await;
+    cluster.env("CRONAPI_SECRETS_KEY", SECRETS_KEY).await;
     cluster.start().await;
     cluster.wait_whole().await;
     cluster
@@ -95,5 +99,50 @@ async fn sinks_and_locks_go_over_tls_to_whom_the_authorities_vouch_for() {
     assert!(redis.ids(&key).len() > 1, "events came over TLS");
     let rows = postgres.told("SELECT status FROM cronapi.runs");
     assert_eq!(rows, ["succeeded"], "and so did the run");
+    cluster.terminate_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_go_over_tls_with_a_login_and_no_password_is_told() {
+    let sandbox = Sandbox::new();
+    let [authority, certificate, key] = certificates();
+    let file = sandbox.path().join("authority.pem");
+    std::fs::write(&file, authority).expect("the sandbox is writable");
+    let Some(server) = Mongo::start(&sandbox) else {
+        return skipped("MongoDB over TLS", "nx-27017 is not there, and can't be installed");
+    };
+    let door = server.door(&certificate, &key);
+    let cluster = trusting(&sandbox, &file).await;
+    let [user, password] = mongo::USER;
+    let right = password.replace('@', "%40").replace(':', "%3A");
+    let options = "authSource=admin&authMechanism=SCRAM-SHA-256";
+    let url = |password: &str, host: &str, rest: &str| {
+        format!("mongodb://{user}:{password}@{host}:{}/reports?{options}{rest}", door.port)
+    };
+    for (name, url) in [
+        ("documents", url(&right, "localhost", "&tls=true")),
+        ("wrong", url("pa55word", "localhost", "&tls=true")),
+        // The certificate names no address.
+        ("unknown", url(&right, "127.0.0.1", "&tls=true")),
+        ("open", url(&right, "localhost", "")),
+    ] {
+        let secret = json!({"value": url, "scope": {}});
+        defined(&cluster, &format!("/secrets/{name}"), &secret).await;
+        let body = json!({"type": "mongodb", "config": {"url": {"secret": name}}});
+        defined(&cluster, &format!("/sinks/{name}"), &body).await;
+    }
+    let job = json!({"runner": {"type": "shell", "command": "true"}});
+    defined(&cluster, "/jobs/plain", &job).await;
+    cluster.client().run_to_end("plain", "once").await.expect("it is run");
+    served(&cluster, "/sinks/documents").await;
+    fault(&cluster, "/sinks/unknown", "TLS with 127.0.0.1 failed").await;
+    for (name, why) in [("wrong", "MongoDB refuses the login"), ("open", "MongoDB")] {
+        fault(&cluster, &format!("/sinks/{name}"), why).await;
+        let told = told(&cluster, &format!("/sinks/{name}")).await.to_string();
+        assert!(!told.contains("pa55word") && !told.contains(&right), "{told}");
+    }
+    let runs = server.find("runs", &json!({})).expect("it answers");
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs[0]["status"], "succeeded");
     cluster.terminate_all().await;
 }
