@@ -216,11 +216,10 @@ impl Define for SinkSpec {
     }
 
     fn inner(&self) -> Vec<(String, u32)> {
-        let of_type = match self.r#type {
-            Some(SinkType::Mongodb) => 8,
-            _ => 6,
-        };
-        vec![("type".to_owned(), of_type)]
+        match self.r#type {
+            Some(SinkType::Mongodb) => vec![("type".to_owned(), 8)],
+            _ => Vec::new(),
+        }
     }
 
     fn secrets(&self) -> Vec<(String, &SecretRef)> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use cluster_tests::harness::{Cluster, Mongo, Sandbox, skipped};
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -119,6 +120,11 @@ async fn documents_are_the_runs_that_there_were_whoever_is_killed() {
             mongo.kill();
             fault(&cluster, "rows", "refused").await;
             mongo.again();
+            caught_up_to_now(&cluster, "rows").await;
+            // It stands still for longer than a call may take.
+            mongo.signal(Signal::STOP);
+            fault(&cluster, "rows", "within 5s").await;
+            mongo.signal(Signal::CONT);
             caught_up_to_now(&cluster, "rows").await;
         }
     }

@@ -107,6 +107,9 @@ mod tests {
         assert_eq!(who.username.as_deref(), Some("cron"));
         assert_eq!(who.password.as_deref(), Some("p@w"));
         assert_eq!(who.source.as_deref(), Some("admin"));
+        let address = Address::parse("mongodb://[2001:db8::1]:27018,[::1]/reports").unwrap();
+        let hosts = [("2001:db8::1".to_owned(), 27018), ("::1".to_owned(), 27017)];
+        assert_eq!(address.hosts, hosts);
         // Who logs in is known to the database that is named, unless the address says otherwise.
         let address = Address::parse("mongodb://cron:pw@db/reports?ssl=true").unwrap();
         assert!(address.wrapped);

@@ -241,7 +241,7 @@ fn read(position: &Document) -> Result<There, String> {
         Some(_) => None,
     };
     let (Some((fence, place)), Some(filling)) = (place(), filling) else {
-        return Err(format!("{} is not ours: {position}", WORDS.position));
+        return Err(format!("{} is not one of ours", WORDS.position));
     };
     Ok(There { fence, place, filling })
 }
