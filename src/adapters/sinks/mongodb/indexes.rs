@@ -4,10 +4,12 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::store::Store;
 
-/// Of each collection: the names of its indexes, with their fields in their order. A collection
-/// without the first of them is not the one that was made here: it was dropped, and is there
-/// again because somebody wrote into it, or is new.
-const INDEXES: &[(&str, &[(&str, &[&str])])] = &[
+/// The name of an index, and its fields in their order.
+type Index = (&'static str, &'static [&'static str]);
+
+/// The indexes of each collection. One without the first of them is not the one that was made here:
+/// it was dropped, and is there again because somebody wrote into it, or is new.
+const INDEXES: &[(&str, &[Index])] = &[
     (
         "runs",
         &[

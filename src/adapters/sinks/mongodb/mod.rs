@@ -8,7 +8,8 @@
 //! There is no transaction, so that a server alone will do. A batch is upserted first; when all of
 //! it is acknowledged, the sink's document of `positions` is moved, where its fence is not newer
 //! and its place is the one that this node left. Killed in between, whoever follows writes the
-//! batch again from the place that is there, and the same rows are the same documents.
+//! batch again, from the place that the log has, which never leads what is there; and the same rows
+//! are the same documents.
 //!
 //! A holder of before may wake late and upsert what it had in its hands. It does no harm: it writes
 //! only of runs that ended and nominal times that were decided, by entries that are committed;
