@@ -110,11 +110,12 @@ impl Mongo {
         }
     }
 
-    /// Opens a door of [`USER`], with this certificate of `localhost`, and its key.
+    /// Opens a door of [`USER`], with this certificate of `localhost`, and its key. `role` is what
+    /// the server says it is: `primary` or `secondary`.
     ///
     /// # Panics
     /// It does not open.
-    pub fn door(&self, certificate: &str, key: &str) -> Door {
+    pub fn door(&self, certificate: &str, key: &str, role: &str) -> Door {
         let files = [("certificate.pem", certificate), ("key.pem", key)];
         for (name, text) in files {
             std::fs::write(self.folder.join(name), text).expect("there is room");
@@ -123,7 +124,7 @@ impl Mongo {
         let mut door = Command::new(python().expect("it was there"));
         door.args(["-c", include_str!("mongo_door.py")]);
         door.args([port, self.port].map(|port| port.to_string()));
-        door.args(files.map(|(name, _)| name)).args(USER).current_dir(&self.folder);
+        door.args(files.map(|(name, _)| name)).arg(role).args(USER).current_dir(&self.folder);
         door.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let door = Door { port, process: door.spawn().expect("Python is there") };
         let deadline = Instant::now() + PATIENCE;

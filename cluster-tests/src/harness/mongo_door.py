@@ -1,7 +1,7 @@
 """What the server of mongo.rs lacks, before it: TLS, and a login by SCRAM-SHA-256 (RFC 7677).
 
-`mongo_door.py PORT BEHIND CERTIFICATE KEY USER PASSWORD`. The user is known to the database
-`admin`.
+`mongo_door.py PORT BEHIND CERTIFICATE KEY ROLE USER PASSWORD`. The user is known to the database
+`admin`; one whose role is `secondary` says that it is that, of the replica set `rs0`.
 """
 
 import asyncio
@@ -15,13 +15,28 @@ import sys
 
 import bson
 
-port, behind, certificate, key, user, password = sys.argv[1:]
+port, behind, certificate, key, role, user, password = sys.argv[1:]
 salt, rounds = os.urandom(16), 4096
 salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
 
 
 def keyed(secret, text):
     return hmac.new(secret, text, "sha256").digest()
+
+
+SECONDARY = {
+    "ok": 1,
+    "isWritablePrimary": False,
+    "secondary": True,
+    "setName": "rs0",
+    "hosts": ["primary.example.org:27017"],
+    "primary": "primary.example.org:27017",
+    "minWireVersion": 0,
+    "maxWireVersion": 21,
+    "maxBsonObjectSize": 16777216,
+    "maxMessageSizeBytes": 48000000,
+    "maxWriteBatchSize": 100000,
+}
 
 
 class Refused(Exception):
@@ -64,7 +79,9 @@ class Login:
                 payload, done = self.start(*parts)
             elif "saslContinue" in command:
                 payload, done = self.go_on(command["payload"])
-            elif self.done or next(iter(command)).lower() in ("hello", "ismaster"):
+            elif next(iter(command)).lower() in ("hello", "ismaster"):
+                return SECONDARY if role == "secondary" else None
+            elif self.done:
                 return None
             else:
                 return {"ok": 0, "code": 13, "codeName": "Unauthorized", "errmsg": "log in first"}

@@ -111,38 +111,51 @@ async fn documents_go_over_tls_with_a_login_and_no_password_is_told() {
     let Some(server) = Mongo::start(&sandbox) else {
         return skipped("MongoDB over TLS", "nx-27017 is not there, and can't be installed");
     };
-    let door = server.door(&certificate, &key);
+    let doors = ["primary", "secondary"].map(|role| server.door(&certificate, &key, role));
+    let [door, other] = [doors[0].port, doors[1].port];
     let cluster = trusting(&sandbox, &file).await;
     let [user, password] = mongo::USER;
     let right = password.replace('@', "%40").replace(':', "%3A");
     let options = "authSource=admin&authMechanism=SCRAM-SHA-256";
-    let url = |password: &str, host: &str, rest: &str| {
-        format!("mongodb://{user}:{password}@{host}:{}/reports?{options}{rest}", door.port)
+    let url = |password: &str, hosts: &str, rest: &str| {
+        format!("mongodb://{user}:{password}@{hosts}/reports?{options}{rest}")
     };
-    for (name, url) in [
-        ("documents", url(&right, "localhost", "&tls=true")),
-        ("wrong", url("pa55word", "localhost", "&tls=true")),
+    let (host, secondary) = (format!("localhost:{door}"), format!("localhost:{other}"));
+    let both = format!("{secondary},{host}");
+    for (name, url, why) in [
+        ("documents", url(&right, &host, "&tls=true"), ""),
+        // The one that takes writes is found.
+        ("several", url(&right, &both, "&tls=true"), ""),
+        ("secondary", url(&right, &secondary, "&tls=true"), "is not the primary"),
+        ("set", url(&right, &host, "&tls=true&replicaSet=rs0"), "not of the replica set rs0"),
+        ("wrong", url("pa55word", &host, "&tls=true"), "MongoDB refuses the login"),
         // The certificate names no address.
-        ("unknown", url(&right, "127.0.0.1", "&tls=true")),
-        ("open", url(&right, "localhost", "")),
+        ("unknown", url(&right, &format!("127.0.0.1:{door}"), "&tls=true"), "TLS with 127.0.0.1"),
+        ("open", url(&right, &host, ""), "MongoDB"),
     ] {
-        let secret = json!({"value": url, "scope": {}});
-        defined(&cluster, &format!("/secrets/{name}"), &secret).await;
+        let (secret, path) = (format!("/secrets/{name}"), format!("/sinks/{name}"));
+        defined(&cluster, &secret, &json!({"value": url, "scope": {}})).await;
         let body = json!({"type": "mongodb", "config": {"url": {"secret": name}}});
-        defined(&cluster, &format!("/sinks/{name}"), &body).await;
+        defined(&cluster, &path, &body).await;
+        if why.is_empty() {
+            served(&cluster, &path).await;
+            continue;
+        }
+        fault(&cluster, &path, why).await;
+        let told = told(&cluster, &path).await.to_string();
+        assert!(!told.contains("pa55word") && !told.contains(&right), "{told}");
     }
     let job = json!({"runner": {"type": "shell", "command": "true"}});
     defined(&cluster, "/jobs/plain", &job).await;
     cluster.client().run_to_end("plain", "once").await.expect("it is run");
-    served(&cluster, "/sinks/documents").await;
-    fault(&cluster, "/sinks/unknown", "TLS with 127.0.0.1 failed").await;
-    for (name, why) in [("wrong", "MongoDB refuses the login"), ("open", "MongoDB")] {
-        fault(&cluster, &format!("/sinks/{name}"), why).await;
-        let told = told(&cluster, &format!("/sinks/{name}")).await.to_string();
-        assert!(!told.contains("pa55word") && !told.contains(&right), "{told}");
+    for name in ["documents", "several"] {
+        served(&cluster, &format!("/sinks/{name}")).await;
     }
+    // Both write the same document.
     let runs = server.find("runs", &json!({})).expect("it answers");
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!(runs[0]["status"], "succeeded");
+    let positions = server.find("positions", &json!({})).expect("it answers");
+    assert_eq!(positions.len(), 2, "{positions:?}");
     cluster.terminate_all().await;
 }
