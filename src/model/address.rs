@@ -44,7 +44,7 @@ impl Server {
             fault("has no host");
         }
         let who = authority.rsplit_once('@').map(|(who, _)| who);
-        let named = self != Server::Redis;
+        let named = !matches!(self, Server::Redis | Server::Web);
         let password = who.is_some_and(|who| !named || who.contains(':'));
         if password || (named && url.to_ascii_lowercase().contains("password=")) {
             fault(
