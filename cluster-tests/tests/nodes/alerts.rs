@@ -2,8 +2,9 @@
 //! up no other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use cluster_tests::harness::cluster::Shape;
 use cluster_tests::harness::sink::{Manner, Sink, Told};
 use cluster_tests::harness::{Cluster, Sandbox};
@@ -173,4 +174,39 @@ async fn a_node_that_dies_is_told_and_so_is_that_it_is_back() {
     assert_eq!(back.expect("so is its end").body["node"], lost["node"]);
     all_sent(&cluster).await;
     assert_eq!(sink.told().len(), 2, "{:#?}", sink.told());
+}
+
+#[tokio::test]
+async fn what_a_window_puts_off_comes_in_one_message_at_its_end() {
+    let sandbox = Sandbox::new();
+    let cluster = started(&sandbox, 1).await;
+    let sink = Sink::start(cluster.own_address()).await;
+    channel(&cluster, "ops", &sink).await;
+    let client = cluster.client();
+    let now = DateTime::<Utc>::from(SystemTime::now());
+    let at = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let (from, to) = (now - TimeDelta::minutes(1), now + TimeDelta::hours(1));
+    let window = |to| json!({"from": at(from), "to": at(to), "mode": "defer"});
+    let path = "/windows/quiet";
+    client.write(Method::PUT, path, Some(&window(to)), "").await.expect("written");
+    let jobs = ["a", "b", "c"];
+    for job in jobs {
+        failing(&cluster, job, &["ops"]).await;
+        let run = client.run_to_end(job, job).await.expect("it ends");
+        assert_eq!(run["status"], "failed");
+    }
+    let waiting: Vec<Value> = client.list("/notices?state=pending").await.expect("it answers");
+    assert!(waiting.iter().all(|notice| notice["window"] == "quiet"), "{waiting:#?}");
+    assert_eq!((waiting.len(), sink.told().len()), (3, 0));
+    // It ends earlier than it was to.
+    let soon = now + TimeDelta::milliseconds(1);
+    client.write(Method::PUT, path, Some(&window(soon)), "").await.expect("written");
+    let told = sink.next(0, PATIENCE, |_| true).await.expect("it is told").body;
+    assert_eq!(told["kind"], "digest", "{told}");
+    let text = told["reason"].as_str().expect("a text");
+    for job in jobs {
+        assert!(text.contains(&format!("- {job}: failed")), "{text}");
+    }
+    all_sent(&cluster).await;
+    assert_eq!(sink.told().len(), 1, "{:#?}", sink.told());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cluster_tests::harness::cluster::Shape;
 use cluster_tests::harness::sink::{Manner, Sink};
-use cluster_tests::harness::{Cluster, Sandbox};
+use cluster_tests::harness::{Cluster, Sandbox, skipped};
 use tokio::time::sleep;
 
 /// How long one may take to come, with a fail-over in between.
@@ -56,4 +56,28 @@ async fn the_heartbeat_goes_on_with_another_leader_and_stops_without_a_majority(
         let log = std::fs::read_to_string(sandbox.path().join(format!("node{node}.stderr")));
         assert!(!log.expect("it has a log").contains(&monitor.url()), "node {node} tells of it");
     }
+}
+
+#[tokio::test]
+async fn a_cluster_that_can_keep_nothing_tells_nobody_that_it_can_decide() {
+    let sandbox = Sandbox::new();
+    let shape = Shape { disks: true, ..Shape::loopback(1) };
+    let cluster = match Cluster::make(&sandbox, shape) {
+        Ok(cluster) => cluster,
+        Err(why) => return skipped("the heartbeat on a full disk", &why),
+    };
+    let monitor = Sink::start(cluster.own_address()).await;
+    cluster.env("CRONAPI_HEARTBEAT_URL", &monitor.url()).await;
+    cluster.env("CRONAPI_HEARTBEAT_EVERY", "1s").await;
+    cluster.start().await;
+    cluster.wait_whole().await;
+    next(&monitor).await;
+    cluster.fill_disk(0, true).await;
+    // What was on its way may still come, and the node has to notice.
+    sleep(3 * EVERY).await;
+    let last = monitor.told().len();
+    sleep(4 * EVERY).await;
+    assert_eq!(monitor.told().len(), last, "its disk takes nothing");
+    cluster.fill_disk(0, false).await;
+    next(&monitor).await;
 }
