@@ -180,7 +180,7 @@ fn one_browser_tells_one_user_and_says_what_it_tells_anew() {
     assert_eq!(known, [id(9)]);
     // An account of another time does not come back.
     let refused = subscribe(&mut world, subscription("bob", 3, 10));
-    assert_eq!(refused, Err(Rejection::no_user(&name("bob"))));
+    assert_eq!(refused, Err(Rejection::no_user(name("bob"))));
     let (user, uid, epoch) = (name("bob"), id(2), 5);
     let step = PushStep::Subscribe {
         subscription: Box::new(subscription("bob", 2, 11)),

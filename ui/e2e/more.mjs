@@ -100,7 +100,7 @@ export const more = ({ nodes, program, enter, context, equal, axe }) => ({
       const { key } = await quiet.call("/push/key");
       equal(await page.evaluate(() => sessionStorage.getItem("subscribed")), key, "the key that it subscribed with");
       await row.getByRole("button", { name: "Send a test" }).click();
-      await row.getByText("the push service has it").waitFor();
+      await row.getByText(/the push service has it/).waitFor();
       equal(service.came[0]?.said.title, "A test from CronAPI", `what the test said (${service.faults})`);
       equal(service.came[0].signed.key, key, "the key that signs");
 

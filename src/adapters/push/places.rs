@@ -44,13 +44,13 @@ impl Places {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad());
         }
-        let known = |known: &&str| match known.strip_prefix('.') {
-            Some(_) => host.ends_with(*known),
-            None => host == *known,
+        let known = |known: &str| match known.strip_prefix('.') {
+            Some(_) => host.ends_with(known),
+            None => host == known,
         };
         let public = url.scheme() == "https" && url.port().is_none();
         let origin = url.origin().ascii_serialization();
-        if (public && KNOWN.iter().any(|one| known(&one))) || self.allow.contains(&origin) {
+        if (public && KNOWN.iter().any(|one| known(one))) || self.allow.contains(&origin) {
             return Ok(url);
         }
         Err(format!(

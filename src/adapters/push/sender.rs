@@ -107,7 +107,7 @@ fn ready(
         notices.truncate(1);
     }
     let outcome = PushOutcome::Withheld;
-    let hidden = (!hidden.is_empty()).then(|| Pushed { to: to.id, seqs: hidden, outcome });
+    let hidden = (!hidden.is_empty()).then_some(Pushed { to: to.id, seqs: hidden, outcome });
     (notices, hidden)
 }
 

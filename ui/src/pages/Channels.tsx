@@ -1,9 +1,9 @@
 // Channels: how people are told.
 
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 
 import { api, take } from "../api/client";
+import { Tried } from "../parts/Tried";
 import { type Kind, Kinds } from "./Kinds";
 
 const FRESH = `name: mail
@@ -25,35 +25,11 @@ const CHANNELS: Kind = {
   fresh: FRESH,
   role: "admin",
   columns: [["type", (channel) => String(channel.type)]],
-  acts: (channel) => <Test name={channel.name} />,
+  acts: ({ name }) => <Tried send={() => take(api.POST("/channels/{name}/test", { params: { path: { name } } }))} />,
 };
 
 export function Channels() {
   const { edit } = useSearch({ from: "/in/channels" });
   const go = useNavigate();
   return <Kinds kind={CHANNELS} edit={edit} go={(edit) => void go({ to: "/channels", search: { edit } })} />;
-}
-
-/** Sends a test, and says what came of it. */
-function Test({ name }: { name: string }) {
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
-  const [busy, setBusy] = useState(false);
-  const send = async () => {
-    setBusy(true);
-    setSaid(null);
-    try {
-      const test = await take(api.POST("/channels/{name}/test", { params: { path: { name } } }));
-      setSaid({ ok: test.ok, text: `${test.ok ? "taken" : "not taken"} after ${test.latency_ms} ms: ${test.detail}` });
-    } catch (fault) {
-      setSaid({ ok: false, text: fault instanceof Error ? fault.message : String(fault) });
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <>
-      {said && <span role="status" className={said.ok ? "dim" : "bad"}>{said.text}</span>}{" "}
-      <button type="button" disabled={busy} onClick={() => void send()}>Send a test</button>
-    </>
-  );
 }

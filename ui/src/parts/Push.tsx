@@ -6,6 +6,7 @@ import { useState } from "react";
 import { api, take } from "../api/client";
 import { type Subscription, type Trouble, called, inTheWay, own, tell, untell } from "../model/push";
 import { useWho } from "../who";
+import { Tried } from "./Tried";
 import { Ask, Fault, When } from "./small";
 
 const TROUBLES: [Trouble, string][] = [
@@ -99,24 +100,9 @@ function Tell({ changed }: { changed: () => Promise<void> }) {
 }
 
 function Acts({ one, changed }: { one: Subscription; changed: () => Promise<void> }) {
-  const [said, setSaid] = useState<{ ok: boolean; text: string } | null>(null);
-  const [busy, setBusy] = useState(false);
-  const send = async () => {
-    setBusy(true);
-    setSaid(null);
-    try {
-      const test = await take(api.POST("/push/subscriptions/{id}/test", { params: { path: { id: one.id } } }));
-      setSaid({ ok: test.ok, text: test.detail });
-    } catch (fault) {
-      setSaid({ ok: false, text: fault instanceof Error ? fault.message : String(fault) });
-    } finally {
-      setBusy(false);
-    }
-  };
   return (
     <>
-      {said && <span role="status" className={said.ok ? "dim" : "bad"}>{said.text}</span>}{" "}
-      <button type="button" disabled={busy} onClick={() => void send()}>Send a test</button>{" "}
+      <Tried send={() => take(api.POST("/push/subscriptions/{id}/test", { params: { path: { id: one.id } } }))} />{" "}
       <Ask
         label="Tell no more"
         title={`Tell ${one.label} no more`}
