@@ -39,10 +39,9 @@ api() { # node, method, path, body
 # What only the new version knows: refused with the reason until all nodes know it, whoever
 # is asked.
 newer() { # node, name
-  curl -s -o "$dir/answer" -w '%{http_code}' "http://$host.$1:8000/triggers" \
+  curl -s -o "$dir/answer" -w '%{http_code}' "http://$host.$1:8000/jobs" \
     -H "Authorization: Bearer $token" -H 'content-type: application/json' \
-    -d "{\"name\":\"$2\",\"type\":\"redis_stream\",\"config\":{\"stream\":\"s\"},
-      \"job\":\"every-1\"}"
+    -d "{\"name\":\"$2\",\"heartbeat_url\":\"https://hc.example.org/a\"}"
 }
 field() { python3 -c "import json,sys; print(json.load(sys.stdin)$1)"; }
 
@@ -65,11 +64,11 @@ for node in 1 2 3; do
     for asked in $(seq "$node"); do
       answered=$(newer "$asked" "early-$node-$asked")
       [ "$answered" = 409 ] && [ "$(field '["code"]' <"$dir/answer")" = upgrade-needed ] || {
-        echo "node $asked took a trigger, or did not say why not: $answered"
+        echo "node $asked took a heartbeat, or did not say why not: $answered"
         cat "$dir/answer"; exit 1
       }
     done
-    echo "a trigger: $(field '["detail"]' <"$dir/answer")"
+    echo "a heartbeat: $(field '["detail"]' <"$dir/answer")"
   fi
   sleep 4
 done
@@ -78,8 +77,8 @@ for _ in $(seq 100); do
   [ "$answered" = 201 ] && break
   sleep 0.1
 done
-[ "$answered" = 201 ] || { echo "no trigger though all are new: $(cat "$dir/answer")"; exit 1; }
-echo "a trigger is taken once all nodes are new"
+[ "$answered" = 201 ] || { echo "no heartbeat though all are new: $(cat "$dir/answer")"; exit 1; }
+echo "a heartbeat is taken once all nodes are new"
 token=$(token 1)
 servers="http://$host.1:8000,http://$host.2:8000,http://$host.3:8000"
 "$new" audit-fires --server "$servers" --user admin
