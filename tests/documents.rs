@@ -127,7 +127,7 @@ fn sinks_in_the_manual_are_accepted() {
         Kind::Sink.read(map).unwrap_or_else(|faults| panic!("line {line}: {faults:?}"));
         shown += 1;
     }
-    assert_eq!(shown, 4, "one of each type");
+    assert_eq!(shown, 5, "one of each type, and one with the state");
 }
 
 #[test]

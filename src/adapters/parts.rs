@@ -37,6 +37,8 @@ pub struct DutyParts {
     pub redis_url: Option<String>,
     /// What addresses of the page begin with.
     pub public_url: String,
+    /// The same, where it was given: then all nodes have the same.
+    pub same_pages: Option<String>,
 }
 
 #[cfg(any(feature = "redis", feature = "postgres", feature = "mongodb"))]

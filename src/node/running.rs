@@ -177,6 +177,7 @@ impl Node {
             directory: config.sink_dir.clone(),
             redis_url: config.redis_url.as_ref().map(|url| url.0.clone()),
             public_url: config.public_url.clone(),
+            same_pages: config.public_url_given.then(|| config.public_url.clone()),
         };
         let sinks = tokio::spawn(keep_sinks(duties.clone(), stopped.clone()));
         let pushes = keep_pushes(duties.clone(), push_places(config), stopped.clone());

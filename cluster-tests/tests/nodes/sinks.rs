@@ -1,6 +1,8 @@
 //! Sinks: every event is there once, or is a repeat that is known by its position, none is missing,
 //! and they stand in the order of the log, whoever is killed.
 
+#[path = "sinks/mirror.rs"]
+mod mirror;
 #[path = "sinks/mongodb.rs"]
 mod mongodb;
 #[path = "sinks/postgres.rs"]

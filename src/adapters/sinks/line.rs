@@ -24,6 +24,8 @@ pub(super) struct Line {
     nominal_time: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<String>,
 }
 
 fn as_text<S: serde::Serializer>(position: &Position, to: S) -> Result<S::Ok, S::Error> {
@@ -31,9 +33,12 @@ fn as_text<S: serde::Serializer>(position: &Position, to: S) -> Result<S::Ok, S:
 }
 
 impl Line {
-    /// That of an event.
-    pub fn of(event: Event, position: Position) -> Self {
+    /// That of an event; `pages` is what addresses of the page begin with, where all nodes have the
+    /// same.
+    pub fn of(event: Event, position: Position, pages: Option<&str>) -> Self {
+        let page = pages.and_then(|base| Some(format!("{base}{}", page_of(&event)?)));
         Line {
+            page,
             position,
             at: Some(event.at),
             r#type: event.kind,
@@ -56,6 +61,7 @@ impl Line {
             status: None,
             nominal_time: None,
             reason: Some(reason),
+            page: None,
         }
     }
 
@@ -93,6 +99,18 @@ impl Line {
     }
 }
 
+/// Where the page explains an event.
+fn page_of(event: &Event) -> Option<String> {
+    let family = event.kind.split('.').next().unwrap_or_default();
+    match (&event.run_id, &event.job, family) {
+        (Some(run), ..) => Some(format!("/ui/runs/{run}")),
+        (None, _, "incident") => Some("/ui/incidents".to_owned()),
+        (None, Some(name), "monitor") => Some(format!("/ui/monitors?edit={name}")),
+        (None, Some(name), _) => Some(format!("/ui/jobs/{name}")),
+        (None, None, _) => None,
+    }
+}
+
 /// Lines as text, one each.
 pub(super) fn json_lines(lines: &[Line]) -> Result<Vec<u8>, String> {
     let mut text = Vec::with_capacity(lines.len() * 160);
@@ -101,4 +119,45 @@ pub(super) fn json_lines(lines: &[Line]) -> Result<Vec<u8>, String> {
         text.push(b'\n');
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, job: Option<&str>, run: bool) -> Event {
+        let at = Timestamp::from_secs(60);
+        Event {
+            index: 4,
+            sub: 2,
+            at,
+            kind: kind.into(),
+            job: job.map(|job| Name::parse(job).unwrap()),
+            run_id: run.then(|| RunId::new(at, 1, 9)),
+            status: None,
+            nominal_time: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn an_event_leads_to_the_page_that_explains_it() {
+        let base = Some("https://cron.example.org");
+        let page = |event: Event| Line::of(event, Position::default(), base).page;
+        let run = page(event("run.failed", Some("j"), true)).unwrap();
+        assert!(run.starts_with("https://cron.example.org/ui/runs/"), "{run}");
+        for (kind, job, path) in [
+            ("job.deleted", Some("j"), Some("/ui/jobs/j")),
+            ("fire.skipped", Some("j"), Some("/ui/jobs/j")),
+            ("monitor.down", Some("m"), Some("/ui/monitors?edit=m")),
+            ("incident.opened", Some("j"), Some("/ui/incidents")),
+            ("node.lost", None, None),
+        ] {
+            let wanted = path.map(|path| format!("https://cron.example.org{path}"));
+            assert_eq!(page(event(kind, job, false)), wanted, "{kind}");
+        }
+        // Nodes that name no address would each have another.
+        let line = Line::of(event("job.deleted", Some("j"), false), Position::default(), None);
+        assert_eq!(line.page, None);
+    }
 }

@@ -18,6 +18,8 @@
 
 mod file;
 mod line;
+#[cfg(feature = "redis")]
+mod mirror;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod out;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::file::Lines;
 use super::line::{Line, json_lines};
+#[cfg(feature = "redis")]
+use super::mirror::{Mirror, Now};
 #[cfg(feature = "mongodb")]
 use super::mongodb::{self, Collections};
 #[cfg(feature = "postgres")]
@@ -17,6 +19,10 @@ use crate::adapters::kept::position_of;
 use crate::adapters::parts::DutyParts;
 use crate::machine::State;
 use crate::machine::state::Duty;
+#[cfg(feature = "redis")]
+use crate::model::Fence;
+#[cfg(feature = "redis")]
+use crate::model::kind::sink::SinkWhat;
 use crate::model::kind::sink::{SinkSpec, SinkType};
 use crate::model::{Name, Position};
 
@@ -141,7 +147,14 @@ async fn redis(
     let key = spec.config.key.clone().unwrap_or_else(|| format!("cronapi:{cluster}:{name}"));
     let max_len = spec.config.max_len.unwrap_or(limits::SINK_STREAM_LEN_DEFAULT);
     let trusted = spec.config.url.is_none();
-    let address = Address { url, key: key.clone(), max_len, trusted };
+    let mirror = spec.tells(SinkWhat::State).then(|| Mirror {
+        cluster,
+        key: key.clone(),
+        jobs: spec.select.jobs.clone(),
+        pages: parts.public_url.clone(),
+        written: None,
+    });
+    let address = Address { url, key: key.clone(), max_len, trusted, mirror };
     let mut stream = Stream::open(address, &parts.env).await?;
     let begin = duty.begin.unwrap_or_default();
     let (place, lost) = match stream.last().await? {
@@ -211,6 +224,21 @@ impl Out {
             Out::Collections(collections) => collections.fill().await,
             _ => Ok(None),
         }
+    }
+
+    /// Writes what jobs and runs are now, where that is wanted. What changes again within a moment
+    /// is written once.
+    #[cfg(feature = "redis")]
+    pub async fn mirror(
+        &mut self,
+        state: Arc<State>,
+        fence: Fence,
+        entry: u64,
+    ) -> Result<(), String> {
+        let Out::Stream(stream) = self else { return Ok(()) };
+        let now = Now::of(&state, fence, entry);
+        drop(state);
+        stream.mirror(now).await
     }
 
     /// Whether it is still there, and where it was left. Asked where there is nothing to add.

@@ -6,6 +6,7 @@
 //! itself says how far it is, also when none of the events was wanted.
 
 use super::line::Line;
+use super::mirror::{Mirror, Now};
 use crate::adapters::redis::Redis;
 use crate::executor::runner::RunnerEnv;
 
@@ -62,6 +63,8 @@ pub(super) struct Address {
     pub max_len: u64,
     /// Whether the node's own settings name it: then it may be anywhere.
     pub trusted: bool,
+    /// The state beside it, where that is wanted.
+    pub mirror: Option<Mirror>,
 }
 
 /// What became of a batch.
@@ -77,14 +80,23 @@ pub(super) struct Stream {
     redis: Redis,
     key: String,
     max_len: u64,
+    mirror: Option<Mirror>,
 }
 
 impl Stream {
     /// Connects, within the time of one call.
     pub async fn open(address: Address, env: &RunnerEnv) -> Result<Self, String> {
-        let Address { url, key, max_len, trusted } = address;
+        let Address { url, key, max_len, trusted, mirror } = address;
         let redis = Redis::open(&url, (!trusted).then_some(env)).await?;
-        Ok(Stream { redis, key, max_len })
+        Ok(Stream { redis, key, max_len, mirror })
+    }
+
+    /// Writes what jobs and runs are now, where that is wanted.
+    pub async fn mirror(&mut self, now: Now) -> Result<(), String> {
+        match &mut self.mirror {
+            Some(mirror) => mirror.follow(&mut self.redis, now).await,
+            None => Ok(()),
+        }
     }
 
     /// The last id of the stream; none: there is no stream.

@@ -13,6 +13,7 @@ use crate::adapters::kept::{Kept, kept_after};
 use crate::adapters::parts::DutyParts;
 use crate::machine::State;
 use crate::machine::state::Duty;
+use crate::model::kind::sink::SinkWhat;
 use crate::model::limits::{EVENTS_LACKED_MAX, SINK_BATCH_MAX};
 use crate::model::{DutyKind, Position};
 
@@ -62,7 +63,7 @@ impl Writer {
                     }
                 },
             };
-            match self.step(&mut out, &mut at).await {
+            match self.look(&mut out, &mut at).await {
                 Ok(step) => {
                     retry = RETRY[0];
                     self.hold.record(&duty, Some(at), None).await;
@@ -103,6 +104,20 @@ impl Writer {
         Ok((out, at))
     }
 
+    /// Writes the next events, and what jobs and runs are now.
+    async fn look(&mut self, out: &mut Out, at: &mut Position) -> Result<Step, String> {
+        let step = self.step(out, at).await?;
+        #[cfg(feature = "redis")]
+        {
+            let entry = *self.parts.consensus.applied().borrow();
+            let mine = self.hold.mine().filter(|(_, duty)| self.hold.may_act(duty));
+            if let Some((state, duty)) = mine {
+                out.mirror(state, duty.fence, entry).await?;
+            }
+        }
+        Ok(step)
+    }
+
     /// Writes the next events.
     async fn step(&mut self, out: &mut Out, at: &mut Position) -> Result<Step, String> {
         let Some((state, duty)) = self.hold.mine() else { return Ok(Step::Done) };
@@ -140,11 +155,12 @@ impl Writer {
             return Ok(Step::More);
         }
         drop(state);
-        let wanted = found.into_iter().filter(|kept| spec.select.takes(&kept.event));
+        let events = spec.tells(SinkWhat::Events);
+        let wanted = found.into_iter().filter(|kept| events && spec.select.takes(&kept.event));
         let lines: Vec<Line> = wanted
             .map(|kept| {
                 let position = kept.position();
-                Line::of(kept.event, position)
+                Line::of(kept.event, position, self.parts.same_pages.as_deref())
             })
             .collect();
         let written = out.add(*at, &lines, up_to).await?;

@@ -6,10 +6,13 @@ use serde_json::json;
 use crate::machine::reply::{Answer, Rejection, Reply};
 use crate::machine::state::Duty;
 use crate::model::fields::Fields;
-use crate::model::kind::sink::{SinkSpec, SinkType};
+use crate::model::kind::sink::{SinkSpec, SinkType, SinkWhat};
 use crate::model::{DutyKey, DutyKind, Invalid, Kind, Name, Position, Spec};
 
 use super::Cx;
+
+/// From here on the sink `redis` tells what jobs and runs are, too.
+const FORMAT_OF_STATE: u32 = 8;
 
 impl Cx<'_> {
     /// The place before this entry: what happens from here on comes after it.
@@ -41,7 +44,10 @@ impl Cx<'_> {
         if there || definitions.count(Kind::Sink) >= Kind::Sink.most() {
             return;
         }
-        let spec = SinkSpec { r#type: Some(SinkType::Redis), ..SinkSpec::empty(name) };
+        let mut spec = SinkSpec { r#type: Some(SinkType::Redis), ..SinkSpec::empty(name) };
+        if self.s.format() >= FORMAT_OF_STATE {
+            spec.what = vec![SinkWhat::Events, SinkWhat::State];
+        }
         self.define(None, &Spec::Sink(spec.into()));
     }
 

@@ -22,6 +22,21 @@ spec! {
     /// Which events; without it all.
     #[serde(default, skip_serializing_if = "SinkSelect::is_all")]
     select: SinkSelect, since 6;
+    /// `redis`: what is told there; `events` by default. With `state`, hashes beside the stream
+    /// hold every job and every open run as they are now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 2)]
+    what: Vec<SinkWhat>, since 8;
+}
+
+/// What a sink tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SinkWhat {
+    /// What happens, in the order of the log.
+    Events,
+    /// Jobs and open runs, as they are now.
+    State,
 }
 
 /// What takes events.
@@ -107,6 +122,11 @@ impl SinkSelect {
 }
 
 impl SinkSpec {
+    /// Whether it tells that.
+    pub fn tells(&self, what: SinkWhat) -> bool {
+        if self.what.is_empty() { what == SinkWhat::Events } else { self.what.contains(&what) }
+    }
+
     /// Whether the node that writes must bring the address along.
     pub fn needs_redis_url(&self) -> bool {
         self.r#type == Some(SinkType::Redis) && self.config.url.is_none()
@@ -183,6 +203,12 @@ impl Define for SinkSpec {
     fn check(&self, faults: &mut Vec<Invalid>) {
         self.right_fields(faults);
         self.address(faults);
+        if !self.what.is_empty() && self.r#type != Some(SinkType::Redis) {
+            faults.push(Invalid::new("what", "is for a sink of the type redis alone"));
+        }
+        if self.what.iter().enumerate().any(|(at, what)| self.what[..at].contains(what)) {
+            faults.push(Invalid::new("what", "has one twice"));
+        }
         if let Some(key) = &self.config.key
             && (key.is_empty() || key.len() > limits::STREAM_KEY_BYTES_MAX)
         {
@@ -265,6 +291,7 @@ impl Define for SinkSpec {
                 "max_len": 100_000,
             },
             "select": { "types": ["run", "job.deleted"], "jobs": ["nightly-dump"] },
+            "what": ["events", "state"],
         })
     }
 
@@ -294,6 +321,7 @@ mod tests {
             json!({ "type": "redis" }),
             json!({ "type": "redis", "config": { "url": "rediss://redis.example.org" } }),
             json!({ "type": "redis", "config": { "url": { "secret": "s" }, "max_len": 5 } }),
+            json!({ "type": "redis", "what": ["state", "events"] }),
             json!({ "type": "postgres", "config": { "url": { "secret": "s" } } }),
             json!({ "type": "postgres", "config": { "url": "postgres://cron@db/reports" },
                 "select": { "jobs": ["nightly-dump"] } }),
@@ -385,6 +413,8 @@ mod tests {
                 "/select/types: is not for a sink of the type mongodb",
             ),
             (json!({ "type": "redis", "config": { "key": "" } }), "/config/key: must have"),
+            (json!({ "type": "redis", "what": ["state", "state"] }), "/what: has one twice"),
+            (json!({ "type": "file", "what": ["events"] }), "/what: is for a sink of"),
             (json!({ "type": "redis", "config": { "max_len": 0 } }), "/config/max_len: must be"),
             (json!({ "type": "file", "select": { "types": ["rum"] } }), "/select/types/0: \"rum\""),
             (json!({ "type": "file", "select": { "jobs": ["a b"] } }), "/select/jobs/0: has the"),

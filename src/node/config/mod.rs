@@ -61,6 +61,8 @@ pub struct Config {
     pub proxies: Proxies,
     /// Where people find this cluster in a browser.
     pub public_url: String,
+    /// Whether that was given, and is no guess.
+    pub public_url_given: bool,
     /// Address at which other nodes are answered; port 0 is any free one.
     pub cluster_listen: SocketAddr,
     /// `host:port` at which other nodes reach this one; none: the cluster address that was bound.
@@ -230,6 +232,7 @@ impl<'a> Sources<'a> {
         let cluster = self.cluster();
         let (listen, tls) = self.rest();
         let public_url = self.public_url(listen, tls.is_some());
+        let public_url_given = self.get("public_url").is_some();
         let data_pool = self.get("data_pool").map(|(path, _)| PathBuf::from(path));
         if data_pool.is_some() && cluster.join.is_empty() {
             self.fault("--join", "is needed with --data-pool: the nodes of a pool are one cluster");
@@ -240,6 +243,7 @@ impl<'a> Sources<'a> {
             tls,
             proxies: self.read("trusted_proxies", Proxies::parse),
             public_url,
+            public_url_given,
             cluster_listen: cluster.listen,
             metrics_listen: self.metrics_listen(),
             metrics_jobs: self.number("metrics_jobs", 0, METRICS_JOBS_MAX),

@@ -11,6 +11,7 @@ type: file              # or redis, postgres, mongodb
 # config: {url: {secret: redis-url}, key: "cronapi:events"}    # of redis
 # config: {url: {secret: postgres-url}}                        # of postgres
 # config: {url: {secret: mongodb-url}}                         # of mongodb
+# what: [events, state]                                        # of redis: hashes of jobs and open runs, too
 # select: {types: [run], jobs: [nightly-dump]}                 # all by default
 `;
 
