@@ -4,6 +4,12 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
+// What only some adapters need stays where the others have it.
+#![cfg_attr(
+    not(all(feature = "redis", feature = "postgres", feature = "mongodb")),
+    allow(dead_code, unused_variables)
+)]
+
 pub use cronapi_core::{causes, chance, clock, machine, model, schedule};
 pub use cronapi_raft::{backup, consensus, metrics, offline, storage, trust, vault, wire};
 
