@@ -3,7 +3,6 @@
 // Tests may panic; what serves may not: it answers with an error.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![cfg_attr(not(test), deny(clippy::too_many_lines))]
-
 // What only some adapters need stays where the others have it.
 #![cfg_attr(
     not(all(feature = "redis", feature = "postgres", feature = "mongodb")),

@@ -98,7 +98,7 @@ pub struct Notify {
     pub channels: Vec<Name>,
     /// Failures in a row before it is told; 1 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, minimum = 1, maximum = 1000)]
+    #[schema(minimum = 1, maximum = 1000)]
     pub min_failures: Option<u32>,
 }
 

@@ -79,7 +79,7 @@ function Tell({ changed }: { changed: () => Promise<void> }) {
       <label>
         What to call it <input value={label} maxLength={128} onChange={(event) => setLabel(event.target.value)} />
       </label>
-      <fieldset>
+      <fieldset className="choices">
         <legend>What is told</legend>
         {TROUBLES.map(([trouble, words]) => (
           <label key={trouble} className="row">

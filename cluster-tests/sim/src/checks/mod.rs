@@ -12,6 +12,7 @@ mod events;
 mod fires;
 mod flows;
 mod gaps;
+mod heartbeats;
 mod lanes;
 pub mod liveness;
 mod outcomes;
@@ -29,7 +30,7 @@ use crate::record::Record;
 type Check = fn(&History<'_>) -> Vec<String>;
 
 /// All of them.
-const CHECKS: [(&str, Check); 16] = [
+const CHECKS: [(&str, Check); 17] = [
     ("one start an attempt", attempts::check),
     ("one run a nominal time", fires::check),
     ("every nominal time has one outcome", outcomes::check),
@@ -42,6 +43,7 @@ const CHECKS: [(&str, Check); 16] = [
     ("rates of queues", queues::check),
     ("backfills run each time once", backfills::check),
     ("an entry starts one run", triggers::check),
+    ("heartbeats tell of successes", heartbeats::check),
     ("tasks follow their edges", flows::check),
     ("the past goes behind, shares are fair", lanes::check),
     ("reads and refusals are not old", reads::check),

@@ -7,6 +7,7 @@
 mod backfills;
 pub mod definition;
 pub mod flows;
+mod heartbeats;
 mod members;
 mod operator;
 pub mod queues;
@@ -46,6 +47,8 @@ pub fn begin(seat: &Arc<Seat>, consensus: &Handle, boot: u32) {
     tokio::spawn(flows::run(Arc::clone(seat), consensus.clone(), chance));
     let chance = Chance::of(seat.plan.seed, &format!("triggers {}.{boot}", seat.name));
     tokio::spawn(triggers::run(Arc::clone(seat), consensus.clone(), chance));
+    let chance = Chance::of(seat.plan.seed, &format!("heartbeats {}.{boot}", seat.name));
+    tokio::spawn(heartbeats::run(Arc::clone(seat), consensus.clone(), chance));
     let chance = Chance::of(seat.plan.seed, &format!("members {}.{boot}", seat.name));
     tokio::spawn(Members::new(Arc::clone(seat), consensus.clone(), chance).run());
 }
