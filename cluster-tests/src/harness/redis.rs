@@ -67,6 +67,7 @@ impl Redis {
         let mut server = Command::new("redis-server");
         server.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         server.args(["--appendonly", "yes", "--appendfsync", "always"]);
+        server.args(["--repl-diskless-sync-delay", "0"]);
         if tls_port > 0 {
             server.args(["--tls-port", &tls_port.to_string(), "--tls-auth-clients", "no"]);
             server.args(["--tls-cert-file", CERTIFICATE, "--tls-key-file", KEY]);
@@ -74,6 +75,33 @@ impl Redis {
         }
         server.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
         server.spawn().ok()
+    }
+
+    /// A replica of it, which has all that it has.
+    ///
+    /// # Panics
+    /// It does not follow in time.
+    pub fn replica(&self, sandbox: &Sandbox) -> Redis {
+        let replica = Redis::begin(0, sandbox.path().join("redis-replica"));
+        let mut replica = replica.expect("the other one was started");
+        replica.ready();
+        replica.ask(&["REPLICAOF", "127.0.0.1", &self.port.to_string()]);
+        let deadline = Instant::now() + PATIENCE;
+        while replica.ask(&["ROLE"])[3] != "connected" {
+            assert!(Instant::now() < deadline, "the replica does not follow");
+            sleep(Duration::from_millis(20));
+        }
+        replica
+    }
+
+    /// It is dead, and a replica takes its place, at its address, with what that has.
+    ///
+    /// # Panics
+    /// The replica does not begin in time.
+    pub fn replaced_by(&mut self, mut replica: Redis) {
+        replica.kill();
+        self.folder.clone_from(&replica.folder);
+        self.again();
     }
 
     /// Sends a signal to its process.

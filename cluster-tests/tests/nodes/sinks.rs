@@ -248,6 +248,44 @@ async fn a_stream_of_redis_has_each_event_once_whatever_happens_to_it() {
     println!("{changes} changes: {} events in the stream, each once", known.len());
 }
 
+#[tokio::test]
+async fn what_a_replica_of_redis_did_not_have_is_added_again() {
+    let sandbox = Sandbox::new();
+    let Some(mut redis) = Redis::start(&sandbox) else {
+        return skipped("a fail-over of Redis", "there is no redis-server");
+    };
+    let cluster = of(&sandbox, Shape::loopback(1)).await;
+    let url = format!("redis://127.0.0.1:{}", redis.port);
+    let config = json!({ "url": url, "key": "events" });
+    let body = json!({ "type": "redis", "config": config, "what": ["events", "state"] });
+    let begin = sink(&cluster, "stream", body).await;
+    let load = Load::begin(&cluster);
+    let replica = redis.replica(&sandbox);
+    caught_up_to_now(&cluster, "stream").await;
+    // It hears no more of it, and falls behind.
+    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    let last = replica.ids("events").last().map_or((0, 0), |id| place(id));
+    let deadline = Instant::now() + PATIENCE;
+    // What is recorded is what can be missed.
+    while place(told(&cluster, "stream").await["position"].as_str().expect("it has one")) <= last {
+        assert!(Instant::now() < deadline, "it does not go on");
+        sleep(Duration::from_millis(50)).await;
+    }
+    redis.kill();
+    redis.replaced_by(replica);
+    fault(&cluster, "stream", "lost what came after").await;
+    caught_up_to_now(&cluster, "stream").await;
+    load.end().await;
+    let until = caught_up(&cluster, "stream").await;
+    let known: Vec<String> = events(&cluster, begin, until).await.iter().map(key).collect();
+    let deadline = Instant::now() + PATIENCE;
+    while redis.ids("events").len() < known.len() {
+        assert!(Instant::now() < deadline, "what was lost is not added again");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(redis.ids("events") == known, "each once, in order");
+}
+
 /// Waits until a sink has no fault and has moved.
 async fn caught_up_to_now(cluster: &Cluster, name: &str) {
     let deadline = Instant::now() + PATIENCE;
