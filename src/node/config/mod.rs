@@ -231,8 +231,7 @@ impl<'a> Sources<'a> {
     fn config(&mut self) -> Config {
         let cluster = self.cluster();
         let (listen, tls) = self.rest();
-        let public_url = self.public_url(listen, tls.is_some());
-        let public_url_given = self.get("public_url").is_some();
+        let (public_url, public_url_given) = self.public_url(listen, tls.is_some());
         let data_pool = self.get("data_pool").map(|(path, _)| PathBuf::from(path));
         if data_pool.is_some() && cluster.join.is_empty() {
             self.fault("--join", "is needed with --data-pool: the nodes of a pool are one cluster");

@@ -46,11 +46,13 @@ impl Sources<'_> {
         (listen, tls)
     }
 
-    /// Where people find this cluster in a browser, without a slash at the end.
-    pub(super) fn public_url(&mut self, listen: SocketAddr, tls: bool) -> String {
+    /// Where people find this cluster in a browser, without a slash at the end; and whether that was
+    /// given.
+    pub(super) fn public_url(&mut self, listen: SocketAddr, tls: bool) -> (String, bool) {
         let given = self.get("public_url");
+        let is_given = given.is_some();
         let scheme = if tls { "https" } else { "http" };
-        self.parse(given, &format!("{scheme}://{listen}"), |text| {
+        let url = self.parse(given, &format!("{scheme}://{listen}"), |text| {
             let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
             let good = rest.is_some_and(|rest| {
                 !rest.is_empty()
@@ -60,6 +62,7 @@ impl Sources<'_> {
                 return Ok(text.trim_end_matches('/').to_owned());
             }
             Err(format!("{text:?} is not an address such as https://cron.example.org"))
-        })
+        });
+        (url, is_given)
     }
 }

@@ -68,7 +68,7 @@ impl Bed {
         println!("| {} fires a second beside | p50 | p99 at most |", flags.live);
         println!("|---|---|---|");
         self.row("no sink", long).await?;
-        let redis = json!({"type": "redis",
+        let redis = json!({"type": "redis", "what": ["events", "state"],
             "config": {"url": format!("redis://127.0.0.1:{}", self.redis.port)}});
         self.sink("events", &redis).await?;
         self.sink("rows", &json!({"type": "postgres", "config": {"url": self.postgres.url()}}))
