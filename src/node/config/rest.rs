@@ -46,8 +46,8 @@ impl Sources<'_> {
         (listen, tls)
     }
 
-    /// Where people find this cluster in a browser, without a slash at the end; and whether that was
-    /// given.
+    /// Where people find this cluster in a browser, without a slash at the end; and whether that
+    /// was given.
     pub(super) fn public_url(&mut self, listen: SocketAddr, tls: bool) -> (String, bool) {
         let given = self.get("public_url");
         let is_given = given.is_some();
