@@ -49,8 +49,15 @@ return ''
 const JOBS: u8 = 2;
 const RUNS: u8 = 3;
 
-/// A field that is to have a value, or to go.
-type Change = (u8, String, Option<String>);
+/// What is to be written. Values are made a batch at a time: a cluster may have a million jobs.
+enum Change {
+    /// A field of a hash goes.
+    Gone(u8, String),
+    /// A job is there, or is another.
+    Job(Arc<Job>),
+    /// A run is open, or is another.
+    Run(Arc<OpenRun>),
+}
 
 /// What there is now. A state itself would be kept in memory for as long as Redis is waited for.
 pub(super) struct Now {
@@ -132,8 +139,9 @@ impl Mirror {
         let known: BTreeSet<&str> = jobs.map(Name::as_str).collect();
         let open: BTreeSet<String> = runs.map(|run| run.id.to_string()).collect();
         let gone = names.into_iter().filter(|name| !known.contains(name.as_str()));
-        let gone = gone.map(|name| (JOBS, name, None));
-        let over = ids.into_iter().filter(|id| !open.contains(id)).map(|id| (RUNS, id, None));
+        let gone = gone.map(|name| Change::Gone(JOBS, name));
+        let over = ids.into_iter().filter(|id| !open.contains(id));
+        let over = over.map(|id| Change::Gone(RUNS, id));
         let changes: Vec<Change> = gone.chain(over).collect();
         self.write(redis, now, &changes).await
     }
@@ -151,12 +159,13 @@ impl Mirror {
         for change in before.diff(now) {
             match change {
                 DiffItem::Add(_, job) | DiffItem::Update { new: (_, job), .. } => {
-                    let name = job.spec.name.as_str();
-                    if self.takes(name) {
-                        there.push((JOBS, name.to_owned(), Some(self.job(job))));
+                    if self.takes(job.spec.name.as_str()) {
+                        there.push(Change::Job(Arc::clone(job)));
                     }
                 }
-                DiffItem::Remove(_, job) => gone.push((JOBS, job.spec.name.to_string(), None)),
+                DiffItem::Remove(_, job) => {
+                    gone.push(Change::Gone(JOBS, job.spec.name.to_string()));
+                }
             }
         }
         // One that was made again under its name stays.
@@ -170,11 +179,11 @@ impl Mirror {
         now: &OrdMap<RunId, Arc<OpenRun>>,
     ) -> Vec<Change> {
         let changes = before.diff(now).filter_map(|change| match change {
-            DiffItem::Add(id, open) | DiffItem::Update { new: (id, open), .. } => {
+            DiffItem::Add(_, open) | DiffItem::Update { new: (_, open), .. } => {
                 let takes = self.takes(open.run.job.as_str());
-                takes.then(|| (RUNS, id.to_string(), Some(self.run(open))))
+                takes.then(|| Change::Run(Arc::clone(open)))
             }
-            DiffItem::Remove(id, _) => Some((RUNS, id.to_string(), None)),
+            DiffItem::Remove(id, _) => Some(Change::Gone(RUNS, id.to_string())),
         });
         changes.collect()
     }
@@ -220,8 +229,16 @@ impl Mirror {
             let mut call = redis::cmd("EVAL");
             call.arg(WRITE).arg(keys.len()).arg(&keys);
             call.arg(&self.cluster).arg(now.fence).arg(now.entry).arg(&at);
-            for (hash, field, value) in some {
-                call.arg(*hash).arg(field).arg(value.as_deref().unwrap_or_default());
+            for change in some {
+                match change {
+                    Change::Gone(hash, field) => call.arg(*hash).arg(field).arg(""),
+                    Change::Job(job) => {
+                        call.arg(JOBS).arg(job.spec.name.as_str()).arg(self.job(job))
+                    }
+                    Change::Run(open) => {
+                        call.arg(RUNS).arg(open.run.id.to_string()).arg(self.run(open))
+                    }
+                };
             }
             let refused: String = redis.call(&call).await?;
             if !refused.is_empty() {
